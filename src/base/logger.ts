@@ -1,0 +1,31 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions, type TransportSingleOptions } from 'pino'
+
+export type { Logger } from 'pino'
+
+export type LoggerOptions = {
+  readonly level?: 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+  /** Coloured lines for a terminal instead of JSON. */
+  readonly pretty?: boolean
+  /** Where the lines go; stderr by default, since stdout belongs to a command's result. */
+  readonly destination?: DestinationStream
+}
+
+const SECRET_KEYS = ['password', 'cookie', 'cookies', 'token', 'authorization', 'set-cookie']
+
+/** A pino logger that writes to stderr and never prints a password, cookie or token, up to two levels deep. */
+export function createLogger(options: LoggerOptions = {}): Logger {
+  const redact = { paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), censor: '***' }
+  const base = { level: options.level ?? 'info', base: null, timestamp: stdTimeFunctions.isoTime, redact }
+  if (options.destination !== undefined) return pino(base, options.destination)
+  if (options.pretty === true) return pino({ ...base, transport: prettyTransport() })
+  return pino(base, pino.destination({ fd: 2, sync: true }))
+}
+
+function prettyTransport(): TransportSingleOptions {
+  return { target: 'pino-pretty', options: { destination: 2, translateTime: 'SYS:HH:MM:ss.l', singleLine: true } }
+}
+
+/** A logger that says nothing, for tests and commands that print their own result. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' })
+}
