@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { categorySchema } from './category.js'
+import { dialects } from './enums.js'
+import { hyperparametersSchema } from './hyperparameters.js'
+import { isUuid, loopIdSchema } from './ids.js'
+import { beginTraining08Schema, beginTrainingCurrentSchema } from './orders.js'
+import { describeError, ProtocolError, shown } from './protocol-error.js'
+
+/** An order to train in our words: one shape for both dialects. */
+export const trainingOrderSchema = z.object({
+  dialect: z.enum(dialects),
+  organization: loopIdSchema,
+  project: loopIdSchema,
+  trainingNumber: z.int().min(0),
+  categories: z.array(categorySchema),
+  baseModel: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('none') }),
+    z.object({ kind: z.literal('loop'), id: z.string().min(1) }),
+    z.object({ kind: z.literal('pretrained'), name: z.string().min(1) }),
+  ]),
+  modelVariant: z.string(),
+  hyperparameters: hyperparametersSchema,
+})
+export type TrainingOrder = z.infer<typeof trainingOrderSchema>
+export type BaseModel = TrainingOrder['baseModel']
+
+/**
+ * Reads the three arguments of `begin_training` in either dialect; an order that fits both counts as current.
+ * Throws LF_BAD_ORDER with the first field that is wrong.
+ */
+export function parseBeginTraining(organization: unknown, project: unknown, config: unknown): TrainingOrder {
+  const context = {
+    organization: parseId('organization', organization),
+    project: parseId('project', project),
+  }
+  if (!isObject(config)) throw badOrder(`the third argument must be an object, got ${shown(config)}.`)
+  return isCurrentOrder(config) ? parseCurrent(context, config) : parse08(context, config)
+}
+
+/** What an accepted order says that its trainer will not do: sentences for the log. */
+export function doubtsAboutOrder(config: unknown): string[] {
+  const uuid = isObject(config) ? config.base_model_uuid : undefined
+  if (typeof uuid !== 'string' || isUuid(uuid)) return []
+  return [`begin_training: base_model_uuid ${shown(uuid)} is no uuid, so the training starts from scratch.`]
+}
+
+type Ids = { readonly organization: string; readonly project: string }
+
+function parseCurrent(ids: Ids, config: object): TrainingOrder {
+  const order = parseWith(beginTrainingCurrentSchema, config)
+  const uuid = order.base_model_uuid
+  return {
+    dialect: 'current',
+    ...ids,
+    trainingNumber: order.training_number,
+    categories: order.categories,
+    baseModel: uuid !== null && isUuid(uuid) ? { kind: 'loop', id: uuid } : { kind: 'none' },
+    modelVariant: order.model_variant,
+    hyperparameters: order.hyperparameters,
+  }
+}
+
+function parse08(ids: Ids, config: object): TrainingOrder {
+  const order = parseWith(beginTraining08Schema, config)
+  const isLoopModel = isUuid(order.id)
+  return {
+    dialect: '0.8',
+    ...ids,
+    trainingNumber: order.training_number,
+    categories: order.categories,
+    baseModel: isLoopModel ? { kind: 'loop', id: order.id } : { kind: 'pretrained', name: order.id },
+    modelVariant: isLoopModel ? '' : order.id,
+    hyperparameters: { resolution: order.resolution, flip_rl: order.flip_rl, flip_ud: order.flip_ud },
+  }
+}
+
+// Without `id` it cannot be meant for 0.8, so a broken current order is reported as what it was meant to be.
+function isCurrentOrder(config: Readonly<Record<string, unknown>>): boolean {
+  if (typeof config.model_variant === 'string' && isObject(config.hyperparameters)) return true
+  return !('id' in config) && ('model_variant' in config || 'hyperparameters' in config)
+}
+
+function parseId(field: 'organization' | 'project', value: unknown): string {
+  const parsed = loopIdSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw badOrder(
+    `${field} ${parsed.error.issues[0]?.code === 'custom' ? parsed.error.issues[0].message : 'must be a string'}, got ${shown(value)}.`,
+  )
+}
+
+function parseWith<Schema extends z.ZodType>(schema: Schema, config: object): z.output<Schema> {
+  const parsed = schema.safeParse(config)
+  if (parsed.success) return parsed.data
+  throw badOrder(describeError(parsed.error, config))
+}
+
+function badOrder(reason: string): ProtocolError {
+  return new ProtocolError('LF_BAD_ORDER', `begin_training: ${reason}`)
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
