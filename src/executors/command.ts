@@ -1,0 +1,43 @@
+import { resolve } from 'node:path'
+import type { Command, TrainerDefinition } from './definition.js'
+import { OrderNotPossibleError } from './errors.js'
+import { fillPlaceholders, type PlaceholderValues } from './placeholders.js'
+
+/**
+ * The argument list that is started: placeholders filled, `python` replaced by the trainer's interpreter, and the
+ * script after it, or a program that starts with `./`, looked for beside the trainer file. Never a shell line.
+ */
+export function buildCommand(
+  definition: Pick<TrainerDefinition, 'folder' | 'python' | 'name'>,
+  command: Command,
+  values: PlaceholderValues,
+): Command {
+  const all: PlaceholderValues = { trainer: definition.folder, ...values }
+  const fill = (argument: string) => fillPlaceholders(argument, all, (name) => missing(definition.name, name))
+  const [program, ...args] = command
+  if (program !== 'python') return [besideTrainer(definition, fill(program)), ...args.map(fill)]
+  return [besideTrainer(definition, definition.python), ...withScript(definition, args).map(fill)]
+}
+
+/** A bare name is searched on the PATH; anything with a slash is relative to the trainer file. */
+function besideTrainer(definition: { readonly folder: string }, program: string): string {
+  return program.includes('/') ? resolve(definition.folder, program) : program
+}
+
+function withScript(definition: { readonly folder: string }, args: readonly string[]): string[] {
+  const script = args.findIndex((argument) => !argument.startsWith('-'))
+  return args.map((argument, index) => {
+    const isScript = index === script && argument.endsWith('.py') && !argument.startsWith('{')
+    return isScript ? resolve(definition.folder, argument) : argument
+  })
+}
+
+function missing(trainer: string, name: string): never {
+  const hints: Record<string, string> = {
+    resolution:
+      'the order names no "resolution" among its hyperparameters; order with one, or set "resolution" in the trainer file',
+    model_variant: 'the order names no model variant and the trainer file lists no "models"',
+  }
+  const why = hints[name] ?? 'this command has no such value'
+  throw new OrderNotPossibleError(`Trainer "${trainer}" uses {${name}}, but ${why}.`, { trainer, placeholder: name })
+}

@@ -1,0 +1,75 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeTree } from '../../base/files.js'
+import type { Category, ImageData } from '../../loop/protocol/index.js'
+import type { DatasetFormat } from '../definition.js'
+import { DatasetError } from '../errors.js'
+import { DATASET_FOLDER } from '../workspace.js'
+import { writeRawDataset } from './raw.js'
+import { writeYoloDataset } from './yolo.js'
+
+export type ExportOptions = {
+  /** The workspace; the dataset is written to `<folder>/dataset`. */
+  readonly folder: string
+  readonly images: readonly ImageData[]
+  /** Where the image lies in the cache. */
+  readonly imagePath: (id: string) => string
+  readonly categories: readonly Category[]
+  readonly signal: AbortSignal
+}
+export type ExportCounts = { readonly trainCount: number; readonly testCount: number }
+
+/** What the writer of one format gets: `target` is built, then renamed to `finalFolder`, which paths may name. */
+export type DatasetWriting = ExportOptions & { readonly target: string; readonly finalFolder: string }
+
+/**
+ * Writes the dataset of a training in the format its program reads. Images are linked, never changed. The folder
+ * appears at once when it is whole; an older one is replaced. Throws LF_BAD_DATASET when there is nothing to train on.
+ */
+export async function exportDataset(format: DatasetFormat, options: ExportOptions): Promise<ExportCounts> {
+  const counts = countSets(options.images)
+  checkImages(format, options.images, counts)
+  const finalFolder = join(options.folder, DATASET_FOLDER)
+  const target = `${finalFolder}.partial`
+  await removeTree(target)
+  await mkdir(target, { recursive: true })
+  await writeFormat(format, { ...options, target, finalFolder })
+  options.signal.throwIfAborted()
+  await removeTree(finalFolder)
+  await rename(target, finalFolder)
+  return counts
+}
+
+function writeFormat(format: DatasetFormat, writing: DatasetWriting): Promise<void> {
+  switch (format) {
+    case 'raw':
+      return writeRawDataset(writing)
+    case 'yolo':
+      return writeYoloDataset(writing)
+    default:
+      return format satisfies never
+  }
+}
+
+function countSets(images: readonly ImageData[]): ExportCounts {
+  const testCount = images.filter((image) => image.set === 'test').length
+  return { trainCount: images.length - testCount, testCount }
+}
+
+// Only these may name files; what the Loop sends is an UUID, but a hostile one must not become a path or an option.
+const IMAGE_ID = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
+
+function checkImages(format: DatasetFormat, images: readonly ImageData[], counts: ExportCounts): void {
+  const seen = new Set<string>()
+  for (const { id } of images) {
+    if (!IMAGE_ID.test(id)) {
+      throw new DatasetError(`The image id ${JSON.stringify(id.slice(0, 80))} cannot name a file.`, { id })
+    }
+    if (seen.has(id)) throw new DatasetError(`The image ${id} is listed twice.`, { id })
+    seen.add(id)
+  }
+  if (counts.trainCount === 0) throw new DatasetError('The project has no image in the train set; label some first.')
+  if (format === 'yolo' && counts.testCount === 0) {
+    throw new DatasetError('The project has no image in the test set, which YOLO needs; put some there first.')
+  }
+}

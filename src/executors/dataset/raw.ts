@@ -1,0 +1,30 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
+import type { ImageData } from '../../loop/protocol/index.js'
+import type { DatasetWriting } from './export.js'
+
+/** The Loop's own data: `dataset.json` with categories and annotations, and `images/<id>.jpg`. */
+export async function writeRawDataset(writing: DatasetWriting): Promise<void> {
+  await mkdir(join(writing.target, 'images'))
+  for (const { id } of writing.images) {
+    writing.signal.throwIfAborted()
+    await linkOrCopy(writing.imagePath(id), join(writing.target, 'images', `${id}.jpg`))
+  }
+  const content = { categories: writing.categories, images: writing.images.map(toRawImage) }
+  await writeFileAtomic(join(writing.target, 'dataset.json'), JSON.stringify(content))
+}
+
+function toRawImage(image: ImageData) {
+  return {
+    id: image.id,
+    file: `images/${image.id}.jpg`,
+    set: image.set,
+    width: image.width,
+    height: image.height,
+    box_annotations: image.box_annotations ?? [],
+    point_annotations: image.point_annotations ?? [],
+    segmentation_annotations: image.segmentation_annotations ?? [],
+    classification_annotation: image.classification_annotation ?? null,
+  }
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod'
+import { isPlaceholder, type Placeholder, placeholderMeanings, placeholdersIn } from './placeholders.js'
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/i
+const nameSchema = z
+  .string()
+  .regex(NAME, { error: 'must start with a letter or digit and hold only letters, digits, _ and -' })
+const fileNameSchema = z.string().refine(isPlainFileName, { error: 'must be a plain file name without a folder' })
+const innerPathSchema = z
+  .string()
+  .refine(isInnerPath, { error: 'must be a path inside the workspace, relative and without ..' })
+const confidenceSchema = z.enum(['unit', 'percent'], { error: 'must be unit (0 to 1) or percent (0 to 100)' })
+
+const TRAINING: readonly Placeholder[] = ['workspace', 'trainer', 'dataset', 'model_variant', 'resolution']
+const CONVERTING: readonly Placeholder[] = [...TRAINING, 'model', 'output']
+const DETECTING: readonly Placeholder[] = ['workspace', 'trainer', 'model', 'images', 'output', 'resolution']
+
+const trainSchema = z.strictObject({
+  scratch: commandSchema(TRAINING).describe('Started when no model of the Loop is continued.'),
+  continue: commandSchema(TRAINING)
+    .optional()
+    .describe('Started when the order names a model of the Loop to continue.'),
+  resume: commandSchema(TRAINING).optional().describe('Started to go on after an interruption.'),
+  resume_when: innerPathSchema.optional().describe('File whose existence says that the training can be resumed.'),
+})
+
+const progressSchema = z.union(
+  [
+    z.literal('events'),
+    z.strictObject({
+      log: regexSchema(['epoch', 'epochs', 'progress', 'percent']).optional(),
+      csv: innerPathSchema.optional(),
+      epochs: z.union([z.int().min(1), z.string().min(1)]).optional(),
+    }),
+  ],
+  { error: 'must be events, {log: EXPRESSION} or {csv: FILE}' },
+)
+
+const bestSchema = z.union(
+  [
+    z.literal('events'),
+    z.strictObject({
+      files: innerPathSchema.refine(hasStarInNameOnly, { error: 'may have * only in its last part' }),
+      metrics: innerPathSchema.optional(),
+      as: fileNameSchema.optional(),
+      with: z.array(innerPathSchema).optional(),
+    }),
+  ],
+  { error: 'must be events or {files: PATTERN, metrics: FILE}' },
+)
+
+const detectSchema = z.union(
+  [
+    z.strictObject({
+      backend: z.literal('onnx', { error: 'must be onnx' }),
+      format: nameSchema.default('onnx'),
+      confidence: confidenceSchema.default('unit'),
+    }),
+    z.strictObject({
+      command: commandSchema(DETECTING),
+      format: nameSchema.optional(),
+      confidence: confidenceSchema.default('unit'),
+    }),
+  ],
+  { error: 'must be {backend: onnx} or {command: [PROGRAM, …]}' },
+)
+
+/** A trainer's YAML file as design and docs/reference/trainer-contract.md describe it; unknown keys are refused. */
+export const trainerDefinitionSchema = z.strictObject({
+  name: nameSchema.describe('Name of the trainer; its queue is called trainings.<name>.'),
+  format: nameSchema.describe('Key under which the Loop stores the model.'),
+  architecture: z.string().min(1).optional(),
+  models: z
+    .array(
+      z.strictObject({ name: z.string().min(1), label: z.string().default(''), description: z.string().default('') }),
+    )
+    .default([])
+    .describe('The provided pretrained models.'),
+  dataset: z.enum(['raw', 'yolo'], { error: 'must be raw or yolo' }),
+  python: z
+    .string()
+    .min(1)
+    .default('python3')
+    .describe('Interpreter behind the word python; a path is relative to this file.'),
+  train: trainSchema,
+  progress: progressSchema.default('events'),
+  best: bestSchema.default('events'),
+  convert: z.array(z.strictObject({ format: nameSchema, command: commandSchema(CONVERTING) })).default([]),
+  upload: z
+    .record(
+      nameSchema,
+      z
+        .array(
+          fileNameSchema.refine((name) => name !== 'model.json', {
+            error: 'must not be model.json, which is made by loopfleet',
+          }),
+        )
+        .min(1),
+    )
+    .describe('The files of every format that goes to the Loop.'),
+  detect: detectSchema.optional(),
+  errors: z
+    .array(z.strictObject({ log: regexSchema([]), cause: z.string().min(1) }))
+    .default([])
+    .describe('Log lines that say why a training failed.'),
+  gpus: z.int().min(0).max(64).default(1),
+  resolution: z.int().min(1).optional().describe('Image size when the order names none.'),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), envValueSchema()).default({}),
+})
+
+export type TrainerFile = z.output<typeof trainerDefinitionSchema>
+export type Command = readonly [string, ...string[]]
+export type DatasetFormat = TrainerFile['dataset']
+
+function commandSchema(allowed: readonly Placeholder[]) {
+  return z
+    .tuple([z.string().min(1)], z.string(), { error: 'must be a list: the program, then its arguments' })
+    .superRefine((command, context) => {
+      for (const [index, argument] of command.entries()) {
+        const problem = placeholderProblem(argument, allowed)
+        if (problem !== undefined) context.addIssue({ code: 'custom', path: [index], message: problem })
+      }
+    })
+}
+
+function placeholderProblem(argument: string, allowed: readonly Placeholder[]): string | undefined {
+  const list = allowed.map((name) => `{${name}}`).join(' ')
+  for (const name of placeholdersIn(argument)) {
+    if (!isPlaceholder(name))
+      return `has the unknown placeholder {${name}}; known here are ${list}; write {{${name}}} for the text itself`
+    if (!allowed.includes(name))
+      return `uses {${name}} (${placeholderMeanings[name]}), which this command has not; known here are ${list}`
+  }
+  return argument.includes('\0') ? 'must not hold a NUL character' : undefined
+}
+
+function regexSchema(groups: readonly string[]) {
+  return z
+    .string()
+    .min(1)
+    .superRefine((source, context) => {
+      const problem = regexProblem(source, groups)
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+    })
+}
+
+function regexProblem(source: string, groups: readonly string[]): string | undefined {
+  try {
+    new RegExp(source)
+  } catch (error) {
+    return `is not a regular expression (${error instanceof Error ? error.message : String(error)})`
+  }
+  if (groups.length === 0 || groups.some((group) => source.includes(`(?<${group}>`))) return undefined
+  return `must have one of the named groups ${groups.map((group) => `(?<${group}>…)`).join(', ')}`
+}
+
+function envValueSchema() {
+  return z
+    .union([z.string(), z.number(), z.boolean()], { error: 'must be a text, a number or true/false' })
+    .transform(String)
+}
+
+/** Relative, without `..`, and not the folder itself. */
+export function isInnerPath(path: string): boolean {
+  if (path === '' || path.length > 1000 || path.startsWith('/') || path.includes('\\') || path.includes('\0'))
+    return false
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
+  return parts.length > 0 && !parts.includes('..')
+}
+
+function isPlainFileName(name: string): boolean {
+  return isInnerPath(name) && !name.includes('/') && name !== '.' && name.length <= 200
+}
+
+function hasStarInNameOnly(pattern: string): boolean {
+  return !pattern.slice(0, pattern.lastIndexOf('/') + 1).includes('*')
+}

@@ -1,0 +1,86 @@
+import { LoopfleetError } from '../base/errors.js'
+
+/** A trainer's YAML file is wrong; the sentence names file, key, value and the way out. */
+export class TrainerFileError extends LoopfleetError {
+  static {
+    this.prototype.name = 'TrainerFileError'
+  }
+  constructor(message: string, details: { readonly file: string; readonly key?: string }, cause?: unknown) {
+    super('LF_BAD_TRAINER_FILE', message, { details, cause })
+  }
+}
+
+/** The order asks for what this trainer cannot do; trying again does not help. */
+export class OrderNotPossibleError extends LoopfleetError {
+  static {
+    this.prototype.name = 'OrderNotPossibleError'
+  }
+  constructor(message: string, details: Readonly<Record<string, unknown>>) {
+    super('LF_ORDER_NOT_POSSIBLE', message, { details })
+  }
+}
+
+/** The Loop's data cannot be written as a dataset: nothing to train on, or an id that is no safe file name. */
+export class DatasetError extends LoopfleetError {
+  static {
+    this.prototype.name = 'DatasetError'
+  }
+  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super('LF_BAD_DATASET', message, { details })
+  }
+}
+
+export type CommandFailure = {
+  readonly command: string
+  readonly exitCode: number | null
+  readonly signal: string | null
+  /** The known reason, from a line of the log that the trainer file lists. */
+  readonly cause?: string
+  readonly lastLogLines: readonly string[]
+}
+
+/** A convert or detect command ended with anything but 0. */
+export class CommandFailedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'CommandFailedError'
+  }
+  constructor(details: CommandFailure) {
+    super('LF_COMMAND_FAILED', `The command ${details.command} ${howItEnded(details)}.`, {
+      details,
+      failure: 'program',
+    })
+  }
+}
+
+/** Files that the trainer file lists under `upload` are not there after the training or conversion. */
+export class FilesMissingError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FilesMissingError'
+  }
+  constructor(details: { readonly format: string; readonly missing: readonly string[]; readonly folders: string[] }) {
+    const names = details.missing.map((name) => JSON.stringify(name)).join(', ')
+    super('LF_FILES_MISSING', `No file ${names} for format "${details.format}" in ${details.folders.join(' or ')}.`, {
+      details,
+    })
+  }
+}
+
+/** More GPUs are asked for than the host lends at all. */
+export class NotEnoughGpusError extends LoopfleetError {
+  static {
+    this.prototype.name = 'NotEnoughGpusError'
+  }
+  constructor(details: { readonly wanted: number; readonly present: number }) {
+    super('LF_NOT_ENOUGH_GPUS', `The trainer needs ${details.wanted} GPUs, but this host lends ${details.present}.`, {
+      details,
+    })
+  }
+}
+
+function howItEnded(details: CommandFailure): string {
+  const how =
+    details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal} from outside`
+  if (details.cause !== undefined) return `${how}: ${details.cause}`
+  const last = details.lastLogLines.findLast((line) => line.trim() !== '')
+  return last === undefined ? `${how} and printed nothing` : `${how}; its last line was: ${last.trim().slice(0, 300)}`
+}

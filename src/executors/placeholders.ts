@@ -1,0 +1,38 @@
+/** What may stand in braces in a command of a trainer file, and what it becomes. */
+export const placeholderMeanings = {
+  workspace: 'folder the program is started in',
+  trainer: 'folder of the trainer file',
+  dataset: 'folder of the exported dataset',
+  model_variant: 'name of the pretrained model that was ordered',
+  model: "folder of the best model's files",
+  images: 'folder with the images to detect on',
+  output: 'folder the command writes its result to',
+  resolution: 'ordered image size in pixels',
+} as const
+export type Placeholder = keyof typeof placeholderMeanings
+export type PlaceholderValues = Partial<Readonly<Record<Placeholder, string>>>
+
+// `{name}` is a placeholder, `{{name}}` is the text `{name}`; every other brace (JSON, regular expressions) is left alone.
+const PLACEHOLDER = /\{\{([a-z_]+)\}\}|\{([a-z_]+)\}/g
+
+/** The names in braces in one argument, known or not. */
+export function placeholdersIn(argument: string): string[] {
+  return [...argument.matchAll(PLACEHOLDER)].flatMap((match) => match[2] ?? [])
+}
+
+export function isPlaceholder(name: string): name is Placeholder {
+  return Object.hasOwn(placeholderMeanings, name)
+}
+
+/** Fills one argument in a single pass, so that a value with braces in it stays what it is. */
+export function fillPlaceholders(
+  argument: string,
+  values: PlaceholderValues,
+  onMissing: (name: string) => never,
+): string {
+  return argument.replace(PLACEHOLDER, (_match, escaped: string | undefined, name: string | undefined) => {
+    if (escaped !== undefined) return `{${escaped}}`
+    if (name === undefined || !isPlaceholder(name)) return onMissing(String(name))
+    return values[name] ?? onMissing(name)
+  })
+}
