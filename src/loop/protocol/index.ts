@@ -31,6 +31,33 @@ export {
   toShapeText,
 } from './detections.js'
 export {
+  type AboutAnswer,
+  aboutAnswerSchema,
+  type ModelInfo,
+  type ModelVersionAnswer,
+  modelInfoSchema,
+  modelVersionAnswerSchema,
+  toVersionText,
+  versionChoiceSchema,
+} from './detector-model.js'
+export {
+  type ArrayImage,
+  arrayImageSchema,
+  type BatchDetectAnswer,
+  type BatchDetectEvent,
+  batchDetectAnswerSchema,
+  batchDetectEventSchema,
+  cameraIdOf,
+  type DetectEvent,
+  detectEventSchema,
+  type SocketImage,
+  type SocketStatus,
+  socketImageSchema,
+  socketStatusSchema,
+  type UploadEvent,
+  uploadEventSchema,
+} from './detector-socket.js'
+export {
   type DetectorReport,
   type DetectorStatus,
   type DetectorStatusView,
@@ -106,6 +133,7 @@ export {
   type UploadedModelJson,
   uploadedModelJsonSchema,
 } from './model-json.js'
+export { type ErrorConfiguration, errorConfigurationSchema, switchSchema } from './node-api.js'
 export {
   type BeginTraining08,
   type BeginTrainingCurrent,

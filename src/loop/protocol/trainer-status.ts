@@ -35,8 +35,17 @@ export const trainerStatus08Schema = z.object({
 })
 export type TrainerStatus08 = z.infer<typeof trainerStatus08Schema>
 
-/** `update_trainer` of either dialect. */
-export const trainerStatusSchema = z.union([trainerStatus08Schema, trainerStatusCurrentSchema])
+/**
+ * `update_trainer` of either dialect. A broken 0.8 status is an error and no current one, since the dialect decides
+ * which orders the trainer gets.
+ */
+export const trainerStatusSchema = z.union([
+  trainerStatus08Schema,
+  trainerStatusCurrentSchema.extend({
+    train_image_count: z.undefined().optional(),
+    skipped_image_count: z.undefined().optional(),
+  }),
+])
 export type TrainerStatus = z.infer<typeof trainerStatusSchema>
 
 /** Tells a trainer's dialect from the shape of its status; nodes send no version. */

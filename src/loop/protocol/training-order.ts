@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { categorySchema } from './category.js'
+import { type Context, categorySchema, contextSchema } from './category.js'
 import { dialects } from './enums.js'
 import { hyperparametersSchema } from './hyperparameters.js'
 import { isUuid, loopIdSchema } from './ids.js'
@@ -29,10 +29,7 @@ export type BaseModel = TrainingOrder['baseModel']
  * Throws LF_BAD_ORDER with the first field that is wrong.
  */
 export function parseBeginTraining(organization: unknown, project: unknown, config: unknown): TrainingOrder {
-  const context = {
-    organization: parseId('organization', organization),
-    project: parseId('project', project),
-  }
+  const context = parseWith(contextSchema, { organization, project })
   if (!isObject(config)) throw badOrder(`the third argument must be an object, got ${shown(config)}.`)
   return isCurrentOrder(config) ? parseCurrent(context, config) : parse08(context, config)
 }
@@ -44,14 +41,12 @@ export function doubtsAboutOrder(config: unknown): string[] {
   return [`begin_training: base_model_uuid ${shown(uuid)} is no uuid, so the training starts from scratch.`]
 }
 
-type Ids = { readonly organization: string; readonly project: string }
-
-function parseCurrent(ids: Ids, config: object): TrainingOrder {
+function parseCurrent(context: Context, config: object): TrainingOrder {
   const order = parseWith(beginTrainingCurrentSchema, config)
   const uuid = order.base_model_uuid
   return {
     dialect: 'current',
-    ...ids,
+    ...context,
     trainingNumber: order.training_number,
     categories: order.categories,
     baseModel: uuid !== null && isUuid(uuid) ? { kind: 'loop', id: uuid } : { kind: 'none' },
@@ -60,12 +55,12 @@ function parseCurrent(ids: Ids, config: object): TrainingOrder {
   }
 }
 
-function parse08(ids: Ids, config: object): TrainingOrder {
+function parse08(context: Context, config: object): TrainingOrder {
   const order = parseWith(beginTraining08Schema, config)
   const isLoopModel = isUuid(order.id)
   return {
     dialect: '0.8',
-    ...ids,
+    ...context,
     trainingNumber: order.training_number,
     categories: order.categories,
     baseModel: isLoopModel ? { kind: 'loop', id: order.id } : { kind: 'pretrained', name: order.id },
@@ -78,14 +73,6 @@ function parse08(ids: Ids, config: object): TrainingOrder {
 function isCurrentOrder(config: Readonly<Record<string, unknown>>): boolean {
   if (typeof config.model_variant === 'string' && isObject(config.hyperparameters)) return true
   return !('id' in config) && ('model_variant' in config || 'hyperparameters' in config)
-}
-
-function parseId(field: 'organization' | 'project', value: unknown): string {
-  const parsed = loopIdSchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw badOrder(
-    `${field} ${parsed.error.issues[0]?.code === 'custom' ? parsed.error.issues[0].message : 'must be a string'}, got ${shown(value)}.`,
-  )
 }
 
 function parseWith<Schema extends z.ZodType>(schema: Schema, config: object): z.output<Schema> {
