@@ -1,0 +1,45 @@
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { delimiter, resolve } from 'node:path'
+import { LoopfleetError } from '../base/errors.js'
+
+/** There is no such program on this machine. */
+export class ProgramNotFoundError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ProgramNotFoundError'
+  }
+  constructor(details: { readonly program: string; readonly searched: string }) {
+    const where = details.program.includes('/') ? `in ${details.searched}` : 'on the PATH'
+    const message = `The program "${details.program}" was not found ${where}; install it or give its full path.`
+    super('LF_PROGRAM_NOT_FOUND', message, { details })
+  }
+}
+
+export type ProgramSearch = {
+  /** Where a name with a slash begins. */
+  readonly cwd: string
+  /** The PATH to search for a bare name. */
+  readonly path: string | undefined
+}
+
+const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin'
+
+/** The absolute path of an executable file, found as a shell would find it. Throws LF_PROGRAM_NOT_FOUND. */
+export async function findProgram(program: string, search: ProgramSearch): Promise<string> {
+  const path = search.path ?? USUAL_PATH
+  const folders = program.includes('/') ? [search.cwd] : path.split(delimiter)
+  for (const folder of folders) {
+    const candidate = resolve(search.cwd, folder, program)
+    if (program !== '' && !program.includes('\0') && (await isExecutable(candidate))) return candidate
+  }
+  throw new ProgramNotFoundError({ program, searched: program.includes('/') ? search.cwd : path })
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile()
+  } catch {
+    return false // whatever hinders us hinders the start, too
+  }
+}

@@ -1,0 +1,114 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { execa } from 'execa'
+import { LoopfleetError } from '../base/errors.js'
+import { safePathSegment } from '../base/files.js'
+import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
+
+/** Another process holds the folder. */
+export class FolderLockedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FolderLockedError'
+  }
+  constructor(details: { readonly folder: string; readonly lock: string; readonly holder: string | undefined }) {
+    const holder = details.holder === undefined ? 'another process' : `process ${details.holder}`
+    const message = `The folder ${details.folder} is in use by ${holder}; stop that one, or use another folder here.`
+    super('LF_FOLDER_LOCKED', message, { details })
+  }
+}
+
+/** The lock was taken from us while we held it; whoever relies on it must stop. */
+export class FolderLockLostError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FolderLockLostError'
+  }
+  constructor(details: { readonly folder: string; readonly lock: string }) {
+    super('LF_FOLDER_LOCK_LOST', `The lock on the folder ${details.folder} was lost: its holder was ended.`, {
+      details,
+    })
+  }
+}
+
+/** The machine cannot lock folders. */
+export class FolderLockFailedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FolderLockFailedError'
+  }
+  constructor(details: { readonly folder: string; readonly problem: string }, cause?: unknown) {
+    super('LF_FOLDER_LOCK_FAILED', `The folder ${details.folder} cannot be locked: ${details.problem}.`, {
+      details,
+      cause,
+    })
+  }
+}
+
+export type FolderLock = {
+  /** Resolves with an error when the lock was lost; stays open otherwise, also after `release`. */
+  readonly lost: Promise<FolderLockLostError>
+  release(): Promise<void>
+}
+
+const HELD = 'held'
+/** Says that it holds the lock, then lives as long as its input, the pipe to us, is open. */
+const HOLDER = `echo ${HELD}; exec cat >/dev/null`
+const BUSY_EXIT_CODE = 1
+
+/**
+ * Locks `<folder>/<name>.lock` in the kernel, by a child that dies with us in whatever way we end (also kill -9).
+ * Throws LF_FOLDER_LOCKED when somebody else holds it.
+ */
+export async function lockFolder(folder: string, name: string): Promise<FolderLock> {
+  const whole = resolve(folder)
+  await mkdir(whole, { recursive: true })
+  const lock = join(whole, `${safePathSegment(name)}.lock`)
+  const child = startHolder(lock)
+  if (!(await saysHeld(child))) {
+    const result = await child
+    if (result.exitCode === BUSY_EXIT_CODE && result.stderr === '') {
+      throw new FolderLockedError({ folder: whole, lock, holder: await holderOf(lock) })
+    }
+    const problem = result.stderr !== '' ? result.stderr : (result.shortMessage ?? 'flock failed')
+    throw new FolderLockFailedError({ folder: whole, problem }, result.cause)
+  }
+  await writeFile(lock, `${process.pid}\n`) // for people and for the message above; never removed, or two could hold it
+  return heldLock(child, { folder: whole, lock })
+}
+
+type Holder = ReturnType<typeof startHolder>
+
+function startHolder(lock: string) {
+  return execa('flock', ['-n', lock, 'sh', '-c', HOLDER], {
+    detached: true, // Ctrl-C on a terminal goes to all of our group while we still tidy up
+    cleanup: false,
+    reject: false,
+    buffer: { stdout: false },
+    env: { [OWNER_VARIABLE]: '', [PROGRAM_VARIABLE]: '' }, // no sweep may find it
+  })
+}
+
+async function saysHeld(child: Holder): Promise<boolean> {
+  return new Promise((resolve) => {
+    child.stdout.once('data', () => resolve(true))
+    void child.then(() => resolve(false))
+  })
+}
+
+function heldLock(child: Holder, where: { readonly folder: string; readonly lock: string }): FolderLock {
+  let released = false
+  const lost = new Promise<FolderLockLostError>((tell) => {
+    child.once('exit', () => {
+      if (!released) tell(new FolderLockLostError(where))
+    })
+  })
+  const release = async (): Promise<void> => {
+    released = true
+    child.stdin.end()
+    await child
+  }
+  return { lost, release }
+}
+
+async function holderOf(lock: string): Promise<string | undefined> {
+  const text = await readFile(lock, 'utf8').catch(() => '') // only for the message
+  return /^\d+$/.test(text.trim()) ? text.trim() : undefined
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { LoopfleetError, messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import { findProgram } from './find-program.js'
+import { ProgramOutput } from './program-output.js'
+import { type Leader, type ProgramExit, RunningProgram } from './running-program.js'
+import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
+
+export { ProgramNotFoundError } from './find-program.js'
+export type { ProgramExit } from './running-program.js'
+
+export type ProgramOptions = {
+  /** The program and its arguments; never a shell line. */
+  readonly command: readonly [string, ...string[]]
+  readonly cwd: string
+  /** The complete environment of the program; nothing of ours is added but the two marks. */
+  readonly env: Readonly<Record<string, string>>
+  /** Output and errors are appended to it in the order they were written. */
+  readonly logFile: string
+  /** The value of LOOPFLEET_OWNER, by which a later worker finds what this one left behind. */
+  readonly owner: string
+  /** From SIGTERM to SIGKILL. */
+  readonly graceMs?: number
+  readonly maxLogBytes?: number
+  /** Each line, also of those that end in a carriage return; a line without end comes in pieces. */
+  readonly onOutput?: (line: string) => void
+}
+
+export type Program = {
+  readonly pid: number
+  /** Resolves, never rejects, when the program and all it started are gone and the log is complete. */
+  readonly exited: Promise<ProgramExit>
+  /** SIGTERM to the group, grace, SIGKILL. May be called again, also with a shorter grace. */
+  end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
+  /** At most the last 50 lines of its output. */
+  lastLines(): string[]
+}
+
+/** The program is there, but the machine could not start it. */
+export class ProgramNotStartedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ProgramNotStartedError'
+  }
+  constructor(details: { readonly program: string; readonly problem: string }, cause?: unknown) {
+    super('LF_PROGRAM_NOT_STARTED', `The program "${details.program}" could not be started: ${details.problem}.`, {
+      details,
+      cause,
+      failure: 'program',
+    })
+  }
+}
+
+const GUARD = fileURLToPath(new URL('./guard.sh', import.meta.url))
+const DEFAULT_GRACE_MS = 5000
+const DEFAULT_LOG_BYTES = 50 * 1024 * 1024
+
+/**
+ * Starts an external program in a process group of its own, under a guard that ends the group when this process dies
+ * in whatever way. Throws LF_PROGRAM_NOT_FOUND or LF_PROGRAM_NOT_STARTED.
+ */
+export async function startProgram(options: ProgramOptions, deps: { readonly log: Logger }): Promise<Program> {
+  const { command, cwd, graceMs = DEFAULT_GRACE_MS, maxLogBytes = DEFAULT_LOG_BYTES } = options
+  const [name] = command
+  await assertFolder(cwd, name)
+  const file = await findProgram(name, { cwd, path: options.env.PATH })
+  const log = deps.log.child({ component: 'program', program: name })
+  const output = await ProgramOutput.open({ ...options, maxLogBytes }, { log })
+  try {
+    const mark = randomUUID()
+    const leader = await spawnGuarded(options, { file, mark, graceMs })
+    output.start(leader.output)
+    log.info({ pid: leader.pid, owner: options.owner }, 'program started')
+    return new RunningProgram({ mark, graceMs }, { leader, output, log })
+  } catch (error) {
+    await output.finish()
+    throw error
+  }
+}
+
+type Start = { readonly file: string; readonly mark: string; readonly graceMs: number }
+
+async function spawnGuarded({ command, cwd, env, owner }: ProgramOptions, start: Start): Promise<Leader> {
+  const [name, ...args] = command
+  const marks = { [OWNER_VARIABLE]: owner, [PROGRAM_VARIABLE]: start.mark }
+  try {
+    const tenths = String(Math.ceil(start.graceMs / 100))
+    const subprocess = execa('/bin/sh', [GUARD, 'run', tenths, start.file, ...args], {
+      cwd,
+      env: { ...env, ...marks },
+      extendEnv: false,
+      detached: true, // its own session and group
+      cleanup: false,
+      buffer: false,
+      reject: false,
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    })
+    const exit = new Promise<Awaited<Leader['exit']>>((resolve) => {
+      subprocess.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+    })
+    if (subprocess.pid === undefined) throw (await subprocess).cause ?? new Error('no process')
+    return { pid: subprocess.pid, exit, output: subprocess.stdout, lifeLine: lifeLineOf(subprocess.stdio[3]) }
+  } catch (error) {
+    throw new ProgramNotStartedError({ program: name, problem: messageOf(error) }, error)
+  }
+}
+
+/** Our end of the guard's pipe; the kernel closes it when we die. */
+function lifeLineOf(stream: Readable | Writable | null | undefined): Writable {
+  if (stream === null || stream === undefined || !('write' in stream)) throw new Error('the life-line is missing')
+  stream.on('error', () => undefined) // the other end is gone: so is the guard, and with it the need for one
+  return stream
+}
+
+async function assertFolder(cwd: string, program: string): Promise<void> {
+  const found = await stat(cwd).catch((error: unknown) => {
+    throw new ProgramNotStartedError({ program, problem: `its folder ${cwd} is not there` }, error)
+  })
+  if (!found.isDirectory()) throw new ProgramNotStartedError({ program, problem: `${cwd} is not a folder` })
+}

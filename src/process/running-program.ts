@@ -1,0 +1,107 @@
+import { performance } from 'node:perf_hooks'
+import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../base/logger.js'
+import { livingMembers, signalGroup } from './group.js'
+import type { ProgramOutput } from './program-output.js'
+import { sweepProgram } from './sweep.js'
+
+export type ProgramExit = {
+  readonly exitCode: number | null
+  readonly signal: string | null
+  /** It was still running when `end` was called. */
+  readonly endedByUs: boolean
+}
+
+/** The started process, which leads its group. */
+export type Leader = {
+  readonly pid: number
+  readonly exit: Promise<{ readonly exitCode: number | null; readonly signal: string | null }>
+  readonly output: Readable
+  readonly lifeLine: Writable
+}
+
+type Options = { readonly mark: string; readonly graceMs: number }
+type Deps = { readonly leader: Leader; readonly output: ProgramOutput; readonly log: Logger }
+
+const LOOK_EVERY_MS = 25
+/** A process that outlives SIGKILL hangs in the kernel (a driver, a dead network disk). */
+const UNKILLABLE_AFTER_MS = 10_000
+
+export class RunningProgram {
+  readonly pid: number
+  readonly exited: Promise<ProgramExit>
+  readonly #options: Options
+  readonly #deps: Deps
+  #leaderGone = false
+  #endAsked = false
+  /** When the group is killed; set by whoever first wants it to end. */
+  #killAt = Number.POSITIVE_INFINITY
+  #ending: Promise<void> | undefined
+
+  constructor(options: Options, deps: Deps) {
+    this.pid = deps.leader.pid
+    this.#options = options
+    this.#deps = deps
+    this.exited = this.#watch()
+  }
+
+  end(options: { readonly graceMs?: number } = {}): Promise<ProgramExit> {
+    if (!this.#leaderGone) this.#endAsked = true
+    void this.#endGroup(options.graceMs ?? this.#options.graceMs)
+    return this.exited
+  }
+
+  lastLines(): string[] {
+    return this.#deps.output.lastLines()
+  }
+
+  async #watch(): Promise<ProgramExit> {
+    const { leader, output, log } = this.#deps
+    const startedAt = performance.now()
+    const { exitCode, signal } = await leader.exit
+    this.#leaderGone = true
+    await this.#endGroup(this.#options.graceMs) // what it left behind
+    const escaped = await sweepProgram(this.#options.mark)
+    if (escaped.length > 0) log.warn({ pid: this.pid, escaped }, 'processes that had left the group were killed')
+    leader.lifeLine.end('over\n')
+    await output.finish()
+    leader.lifeLine.destroy()
+    const exit = { exitCode, signal, endedByUs: this.#endAsked }
+    log.info({ pid: this.pid, ...exit, seconds: (performance.now() - startedAt) / 1000 }, 'program ended')
+    return exit
+  }
+
+  #endGroup(graceMs: number): Promise<void> {
+    this.#killAt = Math.min(this.#killAt, performance.now() + graceMs)
+    this.#ending ??= this.#askThenKill()
+    return this.#ending
+  }
+
+  async #askThenKill(): Promise<void> {
+    if (!(await this.#isAlive())) return
+    signalGroup(this.pid, 'SIGTERM')
+    signalGroup(this.pid, 'SIGCONT') // a stopped program cannot obey
+    while (await this.#isAlive()) {
+      if (performance.now() >= this.#killAt) return this.#kill()
+      await sleep(LOOK_EVERY_MS)
+    }
+  }
+
+  async #kill(): Promise<void> {
+    const giveUpAt = performance.now() + UNKILLABLE_AFTER_MS
+    while (await this.#isAlive()) {
+      signalGroup(this.pid, 'SIGKILL')
+      if (performance.now() > giveUpAt) {
+        const pids = await livingMembers(this.pid)
+        this.#deps.log.error({ pid: this.pid, pids }, 'processes do not die of SIGKILL; they hang in the kernel')
+        return
+      }
+      await sleep(LOOK_EVERY_MS)
+    }
+  }
+
+  async #isAlive(): Promise<boolean> {
+    return !this.#leaderGone || (await livingMembers(this.pid)).length > 0
+  }
+}
