@@ -15,6 +15,7 @@ export const loopIdSchema = z
 
 /** Tells whether a text counts as uuid for the Loop's nodes: 32 hex digits; hyphens, braces and `urn:uuid:` allowed. */
 export function isUuid(text: string): boolean {
+  if (text.length > MAX_ID_LENGTH) return false // the patterns below are slow on long rows of braces
   const digits = text
     .replace('urn:', '')
     .replace('uuid:', '')

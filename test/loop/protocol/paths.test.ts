@@ -138,4 +138,11 @@ describe('a uuid', () => {
       expect(isUuid(text)).to.equal(false)
     })
   }
+
+  it('is looked for without delay in a text of a million braces', () => {
+    const started = performance.now()
+
+    expect(isUuid(`x${'{'.repeat(1_000_000)}x`)).to.equal(false)
+    expect(performance.now() - started).to.be.lessThan(1000)
+  })
 })
