@@ -32,6 +32,8 @@ export type WorkspaceOptions = {
   readonly dataset: string
   /** Whether the files of the model to continue lie in `<folder>/base_model`. */
   readonly baseModel?: boolean
+  /** Whether the program goes on from its checkpoint; startTraining corrects it. */
+  readonly resume?: boolean
 }
 
 /** Writes `training.json`; the dataset exporter and the model download fill the folders it names. */
@@ -48,7 +50,7 @@ export async function writeWorkspace(options: WorkspaceOptions): Promise<void> {
     model_variant: order.modelVariant,
     dataset: { format: options.dataset, folder: DATASET_FOLDER },
     base_model: options.baseModel === true ? { folder: BASE_MODEL_FOLDER } : null,
-    resume: false,
+    resume: options.resume ?? false,
   }
   await writeJsonFile(join(folder, TRAINING_FILE), content)
 }

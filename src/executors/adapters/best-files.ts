@@ -1,0 +1,203 @@
+import { constants } from 'node:fs'
+import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { hasCode, readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
+import type { Logger } from '../../base/logger.js'
+import { type Category, type ConfusionMatrix, classMetricsSchema } from '../../loop/protocol/index.js'
+import type { TrainerDefinition } from '../definition.js'
+import type { EventQueue } from '../event-queue.js'
+import type { ModelEvent } from '../events.js'
+import type { EventSource } from '../events-file.js'
+
+export type BestFilesOptions = {
+  readonly workspace: string
+  readonly definition: Pick<TrainerDefinition, 'best' | 'format'>
+  readonly categories: readonly Category[]
+  /** Whether the program goes on from its checkpoint. */
+  readonly resume: boolean
+  readonly everyMs?: number
+}
+type BestFiles = Exclude<TrainerDefinition['best'], 'events'>
+type Found = { readonly path: string; readonly epoch: number | undefined; readonly mark: string }
+
+const FOLDER = 'best'
+const HANDED_OVER = join(FOLDER, 'handed-over.json')
+const KEPT = 5
+const handedOverSchema = z.object({ marks: z.array(z.string()) })
+const countsByNameSchema = z.record(z.string(), classMetricsSchema)
+
+/**
+ * Finds new best models of a script that cannot be changed: files that match `best.files`, with class counts by
+ * category name in `best.metrics`. A model is taken when its size rests and its metrics are whole, and is copied to
+ * `best/<number>/`, since such scripts overwrite and delete their files as they like.
+ */
+export async function openBestFiles(
+  options: BestFilesOptions,
+  deps: { readonly queue: EventQueue; readonly log: Logger },
+): Promise<EventSource | undefined> {
+  const { workspace, definition, everyMs = 500 } = options
+  if (definition.best === 'events') return undefined
+  const best: BestFiles = definition.best
+  const ids = idsByName(options.categories)
+  const seen = await alreadySeen(workspace, best, options.resume)
+  let resting = new Set<string>()
+  let taken = (await takenFolders(workspace)).at(-1) ?? 0
+
+  async function scan(final: boolean): Promise<void> {
+    const fresh = (await findFiles(workspace, best)).filter((file) => !seen.has(file.mark))
+    for (const file of final ? fresh : fresh.filter(({ mark }) => resting.has(mark))) {
+      const matrix = await readMetrics(workspace, best, file, ids)
+      if (matrix === undefined) continue
+      seen.add(file.mark)
+      await take(file, matrix)
+    }
+    resting = new Set(fresh.map(({ mark }) => mark))
+  }
+
+  async function take(file: Found, matrix: ConfusionMatrix): Promise<void> {
+    const folder = join(FOLDER, String(taken + 1).padStart(6, '0'))
+    const files = await copyAside(workspace, folder, best, file.path)
+    if (files === undefined) {
+      deps.log.warn({ file: file.path }, 'best model vanished before it was copied')
+      return
+    }
+    taken += 1
+    const event: ModelEvent = {
+      event: 'model',
+      epoch: file.epoch ?? taken,
+      files: { [definition.format]: files },
+      confusion_matrix: matrix,
+    }
+    const marks = [...seen]
+    deps.queue.push({ event, confirm: () => writeJsonFile(join(workspace, HANDED_OVER), { marks }) })
+  }
+
+  return {
+    async follow(signal) {
+      while (!signal.aborted) {
+        await scan(false)
+        await sleep(everyMs, undefined, { signal }).catch(() => undefined) // an abort ends the loop
+      }
+    },
+    drain: () => scan(true),
+  }
+}
+
+/**
+ * A first start takes nothing that lies there already. A resumed one takes the newest file, if nobody has dealt with
+ * it: the worker may have been killed between its appearance and now.
+ */
+async function alreadySeen(workspace: string, best: BestFiles, resume: boolean): Promise<Set<string>> {
+  const marks = (await findFiles(workspace, best)).map((file) => file.mark)
+  if (!resume) return new Set(marks)
+  const handedOver = await readJsonFile(join(workspace, HANDED_OVER), handedOverSchema).catch(() => undefined)
+  const open = marks.filter((mark) => handedOver?.marks.includes(mark) !== true)
+  return new Set(marks.filter((mark) => mark !== open.at(-1)))
+}
+
+/** Oldest epoch first; the mark changes when a file is written again. */
+async function findFiles(workspace: string, best: BestFiles): Promise<Found[]> {
+  const folder = dirname(best.files)
+  const expression = nameExpression(basename(best.files))
+  const names = await readdir(join(workspace, folder)).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  })
+  const found = await Promise.all(
+    names.flatMap((name) => {
+      const match = expression.exec(name)
+      return match === null ? [] : [look(workspace, join(folder, name), match[1])]
+    }),
+  )
+  return found.filter((file) => file !== undefined).sort((a, b) => (a.epoch ?? 0) - (b.epoch ?? 0))
+}
+
+async function look(workspace: string, path: string, star: string | undefined): Promise<Found | undefined> {
+  try {
+    const { size, mtimeMs, ino } = await stat(join(workspace, path))
+    const epoch = star !== undefined && /^\d{1,9}$/.test(star) ? Number(star) : undefined
+    return size === 0 ? undefined : { path, epoch, mark: `${path} ${ino} ${size} ${mtimeMs}` }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined // deleted while we looked
+    throw error
+  }
+}
+
+function nameExpression(pattern: string): RegExp {
+  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('(.*)')}$`)
+}
+
+/** Undefined while the metrics are not there or half written; `{}` for a trainer that has none. */
+async function readMetrics(
+  workspace: string,
+  best: BestFiles,
+  file: Found,
+  ids: ReadonlyMap<string, string>,
+): Promise<ConfusionMatrix | undefined> {
+  if (best.metrics === undefined) return {}
+  const stem = basename(file.path, extname(file.path))
+  const path = join(workspace, dirname(file.path), best.metrics.replaceAll('{stem}', stem))
+  try {
+    const counts = countsByNameSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    return byId(counts, ids)
+  } catch {
+    return undefined // not there yet, or half written; looked at again
+  }
+}
+
+function byId(counts: z.infer<typeof countsByNameSchema>, ids: ReadonlyMap<string, string>): ConfusionMatrix {
+  const entries = Object.entries(counts).flatMap(([name, value]) => {
+    const id = ids.get(name)
+    return id === undefined ? [] : [[id, value] as const]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Of two categories with one name the first gets the counts: the script knows them by name only. */
+function idsByName(categories: readonly Category[]): Map<string, string> {
+  return new Map(categories.toReversed().map(({ name, id }) => [name, id]))
+}
+
+async function copyAside(
+  workspace: string,
+  folder: string,
+  best: BestFiles,
+  path: string,
+): Promise<string[] | undefined> {
+  const model = best.as ?? `model${extname(path)}`
+  const sources = [{ from: path, name: model }, ...(best.with ?? []).map((from) => ({ from, name: basename(from) }))]
+  const partial = join(workspace, `${folder}.partial`)
+  await removeTree(partial)
+  await mkdir(partial, { recursive: true })
+  try {
+    for (const { from, name } of sources) {
+      await copyFile(join(workspace, from), join(partial, name), constants.COPYFILE_FICLONE)
+    }
+  } catch (error) {
+    await removeTree(partial)
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  await rename(partial, join(workspace, folder))
+  await forgetOlder(workspace)
+  return sources.map(({ name }) => join(folder, name))
+}
+
+/** The last ones may still be waiting for the reader; what is older was set aside long ago. */
+async function forgetOlder(workspace: string): Promise<void> {
+  for (const number of (await takenFolders(workspace)).slice(0, -KEPT)) {
+    await removeTree(join(workspace, FOLDER, String(number).padStart(6, '0')))
+  }
+}
+
+async function takenFolders(workspace: string): Promise<number[]> {
+  const names = await readdir(join(workspace, FOLDER)).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  })
+  const numbers = names.filter((name) => /^\d{6}$/.test(name)).map(Number)
+  return numbers.sort((a, b) => a - b)
+}

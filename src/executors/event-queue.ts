@@ -1,0 +1,51 @@
+import type { TrainerEvent } from './events.js'
+
+/** An event, and what to write down once its reader has dealt with it. */
+export type QueuedEvent = { readonly event: TrainerEvent; readonly confirm?: () => Promise<void> }
+
+/**
+ * Brings events of several sources to one reader. A progress that nobody has read yet is replaced by the next one, so
+ * that a chatty program costs no memory while its reader waits for the network.
+ */
+export class EventQueue {
+  #events: QueuedEvent[] = []
+  #failure: { readonly error: unknown } | undefined
+  #closed = false
+  #wake: () => void = () => undefined
+
+  push(queued: QueuedEvent): void {
+    if (this.#closed) return
+    const isProgress = queued.event.event === 'progress'
+    if (isProgress && this.#events.at(-1)?.event.event === 'progress') this.#events.pop()
+    this.#events.push(queued)
+    this.#wake()
+  }
+
+  /** The reader gets what is there, then the end. */
+  close(): void {
+    this.#closed = true
+    this.#wake()
+  }
+
+  /** The reader gets what is there, then the error. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.close()
+  }
+
+  async *read(): AsyncGenerator<QueuedEvent, void, void> {
+    for (;;) {
+      const next = this.#events.shift()
+      if (next !== undefined) yield next
+      else if (this.#failure !== undefined) throw this.#failure.error
+      else if (this.#closed) return
+      else await this.#somethingNew()
+    }
+  }
+
+  #somethingNew(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+}

@@ -1,0 +1,38 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TrainingOrder } from '../loop/protocol/index.js'
+import type { Command, TrainerDefinition } from './definition.js'
+import { OrderNotPossibleError } from './errors.js'
+
+/** Whether a training in this workspace can go on from where it was. */
+export async function canResume(definition: Pick<TrainerDefinition, 'train'>, workspace: string): Promise<boolean> {
+  const { resume, resume_when: file } = definition.train
+  if (file === undefined) return resume !== undefined
+  try {
+    return (await stat(join(workspace, file))).isFile()
+  } catch {
+    return false // no checkpoint that could be read: from the beginning
+  }
+}
+
+/** The command to start and whether it goes on from a checkpoint. Throws LF_ORDER_NOT_POSSIBLE. */
+export async function chooseStart(options: {
+  readonly definition: TrainerDefinition
+  readonly workspace: string
+  readonly order: TrainingOrder
+  readonly resume: boolean
+}): Promise<{ readonly command: Command; readonly resumes: boolean }> {
+  const { definition, order } = options
+  const resumes = options.resume && (await canResume(definition, options.workspace))
+  if (resumes && definition.train.resume !== undefined) return { command: definition.train.resume, resumes }
+  return { command: firstCommand(definition, order), resumes }
+}
+
+function firstCommand(definition: TrainerDefinition, order: TrainingOrder): Command {
+  if (order.baseModel.kind !== 'loop') return definition.train.scratch
+  if (definition.train.continue !== undefined) return definition.train.continue
+  throw new OrderNotPossibleError(
+    `The order continues model ${order.baseModel.id}, but trainer "${definition.name}" has no "train.continue"; add one to its file or order from scratch.`,
+    { trainer: definition.name, baseModel: order.baseModel.id },
+  )
+}

@@ -1,0 +1,154 @@
+import { join } from 'node:path'
+import type { Logger } from '../base/logger.js'
+import type { TrainingOrder } from '../loop/protocol/index.js'
+import { treeFigures } from '../process/figures.js'
+import { type Program, type ProgramExit, startProgram } from '../process/program.js'
+import { openBestFiles } from './adapters/best-files.js'
+import { createLogWatcher } from './adapters/log-watcher.js'
+import { openResultsCsv } from './adapters/results-csv.js'
+import { buildCommand } from './command.js'
+import type { TrainerDefinition } from './definition.js'
+import { programEnvironment } from './environment.js'
+import { EventQueue } from './event-queue.js'
+import { EVENTS_FILE, type TrainerEvent } from './events.js'
+import { type EventSource, openEventsFile } from './events-file.js'
+import { orderValues } from './order-values.js'
+import { chooseStart } from './start-choice.js'
+import { DATASET_FOLDER, setResume } from './workspace.js'
+
+export { runCommand } from './run-command.js'
+export { canResume } from './start-choice.js'
+
+export type StartTrainingOptions = {
+  readonly definition: TrainerDefinition
+  /** Absolute; written by writeWorkspace, holds dataset and base model. */
+  readonly workspace: string
+  readonly order: TrainingOrder
+  /** Go on from the checkpoint if there is one. */
+  readonly resume: boolean
+  /** Indices of the leased GPUs; none on the CPU slot. */
+  readonly gpus: readonly number[]
+  readonly owner: string
+  /** The worker's environment; only allowed names are handed on. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly logFile?: string
+  readonly graceMs?: number
+}
+
+export type RunningTraining = {
+  readonly pid: number
+  /** For one reader; ends when the program has ended and everything it wrote was read. */
+  readonly events: AsyncIterable<TrainerEvent>
+  readonly exited: Promise<ProgramExit>
+  end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
+  lastLines(): string[]
+  /** CPU and memory of the program with its children; null once it is gone. */
+  figures(): ReturnType<typeof treeFigures>
+}
+
+/**
+ * Starts the training program of an order in its workspace: resumed from its checkpoint, continued from the Loop's
+ * model, or from scratch. Throws LF_ORDER_NOT_POSSIBLE or LF_PROGRAM_NOT_FOUND.
+ */
+export async function startTraining(
+  options: StartTrainingOptions,
+  deps: { readonly log: Logger },
+): Promise<RunningTraining> {
+  const { definition, workspace, order } = options
+  const { command, resumes } = await chooseStart(options)
+  const values = { ...orderValues(definition, order), workspace, dataset: join(workspace, DATASET_FOLDER) }
+  const argv = buildCommand(definition, command, values)
+  await setResume(workspace, resumes)
+  const queue = new EventQueue()
+  const tidy = createTidier(order, deps.log)
+  const sources = await openSources(options, { queue, resumes, log: deps.log })
+  const program = await startProgram(
+    {
+      command: argv,
+      cwd: workspace,
+      env: programEnvironment(definition, {
+        host: options.env ?? {},
+        workspace,
+        gpus: options.gpus,
+        own: { LOOPFLEET_EVENTS: join(workspace, EVENTS_FILE) },
+      }),
+      logFile: options.logFile ?? join(workspace, 'last_training.log'),
+      owner: options.owner,
+      graceMs: options.graceMs,
+      onOutput: createLogWatcher(definition, (event) => queue.push({ event })),
+    },
+    deps,
+  )
+  void followUntilExit(program, sources, queue)
+  return {
+    pid: program.pid,
+    events: readEvents(queue, tidy),
+    exited: program.exited,
+    end: (endOptions) => program.end(endOptions),
+    lastLines: () => program.lastLines(),
+    figures: () => treeFigures(program.pid),
+  }
+}
+
+type SourceDeps = { readonly queue: EventQueue; readonly resumes: boolean; readonly log: Logger }
+
+async function openSources(options: StartTrainingOptions, deps: SourceDeps): Promise<EventSource[]> {
+  const { definition, workspace, order } = options
+  const push = (event: TrainerEvent) => deps.queue.push({ event })
+  const events = await openEventsFile({ workspace, resume: deps.resumes }, deps)
+  const best = await openBestFiles({ workspace, definition, categories: order.categories, resume: deps.resumes }, deps)
+  const { progress } = definition
+  const file = progress === 'events' ? undefined : progress.csv
+  const epochs = epochsOf(definition, order)
+  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs }, push)
+  return [events, csv, best].filter((source) => source !== undefined)
+}
+
+/** A number in the trainer file, or the hyperparameter it names (`epochs` unless it says otherwise). */
+function epochsOf({ progress }: TrainerDefinition, order: TrainingOrder): number | undefined {
+  if (progress === 'events') return undefined
+  const wanted = progress.epochs ?? 'epochs'
+  const epochs = typeof wanted === 'number' ? wanted : Number(order.hyperparameters[wanted] ?? Number.NaN)
+  return epochs > 0 ? epochs : undefined
+}
+
+/** Never rejects: what goes wrong is the reader's. */
+async function followUntilExit(program: Program, sources: readonly EventSource[], queue: EventQueue): Promise<void> {
+  const ended = new AbortController()
+  try {
+    const following = Promise.all(sources.map((source) => source.follow(ended.signal)))
+    await Promise.race([program.exited, following])
+    await program.exited
+    ended.abort()
+    await following
+    for (const source of sources) await source.drain()
+    queue.close()
+  } catch (error) {
+    ended.abort()
+    queue.fail(error)
+  }
+}
+
+async function* readEvents(
+  queue: EventQueue,
+  tidy: (event: TrainerEvent) => TrainerEvent,
+): AsyncGenerator<TrainerEvent, void, void> {
+  for await (const { event, confirm } of queue.read()) {
+    yield tidy(event)
+    // Only now is it dealt with: after a crash before this line the next start hands it over again.
+    await confirm?.()
+  }
+}
+
+/** The Loop refuses metrics of categories it does not know; a program that invents some must not cost its model. */
+function createTidier(order: TrainingOrder, log: Logger): (event: TrainerEvent) => TrainerEvent {
+  const ids = new Set(order.categories.map((category) => category.id))
+  return (event) => {
+    if (event.event !== 'model') return event
+    const entries = Object.entries(event.confusion_matrix)
+    const known = entries.filter(([id]) => ids.has(id))
+    if (known.length === entries.length) return event
+    log.warn({ unknown: entries.length - known.length }, 'counts of unknown category ids left out')
+    return { ...event, confusion_matrix: Object.fromEntries(known) }
+  }
+}
