@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { messageOf } from '../base/errors.js'
+import { InferenceError } from './errors.js'
+
+const inputSchema = z.strictObject({ width: z.int().min(1).max(8192), height: z.int().min(1).max(8192) })
+const share = z.number().min(0).max(1)
+const pointCategories = z
+  .array(z.string())
+  .optional()
+  .describe('Names or ids of categories whose boxes stand for points, beside those of type "point".')
+
+const gridSchema = z.strictObject({
+  layout: z.literal('grid'),
+  input: inputSchema,
+  stride: z.int().min(1),
+  threshold: share.default(0.3),
+  nms_iou: share.default(0.5),
+  point_categories: pointCategories,
+})
+
+const yoloSchema = z.strictObject({
+  layout: z.enum(['yolov5', 'yolov8']),
+  input: inputSchema.optional(),
+  threshold: share.default(0.2),
+  nms_iou: share.default(0.45),
+  point_categories: pointCategories,
+})
+
+const classificationSchema = z.strictObject({
+  layout: z.literal('classification'),
+  input: inputSchema.optional(),
+  threshold: share.default(0.2),
+  activation: z
+    .enum(['softmax', 'none'])
+    .optional()
+    .describe('By default scores that do not sum to one get a softmax.'),
+})
+
+/** decoder.json beside an ONNX model: how its input is prepared and its output is read. */
+export const decoderFileSchema = z
+  .discriminatedUnion('layout', [gridSchema, yoloSchema, classificationSchema])
+  .refine(({ layout, ...rest }) => layout !== 'grid' || !('stride' in rest) || dividesInput(rest), {
+    message: 'input width and height must be multiples of stride',
+  })
+export type DecoderFile = z.infer<typeof decoderFileSchema>
+
+/** What a model without decoder.json gets: the layout is then read from the shape of its output. */
+export type DecoderPlan =
+  | DecoderFile
+  | { readonly layout: 'by-shape'; readonly input?: undefined; readonly threshold: number; readonly nms_iou: number }
+
+export const planWithoutFile: DecoderPlan = { layout: 'by-shape', threshold: 0.2, nms_iou: 0.45 }
+
+function dividesInput(grid: { input?: { width: number; height: number }; stride: number }): boolean {
+  return grid.input === undefined || (grid.input.width % grid.stride === 0 && grid.input.height % grid.stride === 0)
+}
+
+/** Reads and checks a decoder.json; throws LF_DECODER_INVALID naming file and key. */
+export async function readDecoderFile(path: string): Promise<DecoderFile> {
+  const parsed = decoderFileSchema.safeParse(await readJson(path))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  const where = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+  throw new InferenceError('LF_DECODER_INVALID', `${path}: ${where}${issue?.message}.`, { details: { path } })
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new InferenceError('LF_DECODER_INVALID', `${path} cannot be read: ${messageOf(cause)}.`, { cause })
+  })
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new InferenceError('LF_DECODER_INVALID', `${path} is not JSON: ${messageOf(cause)}.`, { cause })
+  }
+}

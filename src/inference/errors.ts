@@ -1,0 +1,36 @@
+import { LoopfleetError, type LoopfleetErrorOptions } from '../base/errors.js'
+
+export const inferenceErrorCodes = [
+  'LF_IMAGE_UNREADABLE',
+  'LF_IMAGE_TOO_LARGE',
+  'LF_MODEL_UNREADABLE',
+  'LF_MODEL_OUTPUT',
+  'LF_DECODER_INVALID',
+  'LF_RUNTIME_MISSING',
+  'LF_INFERENCE_FAILED',
+  'LF_INFERENCE_THREAD_DIED',
+  'LF_INFERENCE_TIMEOUT',
+  'LF_INFERENCE_BUSY',
+  'LF_INFERENCE_CLOSED',
+  'LF_DETECT_OUTPUT',
+] as const
+export type InferenceErrorCode = (typeof inferenceErrorCodes)[number]
+
+/** Everything that can go wrong between an image and its detections; `code` tells image, model and thread apart. */
+export class InferenceError extends LoopfleetError {
+  static {
+    this.prototype.name = 'InferenceError'
+  }
+  declare readonly code: InferenceErrorCode
+
+  constructor(code: InferenceErrorCode, message: string, options: LoopfleetErrorOptions = {}) {
+    super(code, message, options)
+  }
+}
+
+/** True for an image that no repetition will make readable: skip and count it, and go on with the others. */
+export function isImageError(thrown: unknown): thrown is InferenceError {
+  return (
+    thrown instanceof InferenceError && (thrown.code === 'LF_IMAGE_UNREADABLE' || thrown.code === 'LF_IMAGE_TOO_LARGE')
+  )
+}

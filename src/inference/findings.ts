@@ -1,0 +1,89 @@
+import type { Decoded } from './decoders/model-output.js'
+import type { Placement } from './image-tensor.js'
+
+/** What inference needs to know of a category of the Loop. */
+export type InferenceCategory = { readonly id: string; readonly name: string; readonly type?: string | null }
+
+type Named = { category_name: string; category_id: string; confidence: number }
+export type FoundBox = Named & { x: number; y: number; width: number; height: number }
+export type FoundPoint = Named & { x: number; y: number }
+export type FoundSegmentation = Named & { shape: { points: { x: number; y: number }[] } }
+export type FoundClass = Named
+
+/** The detections of one image in the Loop's spelling, without the model's name, which the caller knows. */
+export type Findings = {
+  box_detections: FoundBox[]
+  point_detections: FoundPoint[]
+  segmentation_detections: FoundSegmentation[]
+  classification_detections: FoundClass[]
+}
+
+export type FindingsOptions = {
+  readonly categories: readonly InferenceCategory[]
+  /** Names or ids of categories that are points although their type does not say so. */
+  readonly pointCategories?: readonly string[]
+  /** `percent` multiplies confidences by 100, as the public yolov5 trainer does. */
+  readonly confidence?: 'unit' | 'percent'
+}
+
+export function emptyFindings(): Findings {
+  return { box_detections: [], point_detections: [], segmentation_detections: [], classification_detections: [] }
+}
+
+/** Brings what a decoder found to pixels of the stored image; boxes are whole pixels within it, points keep hundredths. */
+export function toFindings(decoded: Decoded, place: Placement, options: FindingsOptions): Findings {
+  const findings = emptyFindings()
+  if (decoded.kind === 'classes') {
+    for (const { categoryIndex, confidence } of decoded.scores) {
+      const category = options.categories[categoryIndex]
+      if (category !== undefined) findings.classification_detections.push(named(category, confidence, options))
+    }
+    return findings
+  }
+  for (const { box, confidence, categoryIndex } of decoded.candidates) {
+    const left = clip((box.left - place.offsetX) / place.scaleX, place.imageWidth)
+    const right = clip((box.right - place.offsetX) / place.scaleX, place.imageWidth)
+    const top = clip((box.top - place.offsetY) / place.scaleY, place.imageHeight)
+    const bottom = clip((box.bottom - place.offsetY) / place.scaleY, place.imageHeight)
+    const category = options.categories[categoryIndex]
+    if (category !== undefined)
+      addBox(findings, { left, top, right, bottom }, named(category, confidence, options), options)
+  }
+  return findings
+}
+
+type Edges = { readonly left: number; readonly top: number; readonly right: number; readonly bottom: number }
+
+/** Adds a box in image pixels, or its centre if its category is a point; a box below half a pixel is nothing. */
+export function addBox(findings: Findings, edges: Edges, name: Named, options: FindingsOptions): void {
+  if (isPoint(name, options)) {
+    const x = hundredths((edges.left + edges.right) / 2)
+    const y = hundredths((edges.top + edges.bottom) / 2)
+    findings.point_detections.push({ ...name, x, y })
+    return
+  }
+  const x = Math.round(edges.left)
+  const y = Math.round(edges.top)
+  const width = Math.round(edges.right) - x
+  const height = Math.round(edges.bottom) - y
+  if (width > 0 && height > 0) findings.box_detections.push({ ...name, x, y, width, height })
+}
+
+/** A category with a confidence of 0…1 in the wanted scale. */
+export function named(category: InferenceCategory, confidence: number, options: FindingsOptions): Named {
+  const scaled = options.confidence === 'percent' ? confidence * 100 : confidence
+  return { category_name: category.name, category_id: category.id, confidence: scaled }
+}
+
+function isPoint({ category_id: id, category_name: name }: Named, options: FindingsOptions): boolean {
+  if (options.pointCategories?.includes(id) || options.pointCategories?.includes(name)) return true
+  return options.categories.some((category) => category.id === id && category.type === 'point')
+}
+
+export function clip(value: number, size: number): number {
+  return Math.min(size, Math.max(0, value))
+}
+
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100
+}

@@ -1,0 +1,145 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import sharp, { type Sharp } from 'sharp'
+import { messageOf } from '../base/errors.js'
+import { InferenceError } from './errors.js'
+
+export type ImageSource = { readonly path: string } | { readonly bytes: Uint8Array }
+
+/**
+ * How an image is brought to the model's input size: stretched, shrunk with a grey border (letterbox), or shrunk until
+ * it covers the input and cut around the middle (crop).
+ */
+export type Fit = 'stretch' | 'letterbox' | 'crop'
+
+/** Where the image lies on the input: input pixel = image pixel * scale + offset. */
+export type Placement = {
+  readonly imageWidth: number
+  readonly imageHeight: number
+  readonly scaleX: number
+  readonly scaleY: number
+  readonly offsetX: number
+  readonly offsetY: number
+}
+
+export type TensorOptions = {
+  readonly width: number
+  readonly height: number
+  readonly fit: Fit
+  /** Larger images are refused before they are decoded. */
+  readonly maxPixels: number
+}
+
+const MAX_FILE_BYTES = 128 * 1024 * 1024
+const LETTERBOX_GREY = 114 / 255
+
+/**
+ * Fills `target` with the image as float32 RGB planes in 0…1 and answers where it lies. Pixels are taken as they are
+ * stored: an EXIF orientation is not applied, since the Loop's coordinates count stored pixels.
+ */
+export async function fillTensor(
+  source: ImageSource,
+  target: Float32Array,
+  options: TensorOptions,
+): Promise<Placement> {
+  const bytes = 'path' in source ? await readImageFile(source.path) : source.bytes
+  if (!isKnownFormat(bytes)) {
+    const what = bytes.byteLength === 0 ? 'is empty' : 'is no JPEG, PNG or WebP'
+    throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} ${what}.`)
+  }
+  try {
+    const image = sharp(bytes, { failOn: 'error', limitInputPixels: false })
+    return await place(image, target, options)
+  } catch (cause) {
+    if (cause instanceof InferenceError) throw cause
+    const reason = messageOf(cause).trim().replaceAll('\n', ' ')
+    throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} cannot be decoded: ${reason}.`, { cause })
+  }
+}
+
+async function place(image: Sharp, target: Float32Array, options: TensorOptions): Promise<Placement> {
+  const { width: imageWidth, height: imageHeight } = await image.metadata()
+  if (imageWidth * imageHeight > options.maxPixels) {
+    throw new InferenceError(
+      'LF_IMAGE_TOO_LARGE',
+      `The image has ${imageWidth}x${imageHeight} pixels; at most ${options.maxPixels} are read.`,
+      { details: { imageWidth, imageHeight, maxPixels: options.maxPixels } },
+    )
+  }
+  const size = shownSize(imageWidth, imageHeight, options)
+  const pixels = await image
+    .resize(size.width, size.height, { fit: options.fit === 'crop' ? 'cover' : 'fill', kernel: 'linear' })
+    .removeAlpha()
+    .toColourspace('srgb') // CMYK and grey become three channels
+    .raw()
+    .toBuffer()
+  paint(pixels, size, target, options)
+  return placement(imageWidth, imageHeight, size, options)
+}
+
+type Shown = { readonly width: number; readonly height: number; readonly left: number; readonly top: number }
+
+function shownSize(imageWidth: number, imageHeight: number, { width, height, fit }: TensorOptions): Shown {
+  if (fit !== 'letterbox') return { width, height, left: 0, top: 0 }
+  const scale = Math.min(width / imageWidth, height / imageHeight)
+  const shownWidth = Math.min(width, Math.max(1, Math.round(imageWidth * scale)))
+  const shownHeight = Math.min(height, Math.max(1, Math.round(imageHeight * scale)))
+  const left = Math.floor((width - shownWidth) / 2)
+  const top = Math.floor((height - shownHeight) / 2)
+  return { width: shownWidth, height: shownHeight, left, top }
+}
+
+function placement(imageWidth: number, imageHeight: number, shown: Shown, options: TensorOptions): Placement {
+  if (options.fit === 'crop') {
+    const scale = Math.max(options.width / imageWidth, options.height / imageHeight)
+    const offsetX = (options.width - imageWidth * scale) / 2
+    const offsetY = (options.height - imageHeight * scale) / 2
+    return { imageWidth, imageHeight, scaleX: scale, scaleY: scale, offsetX, offsetY }
+  }
+  const scaleX = shown.width / imageWidth
+  const scaleY = shown.height / imageHeight
+  return { imageWidth, imageHeight, scaleX, scaleY, offsetX: shown.left, offsetY: shown.top }
+}
+
+function paint(pixels: Uint8Array, shown: Shown, target: Float32Array, { width, height }: TensorOptions): void {
+  const plane = width * height
+  if (shown.width !== width || shown.height !== height) target.fill(LETTERBOX_GREY)
+  let from = 0
+  for (let y = 0; y < shown.height; y++) {
+    let to = (y + shown.top) * width + shown.left
+    for (let x = 0; x < shown.width; x++) {
+      target[to] = (pixels[from] ?? 0) / 255
+      target[to + plane] = (pixels[from + 1] ?? 0) / 255
+      target[to + 2 * plane] = (pixels[from + 2] ?? 0) / 255
+      from += 3
+      to += 1
+    }
+  }
+}
+
+async function readImageFile(path: string): Promise<Uint8Array> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, 'r')
+    const { size } = await file.stat()
+    if (size > MAX_FILE_BYTES) {
+      throw new InferenceError('LF_IMAGE_TOO_LARGE', `${path} has ${size} bytes; at most ${MAX_FILE_BYTES} are read.`)
+    }
+    return await file.readFile()
+  } catch (cause) {
+    if (cause instanceof InferenceError) throw cause
+    throw new InferenceError('LF_IMAGE_UNREADABLE', `${path} cannot be read: ${messageOf(cause)}.`, { cause })
+  } finally {
+    await file?.close()
+  }
+}
+
+// Only what cameras and the Loop send: libvips would also open SVG, PDF and others, which can pull in more files.
+function isKnownFormat(bytes: Uint8Array): boolean {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(12, bytes.byteLength)).toString('latin1')
+  const isWebp = start.startsWith('RIFF') && start.endsWith('WEBP')
+  return start.startsWith('\xff\xd8\xff') || start.startsWith('\x89PNG\r\n\x1a\n') || isWebp
+}
+
+function nameOf(source: ImageSource): string {
+  return 'path' in source ? source.path : 'The image'
+}

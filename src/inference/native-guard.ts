@@ -1,0 +1,36 @@
+/**
+ * Tells whether a thread is inside ONNX Runtime. Ending a thread there aborts the whole process ("terminate called
+ * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true.
+ */
+export type NativeGuard = Int32Array<SharedArrayBuffer>
+
+const OUTSIDE = 0
+const INSIDE = 1
+const CONDEMNED = 2
+
+export function createNativeGuard(): NativeGuard {
+  return new Int32Array(new SharedArrayBuffer(4))
+}
+
+/** In the thread: runs native work; a condemned thread never comes back from here, it is about to be ended. */
+export async function insideNative<T>(guard: NativeGuard, work: () => Promise<T>): Promise<T> {
+  if (Atomics.compareExchange(guard, 0, OUTSIDE, INSIDE) === CONDEMNED) await new Promise(() => {})
+  try {
+    return await work()
+  } finally {
+    Atomics.store(guard, 0, OUTSIDE)
+    Atomics.notify(guard, 0)
+  }
+}
+
+/** In the main thread: true if the thread is outside and will stay so, which makes it safe to end. */
+export function condemn(guard: NativeGuard): boolean {
+  return Atomics.compareExchange(guard, 0, OUTSIDE, CONDEMNED) !== INSIDE
+}
+
+/** Blocks until the thread is safe to end; for the process's exit, where nothing can be awaited any more. */
+export function condemnNow(guard: NativeGuard, maxMs: number): boolean {
+  if (condemn(guard)) return true
+  Atomics.wait(guard, 0, INSIDE, maxMs)
+  return condemn(guard)
+}
