@@ -1,0 +1,167 @@
+import { createWriteStream } from 'node:fs'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { backOffMs } from '../../base/back-off.js'
+import { failureClassOf } from '../../base/errors.js'
+import { paths } from '../protocol/index.js'
+import type { AdaptiveLimit } from './adaptive-limit.js'
+import { LoopRequestError } from './errors.js'
+import { jpegProblem } from './jpeg-structure.js'
+import type { Jpeginfo } from './jpeginfo.js'
+import { sleepUnlessAborted } from './patience.js'
+import type { LoopSession } from './session.js'
+import type { RawResponse } from './transport.js'
+
+/** What became of one image: on disk, twice not a whole JPEG, or not given out by the Loop. */
+export type ImageOutcome = 'available' | 'corrupt' | 'missing'
+
+export type ImageDownload = {
+  /** Fetches, checks and puts the image in its place. Throws when the Loop stays away or refuses for good. */
+  fetch(imageId: string, target: string, signal: AbortSignal): Promise<ImageOutcome>
+}
+
+export type ImageDownloadOptions = {
+  readonly organization: string
+  readonly project: string
+  /** Where unfinished files lie; on the same disk as the targets. */
+  readonly temporary: string
+  readonly attempts: number
+  readonly maxImageBytes: number
+  /** The first wait after a failure; grows from there. */
+  readonly retryFirstMs: number
+}
+
+export type ImageDownloadDeps = {
+  readonly session: LoopSession
+  readonly limit: AdaptiveLimit
+  readonly jpeginfo: Jpeginfo | undefined
+}
+
+// Up to this size an image is checked in memory; a larger one is streamed to disk first.
+const IN_MEMORY_BYTES = 4 * 1024 * 1024
+const MAX_REFUSALS = 40
+
+export function createImageDownload(options: ImageDownloadOptions, deps: ImageDownloadDeps): ImageDownload {
+  const { organization, project, temporary, attempts, maxImageBytes, retryFirstMs } = options
+  const { session, limit, jpeginfo } = deps
+  let serial = 0
+  let pausedUntil = 0
+  let largeFile: Promise<unknown> = Promise.resolve()
+
+  async function fetch(imageId: string, target: string, signal: AbortSignal): Promise<ImageOutcome> {
+    let wasCorrupt = false
+    let refusals = 0
+    for (let attempt = 1; ; ) {
+      await patience(signal)
+      try {
+        const outcome = await fetchOnce(imageId, target, signal)
+        if (outcome !== 'corrupt' || wasCorrupt) return outcome
+        wasCorrupt = true // once may have been the transport's fault
+      } catch (error) {
+        signal.throwIfAborted()
+        if (isGone(error)) return 'missing'
+        if (failureClassOf(error) !== 'transient') throw error
+        limit.refused()
+        const isRefusal = isTooMany(error)
+        if (isRefusal ? ++refusals >= MAX_REFUSALS : attempt++ >= attempts) throw error
+        const waitMs =
+          askedWait(error) ?? backOffMs(isRefusal ? refusals : attempt, { firstMs: retryFirstMs, maxMs: 10_000 })
+        if (isRefusal) pausedUntil = Math.max(pausedUntil, performance.now() + waitMs)
+        else await sleepUnlessAborted(waitMs, [signal])
+      }
+    }
+  }
+
+  /** A 429 is meant for all requests, not only for the one that got it. */
+  async function patience(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const waitMs = pausedUntil - performance.now()
+      if (waitMs <= 0) return
+      await sleepUnlessAborted(waitMs * (1 + Math.random() * 0.2), [signal])
+    }
+  }
+
+  async function fetchOnce(imageId: string, target: string, signal: AbortSignal): Promise<ImageOutcome> {
+    serial += 1
+    const name = `${serial}.jpg`
+    const file = join(temporary, name)
+    const startedAt = performance.now()
+    const response = await session.open({
+      method: 'GET',
+      path: paths.imageMain(organization, project, imageId),
+      headers: { 'accept-encoding': 'identity' },
+      onTooMany: 'throw',
+      signal,
+    })
+    const isWhole = await store(response, file)
+    limit.succeeded(performance.now() - startedAt)
+    if (!isWhole || (await jpeginfo?.check(name)) === false) {
+      await rm(file, { force: true })
+      return 'corrupt'
+    }
+    signal.throwIfAborted()
+    await rename(file, target)
+    return 'available'
+  }
+
+  async function store(response: RawResponse, file: string): Promise<boolean> {
+    const head: Buffer[] = []
+    let bytes = 0
+    const chunks = response.body[Symbol.asyncIterator]()
+    for (;;) {
+      const next = await chunks.next()
+      if (next.done === true) break
+      head.push(next.value)
+      bytes += next.value.length
+      if (bytes > IN_MEMORY_BYTES) return storeLarge(chunks, head, file)
+    }
+    const content = head.length === 1 && head[0] !== undefined ? head[0] : Buffer.concat(head, bytes)
+    if (jpegProblem(content) !== undefined) return false
+    await writeFile(file, content)
+    return true
+  }
+
+  async function storeLarge(chunks: AsyncIterator<Buffer>, head: Buffer[], file: string): Promise<boolean> {
+    let bytes = 0
+    let isTooLarge = false
+    async function* limited() {
+      yield* head.splice(0)
+      for (;;) {
+        const next = await chunks.next()
+        if (next.done === true) return
+        bytes += next.value.length
+        if (bytes > maxImageBytes) {
+          isTooLarge = true
+          await chunks.return?.()
+          return
+        }
+        yield next.value
+      }
+    }
+    await pipeline(Readable.from(limited(), { objectMode: false }), createWriteStream(file))
+    return !isTooLarge && (await oneAtATime(async () => jpegProblem(await readFile(file)) === undefined))
+  }
+
+  /** Large files are read one after the other, so that memory stays bounded by one of them. */
+  function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const mine = largeFile.then(work)
+    largeFile = mine.catch(() => undefined)
+    return mine
+  }
+
+  return { fetch }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof LoopRequestError && (error.details.status === 404 || error.details.status === 410)
+}
+
+function isTooMany(error: unknown): boolean {
+  return error instanceof LoopRequestError && error.details.status === 429
+}
+
+function askedWait(error: unknown): number | undefined {
+  return error instanceof LoopRequestError ? error.details.retryAfterMs : undefined
+}

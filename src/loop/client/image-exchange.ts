@@ -1,0 +1,142 @@
+import { mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeTree, safePathSegment } from '../../base/files.js'
+import type { Logger } from '../../base/logger.js'
+import type { ImageData } from '../protocol/index.js'
+import { createAdaptiveLimit } from './adaptive-limit.js'
+import { type FetchImageDataOptions, fetchImageData } from './image-data.js'
+import { createImageDownload, type ImageDownload, type ImageOutcome } from './image-download.js'
+import type { FetchOptions, OfProject } from './image-fetch.js'
+import { createImageTroubles } from './image-troubles.js'
+import { createJpeginfo, hasJpeginfo } from './jpeginfo.js'
+import type { LoopRest } from './rest.js'
+import { runAdaptive } from './run-adaptive.js'
+import type { LoopSession } from './session.js'
+
+export type ImageExchangeOptions = {
+  /** The data folder; images lie in `<folder>/<organization>/<project>/images/<id>.jpg`. */
+  readonly folder: string
+  /** Requests side by side at the beginning. */
+  readonly concurrency?: number
+  readonly maxConcurrency?: number
+  /** Tries per image before its failure counts. */
+  readonly attempts?: number
+  readonly maxImageBytes?: number
+  readonly retryFirstMs?: number
+  /** False leaves `jpeginfo` out even where it is installed. */
+  readonly useJpeginfo?: boolean
+}
+
+export type ImageExchangeDeps = { readonly rest: LoopRest; readonly session: LoopSession; readonly log: Logger }
+
+/** Every asked id is in exactly one of the three. */
+export type FetchedImages = {
+  readonly available: string[]
+  /** Came twice as something that is no whole JPEG; not kept. */
+  readonly corrupt: string[]
+  /** The Loop has no such image, or its file cannot be read there. */
+  readonly missing: string[]
+}
+
+/** Brings a project's images to this machine and keeps them there. */
+export type ImageExchange = {
+  /** Fetches what is not on disk yet. Throws when the Loop stays away: a part of the images is never taken for all. */
+  fetchImages(options: FetchOptions): Promise<FetchedImages>
+  /** Fetches the image data in chunks; throws when a chunk cannot be had. `onMissing` is told what the Loop left out. */
+  fetchImageData(options: FetchImageDataOptions): Promise<ImageData[]>
+  imagePath(organization: string, project: string, imageId: string): string
+}
+
+const TEMPORARY = '.images-'
+const STALE_FOLDER_MS = 24 * 3600 * 1000
+
+export function createImageExchange(options: ImageExchangeOptions, deps: ImageExchangeDeps): ImageExchange {
+  const { concurrency = 16, maxConcurrency = 32, attempts = 5, maxImageBytes = 64 * 1024 * 1024 } = options
+  const { retryFirstMs = 500, useJpeginfo = true } = options
+  const log = deps.log.child({ component: 'image-exchange' })
+  // One limit for all fetches: they burden the same Loop.
+  const limit = createAdaptiveLimit({ start: concurrency, max: Math.max(concurrency, maxConcurrency) })
+  let withJpeginfo: Promise<boolean> | undefined
+
+  const projectFolder = ({ organization, project }: OfProject) =>
+    join(options.folder, safePathSegment(organization), safePathSegment(project))
+  const fileName = (imageId: string) => `${safePathSegment(imageId)}.jpg`
+
+  async function fetchImages(what: FetchOptions): Promise<FetchedImages> {
+    const { signal, onProgress } = what
+    const ids = [...new Set(what.ids)]
+    ids.forEach(fileName) // a bad id is refused before anything is fetched
+    const parent = projectFolder(what)
+    const folder = join(parent, 'images')
+    await mkdir(folder, { recursive: true })
+    const present = new Set(await readdir(folder))
+    const fetched: FetchedImages = { available: [], corrupt: [], missing: [] }
+    const absent: string[] = []
+    for (const id of ids) (present.has(`${id}.jpg`) ? fetched.available : absent).push(id)
+    let done = fetched.available.length
+    onProgress?.(done, ids.length)
+    if (absent.length === 0) return fetched
+
+    await removeStale(parent)
+    const temporary = await mkdtemp(join(parent, TEMPORARY))
+    try {
+      const download = await openDownload(what, temporary)
+      const troubles = createImageTroubles(absent.length)
+      const fetchOne = async (id: string, own: AbortSignal) => {
+        const outcome = await download
+          .fetch(id, join(folder, fileName(id)), own)
+          .catch((error: unknown): ImageOutcome => {
+            troubles.take(error)
+            return 'missing'
+          })
+        fetched[outcome].push(id)
+        done += 1
+        onProgress?.(done, ids.length)
+      }
+      await runAdaptive(absent, fetchOne, { limit, signal })
+      await troubles.judge(() => isLoopWell(signal))
+    } finally {
+      await removeTree(temporary)
+    }
+    const { organization, project } = what
+    const counts = { corrupt: fetched.corrupt.length, missing: fetched.missing.length }
+    if (counts.corrupt + counts.missing > 0) log.warn({ organization, project, ...counts }, 'images left out')
+    log.info({ organization, project, fetched: absent.length, limit: limit.limit }, 'images fetched')
+    return fetched
+  }
+
+  async function openDownload({ organization, project }: OfProject, temporary: string): Promise<ImageDownload> {
+    withJpeginfo ??= useJpeginfo ? hasJpeginfo() : Promise.resolve(false)
+    const jpeginfo = (await withJpeginfo) ? createJpeginfo(temporary) : undefined
+    return createImageDownload(
+      { organization, project, temporary, attempts, maxImageBytes, retryFirstMs },
+      { session: deps.session, limit, jpeginfo },
+    )
+  }
+
+  async function isLoopWell(signal: AbortSignal): Promise<boolean> {
+    try {
+      await deps.rest.status({ signal })
+      return true
+    } catch {
+      return false // the question was only whether it answers; the first image's error tells the rest
+    }
+  }
+
+  return {
+    fetchImages,
+    fetchImageData: (what) => fetchImageData(what, { rest: deps.rest, log, retryFirstMs }),
+    imagePath: (organization, project, imageId) =>
+      join(projectFolder({ organization, project }), 'images', fileName(imageId)),
+  }
+}
+
+/** Unfinished files of a process that was killed; young ones may belong to one that lives. */
+async function removeStale(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(TEMPORARY)) continue
+    const path = join(parent, name)
+    const info = await stat(path).catch(() => undefined) // gone meanwhile is as good
+    if (info !== undefined && Date.now() - info.mtimeMs > STALE_FOLDER_MS) await removeTree(path)
+  }
+}

@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { hasCode } from '../../base/files.js'
+
+const run = promisify(execFile)
+
+/** Checks files of one folder by the program `jpeginfo`, several per start of it. */
+export type Jpeginfo = {
+  /** Whether the file decodes; undefined when the program said nothing about it. */
+  check(name: string): Promise<boolean | undefined>
+}
+
+const MAX_BATCH = 64
+const TIMEOUT_MS = 60_000
+
+/** Whether `jpeginfo` is on the PATH. */
+export async function hasJpeginfo(): Promise<boolean> {
+  try {
+    await run('jpeginfo', ['--version'], { timeout: 10_000 })
+    return true
+  } catch (error) {
+    return !hasCode(error, 'ENOENT', 'EACCES')
+  }
+}
+
+/**
+ * A checker over the folder's files. Starting a program costs more than checking an image, so whatever came in while
+ * one run was under way goes into the next one; names must be our own, they become arguments.
+ */
+export function createJpeginfo(folder: string): Jpeginfo {
+  let waiting: { readonly name: string; readonly done: (verdict: boolean | undefined) => void }[] = []
+  let isRunning = false
+
+  async function work(): Promise<void> {
+    isRunning = true
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, MAX_BATCH)
+      waiting = waiting.slice(MAX_BATCH)
+      const verdicts = parseVerdicts(await outputFor(batch.map(({ name }) => name)))
+      for (const { name, done } of batch) done(verdicts.get(name))
+    }
+    isRunning = false
+  }
+
+  async function outputFor(names: readonly string[]): Promise<string> {
+    try {
+      const { stdout } = await run('jpeginfo', ['-c', ...names], {
+        cwd: folder,
+        timeout: TIMEOUT_MS,
+        maxBuffer: 2 ** 20,
+      })
+      return stdout
+    } catch (error) {
+      // A broken file among them makes the exit code 1, and the lines are there all the same.
+      return error instanceof Error && 'stdout' in error ? String(error.stdout) : ''
+    }
+  }
+
+  return {
+    check: (name) =>
+      new Promise((done) => {
+        waiting.push({ name, done })
+        if (!isRunning) void work()
+      }),
+  }
+}
+
+/** One line per file, its name in front; only a line with a clean `OK` is a good file. */
+export function parseVerdicts(output: string): Map<string, boolean> {
+  const verdicts = new Map<string, boolean>()
+  for (const line of output.split(/[\r\n]+/)) {
+    const name = /^(\S+\.jpg)\s/.exec(line)?.[1]
+    if (name !== undefined) verdicts.set(name, /\bOK\b/.test(line) && !/\b(WARNING|ERROR)\b/.test(line))
+  }
+  return verdicts
+}

@@ -1,0 +1,121 @@
+import { mkdir, mkdtemp, open, rename } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { unzipChecked } from '../../base/archives/unzip.js'
+import { retry } from '../../base/back-off.js'
+import { hasCode, removeTree } from '../../base/files.js'
+import { type ModelJson, paths } from '../protocol/index.js'
+import { LoopAnswerError } from './errors.js'
+import { readModelJson } from './model-files.js'
+import type { LoopSession } from './session.js'
+
+export type ModelDownloadOptions = {
+  readonly organization: string
+  readonly project: string
+  readonly modelId: string
+  readonly format: string
+  /** Where the model's files are to lie; what was there is replaced as a whole. */
+  readonly folder: string
+  readonly signal: AbortSignal
+  /** Bytes on disk, and all of them if the Loop tells. */
+  readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
+  readonly maxZipBytes?: number
+}
+
+export type DownloadedModel = {
+  /** Undefined for a model from elsewhere that has none. */
+  readonly modelJson: ModelJson | undefined
+  /** Paths below the folder. */
+  readonly files: string[]
+}
+
+const ATTEMPTS = 4
+
+/** Streams the model's zip to disk, checks and unpacks it beside the target, and swaps it in when it is whole. */
+export async function downloadModel(
+  options: ModelDownloadOptions,
+  deps: { readonly session: LoopSession; readonly retryFirstMs: number },
+): Promise<DownloadedModel> {
+  const target = resolve(options.folder)
+  await mkdir(dirname(target), { recursive: true })
+  // Beside the target, so that the swap is a rename. No name comes from the Loop.
+  const temporary = await mkdtemp(join(dirname(target), `.${basename(target).slice(0, 40)}.model-`))
+  try {
+    const zip = join(temporary, 'model.zip')
+    const part: PartOfZip = { bytes: 0, tag: undefined }
+    await retry(() => fetchRest(zip, part, options, deps.session), {
+      signal: options.signal,
+      attempts: ATTEMPTS,
+      backOff: { firstMs: deps.retryFirstMs, maxMs: 10_000 },
+    })
+    const unpacked = join(temporary, 'unpacked')
+    const files = await unzipChecked(zip, unpacked, { signal: options.signal })
+    const modelJson = await readModelJson(unpacked)
+    options.signal.throwIfAborted()
+    await swap(unpacked, target, join(temporary, 'replaced'))
+    return { modelJson, files }
+  } finally {
+    await removeTree(temporary)
+  }
+}
+
+/** What of the zip is on disk, and by which strong ETag the rest of the same file can be asked for. */
+type PartOfZip = { bytes: number; tag: string | undefined }
+
+async function fetchRest(
+  zip: string,
+  part: PartOfZip,
+  options: ModelDownloadOptions,
+  session: LoopSession,
+): Promise<void> {
+  const { organization, project, modelId, format, signal, onProgress, maxZipBytes = 64 * 1024 ** 3 } = options
+  const resume: Readonly<Record<string, string>> =
+    part.bytes > 0 && part.tag !== undefined ? { range: `bytes=${part.bytes}-`, 'if-range': part.tag } : {}
+  const path = paths.modelFile(organization, project, modelId, format)
+  const response = await session.open({
+    method: 'GET',
+    path,
+    login: false,
+    headers: { 'accept-encoding': 'identity', ...resume },
+    accept: (status) => status === 200 || (status === 206 && 'range' in resume),
+    signal,
+  })
+  const isRest =
+    response.status === 206 && response.headers['content-range']?.startsWith(`bytes ${part.bytes}-`) === true
+  if (response.status === 206 && !isRest) {
+    response.discard()
+    part.tag = undefined
+    throw new LoopAnswerError({ call: `GET ${path}`, problem: 'it is another range than asked for' })
+  }
+  if (!isRest) {
+    part.bytes = 0
+    part.tag = strongTag(response.headers.etag)
+  }
+  const length = Number(response.headers['content-length'] ?? Number.NaN)
+  const total = Number.isFinite(length) ? part.bytes + length : undefined
+  const file = await open(zip, isRest ? 'r+' : 'w')
+  try {
+    for await (const chunk of response.body) {
+      await file.write(chunk, 0, chunk.length, part.bytes)
+      part.bytes += chunk.length
+      if (part.bytes > maxZipBytes) throw new LoopAnswerError({ call: `GET ${path}`, problem: 'it is too big' })
+      onProgress?.(part.bytes, total)
+    }
+  } finally {
+    response.discard()
+    await file.close()
+  }
+  if (total !== undefined && part.bytes !== total) {
+    throw new LoopAnswerError({ call: `GET ${path}`, problem: `it ends after ${part.bytes} of ${total} bytes` })
+  }
+}
+
+function strongTag(etag: string | undefined): string | undefined {
+  return etag?.startsWith('"') === true ? etag : undefined
+}
+
+async function swap(from: string, target: string, aside: string): Promise<void> {
+  await rename(target, aside).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT')) throw error
+  })
+  await rename(from, target)
+}

@@ -1,0 +1,70 @@
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { hasCode } from '../../base/files.js'
+import {
+  type Category,
+  modelUploadAnswerSchema,
+  paths,
+  toModelJsonText,
+  toUploadedModelJson,
+} from '../protocol/index.js'
+import { ModelFilesError } from './errors.js'
+import { type MultipartPart, multipartFiles } from './multipart.js'
+import { parseAnswer } from './rest.js'
+import type { LoopRequest, LoopSession } from './session.js'
+
+export type ModelUpload = {
+  readonly organization: string
+  readonly project: string
+  readonly format: string
+  /** Absolute paths; each goes up under its own file name. */
+  readonly files: readonly string[]
+  readonly modelJson: { readonly categories: readonly Category[] }
+  readonly signal: AbortSignal
+}
+export type TrainedModelUpload = ModelUpload & { readonly trainingNumber: number }
+export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
+
+// The Loop packs the files before it answers.
+const ANSWER_MS = 600_000
+
+/** Sends the files of a training's newest model in one format; the answer is the model's id. */
+export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string }> {
+  const { organization, project, trainingNumber, format } = upload
+  const request = await toRequest(paths.trainingModelFile(organization, project, trainingNumber, format), upload)
+  return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
+}
+
+/** Adds a format to a model that the Loop has; its id stays. */
+export async function uploadConverted(upload: ConvertedModelUpload, session: LoopSession): Promise<{ id: string }> {
+  const { organization, project, modelId, format } = upload
+  await session.request(await toRequest(paths.modelFile(organization, project, modelId, format), upload))
+  return { id: modelId }
+}
+
+async function toRequest(path: string, { files, modelJson, signal }: ModelUpload): Promise<LoopRequest> {
+  await assertUploadable(files)
+  const parts: MultipartPart[] = files.map((file) => ({ path: file }))
+  const text = toModelJsonText(toUploadedModelJson(modelJson.categories))
+  parts.push({ name: 'model.json', data: text, contentType: 'application/json' })
+  return { method: 'PUT', path, multipart: multipartFiles(parts), timeoutMs: ANSWER_MS, signal }
+}
+
+async function assertUploadable(files: readonly string[]): Promise<void> {
+  if (files.length === 0) throw new ModelFilesError('The model has no files; name at least one file per format.')
+  const names = files.map((file) => basename(file))
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new ModelFilesError(`Two files of the model are named "${twice}"; the Loop keeps one.`)
+  if (names.includes('model.json')) {
+    throw new ModelFilesError('A model.json is among the files of the model; it is generated, so leave it out.')
+  }
+  for (const file of files) await assertFile(file)
+}
+
+async function assertFile(file: string): Promise<void> {
+  const info = await stat(file).catch((cause: unknown) => {
+    if (!hasCode(cause, 'ENOENT', 'ENOTDIR')) throw cause
+    throw new ModelFilesError(`The model's file ${file} does not exist.`, { details: { file }, cause })
+  })
+  if (!info.isFile()) throw new ModelFilesError(`The model's file ${file} is not a plain file.`, { details: { file } })
+}

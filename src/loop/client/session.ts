@@ -1,0 +1,287 @@
+import { readFileSync } from 'node:fs'
+import { backOffMs } from '../../base/back-off.js'
+import { InvalidInputError, messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import { type LoopAddress, loopAddress, paths } from '../protocol/index.js'
+import { readBody, readDetail } from './answer-body.js'
+import { createLoginCookies } from './cookies.js'
+import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } from './errors.js'
+import type { MultipartBody } from './multipart.js'
+import { sleepUnlessAborted, unlessAborted } from './patience.js'
+import { retryAfterMs } from './retry-after.js'
+import { createTransport, NetworkFailure, type RawResponse } from './transport.js'
+
+export type LoopSessionOptions = {
+  /** Host name with optional port, or a whole http(s) address. */
+  readonly host: string
+  readonly username?: string
+  readonly password?: string
+  /** PEM file of the authority that signed the Loop's certificate. */
+  readonly sslCertPath?: string
+  /** Longest silence of the Loop within one request. */
+  readonly timeoutMs?: number
+  /** Longest wait that an answer 429 may ask for. */
+  readonly retryAfterMaxMs?: number
+  /** How often a request is sent while the Loop answers 429, before that is an error. */
+  readonly tooManyAttempts?: number
+  /** Between two questions whether the Loop is ready. */
+  readonly readyEveryMs?: number
+}
+
+export type LoopRequest = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `/api`, as `paths` gives it. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly json?: unknown
+  readonly multipart?: MultipartBody
+  /** False for what the Loop answers without login; a 401 still leads to one. */
+  readonly login?: boolean
+  /** `throw` passes a 429 on at once, for callers that slow down themselves. */
+  readonly onTooMany?: 'wait' | 'throw'
+  readonly accept?: (status: number) => boolean
+  readonly maxBytes?: number
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+export type LoopResponse = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
+/** One identity at one Loop: its cookies, its keep-alive connections and the rules for 401 and 429. */
+export type LoopSession = {
+  /** `host:port` as it is shown to people. */
+  readonly host: string
+  readonly address: LoopAddress
+  /** The certificate authority for the socket's TLS. */
+  readonly ca: string | undefined
+  readonly hasCredentials: boolean
+  /** Sends and reads the whole answer; throws LoopRequestError for every status but 200 (or what `accept` takes). */
+  request(request: LoopRequest): Promise<LoopResponse>
+  /** The same, but the body is left to be read; it must be read or discarded. */
+  open(request: LoopRequest): Promise<RawResponse>
+  /** A fresh login; one that is under way is shared, and without credentials nothing happens. */
+  login(options?: { readonly signal?: AbortSignal }): Promise<void>
+  cookieHeader(): string | undefined
+  /** Resolves when `GET /status` answers 200; asks without limit. */
+  waitUntilReady(options: { readonly signal?: AbortSignal }): Promise<void>
+  close(): void
+}
+
+const MAX_BODY_BYTES = 256 * 1024 * 1024
+
+export function createLoopSession(options: LoopSessionOptions, deps: { readonly log: Logger }): LoopSession {
+  const { timeoutMs = 60_000, retryAfterMaxMs = 60_000, tooManyAttempts = 8, readyEveryMs = 10_000 } = options
+  const log = deps.log.child({ component: 'loop-session' })
+  const address = loopAddress(options.host)
+  const host = new URL(address.rest).host
+  const ca = options.sslCertPath === undefined ? undefined : readCertificate(options.sslCertPath)
+  const transport = createTransport({ baseUrl: address.rest, ca })
+  const closed = new AbortController()
+  const { username, password } = options
+  const credentials = username && password ? { username, password } : undefined
+
+  let cookies = createLoginCookies(host)
+  let loginCount = 0
+  let loggedIn = false
+  let loginUnderWay: Promise<void> | undefined
+
+  function login(loginOptions: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (credentials === undefined) return Promise.resolve()
+    loginUnderWay ??= logInAnew(credentials).finally(() => {
+      loginUnderWay = undefined
+    })
+    return unlessAborted(loginUnderWay, loginOptions.signal)
+  }
+
+  async function logInAnew(account: { readonly username: string; readonly password: string }): Promise<void> {
+    const fresh = createLoginCookies(host)
+    const response = await patiently({ signal: closed.signal }, () =>
+      sendOnce({
+        method: 'POST',
+        path: paths.login(),
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams(account).toString(),
+      }),
+    )
+    if (response.status !== 200) {
+      loggedIn = false
+      cookies = fresh
+      const detail = redact(await readDetail(response))
+      throw new LoopLoginError({ host, username: account.username, status: response.status, detail })
+    }
+    await fresh.take(response.setCookies)
+    response.discard()
+    cookies = fresh
+    loggedIn = true
+    loginCount += 1
+    log.debug({ host }, 'logged in')
+  }
+
+  async function open(request: LoopRequest): Promise<RawResponse> {
+    const response = await patiently(request, () => sendLoggedIn(request))
+    const accept = request.accept ?? ((status: number) => status === 200)
+    if (accept(response.status)) return response
+    const detail = redact(await readDetail(response))
+    const wait = retryAfterMs(response.headers, retryAfterMaxMs)
+    const { method, path } = request
+    throw new LoopRequestError({
+      method,
+      path,
+      status: response.status,
+      detail,
+      ...(wait !== undefined && { retryAfterMs: wait }),
+    })
+  }
+
+  async function sendLoggedIn(request: LoopRequest): Promise<RawResponse> {
+    const { signal } = request
+    if (request.login !== false && credentials !== undefined && !loggedIn) await login({ signal })
+    const loginBefore = loginCount
+    const response = await send(request)
+    if (response.status !== 401 || credentials === undefined) return response
+    response.discard()
+    // Requests that were sent side by side all come back with 401; the first one logs in for all of them.
+    if (loginCount === loginBefore) await login({ signal })
+    return send(request)
+  }
+
+  async function send(request: LoopRequest): Promise<RawResponse> {
+    const cookie = cookies.header()
+    const used = cookies
+    try {
+      const response = await sendOnce({
+        ...request,
+        headers: {
+          ...(request.json !== undefined && { 'content-type': 'application/json' }),
+          ...request.headers,
+          ...(cookie !== undefined && { cookie }),
+        },
+        body: request.json === undefined ? request.multipart : JSON.stringify(request.json),
+      })
+      await used.take(response.setCookies)
+      return response
+    } catch (error) {
+      // A server that refuses a long upload early (a session has expired) may close before its answer can be read.
+      if (request.multipart !== undefined) loggedIn = false
+      throw error
+    }
+  }
+
+  async function sendOnce(request: {
+    readonly method: string
+    readonly path: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body?: string | MultipartBody
+    readonly timeoutMs?: number
+    readonly signal?: AbortSignal
+  }): Promise<RawResponse> {
+    if (closed.signal.aborted) throw new LoopClosedError()
+    const { method, path, headers, body } = request
+    const signals = request.signal === undefined ? [closed.signal] : [request.signal, closed.signal]
+    try {
+      const idleMs = request.timeoutMs ?? timeoutMs
+      const response = await transport.send({ method, path, headers, body, idleMs, signals })
+      return { ...response, body: explained(response.body, request) }
+    } catch (error) {
+      throw explain(error, request)
+    }
+  }
+
+  async function* explained(body: AsyncIterable<Buffer>, request: { readonly method: string; readonly path: string }) {
+    try {
+      yield* body
+    } catch (error) {
+      throw explain(error, request)
+    }
+  }
+
+  function explain(error: unknown, request: { readonly method: string; readonly path: string }): unknown {
+    if (!(error instanceof NetworkFailure)) return error
+    const { method, path } = request
+    return new LoopRequestError(
+      { method, path, detail: redact(error.message) },
+      { cause: new Error(redact(error.message)) },
+    )
+  }
+
+  /** Waits as long as the Loop answers 429, within limits. */
+  async function patiently(
+    request: { readonly onTooMany?: 'wait' | 'throw'; readonly signal?: AbortSignal },
+    attemptOnce: () => Promise<RawResponse>,
+  ): Promise<RawResponse> {
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await attemptOnce()
+      if (response.status !== 429 || request.onTooMany === 'throw' || attempt >= tooManyAttempts) return response
+      response.discard()
+      const asked = retryAfterMs(response.headers, retryAfterMaxMs)
+      const waitMs = asked ?? backOffMs(attempt, { maxMs: retryAfterMaxMs })
+      log.debug({ waitMs, attempt }, 'the Loop asks for patience')
+      await sleepUnlessAborted(waitMs, request.signal === undefined ? [closed.signal] : [request.signal, closed.signal])
+    }
+  }
+
+  async function waitUntilReady({ signal }: { readonly signal?: AbortSignal }): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      signal?.throwIfAborted()
+      try {
+        await request({
+          method: 'GET',
+          path: paths.status(),
+          login: false,
+          signal,
+          timeoutMs: Math.min(timeoutMs, 20_000),
+        })
+        return
+      } catch (error) {
+        if (signal?.aborted === true || closed.signal.aborted) throw error
+        if (attempt === 1) log.warn({ host, reason: messageOf(error) }, 'the Loop is not ready')
+      }
+      const waitMs = backOffMs(attempt, { firstMs: Math.min(250, readyEveryMs), maxMs: readyEveryMs })
+      await sleepUnlessAborted(waitMs, signal === undefined ? [closed.signal] : [signal, closed.signal])
+    }
+  }
+
+  async function request(what: LoopRequest): Promise<LoopResponse> {
+    const response = await open(what)
+    const body = await readBody(response, what.maxBytes ?? MAX_BODY_BYTES)
+    if (body === 'too-big') throw new LoopAnswerError({ call: `${what.method} ${what.path}`, problem: 'it is too big' })
+    return { status: response.status, headers: response.headers, body }
+  }
+
+  /** A server may repeat what it was sent; the password and the cookies must not come back in an error. */
+  function redact(text: string): string {
+    const secrets = [password ?? '', ...cookies.values()].filter((secret) => secret.length >= 3)
+    return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
+  }
+
+  return {
+    host,
+    address,
+    ca,
+    hasCredentials: credentials !== undefined,
+    request,
+    open,
+    login,
+    cookieHeader: () => cookies.header(),
+    waitUntilReady,
+    close() {
+      closed.abort(new LoopClosedError())
+      transport.close()
+    },
+  }
+}
+
+function readCertificate(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new InvalidInputError(
+      `The certificate file "${path}" cannot be read; set LOOP_SSL_CERT_PATH to a PEM file.`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,103 @@
+import { io, type Socket } from 'socket.io-client'
+import { LoopSocketError } from './errors.js'
+import { onAbort } from './patience.js'
+
+export type ConnectionOptions = {
+  /** `ws://host` or `wss://host`. */
+  readonly url: string
+  readonly path: string
+  readonly ca: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly connectTimeoutMs: number
+  readonly signal: AbortSignal
+}
+
+export type ConnectionEvents = {
+  onEvent(event: string, args: readonly unknown[], acknowledge: ((answer?: unknown) => void) | undefined): void
+}
+
+/** One living connection; when it is lost it stays lost, since the next one needs a fresh login. */
+export type Connection = {
+  readonly connected: boolean
+  readonly lost: Promise<string>
+  /** Sends an event and calls back with the ack's first argument. */
+  send(event: string, args: readonly unknown[], onAck: (answer: unknown) => void): void
+  close(): void
+}
+
+/** Connects over WebSocket, or by long polling where that is impossible. Throws LF_LOOP_SOCKET. */
+export async function connect(options: ConnectionOptions, events: ConnectionEvents): Promise<Connection> {
+  options.signal.throwIfAborted()
+  const socket = io(options.url.replace(/^ws/, 'http'), {
+    path: options.path,
+    transports: ['websocket', 'polling'],
+    tryAllTransports: true,
+    extraHeaders: { ...options.headers },
+    ...(options.ca !== undefined && { ca: options.ca }),
+    forceNew: true,
+    reconnection: false,
+    timeout: options.connectTimeoutMs,
+    autoConnect: false,
+  })
+  try {
+    await opened(socket, options)
+  } catch (error) {
+    close(socket)
+    throw error
+  }
+  socket.onAny((event: string, ...args: unknown[]) => {
+    const last = args.at(-1)
+    if (!isFunction(last)) return events.onEvent(event, args, undefined)
+    events.onEvent(event, args.slice(0, -1), (answer) => {
+      // An answer to a connection that is gone would reach nobody; socket.io would keep it for ever.
+      if (!socket.connected) return
+      if (answer === undefined) last()
+      else last(answer)
+    })
+  })
+  const lost = new Promise<string>((resolve) => {
+    if (!socket.connected) resolve('closed at once')
+    socket.once('disconnect', (reason) => {
+      close(socket)
+      resolve(reason)
+    })
+  })
+  return {
+    get connected() {
+      return socket.connected
+    },
+    lost,
+    send: (event, args, onAck) => void socket.emit(event, ...args, onAck),
+    close: () => close(socket),
+  }
+}
+
+function opened(socket: Socket, { signal, url, connectTimeoutMs }: ConnectionOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Only the sentence is kept: the error of a transport holds the request with its cookie.
+    const refused = (error: Error) =>
+      settle(() => reject(new LoopSocketError(`The socket of the Loop at ${url} cannot be opened: ${error.message}.`)))
+    const silent = () => refused(new Error(`no answer for ${connectTimeoutMs / 1000} s`))
+    const timer = setTimeout(silent, connectTimeoutMs)
+    function settle(then: () => void) {
+      clearTimeout(timer)
+      off()
+      socket.off('connect').off('connect_error')
+      then()
+    }
+    const off = onAbort([signal], (reason) => settle(() => reject(reason)))
+    socket.once('connect', () => settle(resolve))
+    socket.once('connect_error', refused)
+    socket.connect()
+  })
+}
+
+function close(socket: Socket): void {
+  socket.offAny()
+  socket.disconnect()
+  socket.io.engine?.close()
+}
+
+function isFunction(value: unknown): value is (answer?: unknown) => void {
+  return typeof value === 'function'
+}
