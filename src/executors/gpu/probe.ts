@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import nvidiaSmi from 'node-nvidia-smi'
+import { type GpuFigures, toGpuFigures } from './figures.js'
+import { killTree, ownChildren } from './own-children.js'
+
+export type { GpuFigures } from './figures.js'
+
+/** Looks at the GPUs of this machine; null when there are none or they cannot be read. Never throws. */
+export type GpuProbe = { read(options?: { readonly signal?: AbortSignal }): Promise<GpuFigures[] | null> }
+
+export type NvidiaSmiOptions = { readonly timeoutMs?: number }
+
+const KILL_WAIT_MS = 500
+
+/**
+ * A probe over the `nvidia-smi` of the PATH. Failing, hanging or missing, it answers null within the time-out. Never
+ * two at once: who asks meanwhile gets the same answer, and null while one that could not be ended still hangs.
+ */
+export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
+  const { timeoutMs = 5000 } = options
+  let reading: Promise<GpuFigures[] | null> | undefined
+  let isRunning = false
+
+  async function readOnce(signal: AbortSignal | undefined): Promise<GpuFigures[] | null> {
+    isRunning = true
+    const { answer, pids } = ask()
+    const ended = answer.finally(() => {
+      isRunning = false
+    })
+    const inTime = await Promise.race([ended, deadline(timeoutMs, signal, ended)])
+    if (inTime !== LATE) return inTime
+    for (const pid of pids) await killTree(pid).catch(() => undefined) // not ours any more, or stuck in the driver
+    await Promise.race([ended, deadline(KILL_WAIT_MS, undefined, ended)])
+    return null
+  }
+
+  return {
+    async read({ signal } = {}) {
+      if (signal?.aborted === true || (reading === undefined && isRunning)) return null
+      reading ??= readOnce(signal).finally(() => {
+        reading = undefined
+      })
+      return reading
+    },
+  }
+}
+
+/** The package tells no process id and takes no time-out, so the child is the one that was not there before. */
+function ask(): { readonly answer: Promise<GpuFigures[] | null>; readonly pids: number[] } {
+  const before = ownChildren()
+  const answer = new Promise<GpuFigures[] | null>((resolve) => {
+    nvidiaSmi((error, data) => resolve(error ? null : toGpuFigures(data)))
+  })
+  const pids = [...ownChildren()].filter((pid) => !before.has(pid))
+  return { answer, pids }
+}
+
+const LATE = Symbol('late')
+
+/** Resolves after the time, at the abort, or (then nobody looks at it) when the work has ended. */
+async function deadline(ms: number, signal: AbortSignal | undefined, work: Promise<unknown>): Promise<typeof LATE> {
+  const done = new AbortController()
+  void work.finally(() => done.abort())
+  const signals = signal === undefined ? [done.signal] : [done.signal, signal]
+  await sleep(ms, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined) // either way it is over
+  return LATE
+}
