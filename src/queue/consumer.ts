@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import type { z } from 'zod'
+import { WorkerShutdownError } from '../base/abort-reasons.js'
+import { LoopfleetError } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import { countProgramFailure } from './held-jobs.js'
+import { toJobFailure } from './job-failure.js'
+import { type JobHandle, toHandle } from './job-handle.js'
+import type { RedisLink } from './open-redis.js'
+import { HandBackError, LockLostError } from './queue-errors.js'
+import { programAttemptsOf, retryDelayMs } from './retry-rules.js'
+
+export type JobHandler<T> = (job: JobHandle<T>, signal: AbortSignal) => Promise<unknown>
+
+export type ConsumeOptions<T> = {
+  readonly schema: z.ZodType<T>
+  readonly concurrency?: number
+  /** A job is given to another worker when its holder has not renewed its lock for so long. */
+  readonly lockMs?: number
+  /** How often to look for such jobs. */
+  readonly stalledMs?: number
+}
+
+export type Consumer = {
+  /** How many handlers run now. */
+  readonly running: number
+  /** Takes no more jobs; running handlers go on. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /** Waits for running handlers, after aborting them with the reason when one is given, and lets go of Redis. */
+  close(options?: { readonly cancel?: unknown }): Promise<void>
+}
+
+export type ConsumerDeps = { readonly link: RedisLink; readonly log: Logger }
+
+const CLOSE_WAIT_MS = 5_000
+
+/** Works on a queue's jobs: see `Queues.consume`. */
+export function createConsumer<T>(
+  queue: string,
+  handler: JobHandler<T>,
+  options: ConsumeOptions<T>,
+  deps: ConsumerDeps,
+): Consumer {
+  const { link, log } = deps
+  const running = new Map<string, RunningJob>()
+  let isPaused = false
+  let cancel: { readonly reason: unknown } | undefined
+
+  // BullMQ passes a signal only to processors that declare three parameters.
+  const worker = new Worker(queue, async (job: Job, token?: string, signal?: AbortSignal) => work(job, token, signal), {
+    connection: link.connection(),
+    prefix: link.prefix,
+    concurrency: options.concurrency ?? 1,
+    lockDuration: options.lockMs ?? 30_000,
+    stalledInterval: options.stalledMs ?? 2_000,
+    maxStalledCount: 1_000_000_000, // counts a lifetime, hand-overs included; the journal limits runs instead
+    runRetryDelay: 1_000,
+    settings: { backoffStrategy: retryDelayMs },
+  })
+  worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
+  worker.on('lockRenewalFailed', (ids) => {
+    for (const id of ids) {
+      log.warn({ queue, jobId: id }, 'lock lost; the job is cancelled here')
+      running.get(id)?.abort.abort(new LockLostError({ queue, id }))
+    }
+  })
+
+  async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
+    const id = job.id ?? ''
+    const abort = new AbortController()
+    signal?.addEventListener('abort', () => abort.abort(signal.reason), { once: true })
+    const earlier = running.get(id)
+    // Our own job came back after its lock was lost, and BullMQ keeps its books by id: one after the other.
+    if (earlier !== undefined) await earlier.settled
+    // A worker that was waiting for a job when it was paused still takes that one.
+    if (earlier !== undefined || isPaused) return await handBack(job, token)
+
+    let settle: () => void = () => undefined
+    running.set(id, { abort, settled: new Promise((resolve) => (settle = resolve)) })
+    if (cancel !== undefined) abort.abort(cancel.reason)
+    try {
+      abort.signal.throwIfAborted()
+      return await handler(toHandle(queue, job, options.schema, log), abort.signal)
+    } catch (thrown) {
+      return await settleFailure(job, token, causeOf(thrown, abort.signal))
+    } finally {
+      running.delete(id)
+      settle()
+    }
+  }
+
+  async function settleFailure(job: Job, token: string | undefined, error: unknown): Promise<never> {
+    if (error instanceof HandBackError || error instanceof WorkerShutdownError) return await handBack(job, token)
+    const failure = toJobFailure(error)
+    const reason = JSON.stringify(failure)
+    log.debug({ err: error, queue, jobId: job.id, failure: failure.failure }, 'job failed')
+    if (failure.failure === 'fatal' || (failure.failure === 'program' && (await isGivenUp(job)))) {
+      throw withStackOf(error, new UnrecoverableError(reason))
+    }
+    throw withStackOf(error, new Error(reason))
+  }
+
+  async function isGivenUp(job: Job): Promise<boolean> {
+    return (await countProgramFailure(link, queue, job.id ?? '')) >= programAttemptsOf(job)
+  }
+
+  async function close(reason: { readonly reason: unknown } | undefined): Promise<void> {
+    cancel ??= reason
+    isPaused = true
+    for (const { abort } of running.values()) if (reason !== undefined) abort.abort(reason.reason)
+    await worker.pause(true)
+    while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))
+    await closeWorker(worker, link)
+  }
+
+  return {
+    get running() {
+      return running.size
+    },
+    async pause() {
+      isPaused = true
+      await worker.pause(true)
+    },
+    async resume() {
+      isPaused = false
+      await worker.resume()
+    },
+    close: (closeOptions = {}) => close('cancel' in closeOptions ? { reason: closeOptions.cancel } : undefined),
+  }
+}
+
+type RunningJob = { readonly abort: AbortController; readonly settled: Promise<void> }
+
+// What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.
+function causeOf(thrown: unknown, signal: AbortSignal): unknown {
+  if (!signal.aborted || thrown instanceof LoopfleetError) return thrown
+  return signal.reason instanceof LoopfleetError ? signal.reason : thrown
+}
+
+async function handBack(job: Job, token: string | undefined): Promise<never> {
+  await job.moveToWait(token)
+  throw new WaitingError()
+}
+
+function withStackOf(cause: unknown, error: Error): Error {
+  if (cause instanceof Error && cause.stack !== undefined) error.stack = cause.stack
+  return error
+}
+
+// BullMQ's close waits for answers that do not come while Redis is away; closing the link frees it later.
+async function closeWorker(worker: Worker, link: RedisLink): Promise<void> {
+  const closed = worker.close().then(() => true)
+  for (;;) {
+    const wait = new AbortController()
+    const tooLong = sleep(CLOSE_WAIT_MS, false, { signal: wait.signal }).catch(() => false)
+    const isClosed = await Promise.race([closed, tooLong])
+    wait.abort()
+    if (isClosed || link.client.status !== 'ready') return
+  }
+}

@@ -1,0 +1,42 @@
+import type { Job } from 'bullmq'
+import type { z } from 'zod'
+import type { Logger } from '../base/logger.js'
+import { JobDataError } from './queue-errors.js'
+
+/** What a handler sees of its job. */
+export type JobHandle<T> = {
+  readonly id: string
+  readonly name: string
+  readonly data: T
+  /** How often the job was begun, this time included. */
+  readonly attemptsStarted: number
+  /** How often it failed before. */
+  readonly attemptsMade: number
+  /** Never throws: a figure that cannot be shown is no reason to end the work. */
+  updateProgress(progress: number | object): Promise<void>
+  log(line: string): Promise<void>
+}
+
+/** The handle of a BullMQ job, its data checked; throws LF_JOB_DATA_INVALID. */
+export function toHandle<T>(queue: string, job: Job, schema: z.ZodType<T>, log: Logger): JobHandle<T> {
+  const unimportant = (error: unknown) => log.debug({ err: error, jobId: job.id }, 'progress of a job was not kept')
+  return {
+    id: job.id ?? '',
+    name: job.name,
+    data: parseData(schema, queue, job),
+    attemptsStarted: job.attemptsStarted,
+    attemptsMade: job.attemptsMade,
+    updateProgress: (progress) => job.updateProgress(progress).catch(unimportant),
+    log: async (line) => {
+      await job.log(line).catch(unimportant)
+    },
+  }
+}
+
+function parseData<T>(schema: z.ZodType<T>, queue: string, job: Job): T {
+  const parsed = schema.safeParse(job.data)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  const problem = `${issue?.path.join('.') || 'the whole'}: ${issue?.message ?? 'invalid'}`
+  throw new JobDataError({ queue, id: job.id ?? '', problem })
+}

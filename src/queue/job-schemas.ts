@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { confusionMatrixSchema } from '../loop/protocol/index.js'
+import { stages } from './names.js'
+
+/** A training in `trainings.<trainer>`; everything else about it is in the journal. */
+export const trainingJobSchema = z.object({ trainingId: z.string().min(1) })
+export type TrainingJob = z.infer<typeof trainingJobSchema>
+
+/** One step on a queue of the host that works on the training. */
+export const stepJobSchema = z.object({
+  trainingId: z.string().min(1),
+  run: z.int().min(1),
+  stage: z.enum(stages),
+})
+export type StepJob = z.infer<typeof stepJobSchema>
+
+/** One point of a training's chart, on the queue of the seat that tells the Loop. */
+export const metricsJobSchema = z.object({
+  trainingId: z.string().min(1),
+  run: z.int().min(1),
+  seat: z.object({ uuid: z.string().min(1), name: z.string() }),
+  organization: z.string().min(1),
+  project: z.string().min(1),
+  sequence: z.int().min(0),
+  point: z.object({
+    confusionMatrix: confusionMatrixSchema,
+    epoch: z.number().nullable(),
+    trainImageCount: z.int().min(0).nullable(),
+    testImageCount: z.int().min(0).nullable(),
+    hyperparameters: z.record(z.string(), z.unknown()).nullable(),
+  }),
+})
+export type MetricsJob = z.infer<typeof metricsJobSchema>
+
+/** What is read off one graphics card; null where the card does not tell. */
+export const gpuFiguresSchema = z.object({
+  index: z.int().min(0),
+  name: z.string().nullish(),
+  utilizationPercent: z.number().nullable(),
+  memoryUsedBytes: z.number().nullable(),
+  memoryTotalBytes: z.number().nullable(),
+  temperatureCelsius: z.number().nullable(),
+  powerWatts: z.number().nullable(),
+})
+export type GpuFigures = z.infer<typeof gpuFiguresSchema>
+
+/** The BullMQ progress of a step: how far it is, and the figures of its lease and its process tree. */
+export const stepProgressSchema = z.object({
+  progress: z.number().nullable(),
+  epoch: z.number().optional(),
+  epochs: z.number().optional(),
+  message: z.string().optional(),
+  gpus: z.array(gpuFiguresSchema).nullable(),
+  process: z.object({ cpuPercent: z.number(), memoryBytes: z.number() }).nullable(),
+})
+export type StepProgress = z.infer<typeof stepProgressSchema>

@@ -1,0 +1,103 @@
+import { luaScript } from './lua-script.js'
+
+// Values in a training's hash are JSON, except name, seatUuid and runUse. The clock is that of Redis, so that hosts
+// whose clocks differ agree. Scripts that look at a holder compute its key; all keys share one hash tag.
+const PRELUDE = `
+local function now()
+  local time = redis.call('TIME')
+  return math.floor(time[1] * 1000 + time[2] / 1000)
+end
+local function stamp()
+  return string.format('%.0f', now())
+end
+`
+
+/**
+ * KEYS names, seats, all, unfinished, ids, training. ARGV name, seat uuid, ms in which a repetition is the same,
+ * key prefix of trainings, new id, order, channel, then fields and values.
+ */
+export const ACCEPT = luaScript(`${PRELUDE}
+local known = redis.call('HGET', KEYS[1], ARGV[1])
+if known then
+  local it = redis.call('HMGET', ARGV[4] .. known, 'endedAt', 'seatUuid', 'order')
+  if it[1] == 'null' then
+    if it[2] == ARGV[2] then return {'same', known} end
+    return {'elsewhere', known}
+  end
+  local isRecent = it[1] and now() - tonumber(it[1]) < tonumber(ARGV[3])
+  if isRecent and it[2] == ARGV[2] and it[3] == ARGV[6] then return {'same', known} end
+end
+local held = redis.call('HGET', KEYS[2], ARGV[2])
+if held and redis.call('HGET', ARGV[4] .. held, 'endedAt') == 'null' then return {'busy', held} end
+local at = stamp()
+redis.call('HSET', KEYS[6], 'name', ARGV[1], 'seatUuid', ARGV[2], 'order', ARGV[6], 'createdAt', at, 'updatedAt', at,
+  'runUse', 'excused', unpack(ARGV, 8))
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[5])
+redis.call('ZADD', KEYS[3], at, ARGV[5])
+redis.call('ZADD', KEYS[4], at, ARGV[5])
+redis.call('ZADD', KEYS[5], 0, ARGV[5])
+redis.call('PUBLISH', ARGV[7], ARGV[5])
+return {'accepted', ARGV[5]}`)
+
+/** KEYS training. ARGV id, channel, host, pid. Answers the new run, 'unknown' or 'ended'. */
+export const BEGIN_RUN = luaScript(`${PRELUDE}
+local it = redis.call('HMGET', KEYS[1], 'endedAt', 'runUse', 'startedAt')
+if not it[1] then return 'unknown' end
+if it[1] ~= 'null' then return 'ended' end
+if it[2] == 'none' then redis.call('HINCRBY', KEYS[1], 'fruitlessRuns', 1) end
+if it[2] == 'useful' then redis.call('HSET', KEYS[1], 'fruitlessRuns', 0) end
+local at = stamp()
+if it[3] == 'null' then redis.call('HSET', KEYS[1], 'startedAt', at) end
+redis.call('HSET', KEYS[1], 'runUse', 'none', 'hostId', ARGV[3], 'workerPid', ARGV[4], 'updatedAt', at)
+local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return run`)
+
+/**
+ * KEYS training. ARGV id, channel, run or '' (no fence), use of the run ('useful', 'excused' or ''), then fields and
+ * values. An ended training takes nothing from a run any more. A run that was useful stays so.
+ */
+export const UPDATE = luaScript(`${PRELUDE}
+local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
+if not it[2] then return 'unknown' end
+if ARGV[3] ~= '' and (it[1] ~= ARGV[3] or it[2] ~= 'null') then return 'superseded' end
+redis.call('HSET', KEYS[1], 'updatedAt', stamp(), unpack(ARGV, 5))
+if ARGV[4] ~= '' and it[3] ~= 'useful' then redis.call('HSET', KEYS[1], 'runUse', ARGV[4]) end
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 'ok'`)
+
+/** KEYS training, seats, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, then fields. */
+export const FINISH = luaScript(`${PRELUDE}
+local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'seatUuid')
+if not it[2] then return 'unknown' end
+if ARGV[3] ~= '' and it[1] ~= ARGV[3] then return 'superseded' end
+if it[2] ~= 'null' then return 'ended' end
+local at = stamp()
+redis.call('HSET', KEYS[1], 'endedAt', at, 'updatedAt', at, unpack(ARGV, 5))
+if redis.call('HGET', KEYS[2], it[3]) == ARGV[1] then redis.call('HDEL', KEYS[2], it[3]) end
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('EXPIRE', KEYS[5], ARGV[4])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 'ok'`)
+
+/**
+ * KEYS training, names, seats, unfinished, log. ARGV id, channel, key prefix of trainings, then fields and values.
+ * A failed training is unfinished again, if its seat is free and its number was not ordered anew.
+ */
+export const REOPEN = luaScript(`${PRELUDE}
+local it = redis.call('HMGET', KEYS[1], 'endedAt', 'outcome', 'seatUuid', 'name', 'createdAt')
+if not it[1] then return {'unknown'} end
+if it[1] == 'null' then return {'unfinished'} end
+if it[2] ~= '"failed"' then return {'not-failed'} end
+local newest = redis.call('HGET', KEYS[2], it[4])
+if newest ~= ARGV[1] then return {'replaced', newest or ''} end
+local held = redis.call('HGET', KEYS[3], it[3])
+if held and redis.call('HGET', ARGV[3] .. held, 'endedAt') == 'null' then return {'busy', held} end
+redis.call('HSET', KEYS[1], 'endedAt', 'null', 'runUse', 'excused', 'updatedAt', stamp(), unpack(ARGV, 4))
+redis.call('HSET', KEYS[3], it[3], ARGV[1])
+redis.call('ZADD', KEYS[4], it[5], ARGV[1])
+redis.call('PERSIST', KEYS[5])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return {'ok'}`)

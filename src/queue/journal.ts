@@ -1,0 +1,271 @@
+import { randomInt } from 'node:crypto'
+import { RunSupersededError } from '../base/abort-reasons.js'
+import type { Logger } from '../base/logger.js'
+import type { TrainingOrder } from '../loop/protocol/index.js'
+import { TrainingAmbiguousError, TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
+import { type JournalKeys, journalKeys, trainingName } from './journal-keys.js'
+import { ACCEPT, BEGIN_RUN, FINISH, REOPEN, UPDATE } from './journal-scripts.js'
+import type { Stage } from './names.js'
+import type { RedisLink } from './open-redis.js'
+import type { Subscription } from './subscriptions.js'
+import { createTrainingLog, type TrainingLog } from './training-log.js'
+import {
+  parseTrainingRecord,
+  type StepRecord,
+  type TrainingOutcome,
+  type TrainingProgressFields,
+  type TrainingRecord,
+  toHashPairs,
+} from './training-record.js'
+
+export type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from './training-record.js'
+
+export type AcceptedOrder =
+  | { readonly outcome: 'accepted' | 'same'; readonly training: TrainingRecord }
+  | { readonly outcome: 'refused'; readonly reason: string }
+
+export type Reopened =
+  | { readonly outcome: 'reopened'; readonly training: TrainingRecord }
+  | { readonly outcome: 'refused'; readonly reason: string }
+
+/** The durable record of all trainings; what must change together changes in one step. */
+export type Journal = TrainingLog & {
+  /** Decides whether an order is a new training, one we have, or none we can take now. */
+  accept(order: {
+    readonly order: TrainingOrder
+    readonly trainer: string
+    readonly seat: { readonly uuid: string; readonly name: string }
+  }): Promise<AcceptedOrder>
+  load(id: string): Promise<TrainingRecord | undefined>
+  /** By id, by the unique beginning of one (else LF_TRAINING_AMBIGUOUS), or by organization/project#number. */
+  find(idOrPrefixOrName: string): Promise<TrainingRecord | undefined>
+  /** The newest first. */
+  list(options?: {
+    readonly limit?: number
+    readonly offset?: number
+    readonly unfinishedOnly?: boolean
+  }): Promise<readonly TrainingRecord[]>
+  count(options?: { readonly unfinishedOnly?: boolean }): Promise<number>
+  unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
+  /** A host takes the training: raises the run, so that every older run is fenced off. */
+  beginRun(id: string, by: { readonly hostId: string; readonly workerPid: number }): Promise<number>
+  /** Throws RunSupersededError when a newer run has begun or the training has ended. */
+  checkRun(id: string, run: number): Promise<void>
+  /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
+  update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
+  finishStep(id: string, run: number, stage: Stage, step: Omit<StepRecord, 'at'>): Promise<void>
+  /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
+  excuseRun(id: string, run: number): Promise<void>
+  /** Ends the training and frees its seat; a second time it does nothing. */
+  finish(
+    id: string,
+    run: number | null,
+    end: { readonly outcome: TrainingOutcome; readonly errors?: Readonly<Record<string, string>> },
+  ): Promise<void>
+  /** Makes a failed training unfinished again, to go on from the step that failed. */
+  reopen(id: string): Promise<Reopened>
+  /** Hears the id of every training that changes; after an outage of Redis those of all unfinished ones. */
+  watch(onChange: (id: string) => void): Promise<Subscription>
+}
+
+export type JournalOptions = {
+  /** How long after a training's end the very same order is still that training. */
+  readonly repeatWindowMs?: number
+  readonly keepLogSeconds?: number
+}
+
+export function createJournal(
+  link: RedisLink,
+  options: JournalOptions = {},
+  deps: { readonly log?: Logger } = {},
+): Journal {
+  const { repeatWindowMs = 60_000, keepLogSeconds = 7 * 86_400 } = options
+  const keys = journalKeys(link)
+  const records = createRecordReader(link, keys, deps)
+
+  async function write(id: string, run: number | null, use: 'useful' | 'excused' | '', pairs: readonly string[]) {
+    const args = [id, keys.changes, run ?? '', use, ...pairs]
+    throwUnlessOk(await UPDATE(link.client, [keys.training(id)], args), id, run)
+  }
+
+  async function mustLoad(id: string): Promise<TrainingRecord> {
+    const record = await records.load(id)
+    if (record === undefined) throw new TrainingUnknownError(id)
+    return record
+  }
+
+  return {
+    ...createTrainingLog(link, keys, async (id) => (await link.client.hget(keys.training(id), 'endedAt')) !== 'null'),
+    load: records.load,
+    find: records.find,
+    list: records.list,
+    count: ({ unfinishedOnly = false } = {}) => link.client.zcard(unfinishedOnly ? keys.unfinished : keys.all),
+
+    async accept({ order, trainer, seat }) {
+      const id = newId()
+      const answer = await ACCEPT(
+        link.client,
+        [keys.names, keys.seats, keys.all, keys.unfinished, keys.ids, keys.training(id)],
+        [
+          ...[trainingName(order), seat.uuid, repeatWindowMs, keys.prefix, id, JSON.stringify(order), keys.changes],
+          ...toHashPairs({ ...BLANK, id, trainer, seat }),
+        ],
+      )
+      const [outcome, knownId] = answer as [string, string]
+      const training = await mustLoad(knownId)
+      if (outcome === 'accepted' || outcome === 'same') return { outcome, training }
+      const reason = outcome === 'busy' ? busySentence(training) : elsewhereSentence(training)
+      return { outcome: 'refused', reason }
+    },
+
+    async unfinishedOfSeat(uuid) {
+      const id = await link.client.hget(keys.seats, uuid)
+      const record = id === null ? undefined : await records.load(id)
+      return record?.endedAt === null ? record : undefined
+    },
+
+    async beginRun(id, { hostId, workerPid }) {
+      const args = [id, keys.changes, JSON.stringify(hostId), JSON.stringify(workerPid)]
+      const run = await BEGIN_RUN(link.client, [keys.training(id)], args)
+      if (run === 'ended') throw new TrainingEndedError(id)
+      if (run === 'unknown') throw new TrainingUnknownError(id)
+      return Number(run)
+    },
+
+    async checkRun(id, run) {
+      const [current, endedAt] = await link.client.hmget(keys.training(id), 'run', 'endedAt')
+      if (current === null || current === undefined) throw new TrainingUnknownError(id)
+      if (current !== String(run) || endedAt !== 'null') throw new RunSupersededError({ trainingId: id, run })
+    },
+
+    async update(id, run, patch) {
+      await write(id, run, patch.best ? 'useful' : '', toHashPairs(patch))
+    },
+    async finishStep(id, run, stage, step) {
+      await write(id, run, 'useful', toHashPairs({ steps: { [stage]: { ...step, at: Date.now() } } }))
+    },
+    excuseRun: (id, run) => write(id, run, 'excused', []),
+
+    async finish(id, run, { outcome, errors }) {
+      const touched = [keys.training(id), keys.seats, keys.unfinished, keys.control, keys.log(id)]
+      const pairs = toHashPairs(errors === undefined ? { outcome } : { outcome, errors })
+      const answer = await FINISH(link.client, touched, [id, keys.changes, run ?? '', keepLogSeconds, ...pairs])
+      if (answer !== 'ended') throwUnlessOk(answer, id, run)
+    },
+
+    async reopen(id) {
+      const touched = [keys.training(id), keys.names, keys.seats, keys.unfinished, keys.log(id)]
+      const fresh = { outcome: null, errors: {}, fruitlessRuns: 0, stopRequested: false }
+      const args = [id, keys.changes, keys.prefix, ...toHashPairs(fresh)]
+      const [answer, holder] = (await REOPEN(link.client, touched, args)) as [string, string?]
+      if (answer === 'ok') return { outcome: 'reopened', training: await mustLoad(id) }
+      return { outcome: 'refused', reason: await reopenSentence(answer, await mustLoad(id), holder) }
+    },
+
+    watch(onChange) {
+      const tellAll = async () => {
+        for (const id of await link.client.zrange(keys.unfinished, 0, '-1')) onChange(id)
+      }
+      const onReconnect = () => {
+        tellAll().catch((error: unknown) => deps.log?.warn({ err: error }, 'unfinished trainings cannot be read'))
+      }
+      return link.subscribe(keys.changes, onChange, { onReconnect })
+    },
+  }
+
+  async function reopenSentence(why: string, training: TrainingRecord, holderId: string | undefined): Promise<string> {
+    const name = trainingName(training.order)
+    switch (why) {
+      case 'unfinished':
+        return `Training ${training.id} (${name}) has not ended.`
+      case 'not-failed':
+        return `Training ${training.id} (${name}) was ${training.outcome}; only a failed one can be retried.`
+      case 'replaced':
+        return `Training ${training.id} (${name}) was ordered anew as ${holderId}.`
+      default:
+        return busySentence(await mustLoad(holderId ?? ''))
+    }
+  }
+}
+
+const BLANK = {
+  startedAt: null,
+  endedAt: null,
+  outcome: null,
+  state: 'initialized',
+  progress: null,
+  errors: {},
+  run: 0,
+  hostId: null,
+  workerPid: null,
+  fruitlessRuns: 0,
+  trainImageCount: null,
+  testImageCount: null,
+  skippedImageCount: null,
+  modelId: null,
+  modelVersion: null,
+  best: null,
+  stopRequested: false,
+} as const satisfies Partial<TrainingRecord>
+
+function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { readonly log?: Logger }) {
+  async function load(id: string): Promise<TrainingRecord | undefined> {
+    const key = keys.training(id)
+    return parseTrainingRecord(key, await link.client.hgetall(key))
+  }
+
+  async function loadSafely(id: string): Promise<TrainingRecord | undefined> {
+    try {
+      return await load(id)
+    } catch (error) {
+      deps.log?.warn({ err: error, trainingId: id }, 'a record cannot be read') // one bad record must not hide the rest
+      return undefined
+    }
+  }
+
+  async function find(wanted: string): Promise<TrainingRecord | undefined> {
+    if (wanted.includes('#')) {
+      const id = await link.client.hget(keys.names, wanted)
+      return id === null ? undefined : await load(id)
+    }
+    if (!/^[0-9a-z]+$/.test(wanted)) return undefined
+    const ids = await link.client.zrangebylex(keys.ids, `[${wanted}`, `[${wanted}~`, 'LIMIT', 0, 5)
+    const [first] = ids
+    if (first === undefined) return undefined
+    if (ids.length > 1 && first !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
+    return await load(first)
+  }
+
+  return {
+    load,
+    find,
+    async list({ limit = 100, offset = 0, unfinishedOnly = false } = {}) {
+      const index = unfinishedOnly ? keys.unfinished : keys.all
+      const ids = limit > 0 ? await link.client.zrevrange(index, offset, offset + limit - 1) : []
+      const records = await Promise.all(ids.map(loadSafely))
+      return records.filter((record) => record !== undefined)
+    },
+  }
+}
+
+function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
+  if (answer === 'unknown') throw new TrainingUnknownError(id)
+  if (answer === 'superseded') throw new RunSupersededError({ trainingId: id, run: run ?? 0 })
+}
+
+function busySentence(holder: TrainingRecord): string {
+  return `Trainer "${holder.seat.name}" is busy with training ${trainingName(holder.order)} (${holder.id}).`
+}
+
+function elsewhereSentence(holder: TrainingRecord): string {
+  return `Training ${trainingName(holder.order)} is already at trainer "${holder.seat.name}" (${holder.seat.uuid}) as ${holder.id}.`
+}
+
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+const SIGNS = `0123456789${LETTERS}`
+
+// Begins with a letter, since BullMQ refuses ids that are numbers.
+function newId(): string {
+  const rest = Array.from({ length: 11 }, () => SIGNS.charAt(randomInt(SIGNS.length)))
+  return LETTERS.charAt(randomInt(LETTERS.length)) + rest.join('')
+}

@@ -1,0 +1,66 @@
+import { InvalidInputError } from '../base/errors.js'
+
+/** Every key and BullMQ queue starts with it; the braces keep all of them on one slot of a Redis Cluster. */
+export const KEY_PREFIX = '{loopfleet}'
+
+/** The steps of a training, in the order in which they are shown; each is a BullMQ job. */
+export const stages = [
+  'download-data',
+  'download-model',
+  'train',
+  'sync-metrics',
+  'convert',
+  'upload-model',
+  'detect',
+  'upload-detections',
+  'cleanup',
+] as const
+export type Stage = (typeof stages)[number]
+
+/** The kinds of work a host has a queue for; concurrency per kind is a setting. */
+export const workKinds = ['download', 'train', 'convert', 'upload', 'detect'] as const
+export type WorkKind = (typeof workKinds)[number]
+
+/** On which of the host's queues a stage runs. */
+export const stageKinds: Readonly<Record<Stage, WorkKind>> = {
+  'download-data': 'download',
+  'download-model': 'download',
+  train: 'train',
+  'sync-metrics': 'upload',
+  convert: 'convert',
+  'upload-model': 'upload',
+  detect: 'detect',
+  'upload-detections': 'upload',
+  cleanup: 'upload',
+}
+
+/** The queues by what they are for; a name that cannot stand in a Redis key is refused with a sentence. */
+export const queueNames = {
+  trainings: (trainer: string): string => `trainings.${checkName('Trainer', trainer)}`,
+  host: (hostId: string, kind: WorkKind): string => `${checkHostId(hostId)}.${kind}`,
+  node: (uuid: string): string => `node.${checkName('Node', uuid)}`,
+}
+
+/** The id of a step's job: another run of the same training has other ids. */
+export function stepId(trainingId: string, run: number, stage: Stage): string {
+  return `${trainingId}.${run}.${stage}`
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/
+
+function checkName(what: string, name: string): string {
+  if (NAME.test(name)) return name
+  throw new InvalidInputError(
+    `${what} name ${JSON.stringify(name)} cannot name a queue; use up to 128 letters, digits, dots, dashes and underscores.`,
+    { details: { name } },
+  )
+}
+
+// A host called "trainings" or "node" would share its queues with trainers or seats, one called "redis" its owner mark
+// with the embedded server.
+const RESERVED = new Set(['trainings', 'node', 'redis'])
+
+function checkHostId(hostId: string): string {
+  if (RESERVED.has(hostId)) throw new InvalidInputError(`Host name "${hostId}" is reserved; give the host another one.`)
+  return checkName('Host', hostId)
+}

@@ -1,0 +1,127 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import { messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import { KEY_PREFIX } from './names.js'
+import { checkRedis } from './redis-checks.js'
+import { RedisUnreachableError } from './redis-errors.js'
+import { parseRedisUrl, type RedisAddress } from './redis-url.js'
+import { createSubscriptions, type Subscriptions } from './subscriptions.js'
+
+/** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
+export type RedisLink = {
+  /** Where Redis is, without a password. */
+  readonly url: string
+  /** All keys start with it. */
+  readonly prefix: string
+  readonly client: Redis
+  /** For BullMQ, which shares it and never closes it. */
+  connection(): Redis
+  duplicate(options?: RedisOptions): Redis
+  readonly subscribe: Subscriptions['subscribe']
+  close(): Promise<void>
+}
+
+export type OpenRedisOptions = { readonly connectTimeoutMs?: number }
+
+/**
+ * Connects and checks that trainings are safe there; throws LF_REDIS_UNREACHABLE or LF_REDIS_UNFIT. From then on it
+ * reconnects by itself for ever, and commands wait for that.
+ */
+export async function openRedis(
+  url: string,
+  deps: { readonly log: Logger },
+  options: OpenRedisOptions = {},
+): Promise<RedisLink> {
+  const log = deps.log.child({ component: 'redis' })
+  const address = parseRedisUrl(url)
+  const client = createClient(address)
+  reportOutages(client, address.shown, log)
+  try {
+    await connect(client, address, options.connectTimeoutMs ?? 10_000)
+    await checkRedis(client, { shown: address.shown, prefix: KEY_PREFIX }, { log })
+  } catch (error) {
+    client.disconnect()
+    throw error
+  }
+  return createLink(client, address, log)
+}
+
+function createClient(address: RedisAddress): Redis {
+  const options: RedisOptions = {
+    ...address.options,
+    maxRetriesPerRequest: null, // commands wait for Redis instead of failing
+    retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    lazyConnect: true,
+  }
+  return address.url === undefined ? new Redis(options) : new Redis(address.url, options)
+}
+
+async function connect(client: Redis, address: RedisAddress, timeoutMs: number): Promise<void> {
+  let lastError: Error | undefined
+  let fail: () => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = () => {
+      const reason = lastError === undefined ? `no answer within ${timeoutMs / 1000} s` : messageOf(lastError)
+      reject(new RedisUnreachableError({ url: address.shown, reason }, lastError))
+    }
+  })
+  const onError = (error: Error) => {
+    lastError = error
+    if (isRefusal(error)) fail()
+  }
+  client.on('error', onError)
+  const timer = setTimeout(() => fail(), timeoutMs)
+  const ready = new Promise<void>((resolve) => client.once('ready', resolve))
+  client.connect().catch(() => undefined) // a first failure is retried; the error event has told why
+  try {
+    await Promise.race([ready, failed])
+  } finally {
+    clearTimeout(timer)
+    failed.catch(() => undefined)
+    client.off('error', onError)
+  }
+}
+
+// A wrong password does not get better by waiting.
+function isRefusal(error: Error): boolean {
+  return /WRONGPASS|NOAUTH|NOPERM|invalid (username-)?password|without any password|DB index/i.test(error.message)
+}
+
+function reportOutages(client: Redis, url: string, log: Logger): void {
+  let isAway = false
+  client.on('error', (error: Error) => {
+    if (!isAway) log.warn({ url, err: error }, 'Redis is away; waiting for it')
+    isAway = true
+  })
+  client.on('ready', () => {
+    if (isAway) log.info({ url }, 'Redis is back')
+    isAway = false
+  })
+}
+
+function createLink(client: Redis, address: RedisAddress, log: Logger): RedisLink {
+  const duplicates = new Set<Redis>()
+  function duplicate(options: RedisOptions = {}): Redis {
+    const copy = client.duplicate({ lazyConnect: false, ...options })
+    duplicates.add(copy)
+    copy.on('error', (error: Error) => log.debug({ err: error }, 'a connection to Redis failed'))
+    copy.once('end', () => duplicates.delete(copy))
+    return copy
+  }
+  const subscriptions = createSubscriptions(duplicate)
+  return {
+    url: address.shown,
+    prefix: KEY_PREFIX,
+    client,
+    connection: () => client,
+    duplicate,
+    subscribe: subscriptions.subscribe,
+    async close() {
+      subscriptions.close()
+      for (const copy of duplicates) copy.disconnect()
+      // With Redis away a polite end would wait for ever.
+      if (client.status === 'ready') await client.quit().catch(() => client.disconnect())
+      else client.disconnect()
+    },
+  }
+}

@@ -1,0 +1,119 @@
+import { Queue } from 'bullmq'
+import type { Logger } from '../base/logger.js'
+import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } from './consumer.js'
+import { breakLock, releaseHeldJobs } from './held-jobs.js'
+import { createJobEvents } from './job-events.js'
+import { type JobState, type JobView, toJobView } from './job-view.js'
+import type { RedisLink } from './open-redis.js'
+import { type AddOptions, toJobsOptions } from './retry-rules.js'
+import { waitForJob } from './run-job.js'
+
+/** The queues of the fleet: the only door to BullMQ. */
+export type Queues = {
+  /** Adds a job; nothing happens when its id is there already. */
+  add(queue: string, name: string, data: object, options: AddOptions): Promise<void>
+  /**
+   * Adds a job and returns its value when it is completed, also when that was before. Throws LF_JOB_FAILED,
+   * LF_JOB_REMOVED, or the signal's reason; an abort leaves the job where it is.
+   */
+  runJob(
+    queue: string,
+    name: string,
+    data: object,
+    options: AddOptions & { readonly signal?: AbortSignal },
+  ): Promise<unknown>
+  /** False when there was nothing to remove, or a worker holds it and `force` is not given. */
+  remove(queue: string, id: string, options?: { readonly force?: boolean }): Promise<boolean>
+  isActive(queue: string, id: string): Promise<boolean>
+  counts(queue: string): Promise<Record<string, number>>
+  job(queue: string, id: string): Promise<JobView | undefined>
+  /** Jobs by state, the newest of each first; `start` and `end` (inclusive) count within a state. */
+  jobs(
+    queue: string,
+    states: readonly JobState[],
+    range?: { readonly start?: number; readonly end?: number },
+  ): Promise<readonly JobView[]>
+  logs(queue: string, id: string): Promise<readonly string[]>
+  /** Every queue that was ever used, sorted. */
+  names(): Promise<readonly string[]>
+  /**
+   * Takes jobs from a holder that is proven dead: the next stalled check hands them on. Returns the ids it held. `'all'`
+   * is for a host's own queues.
+   */
+  releaseHeldBy(queue: string, ids: readonly string[] | 'all'): Promise<readonly string[]>
+  consume<T>(queue: string, handler: JobHandler<T>, options: ConsumeOptions<T>): Consumer
+  close(): Promise<void>
+}
+
+export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Queues {
+  const log = deps.log.child({ component: 'queue' })
+  const events = createJobEvents(link, { log })
+  const opened = new Map<string, Queue>()
+  const consumers = new Set<Consumer>()
+  const namesKey = `${link.prefix}:queues`
+
+  function open(name: string): Queue {
+    const existing = opened.get(name)
+    if (existing !== undefined) return existing
+    const queue = new Queue(name, { connection: link.connection(), prefix: link.prefix })
+    // Without a listener BullMQ prints every failed reconnect; the link tells of outages once.
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue reports an error'))
+    opened.set(name, queue)
+    return queue
+  }
+
+  const registered = new Set<string>()
+  async function register(name: string): Promise<void> {
+    if (registered.has(name)) return
+    await link.client.sadd(namesKey, name)
+    registered.add(name)
+  }
+
+  async function add(queue: string, name: string, data: object, options: AddOptions): Promise<void> {
+    await Promise.all([register(queue), open(queue).add(name, data, toJobsOptions(options))])
+  }
+
+  return {
+    add,
+    runJob: (queue, name, data, options) => {
+      const begin = () => add(queue, name, data, options)
+      return waitForJob(open(queue), options.id, options, { events, begin })
+    },
+    async remove(queue, id, options = {}) {
+      const job = await open(queue).getJob(id)
+      if (job === undefined) return false
+      if (options.force === true) await breakLock(link, queue, id)
+      return (await open(queue).remove(id)) === 1
+    },
+    isActive: async (queue, id) => (await open(queue).getJobState(id)) === 'active',
+    counts: (queue) => open(queue).getJobCounts(),
+    async job(queue, id) {
+      const job = await open(queue).getJob(id)
+      return job === undefined ? undefined : toJobView(job, await job.getState())
+    },
+    async jobs(queue, states, range = {}) {
+      const { start = 0, end = 99 } = range
+      const perState = await Promise.all(
+        states.map(async (state) => {
+          const jobs = await open(queue).getJobs([state], start, end)
+          return jobs.filter((job) => job !== undefined).map((job) => toJobView(job, state))
+        }),
+      )
+      return perState.flat()
+    },
+    logs: async (queue, id) => (await open(queue).getJobLogs(id)).logs,
+    names: async () => (await link.client.smembers(namesKey)).sort(),
+    releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
+    consume(queue, handler, options) {
+      register(queue).catch((error: unknown) => log.warn({ err: error, queue }, 'queue is not listed'))
+      const consumer = createConsumer(queue, handler, options, { link, log })
+      consumers.add(consumer)
+      return consumer
+    },
+    async close() {
+      for (const consumer of consumers) await consumer.close()
+      await events.close()
+      for (const queue of opened.values()) await queue.close().catch(() => undefined) // Redis may be gone already
+    },
+  }
+}

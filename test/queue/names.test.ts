@@ -1,0 +1,31 @@
+import { expect } from 'chai'
+import { queueNames, stageKinds, stages, stepId } from '../../src/queue/names.js'
+
+describe('queue names', () => {
+  it('name the queues by trainer, host and node', () => {
+    expect(queueNames.trainings('yolov5')).to.equal('trainings.yolov5')
+    expect(queueNames.host('lab-1', 'train')).to.equal('lab-1.train')
+    expect(queueNames.node('85ef6a43')).to.equal('node.85ef6a43')
+  })
+
+  it('give every step of every run an id of its own', () => {
+    expect(stepId('abc', 2, 'upload-model')).to.equal('abc.2.upload-model')
+  })
+
+  it('know on which kind of queue each stage runs', () => {
+    for (const stage of stages) expect(stageKinds[stage]).to.be.a('string')
+  })
+
+  for (const bad of ['', 'lab:1', 'a b', '../x', '{x}', 'x'.repeat(200), 'ä', '.hidden', 'a\u0000b']) {
+    it(`refuse ${JSON.stringify(bad.slice(0, 10))} with a sentence`, () => {
+      expect(() => queueNames.host(bad, 'train')).to.throw('cannot name a queue')
+      expect(() => queueNames.trainings(bad)).to.throw('cannot name a queue')
+      expect(() => queueNames.node(bad)).to.throw('cannot name a queue')
+    })
+  }
+
+  it('refuse a host whose queues would be those of somebody else', () => {
+    expect(() => queueNames.host('trainings', 'train')).to.throw('reserved')
+    expect(() => queueNames.host('node', 'train')).to.throw('reserved')
+  })
+})

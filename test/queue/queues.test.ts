@@ -1,0 +1,270 @@
+import { expect } from 'chai'
+import { z } from 'zod'
+import { WorkerShutdownError } from '../../src/base/abort-reasons.js'
+import { LoopfleetError } from '../../src/base/errors.js'
+import { HandBackError } from '../../src/queue/queue-errors.js'
+import { rejection } from '../helpers/rejection.js'
+import { until } from '../helpers/until.js'
+import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
+
+const schema = z.object({ n: z.number() })
+const soon = { firstMs: 1, maxMs: 5 }
+
+describe('queues', () => {
+  let redis: RedisFixture
+  let queue: string
+  let count = 0
+  before(async () => {
+    redis = await startRedisFixture()
+  })
+  after(() => redis.close())
+  beforeEach(() => {
+    queue = `test.${++count}`
+  })
+
+  it('run a job and return its value', async () => {
+    const consumer = redis.queues.consume(queue, async (job) => ({ doubled: job.data.n * 2 }), { schema })
+
+    const value = await redis.queues.runJob(queue, 'double', { n: 21 }, { id: 'a' })
+
+    expect(value).to.deep.equal({ doubled: 42 })
+    await consumer.close()
+  })
+
+  it('return the stored value of a job that was completed before', async () => {
+    let runs = 0
+    const consumer = redis.queues.consume(queue, async () => ++runs, { schema })
+    await redis.queues.runJob(queue, 'count', { n: 1 }, { id: 'a' })
+
+    const again = await redis.queues.runJob(queue, 'count', { n: 1 }, { id: 'a' })
+
+    expect(again).to.equal(1)
+    expect(runs).to.equal(1)
+    await consumer.close()
+  })
+
+  it('list every queue that was used', async () => {
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+
+    expect(await redis.queues.names()).to.include(queue)
+  })
+
+  it('show jobs with progress, log, attempts and result', async () => {
+    const consumer = redis.queues.consume(
+      queue,
+      async (job) => {
+        await job.updateProgress({ progress: 0.5 })
+        await job.log('half way')
+        return 'done'
+      },
+      { schema },
+    )
+    await redis.queues.runJob(queue, 'shown', { n: 1 }, { id: 'a' })
+
+    const [job] = await redis.queues.jobs(queue, ['completed'])
+
+    expect(job).to.include({ id: 'a', name: 'shown', state: 'completed', attemptsMade: 1, result: 'done' })
+    expect(job?.progress).to.deep.equal({ progress: 0.5 })
+    expect(await redis.queues.logs(queue, 'a')).to.deep.equal(['half way'])
+    expect((await redis.queues.counts(queue)).completed).to.equal(1)
+    await consumer.close()
+  })
+
+  it('try a transient failure again until it succeeds', async () => {
+    const consumer = redis.queues.consume(
+      queue,
+      async (job) => {
+        if (job.attemptsMade < 5) throw new LoopfleetError('LF_TEST', 'The Loop is away.', { failure: 'transient' })
+        return job.attemptsMade
+      },
+      { schema },
+    )
+
+    expect(await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', backOff: soon })).to.equal(5)
+    await consumer.close()
+  })
+
+  it('give up after three failures of the program, however many transient ones there were', async () => {
+    let runs = 0
+    const consumer = redis.queues.consume(
+      queue,
+      async () => {
+        runs++
+        const failure = runs % 2 === 0 ? 'program' : 'transient'
+        throw new LoopfleetError('LF_TEST', `Run ${runs} failed.`, { failure, details: { runs } })
+      },
+      { schema },
+    )
+
+    const error = await rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', backOff: soon }))
+
+    expect(runs).to.equal(6)
+    expect(error).to.include({
+      code: 'LF_JOB_FAILED',
+      failure: 'program',
+      reasonCode: 'LF_TEST',
+      reason: 'Run 6 failed.',
+    })
+    await consumer.close()
+  })
+
+  it('never try a fatal failure again', async () => {
+    let runs = 0
+    const consumer = redis.queues.consume(
+      queue,
+      async () => {
+        runs++
+        throw new LoopfleetError('LF_TEST', 'There are no images.')
+      },
+      { schema },
+    )
+
+    const error = await rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' }))
+
+    expect(runs).to.equal(1)
+    expect(error.message).to.equal('Job a failed: There are no images.')
+    expect(error).to.include({ failure: 'fatal' })
+    await consumer.close()
+  })
+
+  it('fail a job whose data do not fit, with the field that is wrong', async () => {
+    const consumer = redis.queues.consume(queue, async () => 'never', { schema })
+
+    const error = await rejection(redis.queues.runJob(queue, 'x', { n: 'NaN' }, { id: 'a' }))
+
+    expect(error).to.include({ reasonCode: 'LF_JOB_DATA_INVALID' })
+    expect(error.message).to.contain('n: ')
+    await consumer.close()
+  })
+
+  it('keep a text that is no failure of ours as it is', async () => {
+    const consumer = redis.queues.consume(
+      queue,
+      async () => {
+        throw new TypeError('undefined is not a function')
+      },
+      { schema },
+    )
+
+    const error = await rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', attempts: 1 }))
+
+    expect(error).to.include({
+      reasonCode: 'LF_UNEXPECTED',
+      reason: 'undefined is not a function',
+      failure: 'transient',
+    })
+    await consumer.close()
+  })
+
+  it('tell who waits that the job was removed', async () => {
+    const waiting = rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' }))
+    await until('the job is there', async () => (await redis.queues.job(queue, 'a')) !== undefined)
+
+    expect(await redis.queues.remove(queue, 'a')).to.equal(true)
+
+    expect(await waiting).to.include({ code: 'LF_JOB_REMOVED' })
+  })
+
+  it('leave the job where it is when who waits gives up', async () => {
+    const giveUp = new AbortController()
+    const waiting = rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', signal: giveUp.signal }))
+    await until('the job is there', async () => (await redis.queues.job(queue, 'a')) !== undefined)
+
+    giveUp.abort(new Error('no time'))
+
+    expect(await waiting).to.have.property('message', 'no time')
+    expect(await redis.queues.job(queue, 'a')).to.have.property('state', 'waiting')
+  })
+
+  it('hand a job back without using up an attempt', async () => {
+    const other = await redis.another()
+    const first = redis.queues.consume(
+      queue,
+      async () => {
+        void first.pause()
+        throw new HandBackError()
+      },
+      { schema },
+    )
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a', attempts: 1 })
+    await until('the job was begun', async () => (await redis.queues.job(queue, 'a'))?.attemptsStarted === 1)
+
+    const second = other.queues.consume(queue, async (job) => [job.attemptsStarted, job.attemptsMade], { schema })
+    const value = await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+
+    expect(value).to.deep.equal([2, 0])
+    await first.close()
+    await second.close()
+  })
+
+  it('abort running handlers with the reason, wait for them and hand their jobs back on shutdown', async () => {
+    const seen: unknown[] = []
+    const consumer = redis.queues.consume(
+      queue,
+      (_job, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            seen.push(signal.reason)
+            setTimeout(() => reject(signal.reason), 50)
+          })
+        }),
+      { schema, concurrency: 2 },
+    )
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    await redis.queues.add(queue, 'x', { n: 2 }, { id: 'b' })
+    await until('handlers run', () => consumer.running === 2)
+
+    const reason = new WorkerShutdownError()
+    await consumer.close({ cancel: reason })
+
+    expect(seen).to.deep.equal([reason, reason])
+    expect(await redis.queues.counts(queue)).to.include({ waiting: 2, active: 0, failed: 0 })
+  })
+
+  it('take no job while paused, not even the one that was waited for', async () => {
+    const by: string[] = []
+    const other = await redis.another()
+    const paused = redis.queues.consume(queue, async () => by.push('paused'), { schema })
+    await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' }) // now it blocks until there is another
+
+    await paused.pause()
+    const second = other.queues.consume(queue, async () => by.push('second'), { schema })
+    await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'b' })
+    await second.close()
+    await paused.resume()
+    await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'c' })
+
+    expect(by).to.deep.equal(['paused', 'second', 'paused'])
+    await paused.close()
+  })
+
+  it('put an urgent job ahead of what waits', async () => {
+    const order: string[] = []
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'b' })
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'urgent', lifo: true })
+
+    const consumer = redis.queues.consume(queue, async (job) => order.push(job.id), { schema })
+    await until('all are done', () => order.length === 3)
+
+    expect(order).to.deep.equal(['urgent', 'a', 'b'])
+    await consumer.close()
+  })
+
+  it('remove a held job only by force, and keep its holder from finishing it', async () => {
+    let finish: () => void = () => undefined
+    const consumer = redis.queues.consume(queue, () => new Promise<void>((resolve) => (finish = resolve)), { schema })
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    await until('handlers run', () => consumer.running === 1)
+
+    expect(await redis.queues.remove(queue, 'a')).to.equal(false)
+    expect(await redis.queues.isActive(queue, 'a')).to.equal(true)
+    expect(await redis.queues.remove(queue, 'a', { force: true })).to.equal(true)
+    expect(await redis.queues.remove(queue, 'a', { force: true })).to.equal(false)
+
+    finish()
+    await consumer.close()
+    expect(await redis.queues.job(queue, 'a')).to.equal(undefined)
+    expect(await redis.queues.counts(queue)).to.include({ active: 0, completed: 0 })
+  })
+})
