@@ -1,4 +1,4 @@
-"""Turns a trained model.npz into model.onnx and decoder.json. Started by loopfleet as the convert step; see README.md."""
+"""Turns model.npz into model.onnx and decoder.json. Started by loopfleet as the convert step; see README.md."""
 
 import argparse
 import json
@@ -70,8 +70,8 @@ def to_onnx(weights, statistics, category_count):
         bias, stride = constant(f"conv{i}.bias", shift), CONVOLUTIONS[i][1]
         last = add("Conv", [last, kernel, bias], [f"conv{i}"], pads=[1] * 4, strides=[stride] * 2, kernel_shape=[3, 3])
         last = add("Relu", [last], [f"relu{i}"])
-    kernel, bias = constant("head.weight", weights["head.weight"][:, :, None, None]), constant("head.bias", weights["head.bias"])
-    raw = add("Conv", [last, kernel, bias], ["raw"], kernel_shape=[1, 1])
+    kernel = constant("head.weight", weights["head.weight"][:, :, None, None])
+    raw = add("Conv", [last, kernel, constant("head.bias", weights["head.bias"])], ["raw"], kernel_shape=[1, 1])
     sizes = constant("sizes", np.int64([1, category_count, 4]))
     add("Split", [raw, sizes], ["raw_object", "raw_category", "raw_sides"], axis=1)
     add("Sigmoid", ["raw_object"], ["objectness"])

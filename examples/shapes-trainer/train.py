@@ -1,6 +1,8 @@
 """Learns to find the boxes and points of a project. Started by loopfleet in its workspace; see README.md."""
 
+import argparse
 import os
+import shutil
 import signal
 import sys
 
@@ -20,24 +22,29 @@ ASTRAY = 1.25
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, epilog="What is given here replaces the hyperparameter.")
+    parser.add_argument("--steps", help="batches to learn from")
+    parser.add_argument("--seed", help="decides all chance")
+    parser.add_argument("--short", action="store_const", const=True, help="a few steps on a few images, for tests")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     training = events.load_training()
     try:
-        run = Run(training)
+        code = Run(training, {**(training.get("hyperparameters") or {}), **given}).learn()
     except (DataError, ModelError, SettingsError) as error:
         events.error(str(error))
         sys.exit(f"error: {error}")
-    sys.exit(run.learn())
+    sys.exit(code)
 
 
 class Run:
     """One training from its workspace's files to its last epoch."""
 
-    def __init__(self, training):
-        self.settings = settings_of(training)
+    def __init__(self, training, hyperparameters):
+        self.settings = settings_of(hyperparameters)
         folder = training["dataset"]["folder"]
         self.categories, self.train, self.test = load_dataset(folder, self.settings.image_limit)
-        self.epoch_steps = self.settings.epoch_steps(len(self.train))
-        self.epochs = self.settings.epochs(len(self.train))
+        self.epoch_steps = self.settings.epoch_steps(len(self.train), len(self.test))
+        self.epochs = -(-self.settings.steps // self.epoch_steps)
         self.learner = Learner(len(self.categories), self.settings.seed, self.settings.steps)
         self.loss_sum, self.lowest_loss = 0.0, float("inf")
         self.ended = False
@@ -92,8 +99,7 @@ class Run:
         files.save_model(path, self.learner.average.flat, self.learner.statistics.flat, self.categories)
         events.model(epoch, {FORMAT: [path]}, confusion, **values)
         for folder in sorted(os.listdir("weights"))[:-KEPT_MODELS]:
-            os.remove(os.path.join("weights", folder, files.MODEL))
-            os.rmdir(os.path.join("weights", folder))
+            shutil.rmtree(os.path.join("weights", folder))
 
     def _report_progress(self):
         epoch = min(self.epochs, self.learner.step // self.epoch_steps + 1)
@@ -130,7 +136,7 @@ class Run:
             return
         path = os.path.join(base_model["folder"], files.MODEL)
         if not os.path.exists(path):
-            warn(f"The base model has no {files.MODEL}, so it is not one of this trainer; the training starts from scratch.")
+            warn(f"The base model has no {files.MODEL}, so it is not ours; the training starts from scratch.")
             return
         weights, statistics, categories = files.load_model(path)
         same = files.identity(categories) == files.identity(self.categories)

@@ -9,7 +9,7 @@ from PIL import Image
 from .network import INPUT_HEIGHT, INPUT_WIDTH
 
 # Decoded images are kept up to this many bytes; what does not fit is decoded again each time.
-CACHE_BYTES = 80 * 1024 * 1024
+CACHE_BYTES = 64 * 1024 * 1024
 # A point is learned as a small box around it, if its category does not say how large.
 POINT_SIZE = 20
 
@@ -49,6 +49,14 @@ class Dataset:
 
 
 def read_image(path):
+    """uint8 (3, INPUT_HEIGHT, INPUT_WIDTH) of an image file; DataError if it is none."""
+    try:
+        return _read_image(path)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow calls some damages a SyntaxError
+        raise DataError(f"Image {path} cannot be read: {error}") from error
+
+
+def _read_image(path):
     with Image.open(path) as image:
         image.draft("RGB", (INPUT_WIDTH, INPUT_HEIGHT))  # a JPEG is decoded at reduced size, which is much faster
         image = image.convert("RGB")
@@ -59,8 +67,12 @@ def read_image(path):
 
 def load_dataset(folder, limit=None):
     """(categories, train set, test set) of dataset.json; `limit` takes only so many images of each set."""
-    with open(os.path.join(folder, "dataset.json"), encoding="utf-8") as file:
-        content = json.load(file)
+    path = os.path.join(folder, "dataset.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     categories = content["categories"]
     if not any(category.get("type") in ("box", "point") for category in categories):
         raise DataError("The project has no box or point category; this trainer finds boxes and points only.")
@@ -69,7 +81,7 @@ def load_dataset(folder, limit=None):
         entries = [entry for entry in content["images"] if entry["set"] == name]
         sets.append(Dataset(folder, entries[:limit], categories))
     if sets[0].box_count == 0:
-        raise DataError(f"None of the {len(sets[0])} training images has an annotated box or point: nothing to learn from.")
+        raise DataError(f"None of the {len(sets[0])} training images has a box or point: nothing to learn from.")
     return categories, sets[0], sets[1]
 
 

@@ -16,7 +16,7 @@ def inside(padded):
 
 
 def _patches(image, stride, height, width):
-    """A view of a padded image (channels, ...) as (channels, 3, 3, height, width): what the kernel sees at each place."""
+    """A view of a padded image as (channels, 3, 3, height, width): what the kernel sees at each place."""
     channel, row, column = image.strides
     shape = (image.shape[0], 3, 3, height, width)
     return as_strided(image, shape, (channel, row, column, stride * row, stride * column))
@@ -24,7 +24,7 @@ def _patches(image, stride, height, width):
 
 def _columns(padded, stride, height, width, scratch):
     """Yields per image its patches copied out for a matrix product: (channels * 9, height * width)."""
-    columns = scratch.get("columns", (padded.shape[0] * 9, height * width))
+    columns = scratch.passing("columns", (padded.shape[0] * 9, height * width))
     for i in range(padded.shape[1]):
         view = _patches(padded[:, i], stride, height, width)
         np.copyto(columns.reshape(view.shape), view)
@@ -36,7 +36,7 @@ def conv_forward(padded, weight, stride, name, scratch):
     _, count, height, width = inside(padded).shape
     height, width = -(-height // stride), -(-width // stride)
     matrix = weight.reshape(len(weight), -1)
-    out = scratch.get(name + ".conv", (len(weight), count, height * width))
+    out = scratch.keep(name + ".conv", (len(weight), count, height * width))
     for i, columns in _columns(padded, stride, height, width, scratch):
         np.matmul(matrix, columns, out=out[:, i])
     return out.reshape(len(weight), count, height, width)
@@ -53,7 +53,7 @@ def conv_backward(grad, padded, weight, grad_weight, stride, name, scratch, with
     if stride == 1:
         # The gradient of a convolution is a convolution with the turned kernel: cheaper than scattering.
         turned = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
-        grad_padded = scratch.get(name + ".grad_padded", (out_channels, count, height + 2, width + 2))
+        grad_padded = scratch.keep(name + ".grad_padded", (out_channels, count, height + 2, width + 2))
         np.copyto(inside(grad_padded), grad)
         return conv_forward(grad_padded, turned, 1, "grad", scratch)
     return _scatter(flat, padded.shape, weight, stride, (height, width), scratch)
@@ -61,9 +61,9 @@ def conv_backward(grad, padded, weight, grad_weight, stride, name, scratch, with
 
 def _scatter(flat, shape, weight, stride, size, scratch):
     """The gradient of the input of a convolution with stride: every place adds to the pixels it has seen."""
-    grad_input = scratch.get("grad_input", shape)
+    grad_input = scratch.passing("grad_input", shape)
     grad_input[...] = 0
-    grad_columns = scratch.get("grad_columns", (weight[0].size, size[0] * size[1]))
+    grad_columns = scratch.passing("grad_columns", (weight[0].size, size[0] * size[1]))
     for i in range(shape[1]):
         np.matmul(weight.reshape(len(weight), -1).T, flat[:, i], out=grad_columns)
         parts = grad_columns.reshape(-1, 3, 3, *size)
@@ -85,12 +85,12 @@ def norm_relu_forward(maps, gamma, beta, name, scratch):
     centred -= mean[:, None]
     variance = np.einsum("cm,cm->c", centred, centred) / centred.shape[1]
     inverse = 1 / np.sqrt(variance + BN_EPSILON)
-    value = scratch.get("value", centred.shape)
+    value = scratch.passing("value", centred.shape)
     np.multiply(centred, (gamma * inverse)[:, None], out=value)
     value += beta[:, None]
-    active = scratch.get(name + ".active", centred.shape, bool)
+    active = scratch.keep(name + ".active", centred.shape, bool)
     np.greater(value, 0, out=active)
-    padded = scratch.get(name + ".padded", (channels, count, height + 2, width + 2))
+    padded = scratch.keep(name + ".padded", (channels, count, height + 2, width + 2))
     np.maximum(value.reshape(maps.shape), 0, out=inside(padded))
     return padded, (centred, inverse, active), mean, variance
 
@@ -98,7 +98,7 @@ def norm_relu_forward(maps, gamma, beta, name, scratch):
 def norm_relu_backward(grad, saved, gamma, grad_gamma, grad_beta, name, scratch):
     """Adds to grad_gamma and grad_beta, uses up what was saved; returns the gradient of the convolution's output."""
     centred, inverse, active = saved
-    flat = scratch.get("grad_flat", centred.shape)
+    flat = scratch.passing("grad_flat", centred.shape)
     np.multiply(grad, active.reshape(grad.shape), out=flat.reshape(grad.shape))
     sum_grad = flat.sum(axis=1)
     sum_product = np.einsum("cm,cm->c", flat, centred) * inverse
@@ -117,6 +117,6 @@ def scale_relu(maps, scale, shift, name, scratch):
     channels, count, height, width = maps.shape
     maps *= scale[:, None, None, None]
     maps += shift[:, None, None, None]
-    padded = scratch.get(name + ".padded", (channels, count, height + 2, width + 2))
+    padded = scratch.keep(name + ".padded", (channels, count, height + 2, width + 2))
     np.maximum(maps, 0, out=inside(padded))
     return padded

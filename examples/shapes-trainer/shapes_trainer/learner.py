@@ -69,17 +69,18 @@ class Learner:
 
     def outputs(self, dataset):
         """Finished outputs of the averaged model for every image, in order."""
-        groups = [range(i, min(i + BATCH // THREADS, len(dataset))) for i in range(0, len(dataset), BATCH // THREADS)]
+        size = BATCH // THREADS
+        groups = [range(start, min(start + size, len(dataset))) for start in range(0, len(dataset), size)]
         free = list(self._scratch)
 
         def predict(group):
             scratch = free.pop()
-            padded, inputs = network.input_of(len(group), scratch)
+            padded, inputs = network.input_of(size, scratch)
             for i, out in zip(group, inputs):
                 np.multiply(dataset.image(i), np.float32(1 / 255), out=out)
             output = finish(network.predict(self.average, self.statistics, padded, scratch))
             free.append(scratch)
-            return output
+            return output[: len(group)]
 
         for output in self._threads.map(predict, groups):
             yield from output

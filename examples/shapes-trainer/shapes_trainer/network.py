@@ -68,7 +68,7 @@ def fresh_statistics():
 
 def input_of(count, scratch):
     """The padded input for so many images, to be filled with values 0...1, and its inside by image."""
-    padded = scratch.get("input", (3, count, INPUT_HEIGHT + 2, INPUT_WIDTH + 2))
+    padded = scratch.keep("input", (3, count, INPUT_HEIGHT + 2, INPUT_WIDTH + 2))
     return padded, layers.inside(padded).transpose(1, 0, 2, 3)
 
 
@@ -96,9 +96,8 @@ def backward(parameters, grad_raw, saved, gradients, scratch):
     grad = (parameters["head.weight"].T @ flat).reshape(layers.inside(last).shape)
     for i in reversed(range(len(CONVOLUTIONS))):
         name, (padded, norm) = f"conv{i}", saved[i]
-        grad = layers.norm_relu_backward(
-            grad, norm, parameters[name + ".gamma"], gradients[name + ".gamma"], gradients[name + ".beta"], name, scratch
-        )
+        gamma, sums = parameters[name + ".gamma"], (gradients[name + ".gamma"], gradients[name + ".beta"])
+        grad = layers.norm_relu_backward(grad, norm, gamma, *sums, name, scratch)
         weight, grad_weight = parameters[name + ".weight"], gradients[name + ".weight"]
         stride = CONVOLUTIONS[i][1]
         grad = layers.conv_backward(grad, padded, weight, grad_weight, stride, name, scratch, with_input=i > 0)
@@ -123,7 +122,7 @@ def predict(parameters, statistics, padded, scratch):
 def _head(parameters, padded, scratch):
     weight = parameters["head.weight"]
     channels, count, height, width = layers.inside(padded).shape
-    features = scratch.get("features", (channels, count, height, width))
+    features = scratch.passing("features", (channels, count, height, width))
     np.copyto(features, layers.inside(padded))
     raw = weight @ features.reshape(channels, -1)
     raw += parameters["head.bias"][:, None]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from .learner import BATCH
 
-FULL_STEPS, SHORT_STEPS = 1500, 30
-# An epoch is as many whole passes over the train images as make about this many steps (a pass over few images is over
-# in a second, and a measurement after each would take longer than the learning).
-EPOCH_STEPS, SHORT_EPOCH_STEPS = 100, 10
+FULL_STEPS, SHORT_STEPS = 800, 30
+# An epoch is as many whole passes over the train images as fit in about this many steps, or in half as many as there
+# are test images: measuring must stay a small share of the work.
+EPOCH_STEPS, SHORT_EPOCH_STEPS = 50, 10
 SHORT_IMAGES = 24
 MAX_STEPS = 1_000_000
 
@@ -25,34 +25,32 @@ class Settings:
     image_limit: "int | None"
     epoch_target: int
 
-    def epoch_steps(self, train_count):
+    def epoch_steps(self, train_count, test_count):
         """Steps of one epoch."""
         if self.image_limit is not None:
             return self.epoch_target
         one_pass = max(1, -(-train_count // BATCH))
-        return one_pass * max(1, self.epoch_target // one_pass)
-
-    def epochs(self, train_count):
-        return -(-self.steps // self.epoch_steps(train_count))
+        return one_pass * max(1, max(self.epoch_target, test_count // 2) // one_pass)
 
 
-def settings_of(training):
-    """Reads `steps`, `seed` and `short` of the hyperparameters; others, such as the resolution, are not ours."""
-    given = training.get("hyperparameters") or {}
-    short = given.get("short", False)
+def settings_of(hyperparameters):
+    """Reads `steps`, `seed` and `short`; others, such as the resolution, are not ours."""
+    short = hyperparameters.get("short", False)
+    if short in ("true", "false"):
+        short = short == "true"  # hyperparameters may come through a form
     if not isinstance(short, bool):
         raise SettingsError(f"Hyperparameter short must be true or false, got {short!r}.")
-    steps = _whole(given, "steps", SHORT_STEPS if short else FULL_STEPS, 1, MAX_STEPS)
-    seed = _whole(given, "seed", 0, 0, 2**31 - 1)
+    steps = _whole(hyperparameters, "steps", SHORT_STEPS if short else FULL_STEPS, 1, MAX_STEPS)
+    seed = _whole(hyperparameters, "seed", 0, 0, 2**31 - 1)
     if short:
         return Settings(steps, seed, SHORT_IMAGES, SHORT_EPOCH_STEPS)
     return Settings(steps, seed, None, EPOCH_STEPS)
 
 
-def _whole(given, name, default, low, high):
-    value = given.get(name, default)
+def _whole(hyperparameters, name, default, low, high):
+    value = hyperparameters.get(name, default)
     if isinstance(value, str) and value.strip().isdigit():
-        value = int(value)  # hyperparameters may come through a form
+        value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

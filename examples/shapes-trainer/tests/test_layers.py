@@ -37,15 +37,18 @@ class ConvolutionTest(unittest.TestCase):
                 wanted = self.rng.normal(size=(4, 2, 6 // stride, 8 // stride))
 
                 def value(maps, weight):
-                    return (layers.conv_forward(padded_of(maps), weight, stride, "c", Scratch(np.float64)) * wanted).sum()
+                    out = layers.conv_forward(padded_of(maps), weight, stride, "c", Scratch(np.float64))
+                    return (out * wanted).sum()
 
                 grad_weight = np.zeros_like(weight)
                 grad_maps = layers.conv_backward(
                     wanted, padded_of(maps), weight, grad_weight, stride, "c", Scratch(np.float64)
                 )
 
-                self.assertAlmostEqual((grad_maps * to_maps).sum(), slope(lambda m: value(m, weight), maps, to_maps), 5)
-                self.assertAlmostEqual((grad_weight * to_weight).sum(), slope(lambda w: value(maps, w), weight, to_weight), 5)
+                by_maps = slope(lambda maps: value(maps, weight), maps, to_maps)
+                by_weight = slope(lambda weight: value(maps, weight), weight, to_weight)
+                self.assertAlmostEqual((grad_maps * to_maps).sum(), by_maps, 5)
+                self.assertAlmostEqual((grad_weight * to_weight).sum(), by_weight, 5)
 
 
 class NormalisationTest(unittest.TestCase):
