@@ -22,9 +22,11 @@ export type OnnxModelOptions = {
   readonly resolution: number | undefined
 }
 
+export type OnnxModelDeps = { readonly importRuntime?: () => Promise<typeof Ort> }
+
 /** Loads ONNX Runtime and the model; throws LF_RUNTIME_MISSING, LF_MODEL_UNREADABLE or LF_DECODER_INVALID. */
-export async function openOnnxModel(options: OnnxModelOptions): Promise<OnnxModel> {
-  const ort = await importRuntime()
+export async function openOnnxModel(options: OnnxModelOptions, deps: OnnxModelDeps = {}): Promise<OnnxModel> {
+  const ort = await loadRuntime(deps.importRuntime ?? (() => import('onnxruntime-node')))
   const session = await openSession(ort, options.modelFile)
   const size = inputSize(session, options)
   const { width, height } = size
@@ -36,9 +38,9 @@ export async function openOnnxModel(options: OnnxModelOptions): Promise<OnnxMode
   return { width, height, fit: fitOf(session, options.plan), input, run }
 }
 
-async function importRuntime(): Promise<typeof Ort> {
+async function loadRuntime(importRuntime: () => Promise<typeof Ort>): Promise<typeof Ort> {
   try {
-    return await import('onnxruntime-node')
+    return await importRuntime()
   } catch (cause) {
     throw new InferenceError(
       'LF_RUNTIME_MISSING',

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,10 +19,8 @@ const categories = [
   { id: 'id-a', name: 'A', type: 'box' },
   { id: 'id-b', name: 'B', type: 'box' },
 ]
-const breaksOnDemand = new URL(
-  `../fixtures/inference/breaks-on-demand${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-)
+const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+const breaksOnDemand = new URL(`../fixtures/inference/breaks-on-demand${extension}`, import.meta.url)
 
 function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/onnx/${name}`, import.meta.url))
@@ -201,6 +201,28 @@ describe('The inference pool', () => {
       const { detections } = await pool.detect({ bytes: await plainJpeg(64, 64, '#ff0000') })
       expect(detections.box_detections).to.have.lengthOf(2)
       expect(pool.threadIds).to.have.lengthOf(2)
+    })
+  })
+
+  describe('inside ONNX Runtime, where ending a thread would abort the process', () => {
+    it('answers a late image in time, and replaces its thread only when that is safe', async () => {
+      const pool = await start('counts-for-a-while.onnx', { timeoutMs: 60, threads: 1 })
+
+      const error = await rejection(pool.detect({ bytes: await plainJpeg(32, 32, '#ff0000') }))
+      await pool.close()
+
+      expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
+    })
+
+    it('lets the process exit with the code it asked for', async () => {
+      const path = join(folder, 'image.jpg')
+      await writeFile(path, await plainJpeg(32, 32, '#ff0000'))
+      const script = fileURLToPath(new URL(`exits-while-detecting${extension}`, breaksOnDemand))
+
+      const child = spawn(process.execPath, [...process.execArgv, script, fixture('counts-for-a-while.onnx'), path])
+      const [exitCode] = await once(child, 'exit')
+
+      expect(exitCode).to.equal(7)
     })
   })
 
