@@ -16,16 +16,20 @@ export async function listProcesses(): Promise<ProcessEntry[]> {
   return mapPids(async (pid) => parseStat(pid, await readFile(`/proc/${pid}/stat`, 'latin1')))
 }
 
-/** The value of one environment variable of each process that was started with it. */
-export async function listEnvironment(name: string): Promise<{ readonly pid: number; readonly value: string }[]> {
-  return mapPids(async (pid) => {
+/**
+ * Shows the value of one environment variable of each process that was started with it, at the moment it was read, so
+ * that the visitor meets the same process.
+ */
+export async function visitEnvironments(name: string, visit: (pid: number, value: string) => void): Promise<void> {
+  await mapPids(async (pid) => {
     const value = findVariable(await readFile(`/proc/${pid}/environ`), name)
-    return value === undefined ? undefined : { pid, value }
+    if (value !== undefined) visit(pid, value)
   })
 }
 
 async function mapPids<T>(look: (pid: number) => Promise<T | undefined>): Promise<T[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  pids.reverse() // the newest first: they are the likeliest to be gone soon
   const found: T[] = []
   for (let start = 0; start < pids.length; start += AT_ONCE) {
     // Processes end while we look, and others belong to somebody else: those are none of ours.

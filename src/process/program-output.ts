@@ -52,7 +52,7 @@ export class ProgramOutput {
     }
     this.#source?.destroy()
     await this.#pumping
-    await this.#log.close()
+    await this.#log.close().catch(() => undefined) // a disk that failed has been told of
   }
 
   async #pump(source: Readable): Promise<void> {

@@ -62,8 +62,7 @@ export class RunningProgram {
     const { exitCode, signal } = await leader.exit
     this.#leaderGone = true
     await this.#endGroup(this.#options.graceMs) // what it left behind
-    const escaped = await sweepProgram(this.#options.mark)
-    if (escaped.length > 0) log.warn({ pid: this.pid, escaped }, 'processes that had left the group were killed')
+    await this.#endEscaped()
     leader.lifeLine.end('over\n')
     await output.finish()
     leader.lifeLine.destroy()
@@ -93,15 +92,32 @@ export class RunningProgram {
     while (await this.#isAlive()) {
       signalGroup(this.pid, 'SIGKILL')
       if (performance.now() > giveUpAt) {
-        const pids = await livingMembers(this.pid)
-        this.#deps.log.error({ pid: this.pid, pids }, 'processes do not die of SIGKILL; they hang in the kernel')
+        this.#deps.log.error(
+          { pid: this.pid },
+          'a process of the group does not die of SIGKILL; it hangs in the kernel',
+        )
         return
       }
       await sleep(LOOK_EVERY_MS)
     }
   }
 
+  async #endEscaped(): Promise<void> {
+    const { log } = this.#deps
+    try {
+      const escaped = await sweepProgram(this.#options.mark)
+      if (escaped.length > 0) log.warn({ pid: this.pid, escaped }, 'processes that had left the group were killed')
+    } catch (err) {
+      log.error({ err, pid: this.pid }, 'no look for processes that left the group') // as when no file can be opened
+    }
+  }
+
   async #isAlive(): Promise<boolean> {
-    return !this.#leaderGone || (await livingMembers(this.pid)).length > 0
+    if (!this.#leaderGone) return true
+    try {
+      return (await livingMembers(this.pid)).length > 0
+    } catch {
+      return true // we could not look, so that the group is ended to be sure
+    }
   }
 }

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode } from '../base/files.js'
-import { listEnvironment } from './proc.js'
+import { visitEnvironments } from './proc.js'
 
 /** Who a program belongs to, as `<host>:<workerPid>:<trainingId>.<run>`; inherited by all it starts. */
 export const OWNER_VARIABLE = 'LOOPFLEET_OWNER'
 /** One started program; inherited like the owner. */
 export const PROGRAM_VARIABLE = 'LOOPFLEET_PROGRAM'
 
-const PASSES = 20
+const MAX_PASSES = 30
 const BETWEEN_PASSES_MS = 20
 
 /**
@@ -25,13 +25,17 @@ export async function sweepProgram(mark: string): Promise<number[]> {
 
 async function sweep(variable: string, match: (value: string) => boolean): Promise<number[]> {
   const killed = new Set<number>()
-  // Again until nothing is found: a process may fork between our look and our signal.
-  for (let pass = 0; pass < PASSES; pass++) {
-    const marked = (await listEnvironment(variable)).filter(({ value }) => value !== '' && match(value))
-    const targets = marked.map(({ pid }) => pid).filter((pid) => pid !== process.pid)
-    if (targets.length === 0) break
-    for (const pid of targets) if (kill(pid)) killed.add(pid)
-    await sleep(BETWEEN_PASSES_MS)
+  let emptyPasses = 0
+  // Once something was found, until nothing is found twice: a process may fork between our look and our signal.
+  for (let pass = 0; pass < MAX_PASSES && emptyPasses < (killed.size === 0 ? 1 : 2); pass++) {
+    if (pass > 0) await sleep(BETWEEN_PASSES_MS)
+    let found = 0
+    await visitEnvironments(variable, (pid, value) => {
+      if (pid === process.pid || value === '' || !match(value) || !kill(pid)) return
+      killed.add(pid)
+      found += 1
+    })
+    emptyPasses = found === 0 ? emptyPasses + 1 : 0
   }
   return [...killed]
 }
