@@ -1,0 +1,74 @@
+import { EventEmitter } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import type { Logger } from '../../base/logger.js'
+import { type LoopAccess, toAccess } from './access.js'
+import type { LoopContext } from './context.js'
+import { openEffects } from './effects.js'
+import type { FaultRule } from './faults/fault-rule.js'
+import { createFaults } from './faults/faults.js'
+import { addDemoProject } from './generated/demo-project.js'
+import { createHttpServer } from './http-server.js'
+import { createNodes } from './nodes.js'
+import { registerRoutes } from './routes.js'
+import { createSessions } from './sessions.js'
+import { createSocketServer, serveSockets } from './socket/server.js'
+import { openStore } from './store/store.js'
+
+export type LocalLoopOptions = {
+  /** 0 takes a free one. */
+  readonly port?: number
+  readonly host?: string
+  /** Where everything is kept; the same folder again goes on where it was. */
+  readonly folder: string
+  readonly seed?: number
+  /** Without both, nobody needs to log in and every login succeeds. */
+  readonly username?: string
+  readonly password?: string
+  readonly faults?: readonly FaultRule[]
+}
+
+export type LocalLoop = LoopAccess & {
+  readonly url: string
+  /** Host and port, for LOOP_HOST. */
+  readonly host: string
+  /** Resolves when the server answers; it has, once `startLocalLoop` has. */
+  readonly ready: Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts a Loop server for development, tests and demos: REST, socket, generator, page, persistent in a folder. */
+export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly log: Logger }): Promise<LocalLoop> {
+  const { port = 0, host = '127.0.0.1', folder, seed = 1, username, password, faults = [] } = options
+  const log = deps.log.child({ component: 'local-loop' })
+  const now = Date.now
+  await mkdir(folder, { recursive: true })
+  const [store, effects] = [await openStore(folder), await openEffects(folder, { now })]
+  const app = await createHttpServer({ log })
+  const changes = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
+  const needsLogin = username !== undefined || password !== undefined
+  let url = ''
+  const context: LoopContext = {
+    store,
+    effects,
+    log,
+    now,
+    seed,
+    nodes: createNodes({ now }),
+    sessions: createSessions(needsLogin ? { username: username ?? '', password: password ?? '' } : undefined),
+    faults: createFaults(faults),
+    sockets: createSocketServer(app.server),
+    url: () => url,
+    changed: () => changes.emit('changed'),
+  }
+  registerRoutes(app, context)
+  serveSockets(context)
+  await addDemoProject(context)
+  url = await app.listen({ port, host })
+  log.info({ url, folder }, 'local Loop listens')
+  const close = async () => {
+    await context.sockets.close()
+    await app.close()
+    await Promise.all([store.drained(), effects.drained()])
+  }
+  return { ...toAccess(context, changes), url, host: new URL(url).host, ready: Promise.resolve(), close }
+}

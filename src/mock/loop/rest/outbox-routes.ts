@@ -1,0 +1,96 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import sharp from 'sharp'
+import { removeTree } from '../../../base/files.js'
+import { type UploadedImage, uploadedImageSchema } from '../../../loop/protocol/index.js'
+import type { LoopContext } from '../context.js'
+import { checked } from '../judge/checks.js'
+import { RefusedError } from '../refused-error.js'
+import type { Project } from '../store/project.js'
+import type { ImageRecord } from '../store/records.js'
+import { splitByVersion } from '../store/split-detections.js'
+import { pairParts } from './pair-parts.js'
+import { projectOf } from './route-params.js'
+import { receiveParts } from './upload.js'
+
+type NewImage = {
+  readonly id: string
+  readonly jpeg: Buffer
+  readonly record: ImageRecord
+  readonly metadata: UploadedImage
+}
+
+/** Images from the outboxes of detectors, without login: all of a request are taken, or none. */
+export function registerOutboxRoutes(app: FastifyInstance, context: LoopContext): void {
+  app.post('/api/:o/projects/:p/images', { config: { open: true } }, async (request) => {
+    const temporary = await context.store.temporaryFolder()
+    try {
+      const parts = await receiveParts(request, join(temporary, 'parts'), (_name, index) => `${index}`)
+      const project = projectOf(context, request)
+      const pairs = pairParts(parts)
+      if (pairs.length === 0) throw new RefusedError(422, 'files: at least one JSON and one JPEG part must be sent.')
+      const images: NewImage[] = []
+      for (const { json, image } of pairs) images.push(await readImage(context, json.path, image.path))
+      await keep(context, project, images)
+      context.changed()
+      return { success: true, image_ids: images.map(({ id }) => id) }
+    } finally {
+      await removeTree(temporary)
+    }
+  })
+}
+
+async function readImage(context: LoopContext, jsonPath: string, imagePath: string): Promise<NewImage> {
+  const metadata = checked(uploadedImageSchema, parseJson(await readFile(jsonPath, 'utf8')), 'image.json')
+  const { width, height } = await sizeOfJpeg(imagePath)
+  const id = randomUUID()
+  const record: ImageRecord = {
+    id,
+    created: metadata.created ?? metadata.date ?? new Date(context.now()).toISOString(),
+    state: 'inbox',
+    set: Number.parseInt(id.slice(0, 2), 16) < 51 ? 'test' : 'train', // one in five
+    width,
+    height,
+    source: metadata.source,
+    tags: metadata.tags,
+    truth: null,
+    annotated: false,
+    segmentations: [],
+    metadata,
+  }
+  return { id, jpeg: await readFile(imagePath), record, metadata }
+}
+
+async function keep(context: LoopContext, project: Project, images: readonly NewImage[]): Promise<void> {
+  for (const { id, jpeg } of images) await project.writeImage(id, jpeg)
+  await project.putImages(images.map(({ record }) => record))
+  const found = images.flatMap(({ id, metadata }) => splitByVersion(id, metadata, project.record.categories, ''))
+  await project.putDetections(found.filter(({ version }) => version !== ''))
+  const effects = images.map(({ id, jpeg }) => ({
+    key: `${project.name}/${id}`,
+    digest: createHash('sha256').update(jpeg).digest('hex'),
+  }))
+  await context.effects.record('image-upload', effects)
+}
+
+/** Size of a JPEG that can be decoded to its last line; a refusal (422) otherwise. */
+async function sizeOfJpeg(path: string): Promise<{ width: number; height: number }> {
+  try {
+    const { format, width, height } = await sharp(path).metadata()
+    if (format !== 'jpeg') throw new Error(`it is a ${format} file`)
+    await sharp(path, { failOn: 'truncated' }).resize(8).raw().toBuffer()
+    return { width, height }
+  } catch {
+    throw new RefusedError(422, 'files: an image is no readable JPEG.')
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new RefusedError(422, 'image.json: it is not JSON.')
+  }
+}
