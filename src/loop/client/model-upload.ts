@@ -55,6 +55,8 @@ async function assertUploadable(files: readonly string[]): Promise<void> {
   const names = files.map((file) => basename(file))
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new ModelFilesError(`Two files of the model are named "${twice}"; the Loop keeps one.`)
+  const odd = names.find((name) => /["\\\r\n]/.test(name))
+  if (odd !== undefined) throw new ModelFilesError(`The file name ${JSON.stringify(odd)} cannot be sent; rename it.`)
   if (names.includes('model.json')) {
     throw new ModelFilesError('A model.json is among the files of the model; it is generated, so leave it out.')
   }
