@@ -47,5 +47,7 @@ export function messageOf(thrown: unknown): string {
 
 /** What to do about anything that was thrown; strangers count as transient, since most of them are the network. */
 export function failureClassOf(thrown: unknown): FailureClass {
-  return thrown instanceof LoopfleetError ? thrown.failure : 'transient'
+  // Not by instanceof: the protocol room, which is published alone, has an error of its own with the same property.
+  const failure = typeof thrown === 'object' && thrown !== null && 'failure' in thrown ? thrown.failure : undefined
+  return failure === 'program' || failure === 'fatal' ? failure : 'transient'
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { create, extract, list, type ReadEntry } from 'tar'
@@ -17,7 +18,7 @@ const FOLDER_TYPES: ReadonlySet<string> = new Set(['Directory', 'GNUDumpDir'])
 /** Packs files and folders of `folder` into a tar, which appears under its name only when it is whole. */
 export async function packTar(folder: string, names: readonly string[], targetFile: string): Promise<void> {
   await mkdir(dirname(targetFile), { recursive: true })
-  const temporary = join(dirname(targetFile), `.${basename(targetFile).slice(0, 40)}.${process.pid}.tmp`)
+  const temporary = join(dirname(targetFile), `.${basename(targetFile).slice(0, 40)}.${randomUUID()}.tmp`)
   try {
     // A name that begins with "@" would be read as an archive to take in.
     const safeNames = names.map((name) => (name.startsWith('@') ? `./${name}` : name))
