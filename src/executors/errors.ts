@@ -52,19 +52,6 @@ export class CommandFailedError extends LoopfleetError {
   }
 }
 
-/** Files that the trainer file lists under `upload` are not there after the training or conversion. */
-export class FilesMissingError extends LoopfleetError {
-  static {
-    this.prototype.name = 'FilesMissingError'
-  }
-  constructor(details: { readonly format: string; readonly missing: readonly string[]; readonly folders: string[] }) {
-    const names = details.missing.map((name) => JSON.stringify(name)).join(', ')
-    super('LF_FILES_MISSING', `No file ${names} for format "${details.format}" in ${details.folders.join(' or ')}.`, {
-      details,
-    })
-  }
-}
-
 /** More GPUs are asked for than the host lends at all. */
 export class NotEnoughGpusError extends LoopfleetError {
   static {

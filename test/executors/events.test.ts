@@ -1,0 +1,73 @@
+import { expect } from 'chai'
+import { EventQueue } from '../../src/executors/event-queue.js'
+import { parseEventLine } from '../../src/executors/events.js'
+import { collect } from './support.js'
+
+describe('line of the events file', () => {
+  it('is one of four events', () => {
+    expect(parseEventLine('{"event":"progress","progress":0.5,"epoch":1,"epochs":2}').ok).to.equal(true)
+    expect(parseEventLine('{"event":"metrics","epoch":1,"values":{"loss":0.5}}').ok).to.equal(true)
+    expect(parseEventLine('{"event":"model","epoch":1,"files":{"f":["a"]},"confusion_matrix":{}}').ok).to.equal(true)
+    expect(parseEventLine('{"event":"error","message":"no"}').ok).to.equal(true)
+  })
+
+  it('clips progress and leaves out what is no number', () => {
+    const progress = parseEventLine('{"event":"progress","progress":1.7}')
+    const metrics = parseEventLine('{"event":"metrics","epoch":1,"values":{"a":1,"b":null,"c":"x","d":true}}')
+
+    expect(progress).to.deep.include({ ok: true, event: { event: 'progress', progress: 1 } })
+    expect(metrics).to.deep.equal({ ok: true, event: { event: 'metrics', epoch: 1, values: { a: 1, d: 1 } } })
+  })
+
+  const bad = [
+    ['', 'not-json'],
+    ['{"event":"progress","progr', 'not-json'],
+    ['null', 'not-json'],
+    ['7', 'not-json'],
+    ['{}', 'unknown-event'],
+    ['{"event":7}', 'unknown-event'],
+    ['{"event":"applause"}', 'unknown-event'],
+    ['{"event":"__proto__"}', 'unknown-event'],
+    ['{"event":"metrics","values":{}}', 'bad-event'],
+    ['{"event":"metrics","epoch":-1,"values":{}}', 'bad-event'],
+    ['{"event":"model","epoch":1,"files":{"f":["../x"]},"confusion_matrix":{}}', 'bad-event'],
+    ['{"event":"model","epoch":1,"files":{"f":["/etc/passwd"]},"confusion_matrix":{}}', 'bad-event'],
+    ['{"event":"model","epoch":1,"files":{"f":["a\\u0000b"]},"confusion_matrix":{}}', 'bad-event'],
+    ['{"event":"model","epoch":1,"files":{"f":["."]},"confusion_matrix":{}}', 'bad-event'],
+    ['{"event":"model","epoch":1,"files":{"f":["a"]},"confusion_matrix":{"c":{"tp":-1,"fp":0,"fn":0}}}', 'bad-event'],
+  ] as const
+  for (const [line, reason] of bad) {
+    it(`${JSON.stringify(line).slice(0, 70)} is ${reason}`, () => {
+      expect(parseEventLine(line)).to.include({ ok: false, reason, line })
+    })
+  }
+})
+
+describe('event queue', () => {
+  it('replaces progress that nobody has read, and nothing else', async () => {
+    const queue = new EventQueue()
+    queue.push({ event: { event: 'progress', progress: 0.1 } })
+    queue.push({ event: { event: 'progress', progress: 0.2 } })
+    queue.push({ event: { event: 'error', message: 'a' } })
+    queue.push({ event: { event: 'progress', progress: 0.3 } })
+    queue.close()
+
+    const events = (await collect(queue.read())).map(({ event }) => event)
+
+    expect(events).to.deep.equal([
+      { event: 'progress', progress: 0.2 },
+      { event: 'error', message: 'a' },
+      { event: 'progress', progress: 0.3 },
+    ])
+  })
+
+  it('hands over what was there before the error', async () => {
+    const queue = new EventQueue()
+    queue.push({ event: { event: 'error', message: 'a' } })
+    queue.fail(new Error('disk is gone'))
+    const reader = queue.read()
+
+    expect((await reader.next()).done).to.equal(false)
+    expect(await reader.next().catch((error: Error) => error.message)).to.equal('disk is gone')
+  })
+})

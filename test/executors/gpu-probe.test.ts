@@ -1,0 +1,190 @@
+import { readFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { expect } from 'chai'
+import { toGpuFigures } from '../../src/executors/gpu/figures.js'
+import { createGpuMonitor } from '../../src/executors/gpu/monitor.js'
+import { createNvidiaSmiProbe, type GpuProbe } from '../../src/executors/gpu/probe.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
+import { fixtures } from './support.js'
+
+const TWO_GPUS = [
+  {
+    index: 0,
+    name: 'NVIDIA GeForce RTX 4090',
+    utilizationPercent: 97,
+    memoryUsedBytes: 18331 * 1024 ** 2,
+    memoryTotalBytes: 24564 * 1024 ** 2,
+    temperatureCelsius: 67,
+    powerWatts: 382.45,
+  },
+  {
+    index: 1,
+    name: 'NVIDIA GeForce RTX 4090',
+    utilizationPercent: 3,
+    memoryUsedBytes: 11 * 1024 ** 2,
+    memoryTotalBytes: 24564 * 1024 ** 2,
+    temperatureCelsius: 38,
+    powerWatts: 21.7,
+  },
+]
+
+describe('GPU probe', function () {
+  this.timeout(20_000)
+  const folder = useTemporaryFolder()
+  const path = process.env.PATH ?? ''
+
+  /** Puts one of the programs of test/fixtures/nvidia-smi before all others. */
+  function useSmi(name: string): void {
+    process.env.PATH = [join(fixtures, 'nvidia-smi', name), path].join(delimiter)
+  }
+
+  async function starts(): Promise<number[]> {
+    const text = await readFile(join(folder.path, 'starts'), 'utf8').catch(() => '')
+    return text.trim().split('\n').filter(Boolean).map(Number)
+  }
+
+  beforeEach(() => {
+    process.env.SMI_STARTS = join(folder.path, 'starts')
+  })
+  afterEach(() => {
+    process.env.PATH = path
+    delete process.env.SMI_STARTS
+  })
+
+  it('reads the figures of two GPUs', async () => {
+    useSmi('two-gpus')
+
+    expect(await createNvidiaSmiProbe().read()).to.deep.equal(TWO_GPUS)
+  })
+
+  for (const name of ['fails', 'rubbish']) {
+    it(`answers null when nvidia-smi ${name === 'fails' ? 'fails' : 'prints half an answer'}`, async () => {
+      useSmi(name)
+
+      expect(await createNvidiaSmiProbe().read()).to.equal(null)
+    })
+  }
+
+  it('answers null when there is no nvidia-smi', async () => {
+    process.env.PATH = folder.path
+
+    expect(await createNvidiaSmiProbe().read()).to.equal(null)
+  })
+
+  it('answers null within its time-out when nvidia-smi hangs, and ends it with its children', async () => {
+    useSmi('hangs')
+    const probe = createNvidiaSmiProbe({ timeoutMs: 300 })
+    const began = performance.now()
+
+    expect(await probe.read()).to.equal(null)
+
+    expect(performance.now() - began).to.be.within(290, 2000)
+    const [pid = 0] = await starts()
+    await until('it is gone', () => !isAlive(pid))
+  })
+
+  it('never runs two at once, however often it is asked', async () => {
+    useSmi('hangs')
+    const probe = createNvidiaSmiProbe({ timeoutMs: 300 })
+
+    const answers = await Promise.all([probe.read(), probe.read(), probe.read()])
+
+    expect(answers).to.deep.equal([null, null, null])
+    expect(await starts()).to.have.lengthOf(1)
+  })
+
+  it('works again after a hanging one was ended', async () => {
+    useSmi('hangs')
+    const probe = createNvidiaSmiProbe({ timeoutMs: 200 })
+    await probe.read()
+    useSmi('two-gpus')
+
+    expect(await probe.read()).to.deep.equal(TWO_GPUS)
+  })
+
+  it('leaves no hanging nvidia-smi behind when the reader goes away', async () => {
+    useSmi('hangs')
+    const abort = new AbortController()
+    const answer = createNvidiaSmiProbe().read({ signal: abort.signal })
+    const pid = await until('it hangs', async () => (await starts())[0])
+
+    abort.abort()
+
+    expect(await answer).to.equal(null)
+    await until('it is gone', () => !isAlive(pid))
+  })
+})
+
+describe('GPU figures', () => {
+  const wrap = (gpu: unknown) => ({ nvidia_smi_log: { gpu } })
+
+  it('of one GPU, which is no list', () => {
+    const [figures] = toGpuFigures(wrap({ utilization: { gpu_util: '5 %' } })) ?? []
+
+    expect(figures).to.include({ index: 0, name: null, utilizationPercent: 5, powerWatts: null })
+  })
+
+  it('find the power wherever the driver put it', () => {
+    const power = (gpu: unknown) => toGpuFigures(wrap(gpu))?.[0]?.powerWatts
+
+    expect(power({ power_readings: { power_draw: '75.5 W' } })).to.equal(75.5)
+    expect(power({ gpu_power_readings: { power_draw: 'N/A', average_power_draw: '80.00 W' } })).to.equal(80)
+    expect(power({ gpu_power_readings: { instant_power_draw: '81.00 W', average_power_draw: '80.00 W' } })).to.equal(81)
+    expect(power({ gpu_power_readings: { power_draw: 'Requested functionality has been deprecated' } })).to.equal(null)
+  })
+
+  it('are null for what is no answer of nvidia-smi', () => {
+    for (const answer of [
+      undefined,
+      null,
+      '',
+      {},
+      { nvidia_smi_log: '' },
+      { nvidia_smi_log: { attached_gpus: '0' } },
+    ]) {
+      expect(toGpuFigures(answer)).to.equal(null)
+    }
+    expect(toGpuFigures(wrap(['rubbish', null, 7]))?.map((one) => one.utilizationPercent)).to.deep.equal([
+      null,
+      null,
+      null,
+    ])
+  })
+})
+
+describe('GPU monitor', () => {
+  it('has the newest figures at hand, and null after they could not be read', async () => {
+    const answers = [TWO_GPUS, null]
+    const probe: GpuProbe = {
+      read: async () => (answers.length > 1 ? (answers.shift() ?? null) : (answers[0] ?? null)),
+    }
+    const monitor = createGpuMonitor(probe, { everyMs: 30 })
+
+    expect(monitor.latest()).to.equal(null)
+    await until('figures', () => monitor.latest() !== null)
+    expect(monitor.latest()).to.deep.equal(TWO_GPUS)
+    await until('none', () => monitor.latest() === null)
+
+    await monitor.close()
+  })
+
+  it('survives a probe that throws, and closes while one hangs', async () => {
+    const hangs: GpuProbe = {
+      read: ({ signal } = {}) => new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject())),
+    }
+    const monitor = createGpuMonitor(hangs)
+
+    expect(monitor.latest()).to.equal(null)
+
+    await monitor.close()
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
