@@ -1,0 +1,56 @@
+import type { Command } from 'commander'
+import { portNumber, wholeNumber } from '../options.js'
+
+type TrainerFlags = { name?: string; uuid?: string; seats: number; data?: string; port?: number; host: string }
+
+export function addTrainerCommand(program: Command): void {
+  program
+    .command('trainer')
+    .description('a trainer node: takes orders from the Loop and tells it how they go')
+    .argument('<file>', 'trainer definition (YAML)')
+    .option('--name <name>', 'name at the Loop (default: the name of the trainer)')
+    .option('--uuid <uuid>', 'identity of the first seat (default: made once and kept in the data folder)')
+    .option('--seats <n>', 'trainer identities at the Loop; more than GPUs means a queue', wholeNumber(1, 1000), 1)
+    .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
+    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
+    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .action(runTrainer)
+}
+
+async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
+  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startTrainerNode }, { loadTrainerDefinition }] =
+    await Promise.all([
+      import('../run-until-asked.js'),
+      import('../compose/fleet-link.js'),
+      import('../compose/loop-client.js'),
+      import('../compose/trainer-node.js'),
+      import('../../executors/definition.js'),
+    ])
+  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  await runUntilAsked(async (context, closers) => {
+    const trainer = await loadTrainerDefinition(file)
+    const folder = dataFolder(flags.data, context.environment)
+    const fleet = await openFleetLink(context, closers)
+    const loop = openLoopClient(context, closers, folder)
+    let askedToRestart: () => void = () => undefined
+    const restart = new Promise<void>((resolve) => {
+      askedToRestart = resolve
+    })
+    const settings = { folder, trainer, name: flags.name ?? trainer.name, seats: flags.seats, uuid: flags.uuid }
+    const parts = { closers, fleet, loop, onRestart: askedToRestart }
+    const { uuids, node } = await startTrainerNode(settings, context, parts)
+    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, { node, closers, context })
+    sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port })
+    return { over: restart }
+  })
+}
+
+type Serving = Pick<
+  Parameters<typeof import('../compose/node-http.js').startNodeHttp>[1],
+  'node' | 'closers' | 'context'
+>
+
+async function serve(port: number, host: string, parts: Serving): Promise<number> {
+  const { startNodeHttp } = await import('../compose/node-http.js')
+  return startNodeHttp({ port, host }, parts)
+}

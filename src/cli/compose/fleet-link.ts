@@ -1,0 +1,34 @@
+import { InvalidInputError } from '../../base/errors.js'
+import { type Control, createControl } from '../../queue/control.js'
+import { createFleet, type Fleet } from '../../queue/fleet.js'
+import { createJournal, type Journal } from '../../queue/journal.js'
+import { openRedis, type RedisLink } from '../../queue/open-redis.js'
+import { createQueues, type Queues } from '../../queue/queues.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+
+/** Everything of the fleet that lives in Redis. */
+export type FleetLink = {
+  readonly link: RedisLink
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly fleet: Fleet
+}
+
+/** Connects to the fleet's Redis; throws LF_INVALID_INPUT when nobody said where it is. */
+export async function openFleetLink({ environment, log }: CliContext, closers: Closers): Promise<FleetLink> {
+  const url = environment.REDIS_URL
+  if (url === undefined) {
+    throw new InvalidInputError(
+      'There is no Redis to work with: set REDIS_URL, or start everything on this machine with `loopfleet up`.',
+    )
+  }
+  const link = await openRedis(url, { log })
+  closers.add('redis', () => link.close())
+  const queues = createQueues(link, { log })
+  closers.add('queues', () => queues.close())
+  const journal = createJournal(link)
+  const control = createControl(link, journal, queues)
+  return { link, queues, journal, control, fleet: createFleet(link) }
+}

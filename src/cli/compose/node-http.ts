@@ -1,0 +1,26 @@
+import { createNodeHttp } from '../../nodes/node-http.js'
+import type { TrainerNode } from '../../nodes/trainer/trainer-node.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+
+/** Serves the node's REST endpoints; answers the port it listens on. */
+export async function startNodeHttp(
+  address: { readonly port: number; readonly host: string },
+  { node, closers, context }: { readonly node: TrainerNode; readonly closers: Closers; readonly context: CliContext },
+): Promise<number> {
+  const { log } = context
+  const usual = log.level
+  const server = createNodeHttp(
+    {
+      setOnline: (online) => node.setOnline(online),
+      setDebugLogging(on) {
+        log.level = on ? 'debug' : usual
+      },
+    },
+    { log },
+  )
+  closers.add('node http', () => server.close())
+  await server.listen(address)
+  const bound = server.server.address()
+  return typeof bound === 'object' && bound !== null ? bound.port : address.port
+}

@@ -1,0 +1,59 @@
+import type { TrainerDefinition } from '../../executors/definition.js'
+import { createLoopSocket } from '../../loop/client/socket.js'
+import { readIdentities } from '../../nodes/identity.js'
+import type { TrainerProfile } from '../../nodes/trainer/profile.js'
+import { createTrainerNode, type TrainerNode } from '../../nodes/trainer/trainer-node.js'
+import { lockFolder } from '../../process/folder-lock.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+import type { FleetLink } from './fleet-link.js'
+import type { LoopClient } from './loop-client.js'
+
+export type TrainerNodeSettings = {
+  readonly folder: string
+  readonly trainer: TrainerDefinition
+  readonly name: string
+  readonly seats: number
+  readonly uuid: string | undefined
+}
+
+/** Builds and starts a trainer node; throws LF_FOLDER_LOCKED when one of that name runs on its folder already. */
+export async function startTrainerNode(
+  settings: TrainerNodeSettings,
+  context: CliContext,
+  parts: {
+    readonly closers: Closers
+    readonly fleet: FleetLink
+    readonly loop: LoopClient
+    /** The Loop asks the node to restart. */
+    readonly onRestart: () => void
+  },
+): Promise<{ readonly uuids: string[]; readonly node: TrainerNode }> {
+  const { environment, log, signal } = context
+  const lock = await lockFolder(settings.folder, `trainer-node-${settings.name.replaceAll(/[^A-Za-z0-9-]/g, '-')}`)
+  parts.closers.add('folder lock', () => lock.release())
+  const { folder, name, seats, uuid } = settings
+  const identities = await readIdentities({ folder, name, seats, uuid })
+  const node = createTrainerNode(
+    { identities, profile: toProfile(settings.trainer), dialect: environment.LOOP_PROTOCOL },
+    {
+      ...parts.fleet,
+      log,
+      now: Date.now,
+      createSocket() {
+        const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
+        const options = { nodeType: 'trainer' as const, organization, project }
+        const socket = createLoopSocket(options, { session: parts.loop.session, log })
+        socket.onRestart(parts.onRestart)
+        return socket
+      },
+    },
+  )
+  parts.closers.add('trainer node', () => node.stop())
+  await node.start({ signal })
+  return { uuids: identities.map((identity) => identity.uuid), node }
+}
+
+function toProfile(trainer: TrainerDefinition): TrainerProfile {
+  return { name: trainer.name, architecture: trainer.architecture ?? null, models: trainer.models }
+}

@@ -1,0 +1,71 @@
+import { hostEnvironment } from '../../config/load.js'
+import type { TrainerDefinition } from '../../executors/definition.js'
+import { createGpuMonitor } from '../../executors/gpu/monitor.js'
+import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
+import { createSlots } from '../../executors/gpu/slots.js'
+import { createInferencePool } from '../../inference/pool.js'
+import { lockFolder } from '../../process/folder-lock.js'
+import { sweepOwned } from '../../process/sweep.js'
+import { createWorker, defaultThreads } from '../../workers/worker.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+import type { FleetLink } from './fleet-link.js'
+import { readHostId } from './host-id.js'
+import type { LoopClient } from './loop-client.js'
+
+export type WorkerSettings = {
+  readonly folder: string
+  readonly trainers: readonly TrainerDefinition[]
+  /** GPU indices to lend; undefined asks the machine, an empty list means the CPU slot. */
+  readonly gpus: readonly number[] | undefined
+  readonly places: number | undefined
+}
+
+/** Builds and starts the worker of this host; throws LF_FOLDER_LOCKED when one runs on its folder already. */
+export async function startWorker(
+  settings: WorkerSettings,
+  context: CliContext,
+  { closers, fleet, loop }: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
+): Promise<{ readonly hostId: string; readonly gpus: number; readonly lost: Promise<Error> }> {
+  const { environment, log, signal } = context
+  const lock = await lockFolder(settings.folder, 'worker')
+  closers.add('folder lock', () => lock.release())
+  const hostId = await readHostId(settings.folder, environment.LOOPFLEET_HOST_NAME)
+
+  const probe = createNvidiaSmiProbe()
+  const gpus = settings.gpus ?? ((await probe.read({ signal })) ?? []).map((gpu) => gpu.index)
+  const monitor = createGpuMonitor(probe, { everyMs: 2000 })
+  closers.add('gpu monitor', () => monitor.close())
+  const slots = createSlots({ gpus: gpus.length === 0 ? null : [...gpus] })
+
+  const worker = createWorker(
+    {
+      hostId,
+      dataFolder: settings.folder,
+      programEnv: hostEnvironment(),
+      trainers: settings.trainers,
+      places: settings.places ?? Math.max(1, gpus.length) + 1,
+      lockMs: environment.LOOPFLEET_LOCK_MS,
+      stalledMs: environment.LOOPFLEET_STALLED_MS,
+    },
+    {
+      ...fleet,
+      slots,
+      sweepOwned,
+      log,
+      stageDeps: {
+        rest: loop.rest,
+        images: loop.images,
+        models: loop.models,
+        journal: fleet.journal,
+        dialect: environment.LOOP_PROTOCOL,
+        threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),
+        gpuFigures: () => monitor.latest(),
+        createPool: (options) => createInferencePool(options, { log }),
+      },
+    },
+  )
+  closers.add('worker', () => worker.stop())
+  await worker.start({ signal })
+  return { hostId, gpus: gpus.length, lost: lock.lost }
+}

@@ -1,0 +1,92 @@
+import process from 'node:process'
+import { InvalidInputError } from '../../base/errors.js'
+import type { Control } from '../../queue/control.js'
+import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { ago, percent, printJson, printTable } from '../output.js'
+import { withFleet } from './with-fleet.js'
+
+export async function list(flags: { json: boolean; limit: number }): Promise<void> {
+  await withFleet(async ({ journal }) => {
+    const trainings = await journal.list({ limit: flags.limit })
+    if (flags.json) return printJson(trainings.map(toView))
+    const rows = trainings.map((training) => toRow(training, Date.now()))
+    printTable(['ID', 'TRAINING', 'TRAINER', 'STATE', 'PROGRESS', 'HOST', 'RUN', 'AGE'], rows)
+  })
+}
+
+export async function show(wanted: string, flags: { json?: boolean }): Promise<void> {
+  await withFleet(async ({ journal }) => {
+    const training = await find(journal, wanted)
+    if (flags.json === true) return printJson(toView(training))
+    const facts = Object.entries(toView(training)).map(([name, value]) => [name, inWords(value)])
+    printTable(['FACT', 'VALUE'], facts)
+  })
+}
+
+export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
+  await withFleet(async ({ journal }, { signal }) => {
+    const { id } = await find(journal, wanted)
+    if (!flags.follow) {
+      for (const line of await journal.readLog(id)) process.stdout.write(`${line.text}\n`)
+      return
+    }
+    for await (const line of journal.followLog(id, { signal })) process.stdout.write(`${line}\n`)
+  })
+}
+
+export async function act(
+  action: 'retry' | 'stop' | 'abort',
+  wanted: string,
+  flags: { json?: boolean },
+): Promise<void> {
+  await withFleet(async ({ journal, control }) => {
+    const { id } = await find(journal, wanted)
+    if (action === 'retry') await retry(control, id)
+    else await control.request(id, action, 'cli')
+    if (flags.json === true) return printJson({ id, action, ok: true })
+    process.stdout.write(`${sentences[action]} ${id}\n`)
+  })
+}
+
+async function retry(control: Control, id: string): Promise<void> {
+  const reopened = await control.retry(id)
+  if (reopened.outcome === 'refused') throw new InvalidInputError(reopened.reason)
+}
+
+const sentences = { retry: 'Back in the queue:', stop: 'Asked to stop:', abort: 'Asked to abort:' }
+
+async function find(journal: Journal, wanted: string): Promise<TrainingRecord> {
+  const training = await journal.find(wanted)
+  if (training !== undefined) return training
+  throw new InvalidInputError(`There is no training "${wanted}"; \`loopfleet trainings\` lists them all.`)
+}
+
+function toView(training: TrainingRecord) {
+  const { order, seat, steps, ...rest } = training
+  return {
+    ...rest,
+    organization: order.organization,
+    project: order.project,
+    trainingNumber: order.trainingNumber,
+    seat: seat.name,
+    stages: Object.fromEntries(Object.entries(steps).map(([stage, step]) => [stage, step.seconds])),
+  }
+}
+
+function toRow(training: TrainingRecord, nowMs: number): string[] {
+  const { order } = training
+  return [
+    training.id,
+    `${order.organization}/${order.project}#${order.trainingNumber}`,
+    training.trainer,
+    training.outcome ?? training.state,
+    percent(training.progress),
+    training.hostId ?? '',
+    String(training.run),
+    ago(training.createdAt, nowMs),
+  ]
+}
+
+function inWords(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

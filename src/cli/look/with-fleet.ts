@@ -1,0 +1,14 @@
+import { createClosers } from '../closers.js'
+import { type FleetLink, openFleetLink } from '../compose/fleet-link.js'
+import { type CliContext, openContext } from '../context.js'
+
+/** Opens the fleet for one look or act, and closes it again. */
+export async function withFleet(work: (fleet: FleetLink, context: CliContext) => Promise<void>): Promise<void> {
+  const context = openContext({ quiet: true })
+  const closers = createClosers(context.log)
+  try {
+    await work(await openFleetLink(context, closers), context)
+  } finally {
+    await closers.closeAll()
+  }
+}

@@ -1,0 +1,11 @@
+import { InvalidInputError, messageOf } from '../base/errors.js'
+import { type FaultRule, faultRuleSchema } from '../mock/loop/index.js'
+
+/** Reads the JSON of `--fault`; throws LF_INVALID_INPUT with what is wrong. */
+export function parseFault(text: string): FaultRule {
+  try {
+    return faultRuleSchema.parse(JSON.parse(text))
+  } catch (error) {
+    throw new InvalidInputError(`--fault ${text} is not usable: ${messageOf(error)}`)
+  }
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { LoopfleetError } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import { type Program, startProgram } from '../process/program.js'
+import { parseReadyLine, type ReadyFacts } from './ready-line.js'
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
+
+/** A part of the fleet did not start; its last lines say why. */
+export class PartNotStartedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'PartNotStartedError'
+  }
+  constructor(part: string, lastLines: readonly string[]) {
+    const last = lastLines.filter((line) => line.trim() !== '').at(-1) ?? 'it said nothing'
+    super('LF_PART_NOT_STARTED', `The ${part} did not start: ${last}`, { details: { part, lastLines } })
+  }
+}
+
+export type Part = {
+  readonly name: string
+  readonly facts: ReadyFacts
+  readonly program: Program
+}
+
+export type PartOptions = {
+  /** `worker`, `loop` …: a command of this program. */
+  readonly name: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Its output goes to `<logFolder>/<name>.log`. */
+  readonly logFolder: string
+}
+
+/**
+ * Starts a command of this program as a process of its own and waits until it says that it is ready. It ends with us,
+ * in whatever way we end. Throws LF_PART_NOT_STARTED when it ends before it is ready.
+ */
+export async function startPart(options: PartOptions, deps: { readonly log: Logger }): Promise<Part> {
+  const { name, args, env, logFolder } = options
+  let tellFacts: (facts: ReadyFacts) => void = () => undefined
+  const facts = new Promise<ReadyFacts>((resolve) => {
+    tellFacts = resolve
+  })
+  const program = await startProgram(
+    {
+      command: [process.execPath, MAIN, name, ...args],
+      cwd: process.cwd(),
+      env,
+      logFile: join(logFolder, `${name}.log`),
+      owner: `loopfleet-part:${process.pid}:${name}`,
+      graceMs: 15_000, // a worker ends its training program first
+      onOutput(line) {
+        const ready = parseReadyLine(line)
+        if (ready?.part === name) tellFacts(ready.facts)
+      },
+    },
+    deps,
+  )
+  const ended = program.exited.then(() => undefined)
+  const known = await Promise.race([facts, ended])
+  if (known === undefined) throw new PartNotStartedError(name, program.lastLines())
+  return { name, facts: known, program }
+}

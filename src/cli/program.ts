@@ -1,0 +1,24 @@
+import { Command } from 'commander'
+import { addDemoCommand } from './commands/demo.js'
+import { addLoopCommand } from './commands/loop.js'
+import { addRedisCommand } from './commands/redis.js'
+import { addStatusCommand } from './commands/status.js'
+import { addTrainerCommand } from './commands/trainer.js'
+import { addTrainingsCommand } from './commands/trainings.js'
+import { addWorkerCommand } from './commands/worker.js'
+
+/** All commands with their help; what a command needs is imported when it runs, since some packages load slowly. */
+export function createProgram(): Command {
+  const program = new Command('loopfleet')
+    .description('Queue-based fleet of trainers for the Zauberzeug Learning Loop.')
+    .version('0.1.0')
+    .showHelpAfterError('(add --help for all options)')
+  addDemoCommand(program)
+  addTrainerCommand(program)
+  addWorkerCommand(program)
+  addLoopCommand(program)
+  addRedisCommand(program)
+  addStatusCommand(program)
+  addTrainingsCommand(program)
+  return program
+}

@@ -1,0 +1,24 @@
+import { type Closers, createClosers, whenAborted } from './closers.js'
+import { type CliContext, openContext } from './context.js'
+
+/**
+ * The life of a part that runs until it is asked to end: `start` opens things and registers their closers; they are
+ * closed in reverse order on SIGINT, SIGTERM, when `start` throws, or when `over` settles first (with an error: throws it).
+ */
+export async function runUntilAsked(
+  start: (context: CliContext, closers: Closers) => Promise<{ readonly over?: Promise<unknown> }>,
+): Promise<void> {
+  const context = openContext()
+  const closers = createClosers(context.log)
+  try {
+    const { over } = await start(context, closers)
+    await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
+  } finally {
+    await closers.closeAll()
+  }
+}
+
+async function failIfError(over: Promise<unknown>): Promise<void> {
+  const end = await over
+  if (end instanceof Error) throw end
+}

@@ -1,0 +1,37 @@
+import process from 'node:process'
+import { InvalidInputError } from '../base/errors.js'
+import { type Environment, type Variable, variables } from './variables.js'
+
+export type LoadedEnvironment = {
+  readonly environment: Environment
+  /** Sentences for the log: settings that were given but do not count. */
+  readonly warnings: readonly string[]
+}
+
+type RawEnvironment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads all variables, each under its name or its older one. Two different values count as none, with a warning, as the
+ * Python library does it (a shell sets HOST or USERNAME of its own). Throws LF_INVALID_INPUT naming the variable.
+ */
+export function loadEnvironment(raw: RawEnvironment = process.env): LoadedEnvironment {
+  const warnings: string[] = []
+  const entries = Object.entries(variables).map(([name, variable]) => [name, read(name, variable, raw, warnings)])
+  return { environment: Object.fromEntries(entries) as Environment, warnings }
+}
+
+/** The whole environment of this process, for programs that may inherit parts of it. */
+export function hostEnvironment(): RawEnvironment {
+  return process.env
+}
+
+function read(name: string, variable: Variable, raw: RawEnvironment, warnings: string[]): unknown {
+  const names = variable.alias === undefined ? [name] : [name, variable.alias]
+  const values = new Set(names.map((one) => raw[one]).filter((value) => value !== undefined && value !== ''))
+  if (values.size > 1) warnings.push(`${names.join(' and ')} have different values, so neither counts; unset one.`)
+  const value = values.size === 1 ? [...values][0] : undefined
+  const parsed = variable.schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const shown = variable.secret === true ? 'its value' : `"${value}"`
+  throw new InvalidInputError(`Variable ${name}: ${shown} is not usable (${parsed.error.issues[0]?.message}).`)
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { dialects } from '../loop/protocol/index.js'
+
+const flag = z
+  .string()
+  .transform((text) => ['1', 'true'].includes(text.toLowerCase()))
+  .default(false)
+const wholeNumber = (min: number) => z.coerce.number().int().min(min)
+
+/** One environment variable: its older name, what it may hold, and what it is for. */
+export type Variable = {
+  readonly alias?: string
+  readonly schema: z.ZodType
+  readonly meaning: string
+  /** Never printed. */
+  readonly secret?: true
+}
+
+/** All environment variables of loopfleet; docs/reference/configuration.md lists them from here. */
+export const variables = {
+  LOOP_HOST: {
+    alias: 'HOST',
+    schema: z.string().default('learning-loop.ai'),
+    meaning: 'Host of the Loop with optional `:port`, or a full http(s):// address.',
+  },
+  LOOP_USERNAME: { alias: 'USERNAME', schema: z.string().optional(), meaning: 'Login at the Loop; none without it.' },
+  LOOP_PASSWORD: {
+    alias: 'PASSWORD',
+    schema: z.string().optional(),
+    meaning: 'Password of that login.',
+    secret: true,
+  },
+  LOOP_ORGANIZATION: { alias: 'ORGANIZATION', schema: z.string().optional(), meaning: 'Organization of a node.' },
+  LOOP_PROJECT: { alias: 'PROJECT', schema: z.string().optional(), meaning: 'Project of a node.' },
+  LOOP_SSL_CERT_PATH: { schema: z.string().optional(), meaning: 'CA certificates (PEM) for a self-hosted Loop.' },
+  LOOP_PROTOCOL: {
+    schema: z.enum(dialects).default('current'),
+    meaning: 'Dialect of what is sent: `current` or `0.8`. Both are understood.',
+  },
+  DATA_FOLDER: { schema: z.string().default('data'), meaning: 'Where images, trainings and identities are kept.' },
+  REDIS_URL: {
+    schema: z.string().optional(),
+    meaning: 'redis://, rediss:// or unix:// address of the fleet. Without it `up` and `demo` start a private one.',
+    secret: true,
+  },
+  LOOPFLEET_HOST_NAME: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,60}$/, { error: 'may hold only letters, digits and dashes' })
+      .optional(),
+    meaning: 'Name of this host in the fleet; made from the machine name and kept in the data folder otherwise.',
+  },
+  LOOPFLEET_THREADS: { schema: wholeNumber(1).optional(), meaning: 'Threads of the detection pool.' },
+  LOOPFLEET_LOCK_MS: {
+    schema: wholeNumber(1000).default(30_000),
+    meaning: 'A host that says nothing for so long loses its trainings to another.',
+  },
+  LOOPFLEET_STALLED_MS: {
+    schema: wholeNumber(100).default(2_000),
+    meaning: 'How often hosts look for trainings whose host has gone.',
+  },
+  LOOPFLEET_LOG_LEVEL: {
+    schema: z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+    meaning: 'How much is logged.',
+  },
+  USE_BACKDOOR_CONTROLS: { schema: flag, meaning: 'Test endpoints of a node on; never in production.' },
+} as const satisfies Record<string, Variable>
+
+type Variables = typeof variables
+/** The environment after reading: typed, with defaults. */
+export type Environment = { readonly [Name in keyof Variables]: z.output<Variables[Name]['schema']> }

@@ -1,0 +1,24 @@
+import { LoopfleetError } from '../base/errors.js'
+
+/** The seat has a training already, or another seat has this one; the Loop is told in an error envelope. */
+export class SeatBusyError extends LoopfleetError {
+  static {
+    this.prototype.name = 'SeatBusyError'
+  }
+  constructor(reason: string, details: Readonly<Record<string, unknown>> = {}) {
+    super('LF_SEAT_BUSY', reason, { details })
+  }
+}
+
+/** The Loop answered `success: false`; what was sent is sent again later. */
+export class LoopRefusedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'LoopRefusedError'
+  }
+  constructor(event: string, answer: string | null) {
+    super('LF_LOOP_REFUSED', `The Loop refused ${event}: ${answer ?? 'no reason given'}.`, {
+      details: { event },
+      failure: 'transient',
+    })
+  }
+}

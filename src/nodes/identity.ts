@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { InvalidInputError } from '../base/errors.js'
+import { readJsonFile, writeJsonFile } from '../base/files.js'
+
+export type NodeIdentity = { readonly uuid: string; readonly name: string }
+
+const uuidsSchema = z.record(z.string(), z.uuid())
+
+/**
+ * The identity of each seat of a node, kept in `<folder>/uuids.json` so that the Loop knows them again after a restart.
+ * The first seat has the plain name; `uuid` overrides its id and is not written down.
+ */
+export async function readIdentities(options: {
+  readonly folder: string
+  readonly name: string
+  readonly seats: number
+  readonly uuid?: string
+}): Promise<NodeIdentity[]> {
+  const { folder, name, seats, uuid } = options
+  if (uuid !== undefined && !z.uuid().safeParse(uuid).success) {
+    throw new InvalidInputError(`Node id "${uuid}" is no UUID; leave --uuid out to have one made and kept.`)
+  }
+  const path = join(folder, 'uuids.json')
+  const known = (await readJsonFile(path, uuidsSchema)) ?? {}
+  const names = Array.from({ length: seats }, (_, index) => (index === 0 ? name : `${name} ${index + 1}`))
+  const identities = names.map((seatName, index) => ({
+    name: seatName,
+    uuid: (index === 0 ? uuid : undefined) ?? known[toKey(seatName)] ?? randomUUID(),
+  }))
+  const fresh = identities.filter((seat) => seat.uuid !== uuid && known[toKey(seat.name)] === undefined)
+  if (fresh.length > 0) {
+    await writeJsonFile(path, { ...known, ...Object.fromEntries(fresh.map((seat) => [toKey(seat.name), seat.uuid])) })
+  }
+  return identities
+}
+
+// The key of the Python library's file, so that its folder can be taken over.
+function toKey(name: string): string {
+  return name.toLowerCase().replaceAll(' ', '_')
+}

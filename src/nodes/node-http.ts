@@ -1,0 +1,41 @@
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Logger } from '../base/logger.js'
+
+/** What the common REST endpoints of a node act on. */
+export type NodeSwitches = {
+  /** False disconnects the node from the Loop and keeps it so. */
+  setOnline(online: boolean): Promise<void>
+  setDebugLogging(on: boolean): void
+}
+
+/**
+ * The endpoints every Python node answers: `PUT /socketio` and `PUT /debug_logging`, each with the body on or off.
+ * The caller listens and closes.
+ */
+export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Logger }): FastifyInstance {
+  const log = deps.log.child({ component: 'node-http' })
+  const server = fastify({ bodyLimit: 1024, requestTimeout: 10_000 })
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+
+  server.put('/socketio', async (request, reply) => {
+    const on = toOnOff(request.body)
+    if (on === undefined) return reply.code(400).send({ detail: 'Invalid state' })
+    log.info({ online: on }, 'socket switched')
+    await switches.setOnline(on)
+    return reply.type('application/json').send(JSON.stringify(on ? 'on' : 'off'))
+  })
+  server.put('/debug_logging', async (request, reply) => {
+    const on = toOnOff(request.body)
+    if (on === undefined) return reply.code(400).send({ detail: 'Invalid state' })
+    switches.setDebugLogging(on)
+    return reply.type('application/json').send(JSON.stringify(on ? 'on' : 'off'))
+  })
+  return server
+}
+
+function toOnOff(body: unknown): boolean | undefined {
+  const text = typeof body === 'string' ? body.trim().replaceAll('"', '') : ''
+  if (text === 'on') return true
+  return text === 'off' ? false : undefined
+}

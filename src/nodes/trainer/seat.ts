@@ -1,0 +1,182 @@
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
+import {
+  type Dialect,
+  doubtsAboutOrder,
+  nodeEventAckMs,
+  parseBeginTraining,
+  toTrainerStatus,
+  toTrainingMetrics,
+} from '../../loop/protocol/index.js'
+import type { Consumer } from '../../queue/consumer.js'
+import type { Control, ControlKind } from '../../queue/control.js'
+import type { JobHandle } from '../../queue/job-handle.js'
+import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
+import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { queueNames } from '../../queue/names.js'
+import type { Queues } from '../../queue/queues.js'
+import { LoopRefusedError, SeatBusyError } from '../errors.js'
+import type { NodeIdentity } from '../identity.js'
+import type { TrainerProfile } from './profile.js'
+import { toSeatStatus } from './seat-status.js'
+
+export type SeatOptions = {
+  readonly identity: NodeIdentity
+  readonly profile: TrainerProfile
+  readonly dialect: Dialect
+  readonly heartbeatMs?: number
+}
+
+export type SeatDeps = {
+  /** A fresh socket, not started. */
+  readonly createSocket: () => LoopSocket
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** One trainer identity at the Loop: takes orders, says how its training is, passes its metrics on. */
+export type Seat = {
+  start(options: { readonly signal: AbortSignal }): Promise<void>
+  stop(): Promise<void>
+  /** A training in the journal has changed; the seat tells the Loop at once when it is its own. */
+  trainingChanged(trainingId: string): void
+  /** False disconnects the seat from the Loop until it is set true again. */
+  setOnline(online: boolean): Promise<void>
+}
+
+export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
+  const { identity, profile, dialect } = options
+  const { journal, control, queues } = deps
+  const log = deps.log.child({ component: 'seat', seat: identity.name })
+  let socket = openSocket()
+  let life: AbortSignal | undefined
+  let isOnline = true
+  let current: TrainingRecord | undefined
+  let heartbeat: NodeJS.Timeout | undefined
+  let metricsConsumer: Consumer | undefined
+  let sending: Promise<void> | undefined
+  let changed = false
+
+  function openSocket(): LoopSocket {
+    const fresh = deps.createSocket()
+    fresh.on('begin_training', begin)
+    fresh.on('stop_training', () => request('stop'))
+    fresh.on('abort_training', () => request('abort'))
+    fresh.onConnect(() => trainingChanged(current?.id ?? ''))
+    return fresh
+  }
+
+  async function begin(organization: unknown, project: unknown, config: unknown): Promise<true> {
+    const order = parseBeginTraining(organization, project, config)
+    for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
+    const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
+    if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
+    const { training } = accepted
+    // Also for a repeated order: the job may be missing when we died between the journal and the queue.
+    if (training.endedAt === null) await enqueue(training)
+    log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
+    trainingChanged(training.id)
+    return true
+  }
+
+  async function enqueue(training: TrainingRecord): Promise<void> {
+    await queues.add(queueNames.trainings(profile.name), 'training', { trainingId: training.id }, { id: training.id })
+  }
+
+  async function request(kind: ControlKind): Promise<true> {
+    const training = await journal.unfinishedOfSeat(identity.uuid)
+    log.info({ kind, trainingId: training?.id }, 'asked to end the training')
+    if (training !== undefined) await control.request(training.id, kind, 'loop')
+    return true
+  }
+
+  function trainingChanged(trainingId: string): void {
+    if (current !== undefined && current.id !== trainingId && current.endedAt === null) return
+    changed = true
+    sending ??= sendChanges().finally(() => {
+      sending = undefined
+    })
+  }
+
+  async function sendChanges(): Promise<void> {
+    while (changed) {
+      changed = false
+      await sendStatus()
+    }
+  }
+
+  async function sendStatus(): Promise<void> {
+    try {
+      const training = await journal.unfinishedOfSeat(identity.uuid)
+      const ended = training === undefined && current !== undefined ? await journal.load(current.id) : undefined
+      current = training
+      if (!socket.connected) return
+      if (ended !== undefined && Object.keys(ended.errors).length > 0) await emitStatus(ended)
+      await emitStatus(training)
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'status not sent')
+    }
+  }
+
+  async function emitStatus(training: TrainingRecord | undefined): Promise<void> {
+    const status = toTrainerStatus(toSeatStatus(identity, profile, training, deps.now()), dialect)
+    const answer = await socket.emit('update_trainer', status, { timeoutMs: nodeEventAckMs.update_trainer })
+    if (answer.success) return
+    log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
+    socket.reconnect()
+  }
+
+  async function passMetrics(job: JobHandle<MetricsJob>, signal: AbortSignal): Promise<unknown> {
+    const { trainingId, run, organization, project, point } = job.data
+    await journal.checkRun(trainingId, run)
+    await socket.whenConnected({ signal })
+    const view = {
+      trainerId: identity.uuid,
+      trainerName: identity.name,
+      confusionMatrix: point.confusionMatrix,
+      trainImageCount: point.trainImageCount ?? 0,
+      testImageCount: point.testImageCount ?? 0,
+      hyperparameters: point.hyperparameters ?? {},
+      bestEpoch: point.epoch,
+    }
+    const metrics = toTrainingMetrics(view, dialect)
+    const options = { timeoutMs: nodeEventAckMs.update_training, signal }
+    const answer = await socket.emit('update_training', organization, project, metrics, options)
+    if (!answer.success) throw new LoopRefusedError('update_training', answer.error_msg)
+    await job.log(`point ${job.data.sequence} of epoch ${point.epoch} acked by the Loop`)
+    return { acked: true }
+  }
+
+  return {
+    trainingChanged,
+    async setOnline(online) {
+      if (online === isOnline || life === undefined) return
+      isOnline = online
+      if (!online) return socket.stop()
+      socket = openSocket()
+      await socket.start({ signal: life })
+    },
+    async start({ signal }) {
+      life = signal
+      current = await journal.unfinishedOfSeat(identity.uuid)
+      // An order we wrote down but died before queueing: adding it again is harmless when it is there.
+      if (current !== undefined) await enqueue(current)
+      metricsConsumer = queues.consume(queueNames.node(identity.uuid), passMetrics, {
+        concurrency: 1,
+        schema: metricsJobSchema,
+      })
+      heartbeat = setInterval(() => trainingChanged(current?.id ?? ''), options.heartbeatMs ?? 5000)
+      await socket.start({ signal })
+    },
+    async stop() {
+      clearInterval(heartbeat)
+      await metricsConsumer?.close()
+      await sending
+      await socket.stop()
+    },
+  }
+}

@@ -1,0 +1,86 @@
+import process from 'node:process'
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
+import type { Dialect } from '../../loop/protocol/index.js'
+import type { Control } from '../../queue/control.js'
+import type { Fleet } from '../../queue/fleet.js'
+import type { Journal } from '../../queue/journal.js'
+import type { Queues } from '../../queue/queues.js'
+import type { NodeIdentity } from '../identity.js'
+import type { TrainerProfile } from './profile.js'
+import { createSeat, type Seat } from './seat.js'
+
+export type TrainerNodeOptions = {
+  readonly identities: readonly NodeIdentity[]
+  readonly profile: TrainerProfile
+  readonly dialect: Dialect
+  readonly heartbeatMs?: number
+}
+
+export type TrainerNodeDeps = {
+  /** One socket per seat, since the Loop's events carry no trainer id. */
+  readonly createSocket: () => LoopSocket
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly fleet: Fleet
+  readonly log: Logger
+  readonly now: () => number
+}
+
+const HEARTBEAT_MS = 5000
+
+/** A trainer node; `setOnline(false)` keeps all its seats away from the Loop. */
+export type TrainerNode = Service & { setOnline(online: boolean): Promise<void> }
+
+/** A trainer node: its seats, the watch on the journal that keeps the Loop up to date, and its place in the fleet. */
+export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNodeDeps): TrainerNode {
+  const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
+  let seats: Seat[] = []
+  let watch: { close(): Promise<void> } | undefined
+  let heartbeat: NodeJS.Timeout | undefined
+  let stopped: Promise<void> | undefined
+
+  async function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    seats = options.identities.map((identity) => createSeat({ ...options, identity }, { ...deps, log }))
+    watch = await deps.journal.watch((id) => {
+      for (const seat of seats) seat.trainingChanged(id)
+    })
+    await announce()
+    heartbeat = setInterval(() => void announce(), HEARTBEAT_MS)
+    await Promise.all(seats.map((seat) => seat.start({ signal })))
+    log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
+  }
+
+  async function announce(): Promise<void> {
+    for (const { uuid, name } of options.identities) {
+      const node = { uuid, name, type: 'trainer' as const, trainer: options.profile.name, pid: process.pid }
+      await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS }).catch((error: unknown) => {
+        log.warn({ err: error }, 'heartbeat not written')
+      })
+    }
+  }
+
+  async function stop(): Promise<void> {
+    clearInterval(heartbeat)
+    await watch?.close()
+    await Promise.all(seats.map((seat) => seat.stop()))
+    log.info('trainer node stopped')
+  }
+
+  return {
+    start,
+    async setOnline(online) {
+      await Promise.all(seats.map((seat) => seat.setOnline(online)))
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    [Symbol.asyncDispose]: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}

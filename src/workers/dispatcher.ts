@@ -1,0 +1,162 @@
+import {
+  RunSupersededError,
+  TrainingAbortedError,
+  TrainingStoppedError,
+  WorkerShutdownError,
+} from '../base/abort-reasons.js'
+import { LoopfleetError, messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { Slots } from '../executors/gpu/slots.js'
+import type { Control } from '../queue/control.js'
+import type { JobHandle } from '../queue/job-handle.js'
+import type { TrainingJob } from '../queue/job-schemas.js'
+import type { Journal, TrainingRecord } from '../queue/journal.js'
+import { queueNames, stageKinds, stages, stepId } from '../queue/names.js'
+import { HandBackError } from '../queue/queue-errors.js'
+import type { Queues } from '../queue/queues.js'
+import { FruitlessRunsError, TrainingFailedError } from './errors.js'
+import { walkPipeline } from './pipeline.js'
+import type { Places } from './places.js'
+import type { TrainingRun } from './training-run.js'
+import { createWalk } from './walk.js'
+
+export type DispatcherOptions = { readonly hostId: string; readonly workerPid: number }
+
+export type DispatcherDeps = {
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly places: Places
+  readonly slots: Slots
+  /** Builds what only a living process holds; throws when this host has no such trainer. */
+  readonly createRun: (record: TrainingRecord, run: number) => TrainingRun
+  /** Ends programs of earlier lives of this training on this host. */
+  readonly sweepTraining: (trainingId: string) => Promise<void>
+  readonly log: Logger
+}
+
+/** So many runs in a row that brought nothing (their host died each time) end a training. */
+const MAX_FRUITLESS_RUNS = 5
+
+/** Takes trainings from their queue and walks each through the pipeline; the training's job stays active meanwhile. */
+export type Dispatcher = {
+  /** Handler of a `trainings.<trainer>` queue. */
+  take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown>
+  findRun(trainingId: string): TrainingRun | undefined
+  readonly active: readonly TrainingRun[]
+}
+
+export function createDispatcher(options: DispatcherOptions, deps: DispatcherDeps): Dispatcher {
+  const runs = new Map<string, TrainingRun>()
+
+  async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
+    const record = await deps.journal.load(job.data.trainingId)
+    if (record === undefined || record.endedAt !== null) return { skipped: 'the training has ended' }
+    // Its first take on this host still winds down (lock lost), or the host is full: not now, maybe elsewhere.
+    if (runs.has(record.id) || !deps.places.tryTake()) throw new HandBackError()
+    try {
+      return await run(record, signal)
+    } finally {
+      runs.delete(record.id)
+      deps.places.release()
+    }
+  }
+
+  async function run(record: TrainingRecord, signal: AbortSignal) {
+    const number = await deps.journal.beginRun(record.id, { hostId: options.hostId, workerPid: options.workerPid })
+    await forgetSteps(record)
+    await deps.sweepTraining(record.id)
+    const training = deps.createRun(record, number)
+    runs.set(record.id, training)
+    const end = () => training.stopSwitch.end(toEndReason(signal.reason, training))
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    training.log.info({ run: number, trainer: record.trainer }, 'training taken')
+    try {
+      if (record.fruitlessRuns >= MAX_FRUITLESS_RUNS) return await fail(training, new FruitlessRunsError(record.id))
+      await obeyEarlierRequest(record, training)
+      return await walk(training)
+    } finally {
+      signal.removeEventListener('abort', end)
+      training.log.info({ run: number }, 'training left')
+    }
+  }
+
+  async function walk(training: TrainingRun) {
+    const steps = createWalk(training, deps)
+    try {
+      await walkPipeline(steps)
+      await steps.cleanUp()
+      await deps.journal.finish(training.id, training.run, { outcome: 'completed' })
+      await deps.control.clear(training.id)
+      return { outcome: 'completed', run: training.run }
+    } catch (error) {
+      return await settle(training, error, steps.cleanUp)
+    }
+  }
+
+  async function settle(training: TrainingRun, error: unknown, cleanUp: () => Promise<void>) {
+    const reason = training.stopSwitch.endSignal.aborted ? training.stopSwitch.endSignal.reason : error
+    if (reason instanceof RunSupersededError) throw reason
+    if (reason instanceof WorkerShutdownError) {
+      await deps.journal.excuseRun(training.id, training.run)
+      await forgetSteps(await training.record())
+      throw new HandBackError()
+    }
+    if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
+      await cleanUp()
+      await deps.journal.finish(training.id, training.run, { outcome: 'aborted' })
+      await deps.control.clear(training.id)
+      return { outcome: 'aborted', run: training.run }
+    }
+    return await fail(training, error)
+  }
+
+  async function fail(training: TrainingRun, error: unknown): Promise<never> {
+    const { errors, state } = await training.record()
+    const shown = Object.keys(errors).length > 0 ? errors : { [state]: messageOf(error) }
+    training.log.error({ err: error }, 'training failed')
+    await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })
+    await deps.control.clear(training.id)
+    throw new TrainingFailedError(state, error instanceof Error ? error : new Error(String(error)))
+  }
+
+  // A stop that came in an earlier life: during the training it was obeyed already, else it is obeyed now.
+  async function obeyEarlierRequest(record: TrainingRecord, training: TrainingRun): Promise<void> {
+    const kind = await deps.control.pending(record.id)
+    if (kind === 'abort') training.stopSwitch.abort()
+    if (kind !== 'stop') return
+    const trained = record.steps.train?.result
+    if (!wasStopped(trained)) {
+      training.stopSwitch.phase = trained === undefined ? 'training' : 'after'
+      training.stopSwitch.stop()
+      training.stopSwitch.phase = 'before'
+    }
+  }
+
+  // Step jobs of an earlier run would be taken up by their host when it comes back, so they go, with their locks.
+  async function forgetSteps(record: TrainingRecord): Promise<void> {
+    if (record.hostId === null) return
+    for (const stage of stages) {
+      const queue = queueNames.host(record.hostId, stageKinds[stage])
+      await deps.queues.remove(queue, stepId(record.id, record.run, stage), { force: true })
+    }
+  }
+
+  return {
+    take,
+    findRun: (trainingId) => runs.get(trainingId),
+    get active() {
+      return [...runs.values()]
+    },
+  }
+}
+
+function wasStopped(result: unknown): boolean {
+  return typeof result === 'object' && result !== null && 'stopped' in result && result.stopped === true
+}
+
+function toEndReason(reason: unknown, training: TrainingRun): Error {
+  if (reason instanceof LoopfleetError && reason.code !== 'LF_LOCK_LOST') return reason
+  return new RunSupersededError({ trainingId: training.id, run: training.run })
+}

@@ -1,0 +1,93 @@
+import { LoopfleetError } from '../base/errors.js'
+
+/** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
+export class NoImagesError extends LoopfleetError {
+  static {
+    this.prototype.name = 'NoImagesError'
+  }
+  constructor(details: {
+    readonly organization: string
+    readonly project: string
+    readonly set: 'complete' | 'train'
+  }) {
+    const what = details.set === 'complete' ? 'no image in state "complete"' : 'no image in the train set'
+    super(
+      'LF_NO_IMAGES',
+      `Project ${details.organization}/${details.project} has ${what}; label some, then train again.`,
+      {
+        details,
+      },
+    )
+  }
+}
+
+/** The training program ended without being asked to, and not well. */
+export class TrainerExitedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'TrainerExitedError'
+  }
+  constructor(details: {
+    readonly exitCode: number | null
+    readonly signal: string | null
+    readonly reported: string | null
+    readonly lastLogLines: readonly string[]
+  }) {
+    const how = details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal}`
+    const why = details.reported ?? lastWords(details.lastLogLines)
+    super('LF_TRAINER_EXITED', `The trainer ${how}${why === undefined ? '.' : `: ${why}`}`, {
+      details,
+      failure: 'program',
+    })
+  }
+}
+
+/** The program ended well but reported no model, or the files of its model are gone. */
+export class NoModelError extends LoopfleetError {
+  static {
+    this.prototype.name = 'NoModelError'
+  }
+  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super('LF_NO_MODEL', message, { details })
+  }
+}
+
+/** A training that ended badly; its job stays visible as failed and its workspace is kept. */
+export class TrainingFailedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'TrainingFailedError'
+  }
+  constructor(stage: string, cause: Error) {
+    super('LF_TRAINING_FAILED', `The training failed in ${stage}: ${cause.message}`, { cause, details: { stage } })
+  }
+}
+
+/** Hosts that took the training died or lost it again and again before anything was gained. */
+export class FruitlessRunsError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FruitlessRunsError'
+  }
+  constructor(trainingId: string) {
+    super('LF_FRUITLESS_RUNS', `Training ${trainingId} was taken five times in a row without a step forward.`, {
+      details: { trainingId },
+    })
+  }
+}
+
+/** The host a worker was started on has no such trainer; its queue should not be served here. */
+export class UnknownTrainerError extends LoopfleetError {
+  static {
+    this.prototype.name = 'UnknownTrainerError'
+  }
+  constructor(trainer: string) {
+    super('LF_UNKNOWN_TRAINER', `This worker has no trainer "${trainer}"; start it with --trainer FILE of that name.`, {
+      details: { trainer },
+    })
+  }
+}
+
+function lastWords(lines: readonly string[]): string | undefined {
+  return lines
+    .findLast((line) => line.trim() !== '')
+    ?.trim()
+    .slice(0, 300)
+}

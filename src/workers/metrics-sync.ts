@@ -1,0 +1,64 @@
+import type { Logger } from '../base/logger.js'
+import type { MetricsJob } from '../queue/job-schemas.js'
+import { queueNames } from '../queue/names.js'
+import type { Queues } from '../queue/queues.js'
+import type { ModelSet, ModelSets } from './model-sets.js'
+
+/**
+ * Sends one point of the training's chart per model to the Loop, in order and at least once: each is a job on the
+ * queue of the seat, whose node owns the socket. Training never waits for it.
+ */
+export type MetricsSync = {
+  /** Queues the point of a set; failures show up in `flush`. */
+  push(set: ModelSet): void
+  /** Sends what is not acked yet (also from before a crash), or one empty point when there never was a model. */
+  flush(signal: AbortSignal): Promise<{ readonly points: number }>
+}
+
+export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' | 'organization' | 'project'> & {
+  readonly point: () => Promise<Pick<MetricsJob['point'], 'trainImageCount' | 'testImageCount' | 'hyperparameters'>>
+}
+export type MetricsSyncDeps = {
+  readonly queues: Pick<Queues, 'runJob'>
+  readonly modelSets: ModelSets
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSyncDeps): MetricsSync {
+  const { point, ...address } = options
+  let last: Promise<void> = Promise.resolve()
+
+  async function send(
+    sequence: number,
+    epoch: number | null,
+    confusionMatrix: ModelSet['confusionMatrix'],
+    signal: AbortSignal,
+  ) {
+    const job: MetricsJob = { ...address, sequence, point: { ...(await point()), epoch, confusionMatrix } }
+    const id = `${address.trainingId}.${address.run}.metrics.${sequence}`
+    await deps.queues.runJob(queueNames.node(address.seat.uuid), 'sync-metrics', job, { id, signal })
+  }
+
+  async function sendSet(set: ModelSet, signal: AbortSignal): Promise<void> {
+    await send(set.sequence, set.epoch, set.confusionMatrix, signal)
+    await deps.modelSets.markSynced(set)
+  }
+
+  return {
+    push(set) {
+      last = last
+        .then(() => sendSet(set, deps.signal))
+        .catch((error: unknown) => {
+          if (!deps.signal.aborted) deps.log.warn({ err: error, sequence: set.sequence }, 'metrics not synced yet')
+        })
+    },
+    async flush(signal) {
+      await last
+      const sets = await deps.modelSets.list()
+      for (const set of sets) if (!set.synced) await sendSet(set, signal)
+      if (sets.length === 0) await send(0, null, {}, signal)
+      return { points: sets.at(-1)?.sequence ?? 0 }
+    },
+  }
+}

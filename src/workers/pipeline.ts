@@ -1,0 +1,23 @@
+import type { Stage as StageName } from '../queue/names.js'
+
+/** What the pipeline needs of a training: its steps, its lease, and what its trainer asks for. */
+export type Walk = {
+  /** Runs one step as a job, or passes over it when the journal says it is done. */
+  step(stage: StageName): Promise<void>
+  /** Waits for the slots the trainer needs, and gives them back when the work is done. */
+  withLease(work: () => Promise<void>): Promise<void>
+  readonly converts: boolean
+  /** False without a detect section, and after a stop that came when the training had finished. */
+  readonly detects: () => boolean
+}
+
+/** A training's way, from order to detections (docs/architecture.md). Cleaning up follows in any case. */
+export async function walkPipeline(walk: Walk): Promise<void> {
+  await Promise.all([walk.step('download-data'), walk.step('download-model')])
+  await walk.withLease(() => walk.step('train'))
+  await walk.step('sync-metrics')
+  if (walk.converts) await walk.step('convert')
+  await walk.step('upload-model')
+  if (walk.detects()) await walk.step('detect')
+  if (walk.detects()) await walk.step('upload-detections')
+}

@@ -1,0 +1,45 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runCommand } from '../../executors/training-program.js'
+import { NoModelError } from '../errors.js'
+import type { Stage } from './stage.js'
+
+/** Runs the trainer's conversion programs one after the other on the model to be uploaded. */
+export const convert: Stage = async (context) => {
+  const { training, signal } = context
+  const { definition, paths } = training
+  const formats: string[] = []
+  for (const [index, step] of definition.convert.entries()) {
+    context.progress({ progress: index / definition.convert.length, message: step.format })
+    await training.checkFence()
+    await runCommand(
+      {
+        definition,
+        command: step.command,
+        workspace: paths.workspace,
+        modelFolder: paths.model,
+        order: training.order,
+        owner: training.owner,
+        env: training.programEnv,
+        gpus: training.lease?.slots ?? [],
+        logFile: paths.log,
+        signal,
+      },
+      { log: context.log },
+    )
+    await checkFiles(step.format, definition.upload[step.format] ?? [], paths.model)
+    context.say(`converted to ${step.format}`)
+    formats.push(step.format)
+  }
+  return { formats }
+}
+
+async function checkFiles(format: string, files: readonly string[], folder: string): Promise<void> {
+  for (const file of files) {
+    const there = await access(join(folder, file)).then(
+      () => true,
+      () => false,
+    )
+    if (!there) throw new NoModelError(`The conversion to "${format}" made no file "${file}".`, { format, file })
+  }
+}

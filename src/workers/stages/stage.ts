@@ -1,0 +1,43 @@
+import type { Logger } from '../../base/logger.js'
+import type { GpuFigures } from '../../executors/gpu/probe.js'
+import type { InferencePool, InferencePoolOptions } from '../../inference/pool.js'
+import type { ImageExchange } from '../../loop/client/image-exchange.js'
+import type { ModelExchange } from '../../loop/client/model-exchange.js'
+import type { LoopRest } from '../../loop/client/rest.js'
+import type { Dialect } from '../../loop/protocol/index.js'
+import type { StepProgress } from '../../queue/job-schemas.js'
+import type { Journal } from '../../queue/journal.js'
+import type { TrainingRun } from '../training-run.js'
+
+/** What a stage works with; handed in once when the worker is built. */
+export type StageDeps = {
+  readonly images: ImageExchange
+  readonly models: ModelExchange
+  readonly rest: LoopRest
+  readonly journal: Journal
+  /** How what is sent is spelled (LOOP_PROTOCOL). */
+  readonly dialect: Dialect
+  /** Threads of the detection pool. */
+  readonly threads: number
+  /** Newest figures of all GPUs of this host, or null; never waits. */
+  readonly gpuFigures: () => GpuFigures[] | null
+  readonly createPool: (options: InferencePoolOptions) => Promise<InferencePool>
+}
+
+/** What surrounds one take of one stage. */
+export type StageContext = {
+  readonly training: TrainingRun
+  /** Aborted by stop (where it matters), abort, shutdown, or when another host took over; the reason tells which. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Progress of the step's job and, as 0..1, of the training; passed on at most twice a second. */
+  progress(progress: Partial<StepProgress>): void
+  /** A line for people, in the job's log and the training's. */
+  say(line: string): void
+}
+
+/**
+ * One step of a training: looks at journal and disk, does what is missing, and answers what the journal keeps.
+ * It may be run again at any time, after any kill.
+ */
+export type Stage = (context: StageContext, deps: StageDeps) => Promise<Readonly<Record<string, unknown>>>

@@ -1,0 +1,141 @@
+import { TrainingStoppedError } from '../../base/abort-reasons.js'
+import { messageOf } from '../../base/errors.js'
+import type { TrainerEvent } from '../../executors/events.js'
+import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
+import { writeWorkspace } from '../../executors/workspace.js'
+import { NoModelError, TrainerExitedError } from '../errors.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
+
+const FIGURES_EVERY_MS = 1000
+
+/**
+ * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
+ * A stop ends it politely and keeps the best model; without any model a stop throws the training away.
+ */
+export const train: Stage = async (context, deps) => {
+  const { training, signal } = context
+  if (signal.aborted) return settle(context, undefined)
+  const resume = await canResume(training.definition, training.paths.workspace)
+  await writeWorkspace({
+    folder: training.paths.workspace,
+    order: training.order,
+    training: { id: training.id },
+    dataset: training.definition.dataset,
+    baseModel: training.order.baseModel.kind === 'loop',
+    resume,
+  })
+  await training.checkFence()
+  const program = await startTraining(
+    {
+      definition: training.definition,
+      workspace: training.paths.workspace,
+      order: training.order,
+      resume,
+      gpus: training.lease?.slots ?? [],
+      owner: training.owner,
+      env: training.programEnv,
+    },
+    { log: context.log },
+  )
+  context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid}`)
+  const watched = await watch(program, context, deps)
+  return settle(context, watched)
+}
+
+type Watched = { readonly program: RunningTraining; readonly reported: string | null; readonly resumed?: boolean }
+
+async function watch(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<Watched> {
+  const { signal } = context
+  let reported: string | null = null
+  const end = () => void program.end()
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
+  const figures = setInterval(() => void reportFigures(program, context, deps), FIGURES_EVERY_MS)
+  try {
+    for await (const event of program.events) {
+      if (event.event === 'error') reported = event.message
+      await take(event, context)
+    }
+    await program.exited
+    return { program, reported }
+  } finally {
+    clearInterval(figures)
+    signal.removeEventListener('abort', end)
+    await program.end()
+  }
+}
+
+async function take(event: TrainerEvent, context: StageContext): Promise<void> {
+  const { training } = context
+  switch (event.event) {
+    case 'progress': {
+      const { event: _, ...told } = event
+      context.progress(withoutNulls(told))
+      return
+    }
+    case 'metrics':
+      context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
+      return
+    case 'model': {
+      // Set aside before the metrics go out: the program may overwrite its files at any time.
+      const set = await training.modelSets.add(event)
+      training.metricsSync.push(set)
+      await training.update({ best: { epoch: event.epoch ?? set.sequence, f1: event.values?.f1 } })
+      context.say(`new best model of epoch ${event.epoch}`)
+      return
+    }
+    case 'error':
+      context.say(`the trainer reports: ${event.message}`)
+      return
+    default:
+      event satisfies never
+  }
+}
+
+// What an event leaves out stays as the one before said.
+function withoutNulls<Told extends object>(told: Told): { [Key in keyof Told]?: NonNullable<Told[Key]> } {
+  const known = Object.entries(told).filter(([, value]) => value !== null && value !== undefined)
+  return Object.fromEntries(known) as { [Key in keyof Told]?: NonNullable<Told[Key]> }
+}
+
+function inWords(values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
+    .join(', ')
+}
+
+async function reportFigures(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<void> {
+  try {
+    const slots = context.training.lease?.slots ?? []
+    const all = slots.length === 0 ? null : deps.gpuFigures()
+    const gpus = all?.filter((gpu) => slots.includes(gpu.index)) ?? null
+    context.progress({ gpus, process: await program.figures() })
+  } catch (error) {
+    context.log.debug({ reason: messageOf(error) }, 'figures not read') // a dying process has none
+  }
+}
+
+async function settle(context: StageContext, watched: Watched | undefined) {
+  const { training, signal } = context
+  training.stopSwitch.endSignal.throwIfAborted()
+  const models = await training.modelSets.list()
+  if (signal.reason instanceof TrainingStoppedError) {
+    if (models.length === 0) throw signal.reason
+    context.say('stopped; the best model so far is kept')
+    return { stopped: true, epoch: models.at(-1)?.epoch ?? null }
+  }
+  signal.throwIfAborted()
+  const exit = await watched?.program.exited
+  if (watched !== undefined && exit !== undefined && exit.exitCode !== 0) {
+    throw new TrainerExitedError({
+      exitCode: exit.exitCode,
+      signal: exit.signal,
+      reported: watched.reported,
+      lastLogLines: watched.program.lastLines(),
+    })
+  }
+  if (models.length === 0) {
+    throw new NoModelError('The trainer ended with code 0 but reported no model; see its log and the trainer contract.')
+  }
+  return { stopped: false, epoch: models.at(-1)?.epoch ?? null }
+}

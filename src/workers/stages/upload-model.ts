@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { NoModelError } from '../errors.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
+
+/**
+ * Uploads the model format by format. Each is written down before it goes out (intent) and when the Loop has answered
+ * (confirmed); after a crash or a lost answer the PUT is repeated, which the Loop answers with the same model id.
+ */
+export const uploadModel: Stage = async (context, deps) => {
+  const { training } = context
+  const formats = Object.entries(training.definition.upload)
+  if (formats.length === 0) throw new NoModelError('The trainer definition names no files to upload.')
+  let modelId: string | null = null
+  for (const [index, [format, names]] of formats.entries()) {
+    context.progress({ progress: index / formats.length, message: format })
+    const files = names.map((name) => join(training.paths.model, name))
+    modelId = await uploadOnce(format, files, context, deps)
+    await training.update({ modelId })
+  }
+  return { modelId, formats: formats.map(([format]) => format) }
+}
+
+async function uploadOnce(format: string, files: string[], context: StageContext, deps: StageDeps): Promise<string> {
+  const { training, signal } = context
+  const hash = await hashFiles(files)
+  const { models } = await training.record()
+  const known = models[format]
+  if (known?.state === 'confirmed' && known.hash === hash) return known.id
+  await training.update({ models: { [format]: { id: '', hash, state: 'intent' } } })
+  await training.checkFence()
+  const { id } = await deps.models.uploadTrained({
+    organization: training.order.organization,
+    project: training.order.project,
+    trainingNumber: training.order.trainingNumber,
+    format,
+    files,
+    modelJson: { categories: training.order.categories },
+    signal,
+  })
+  await training.update({ models: { [format]: { id, hash, state: 'confirmed' } } })
+  context.say(`uploaded ${format} as model ${id}`)
+  return id
+}
+
+/** SHA-256 over the names and contents of the files, streamed. */
+async function hashFiles(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of files) {
+    hash.update(`${file.split('/').at(-1)}\0`)
+    await pipeline(createReadStream(file), async (source) => {
+      for await (const chunk of source) hash.update(chunk)
+    })
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,170 @@
+import { WorkerShutdownError } from '../base/abort-reasons.js'
+import { failureClassOf, LoopfleetError, messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { JobHandle } from '../queue/job-handle.js'
+import type { StepJob, StepProgress } from '../queue/job-schemas.js'
+import type { Journal } from '../queue/journal.js'
+import type { Stage as StageName } from '../queue/names.js'
+import type { Stage, StageContext, StageDeps } from './stages/stage.js'
+import { createThrottle } from './throttle.js'
+import type { TrainingRun } from './training-run.js'
+
+/** Key under which the Loop sees the error of a stage (loop-protocol: trainer state machine). */
+export const errorKeys: Record<StageName, string> = {
+  'download-data': 'prepare',
+  'download-model': 'download_model',
+  train: 'run_training',
+  'sync-metrics': 'sync_confusion_matrix',
+  convert: 'upload_model',
+  'upload-model': 'upload_model',
+  detect: 'detecting',
+  'upload-detections': 'upload_detections',
+  cleanup: 'cleanup',
+}
+
+export type StepRunnerDeps = {
+  readonly stages: Record<StageName, Stage>
+  readonly stageDeps: StageDeps
+  readonly journal: Journal
+  /** The living run of a training on this host, or undefined for a job of an earlier life. */
+  readonly findRun: (trainingId: string) => TrainingRun | undefined
+  readonly log: Logger
+}
+
+/** A step's job of a run that is not ours any more; it is dropped without a trace outside. */
+class StaleStepError extends LoopfleetError {
+  static {
+    this.prototype.name = 'StaleStepError'
+  }
+  constructor(jobId: string) {
+    super('LF_STALE_STEP', `Step ${jobId} belongs to a run that has ended.`, { details: { jobId } })
+  }
+}
+
+/** The worker goes down: the training is handed back as a whole, so its step must not wait for another take. */
+class StepHandedBackError extends LoopfleetError {
+  static {
+    this.prototype.name = 'StepHandedBackError'
+  }
+  constructor(jobId: string) {
+    super('LF_STEP_HANDED_BACK', `Step ${jobId} was ended because its worker shut down.`, { details: { jobId } })
+  }
+}
+
+/** What surrounds every stage: fence, signal, time, log, journal, and the error the Loop sees meanwhile. */
+export function createStepRunner(deps: StepRunnerDeps) {
+  const busy = new Map<string, Promise<unknown>>()
+
+  return async function runStep(job: JobHandle<StepJob>, jobSignal: AbortSignal): Promise<unknown> {
+    const { trainingId, run, stage } = job.data
+    const training = deps.findRun(trainingId)
+    if (training === undefined || training.run !== run) throw new StaleStepError(job.id)
+    // A job whose lock was lost is taken again while its first take still winds down: one at a time.
+    await busy.get(job.id)?.catch(() => undefined)
+    const work = runOnce(training, stage, job, jobSignal)
+    busy.set(job.id, work)
+    try {
+      return await work
+    } finally {
+      if (busy.get(job.id) === work) busy.delete(job.id)
+    }
+  }
+
+  async function runOnce(training: TrainingRun, stage: StageName, job: JobHandle<StepJob>, jobSignal: AbortSignal) {
+    const signal = AbortSignal.any([jobSignal, training.stopSwitch.signalFor(stage)])
+    const log = training.log.child({ component: 'stage', stage })
+    const throttle = createThrottle(500, (progress: StepProgress) => publish(training, stage, job, progress, log))
+    const context = createContext(training, job, signal, log, throttle.offer)
+    const startedAt = performance.now()
+    try {
+      if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
+      await training.checkFence()
+      log.info({ attempt: job.attemptsStarted }, 'stage started')
+      await job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
+      const result = await deps.stages[stage](context, deps.stageDeps)
+      const seconds = (performance.now() - startedAt) / 1000
+      await throttle.flush()
+      await job.log(`${stage} done in ${seconds.toFixed(2)} s`)
+      await deps.journal.finishStep(training.id, training.run, stage, { hostId: training.hostId, seconds, result })
+      await clearError(training, stage)
+      log.info({ seconds }, 'stage done')
+      return result
+    } catch (error) {
+      await throttle.flush().catch(() => undefined) // progress is worth nothing beside the error itself
+      await noteError(training, stage, job, error, signal)
+      throw signal.aborted ? toEnd(signal.reason, job.id) : error
+    }
+  }
+
+  function createContext(
+    training: TrainingRun,
+    job: JobHandle<StepJob>,
+    signal: AbortSignal,
+    log: Logger,
+    offer: (progress: StepProgress) => void,
+  ): StageContext {
+    let current: StepProgress = { progress: null, gpus: null, process: null }
+    return {
+      training,
+      signal,
+      log,
+      progress(change) {
+        current = { ...current, ...change }
+        offer(current)
+      },
+      say(line) {
+        ignoreOutage(job.log(line))
+        ignoreOutage(deps.journal.appendLog(training.id, line))
+      },
+    }
+  }
+
+  async function publish(
+    training: TrainingRun,
+    stage: StageName,
+    job: JobHandle<StepJob>,
+    progress: StepProgress,
+    log: Logger,
+  ) {
+    try {
+      await job.updateProgress(progress)
+      if (showsProgress(stage)) await training.update({ progress: progress.progress })
+    } catch (error) {
+      log.debug({ err: error }, 'progress not written')
+    }
+  }
+
+  async function noteError(
+    training: TrainingRun,
+    stage: StageName,
+    job: JobHandle<StepJob>,
+    error: unknown,
+    signal: AbortSignal,
+  ) {
+    if (signal.aborted) return
+    training.log.warn({ err: error, stage, failure: failureClassOf(error) }, 'stage failed')
+    ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
+    ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
+    const { errors } = await training.record()
+    await training.update({ errors: { ...errors, [errorKeys[stage]]: messageOf(error) } })
+  }
+
+  async function clearError(training: TrainingRun, stage: StageName) {
+    const { errors } = await training.record()
+    const { [errorKeys[stage]]: cleared, ...others } = errors
+    if (cleared !== undefined) await training.update({ errors: others })
+  }
+}
+
+function toEnd(reason: unknown, jobId: string): unknown {
+  return reason instanceof WorkerShutdownError ? new StepHandedBackError(jobId) : reason
+}
+
+function showsProgress(stage: StageName): boolean {
+  return stage === 'download-data' || stage === 'train' || stage === 'detect'
+}
+
+// Lines and progress are for people; the work goes on when Redis is away for a moment.
+function ignoreOutage(write: Promise<unknown>): void {
+  write.catch(() => undefined)
+}

@@ -1,0 +1,56 @@
+import type { Logger } from '../base/logger.js'
+import type { TrainerDefinition } from '../executors/definition.js'
+import type { Lease } from '../executors/gpu/slots.js'
+import type { TrainingOrder } from '../loop/protocol/index.js'
+import type { Journal, TrainingProgressFields, TrainingRecord } from '../queue/journal.js'
+import type { MetricsSync } from './metrics-sync.js'
+import type { ModelSets } from './model-sets.js'
+import type { StopSwitch } from './stop-switch.js'
+import type { WorkspacePaths } from './workspace-paths.js'
+
+/**
+ * One take of a training by this host, alive while its dispatcher holds the training's job. The journal is the truth;
+ * this holds what only a living process can: the lease, the switch, the sync of metrics.
+ */
+export type TrainingRun = {
+  readonly id: string
+  /** The fence: an older run must not touch anything outside. */
+  readonly run: number
+  readonly hostId: string
+  /** Value of LOOPFLEET_OWNER in every program of this run. */
+  readonly owner: string
+  /** This host's environment; programs get what is on the allow-list. */
+  readonly programEnv: Readonly<Record<string, string | undefined>>
+  readonly order: TrainingOrder
+  readonly seat: TrainingRecord['seat']
+  readonly definition: TrainerDefinition
+  readonly paths: WorkspacePaths
+  readonly stopSwitch: StopSwitch
+  readonly modelSets: ModelSets
+  readonly metricsSync: MetricsSync
+  readonly log: Logger
+  lease: Lease | undefined
+  /** The record as the journal has it now. */
+  record(): Promise<TrainingRecord>
+  /** Writes to the journal, refused when this run is superseded. */
+  update(patch: Partial<TrainingProgressFields>): Promise<void>
+  /** Throws RunSupersededError when another host has taken over; called directly before every effect outside. */
+  checkFence(): Promise<void>
+}
+
+export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'checkFence' | 'lease'>
+
+export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
+  const { id, run } = parts
+  return {
+    ...parts,
+    lease: undefined,
+    async record() {
+      const record = await journal.load(id)
+      if (record === undefined) throw new Error(`Training ${id} is gone from the journal.`)
+      return record
+    },
+    update: (patch) => journal.update(id, run, patch),
+    checkFence: () => journal.checkRun(id, run),
+  }
+}

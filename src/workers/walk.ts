@@ -1,0 +1,125 @@
+import { access } from 'node:fs/promises'
+import { messageOf } from '../base/errors.js'
+import type { Slots } from '../executors/gpu/slots.js'
+import type { TrainerState } from '../loop/protocol/index.js'
+import type { TrainingRecord } from '../queue/journal.js'
+import { queueNames, type Stage, stageKinds, stepId } from '../queue/names.js'
+import type { Queues } from '../queue/queues.js'
+import type { Walk } from './pipeline.js'
+import type { TrainingRun } from './training-run.js'
+
+/** The state the Loop sees while a step runs, and when it is done; null leaves it as it is. */
+const shownStates: Record<Stage, { readonly during: TrainerState | null; readonly after: TrainerState | null }> = {
+  'download-data': { during: 'data_downloading', after: 'data_downloaded' },
+  'download-model': { during: null, after: null },
+  train: { during: 'running', after: 'training_finished' },
+  'sync-metrics': { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
+  convert: { during: null, after: null },
+  'upload-model': { during: 'train_model_uploading', after: 'train_model_uploaded' },
+  detect: { during: 'detecting', after: 'detected' },
+  'upload-detections': { during: 'detection_uploading', after: null },
+  cleanup: { during: 'ready_for_cleanup', after: null },
+}
+
+export type WalkDeps = {
+  readonly queues: Pick<Queues, 'runJob' | 'remove'>
+  readonly slots: Slots
+}
+
+/** Walks one run through the pipeline: each step a job on this host's queues, done ones passed over. */
+export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
+  const { stopSwitch, definition } = training
+
+  async function runStep(stage: Stage): Promise<void> {
+    const queue = queueNames.host(training.hostId, stageKinds[stage])
+    const id = stepId(training.id, training.run, stage)
+    const signal = stopSwitch.signalFor(stage)
+    // A step that waits is taken out; one that runs hears of it through its own signal and is waited for.
+    const takeOut = () => void deps.queues.remove(queue, id).catch(() => undefined)
+    signal.addEventListener('abort', takeOut, { once: true })
+    try {
+      if (signal.aborted && stage !== 'train') signal.throwIfAborted()
+      await deps.queues.runJob(queue, stage, { trainingId: training.id, run: training.run, stage }, { id })
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw error
+    } finally {
+      signal.removeEventListener('abort', takeOut)
+    }
+  }
+
+  async function step(stage: Stage): Promise<void> {
+    stopSwitch.phase = stage === 'train' ? 'training' : stopSwitch.phase
+    if (await isDone(stage, training)) {
+      training.log.debug({ stage }, 'stage was done before')
+    } else {
+      await show(shownStates[stage].during)
+      await runStep(stage)
+      await show(shownStates[stage].after)
+    }
+    stopSwitch.phase = stage === 'train' ? 'after' : stopSwitch.phase
+  }
+
+  async function show(state: TrainerState | null): Promise<void> {
+    if (state !== null) await training.update({ state, progress: null })
+  }
+
+  return {
+    step,
+    converts: definition.convert.length > 0,
+    detects: () => definition.detect !== undefined && !stopSwitch.leavesDetectionOut,
+    async withLease(work) {
+      // A stop that is already there starts no program, so it needs no slot.
+      if (stopSwitch.signalFor('train').aborted || (await isDone('train', training))) return work()
+      await show('train_model_downloaded')
+      const lease = await deps.slots.acquire(definition.gpus, { signal: stopSwitch.signalFor('train') })
+      training.lease = lease
+      try {
+        await work()
+      } finally {
+        training.lease = undefined
+        lease.release()
+      }
+    },
+    async cleanUp() {
+      try {
+        await show('ready_for_cleanup')
+        await runStep('cleanup')
+      } catch (error) {
+        training.log.warn({ reason: messageOf(error) }, 'cleaning up failed')
+      }
+    },
+  }
+}
+
+const BEFORE_UPLOAD: readonly Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert']
+
+/** What is on this host's disk counts here only; what is at the Loop counts everywhere. */
+async function isDone(stage: Stage, training: TrainingRun): Promise<boolean> {
+  const record = await training.record()
+  if (BEFORE_UPLOAD.includes(stage) && isAtLoop(record)) return true
+  const step = record.steps[stage]
+  if (step === undefined) return false
+  if (stage === 'upload-model' || stage === 'upload-detections') return true
+  return step.hostId === training.hostId && (await isOnDisk(stage, training))
+}
+
+function isAtLoop(record: TrainingRecord): boolean {
+  return record.steps['upload-model'] !== undefined
+}
+
+async function isOnDisk(stage: Stage, { paths }: TrainingRun): Promise<boolean> {
+  const needed: Partial<Record<Stage, string>> = {
+    'download-data': paths.imageData,
+    train: paths.models,
+    'sync-metrics': paths.model,
+    convert: paths.model,
+    detect: paths.detections,
+  }
+  const path = needed[stage]
+  if (path === undefined) return true
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

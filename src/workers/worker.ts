@@ -1,0 +1,202 @@
+import { availableParallelism } from 'node:os'
+import process from 'node:process'
+import { WorkerShutdownError } from '../base/abort-reasons.js'
+import type { Logger } from '../base/logger.js'
+import type { Service } from '../base/service.js'
+import type { TrainerDefinition } from '../executors/definition.js'
+import type { Slots } from '../executors/gpu/slots.js'
+import type { Consumer } from '../queue/consumer.js'
+import type { Control } from '../queue/control.js'
+import type { Fleet } from '../queue/fleet.js'
+import { stepJobSchema, trainingJobSchema } from '../queue/job-schemas.js'
+import type { Journal, TrainingRecord } from '../queue/journal.js'
+import { queueNames, workKinds } from '../queue/names.js'
+import type { Queues } from '../queue/queues.js'
+import { createDispatcher } from './dispatcher.js'
+import { UnknownTrainerError } from './errors.js'
+import { createMetricsSync } from './metrics-sync.js'
+import { createModelSets } from './model-sets.js'
+import { createPlaces } from './places.js'
+import { allStages } from './stages/index.js'
+import type { StageDeps } from './stages/stage.js'
+import { createStepRunner } from './step-runner.js'
+import { createStopSwitch } from './stop-switch.js'
+import { createTrainingRun, type TrainingRun } from './training-run.js'
+import { workspacePaths } from './workspace-paths.js'
+
+export type WorkerOptions = {
+  readonly hostId: string
+  readonly dataFolder: string
+  /** What programs may inherit from; secrets are kept back by an allow-list. */
+  readonly programEnv: Readonly<Record<string, string | undefined>>
+  readonly trainers: readonly TrainerDefinition[]
+  /** Trainings in work at once; more than slots lets the next one fetch its data meanwhile. */
+  readonly places: number
+  /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
+  readonly lockMs?: number
+  readonly stalledMs?: number
+}
+
+export type WorkerDeps = {
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly fleet: Fleet
+  readonly slots: Slots
+  readonly stageDeps: StageDeps
+  /** SIGKILLs processes whose owner mark matches; answers their ids. */
+  readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
+  readonly log: Logger
+}
+
+const HEARTBEAT_MS = 5000
+
+/** The worker of one host; the caller holds the lock on its data folder, which proves that no other one lives. */
+export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
+  const log = deps.log.child({ component: 'worker', host: options.hostId })
+  const timing = { lockMs: options.lockMs ?? 30_000, stalledMs: options.stalledMs ?? 2_000 }
+  const trainerConsumers: Consumer[] = []
+  const stepConsumers: Consumer[] = []
+  let heartbeat: NodeJS.Timeout | undefined
+  let watch: { close(): Promise<void> } | undefined
+  let stopped: Promise<void> | undefined
+
+  const places = createPlaces(options.places, (free) => {
+    for (const consumer of trainerConsumers) void (free === 0 ? consumer.pause() : consumer.resume())
+  })
+  const dispatcher = createDispatcher(
+    { hostId: options.hostId, workerPid: process.pid },
+    {
+      ...deps,
+      places,
+      log,
+      createRun: (record, run) => openRun(record, run),
+      sweepTraining: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, options.hostId, id))),
+    },
+  )
+  const runStep = createStepRunner({
+    stages: allStages,
+    stageDeps: deps.stageDeps,
+    journal: deps.journal,
+    findRun: dispatcher.findRun,
+    log,
+  })
+
+  function openRun(record: TrainingRecord, run: number): TrainingRun {
+    const definition = options.trainers.find((trainer) => trainer.name === record.trainer)
+    if (definition === undefined) throw new UnknownTrainerError(record.trainer)
+    const { id, order, seat } = record
+    const paths = workspacePaths(options.dataFolder, order, id)
+    const stopSwitch = createStopSwitch()
+    const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
+    const runLog = log.child({ trainingId: id, run })
+    const point = async () => {
+      const now = await deps.journal.load(id)
+      const { trainImageCount = null, testImageCount = null } = now ?? {}
+      return { trainImageCount, testImageCount, hyperparameters: order.hyperparameters }
+    }
+    const metricsSync = createMetricsSync(
+      { trainingId: id, run, seat, organization: order.organization, project: order.project, point },
+      { queues: deps.queues, modelSets, signal: stopSwitch.endSignal, log: runLog },
+    )
+    const owner = `${options.hostId}:${process.pid}:${id}.${run}`
+    const { hostId, programEnv } = options
+    const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths }
+    return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, log: runLog }, deps.journal)
+  }
+
+  async function start(): Promise<void> {
+    await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
+    await takeOverFromPredecessor()
+    watch = await deps.control.watch((id, kind) => {
+      const stopSwitch = dispatcher.findRun(id)?.stopSwitch
+      if (kind === 'abort') stopSwitch?.abort()
+      else stopSwitch?.stop()
+    })
+    for (const kind of workKinds) {
+      const queue = queueNames.host(options.hostId, kind)
+      const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema }
+      stepConsumers.push(deps.queues.consume(queue, runStep, settings))
+    }
+    for (const trainer of options.trainers) {
+      const settings = { ...timing, concurrency: options.places, schema: trainingJobSchema }
+      trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), dispatcher.take, settings))
+    }
+    await announce()
+    heartbeat = setInterval(() => void announce(), HEARTBEAT_MS)
+    log.info({ trainers: options.trainers.map((trainer) => trainer.name), places: options.places }, 'worker started')
+  }
+
+  // The folder's lock is ours, so whoever held these jobs is dead: no need to wait until its locks run out.
+  async function takeOverFromPredecessor(): Promise<void> {
+    for (const trainer of options.trainers) {
+      const queue = queueNames.trainings(trainer.name)
+      const ids = (await deps.queues.jobs(queue, ['active'], {})).map((job) => job.id)
+      const records = await Promise.all(ids.map((id) => deps.journal.load(id)))
+      const ours = records.filter((record) => record?.hostId === options.hostId).map((record) => record?.id ?? '')
+      if (ours.length > 0) log.warn({ trainings: ours }, 'taking up the trainings of a worker that died')
+      await deps.queues.releaseHeldBy(queue, ours)
+    }
+  }
+
+  function concurrencyOf(kind: (typeof workKinds)[number]): number {
+    switch (kind) {
+      case 'train':
+      case 'convert':
+      case 'detect':
+        return options.places
+      case 'download':
+      case 'upload':
+        return options.places * 2
+      default:
+        return kind satisfies never
+    }
+  }
+
+  async function announce(): Promise<void> {
+    const host = {
+      hostId: options.hostId,
+      pid: process.pid,
+      trainers: options.trainers.map((trainer) => trainer.name),
+      places: options.places,
+      free: places.free,
+      trainings: dispatcher.active.map((training) => training.id),
+      gpus: deps.stageDeps.gpuFigures(),
+    }
+    await deps.fleet.announceHost(host, { ttlMs: 3 * HEARTBEAT_MS }).catch((error: unknown) => {
+      log.warn({ err: error }, 'heartbeat not written')
+    })
+  }
+
+  async function stop(): Promise<void> {
+    clearInterval(heartbeat)
+    // First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work.
+    for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
+    await Promise.all(trainerConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+    await Promise.all(stepConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+    await watch?.close()
+    await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
+    log.info('worker stopped')
+  }
+
+  return {
+    start,
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    [Symbol.asyncDispose]: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+/** Threads for detection when nobody says: all cores but one, two at least. */
+export function defaultThreads(): number {
+  return Math.max(2, availableParallelism() - 1)
+}
+
+function isOwnerOf(owner: string, hostId: string, trainingId: string): boolean {
+  return owner.startsWith(`${hostId}:`) && owner.split(':').at(-1)?.startsWith(`${trainingId}.`) === true
+}
