@@ -35,6 +35,7 @@ export type Consumer = {
 export type ConsumerDeps = { readonly link: RedisLink; readonly log: Logger }
 
 const CLOSE_WAIT_MS = 5_000
+const HAND_BACK_PAUSE_MS = 200
 
 /** Works on a queue's jobs: see `Queues.consume`. */
 export function createConsumer<T>(
@@ -102,6 +103,13 @@ export function createConsumer<T>(
     throw withStackOf(error, new Error(reason))
   }
 
+  // The worker would take the job again in the same breath; a pause leaves it to others first.
+  async function handBack(job: Job, token: string | undefined): Promise<never> {
+    await job.moveToWait(token)
+    if (!isPaused) await sleep(HAND_BACK_PAUSE_MS)
+    throw new WaitingError()
+  }
+
   async function isGivenUp(job: Job): Promise<boolean> {
     return (await countProgramFailure(link, queue, job.id ?? '')) >= programAttemptsOf(job)
   }
@@ -137,11 +145,6 @@ type RunningJob = { readonly abort: AbortController; readonly settled: Promise<v
 function causeOf(thrown: unknown, signal: AbortSignal): unknown {
   if (!signal.aborted || thrown instanceof LoopfleetError) return thrown
   return signal.reason instanceof LoopfleetError ? signal.reason : thrown
-}
-
-async function handBack(job: Job, token: string | undefined): Promise<never> {
-  await job.moveToWait(token)
-  throw new WaitingError()
 }
 
 function withStackOf(cause: unknown, error: Error): Error {
