@@ -27,14 +27,16 @@ export function createFaults(initial: readonly FaultRule[]): Faults {
     return { ...rule, id: fault.id, seen: 0, done: 0 }
   }
   const take = (fits: (rule: FaultRule) => boolean) => {
+    let taken: FaultRule | undefined
     for (const fault of faults) {
-      if (!fits(fault.rule) || fault.done >= (fault.rule.times ?? Number.POSITIVE_INFINITY)) continue
+      if (!fits(fault.rule)) continue
       fault.seen += 1
-      if (fault.seen <= (fault.rule.after ?? 0)) continue
+      const isDue = fault.seen > (fault.rule.after ?? 0) && fault.done < (fault.rule.times ?? Number.POSITIVE_INFINITY)
+      if (taken !== undefined || !isDue) continue
       fault.done += 1
-      return fault.rule
+      taken = fault.rule
     }
-    return undefined
+    return taken
   }
   for (const rule of initial) add(rule)
   return {
