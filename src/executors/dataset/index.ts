@@ -1,26 +1,15 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree } from '../../base/files.js'
-import type { Category, ImageData } from '../../loop/protocol/index.js'
+import type { ImageData } from '../../loop/protocol/index.js'
 import type { DatasetFormat } from '../definition.js'
 import { DatasetError } from '../errors.js'
 import { DATASET_FOLDER } from '../workspace.js'
 import { writeRawDataset } from './raw.js'
+import type { DatasetWriting, ExportOptions } from './writing.js'
 import { writeYoloDataset } from './yolo.js'
 
-export type ExportOptions = {
-  /** The workspace; the dataset is written to `<folder>/dataset`. */
-  readonly folder: string
-  readonly images: readonly ImageData[]
-  /** Where the image lies in the cache. */
-  readonly imagePath: (id: string) => string
-  readonly categories: readonly Category[]
-  readonly signal: AbortSignal
-}
 export type ExportCounts = { readonly trainCount: number; readonly testCount: number }
-
-/** What the writer of one format gets: `target` is built, then renamed to `finalFolder`, which paths may name. */
-export type DatasetWriting = ExportOptions & { readonly target: string; readonly finalFolder: string }
 
 /**
  * Writes the dataset of a training in the format its program reads. Images are linked, never changed. The folder

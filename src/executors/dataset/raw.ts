@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { ImageData } from '../../loop/protocol/index.js'
-import type { DatasetWriting } from './index.js'
+import type { DatasetWriting } from './writing.js'
 
 /** The Loop's own data: `dataset.json` with categories and annotations, and `images/<id>.jpg`. */
 export async function writeRawDataset(writing: DatasetWriting): Promise<void> {

@@ -4,7 +4,7 @@ import { stringify } from 'yaml'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
 import { DatasetError } from '../errors.js'
-import type { DatasetWriting } from './index.js'
+import type { DatasetWriting } from './writing.js'
 
 type Box = { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
 

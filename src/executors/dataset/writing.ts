@@ -1,0 +1,14 @@
+import type { Category, ImageData } from '../../loop/protocol/index.js'
+
+export type ExportOptions = {
+  /** The workspace; the dataset is written to `<folder>/dataset`. */
+  readonly folder: string
+  readonly images: readonly ImageData[]
+  /** Where the image lies in the cache. */
+  readonly imagePath: (id: string) => string
+  readonly categories: readonly Category[]
+  readonly signal: AbortSignal
+}
+
+/** What the writer of one format gets: `target` is built, then renamed to `finalFolder`, which paths may name. */
+export type DatasetWriting = ExportOptions & { readonly target: string; readonly finalFolder: string }
