@@ -39,7 +39,7 @@ export function projectView(project: Project) {
   const states: Partial<Record<ImageState, number>> = {}
   for (const { state } of project.images.values()) states[state] = (states[state] ?? 0) + 1
   const versions = new Set([...project.detections.values()].flatMap((byVersion) => [...byVersion.keys()]))
-  const detection_versions = [...versions].filter((version) => version !== '').sort()
+  const detection_versions = [...versions].filter((version) => version !== '').sort(byNumber)
   return {
     organization,
     project: name,
@@ -51,4 +51,9 @@ export function projectView(project: Project) {
     models: modelEntries(project),
     detection_versions,
   }
+}
+
+/** 1.10 comes after 1.9. */
+function byNumber(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true })
 }

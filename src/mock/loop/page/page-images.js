@@ -2,13 +2,21 @@ import { api, byId, choices, el, show, svg } from '/page-dom.js'
 
 const PAGE = 24
 let offset = 0
+let hasChosen = false
+
+byId('version').addEventListener('change', () => {
+  hasChosen = true
+})
 
 /** Draws the grid of images with what is known, annotated and detected in them. */
 export async function showImages(project) {
   const states = ['complete', 'review', 'annotate', 'inbox'].filter((state) => project.states[state] > 0)
   choices(byId('state'), [['', 'all'], ...states.map((state) => [state, `${state} (${project.states[state]})`])], '')
   const versions = project.detection_versions
-  choices(byId('version'), [['', 'none'], ...versions.map((version) => [version, version])], versions.at(-1))
+  const none = ['', 'none']
+  choices(byId('version'), [none, ...versions.map((version) => [version, version])], '')
+  // Until somebody chooses, the newest detections are shown.
+  if (!hasChosen) byId('version').value = versions.at(-1) ?? ''
   const version = byId('version').value
   const query = new URLSearchParams({
     offset,
@@ -107,13 +115,17 @@ function fromText(text) {
 }
 
 function draw(drawing, kind, boxes, points, outlines, names) {
+  const width = drawing.viewBox.baseVal.width
   for (const box of boxes) {
     drawing.append(
       svg('rect', { class: `box ${kind}`, x: box.x, y: box.y, width: box.width, height: box.height, rx: 2 }),
     )
     const label = labelOf(kind, box, names)
-    if (label !== '')
-      drawing.append(svg('text', { x: box.x + 2, y: box.y > 24 ? box.y - 5 : box.y + box.height + 19 }, label))
+    if (label === '') continue
+    const isRight = box.x > width * 0.72
+    const y = box.y > 24 ? box.y - 5 : box.y + box.height + 19
+    const x = isRight ? box.x + box.width : box.x + 2
+    drawing.append(svg('text', { x, y, 'text-anchor': isRight ? 'end' : 'start' }, label))
   }
   for (const { x, y } of points) drawing.append(svg('circle', { class: `box ${kind}`, cx: x, cy: y, r: 9 }))
   for (const outline of outlines) {

@@ -195,6 +195,7 @@ function showModels(trainings) {
         'td',
         {},
         el('b', {}, model.version ?? '–'),
+        isTarget ? ' ' : null,
         isTarget ? el('span', { class: 'badge good' }, 'deployed') : null,
       ),
       el('td', {}, ...links.flatMap((link) => [link, ' '])),
