@@ -1,4 +1,4 @@
-import { api, byId, choices, el, show, svg } from '/page-dom.js'
+import { api, byId, choices, el, show, svg } from './page-dom.js'
 
 const PAGE = 24
 let offset = 0

@@ -1,5 +1,5 @@
-import { api, byId, choices, el, percent, show, svg, table, time } from '/page-dom.js'
-import { restart, showImages, turnPage } from '/page-images.js'
+import { api, byId, choices, el, percent, show, svg, table, time } from './page-dom.js'
+import { restart, showImages, turnPage } from './page-images.js'
 
 const EVERY_MS = 2000
 let project
