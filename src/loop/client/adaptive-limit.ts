@@ -7,6 +7,8 @@ export type AdaptiveLimitOptions = {
 /** How many requests may run side by side: grows by one per round that goes well, shrinks when the other side suffers. */
 export type AdaptiveLimit = {
   readonly limit: number
+  /** Does the work when there is room, first come, first served. */
+  run<T>(work: () => Promise<T>): Promise<T>
   /** A request went well and took this long. */
   succeeded(latencyMs: number): void
   /** The other side asked for less (429) or broke down. */
@@ -20,7 +22,9 @@ const RISE = 2
 /** Additive increase, multiplicative decrease, as TCP does; at most one decrease per round of requests. */
 export function createAdaptiveLimit(options: AdaptiveLimitOptions = {}): AdaptiveLimit {
   const { start = 16, min = 1, max = 32 } = options
+  const waiting: (() => void)[] = []
   let limit = Math.min(start, max)
+  let running = 0
   let usual: number | undefined
   let recent = 0
   let sinceChange = 0
@@ -32,9 +36,30 @@ export function createAdaptiveLimit(options: AdaptiveLimitOptions = {}): Adaptiv
     sinceChange = 0
   }
 
+  function admit(): void {
+    while (running < Math.floor(limit)) {
+      const next = waiting.shift()
+      if (next === undefined) return
+      running += 1
+      next()
+    }
+  }
+
   return {
     get limit() {
-      return Math.max(1, Math.floor(limit))
+      return Math.floor(limit)
+    },
+    async run(work) {
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve)
+        admit()
+      })
+      try {
+        return await work()
+      } finally {
+        running -= 1
+        admit()
+      }
     },
     succeeded(latencyMs) {
       sinceChange += 1

@@ -20,6 +20,7 @@ export function createLoginCookies(host: string): LoginCookies {
 
   return {
     async take(lines) {
+      if (lines.length === 0) return
       for (const line of lines) await jar.setCookie(line, origin, { ignoreError: true })
       all = await jar.store.getAllCookies()
     },

@@ -54,7 +54,6 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     let wasCorrupt = false
     let refusals = 0
     for (let attempt = 1; ; ) {
-      await patience(signal)
       try {
         const outcome = await fetchOnce(imageId, target, signal)
         if (outcome !== 'corrupt' || wasCorrupt) return outcome
@@ -87,16 +86,8 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     serial += 1
     const name = `${serial}.jpg`
     const file = join(temporary, name)
-    const startedAt = performance.now()
-    const response = await session.open({
-      method: 'GET',
-      path: paths.imageMain(organization, project, imageId),
-      headers: { 'accept-encoding': 'identity' },
-      onTooMany: 'throw',
-      signal,
-    })
-    const isWhole = await store(response, file)
-    limit.succeeded(performance.now() - startedAt)
+    // Only the transfer takes a place; the check and the disk do not keep the connection from the next image.
+    const isWhole = await limit.run(() => transfer(imageId, file, signal))
     if (!isWhole || (await jpeginfo?.check(name)) === false) {
       await rm(file, { force: true })
       return 'corrupt'
@@ -104,6 +95,17 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     signal.throwIfAborted()
     await rename(file, target)
     return 'available'
+  }
+
+  async function transfer(imageId: string, file: string, signal: AbortSignal): Promise<boolean> {
+    await patience(signal)
+    const startedAt = performance.now()
+    const path = paths.imageMain(organization, project, imageId)
+    const headers = { 'accept-encoding': 'identity' }
+    const response = await session.open({ method: 'GET', path, headers, onTooMany: 'throw', signal })
+    const isWhole = await store(response, file)
+    limit.succeeded(performance.now() - startedAt)
+    return isWhole
   }
 
   async function store(response: RawResponse, file: string): Promise<boolean> {

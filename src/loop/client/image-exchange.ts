@@ -10,7 +10,7 @@ import type { FetchOptions, OfProject } from './image-fetch.js'
 import { createImageTroubles } from './image-troubles.js'
 import { createJpeginfo, hasJpeginfo } from './jpeginfo.js'
 import type { LoopRest } from './rest.js'
-import { runAdaptive } from './run-adaptive.js'
+import { runBounded } from './run-bounded.js'
 import type { LoopSession } from './session.js'
 
 export type ImageExchangeOptions = {
@@ -47,6 +47,8 @@ export type ImageExchange = {
   imagePath(organization: string, project: string, imageId: string): string
 }
 
+// More than run side by side at the Loop, so that the check gets its files in handfuls.
+const UNDER_WAY = 96
 const TEMPORARY = '.images-'
 const STALE_FOLDER_MS = 24 * 3600 * 1000
 
@@ -93,7 +95,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
         done += 1
         onProgress?.(done, ids.length)
       }
-      await runAdaptive(absent, fetchOne, { limit, signal })
+      await runBounded(absent, fetchOne, { atOnce: UNDER_WAY, signal })
       await troubles.judge(() => isLoopWell(signal))
     } finally {
       await removeTree(temporary)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { hasCode } from '../../base/files.js'
 
@@ -11,6 +12,7 @@ export type Jpeginfo = {
 }
 
 const MAX_BATCH = 64
+const MAX_RUNS = Math.min(4, Math.max(1, availableParallelism() - 1))
 const TIMEOUT_MS = 60_000
 
 /** Whether `jpeginfo` is on the PATH. */
@@ -29,17 +31,17 @@ export async function hasJpeginfo(): Promise<boolean> {
  */
 export function createJpeginfo(folder: string): Jpeginfo {
   let waiting: { readonly name: string; readonly done: (verdict: boolean | undefined) => void }[] = []
-  let isRunning = false
+  let running = 0
 
   async function work(): Promise<void> {
-    isRunning = true
+    running += 1
     while (waiting.length > 0) {
       const batch = waiting.slice(0, MAX_BATCH)
       waiting = waiting.slice(MAX_BATCH)
       const verdicts = parseVerdicts(await outputFor(batch.map(({ name }) => name)))
       for (const { name, done } of batch) done(verdicts.get(name))
     }
-    isRunning = false
+    running -= 1
   }
 
   async function outputFor(names: readonly string[]): Promise<string> {
@@ -60,7 +62,7 @@ export function createJpeginfo(folder: string): Jpeginfo {
     check: (name) =>
       new Promise((done) => {
         waiting.push({ name, done })
-        if (!isRunning) void work()
+        if (running < MAX_RUNS) void work()
       }),
   }
 }

@@ -9,7 +9,7 @@ import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } fr
 import type { MultipartBody } from './multipart.js'
 import { sleepUnlessAborted, unlessAborted } from './patience.js'
 import { retryAfterMs } from './retry-after.js'
-import { createTransport, NetworkFailure, type RawResponse } from './transport.js'
+import { createTransport, type RawResponse } from './transport.js'
 
 export type LoopSessionOptions = {
   /** Host name with optional port, or a whole http(s) address. */
@@ -182,30 +182,11 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
     if (closed.signal.aborted) throw new LoopClosedError()
     const { method, path, headers, body } = request
     const signals = request.signal === undefined ? [closed.signal] : [request.signal, closed.signal]
-    try {
-      const idleMs = request.timeoutMs ?? timeoutMs
-      const response = await transport.send({ method, path, headers, body, idleMs, signals })
-      return { ...response, body: explained(response.body, request) }
-    } catch (error) {
-      throw explain(error, request)
+    const explain = (problem: string) => {
+      const detail = redact(problem)
+      return new LoopRequestError({ method, path, detail }, { cause: new Error(detail) })
     }
-  }
-
-  async function* explained(body: AsyncIterable<Buffer>, request: { readonly method: string; readonly path: string }) {
-    try {
-      yield* body
-    } catch (error) {
-      throw explain(error, request)
-    }
-  }
-
-  function explain(error: unknown, request: { readonly method: string; readonly path: string }): unknown {
-    if (!(error instanceof NetworkFailure)) return error
-    const { method, path } = request
-    return new LoopRequestError(
-      { method, path, detail: redact(error.message) },
-      { cause: new Error(redact(error.message)) },
-    )
+    return transport.send({ method, path, headers, body, idleMs: request.timeoutMs ?? timeoutMs, signals, explain })
   }
 
   /** Waits as long as the Loop answers 429, within limits. */

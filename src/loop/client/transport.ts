@@ -1,8 +1,8 @@
-import { Agent as HttpAgent } from 'node:http'
+import { ClientRequest, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { Readable } from 'node:stream'
-import axios, { type AxiosInstance } from 'axios'
-import type { MultipartBody } from './multipart.js'
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios'
+import type { MultipartBody, OpenMultipart } from './multipart.js'
 import { createWatchdog, type Watchdog } from './watchdog.js'
 
 /** One HTTP exchange as it goes over the wire; every status is an answer, no redirect is followed. */
@@ -14,6 +14,8 @@ export type RawRequest = {
   /** Longest time without a sign of the other side: until the first byte, and between two of them. */
   readonly idleMs: number
   readonly signals: readonly AbortSignal[]
+  /** Makes the error of a failure below HTTP, or of an answer that breaks off. */
+  readonly explain: (problem: string) => Error
 }
 
 export type RawResponse = {
@@ -25,15 +27,6 @@ export type RawResponse = {
   discard(): void
 }
 
-/** The exchange failed below HTTP. `bodySent` tells that a streamed body had begun, so the Loop may have answered early. */
-export class NetworkFailure extends Error {
-  readonly timedOut: boolean
-  constructor(message: string, timedOut: boolean) {
-    super(message)
-    this.timedOut = timedOut
-  }
-}
-
 export type Transport = {
   send(request: RawRequest): Promise<RawResponse>
   close(): void
@@ -42,10 +35,19 @@ export type Transport = {
 // Many servers close idle connections after 5 s without saying so; a connection that is given up before that is never
 // used in the moment it dies.
 const FREE_SOCKET_MS = 4000
+const SMALL_BODY_BYTES = 64 * 1024
+// axios sets this for every request; another value here would cost system calls on every one of them.
+const AXIOS_KEEP_ALIVE_MS = 60_000
 
 /** axios on keep-alive agents, streaming in both directions, with errors that hold neither headers nor configuration. */
 export function createTransport(options: { readonly baseUrl: string; readonly ca?: string }): Transport {
-  const agentOptions = { keepAlive: true, maxSockets: 64, timeout: FREE_SOCKET_MS, scheduling: 'lifo' } as const
+  const agentOptions = {
+    keepAlive: true,
+    keepAliveMsecs: AXIOS_KEEP_ALIVE_MS,
+    maxSockets: 64,
+    timeout: FREE_SOCKET_MS,
+    scheduling: 'lifo',
+  } as const
   const httpAgent = new HttpAgent(agentOptions)
   const httpsAgent = new HttpsAgent({ ...agentOptions, ca: options.ca })
   const http = axios.create({
@@ -75,7 +77,7 @@ export function createTransport(options: { readonly baseUrl: string; readonly ca
 
 async function exchange(http: AxiosInstance, request: RawRequest): Promise<RawResponse> {
   const watchdog = createWatchdog(request)
-  const upload = typeof request.body === 'object' ? await request.body.open(() => watchdog.kick()) : undefined
+  const upload = typeof request.body === 'object' ? await openUpload(request.body, watchdog) : undefined
   try {
     watchdog.kick()
     const response = await http.request<unknown>({
@@ -87,37 +89,61 @@ async function exchange(http: AxiosInstance, request: RawRequest): Promise<RawRe
     })
     if (!(response.data instanceof Readable)) throw new Error('the answer has no body stream')
     watchdog.rest()
-    return toRawResponse(response.status, response.headers, response.data, watchdog)
+    return toRawResponse({ response, stream: response.data, watchdog, request })
   } catch (error) {
     watchdog.end()
-    throw toFailure(error, watchdog)
+    throw toFailure(error, watchdog, request)
   } finally {
     upload?.close()
   }
 }
 
-function toRawResponse(status: number, headers: object, stream: Readable, watchdog: Watchdog): RawResponse {
+/** Problems of our own disk stay what they are: the network has nothing to do with them. */
+async function openUpload(body: MultipartBody, watchdog: Watchdog): Promise<OpenMultipart> {
+  try {
+    return await body.open(() => watchdog.kick())
+  } catch (error) {
+    watchdog.end()
+    throw error
+  }
+}
+
+type Arrived = {
+  readonly response: AxiosResponse<unknown>
+  readonly stream: Readable
+  readonly watchdog: Watchdog
+  readonly request: RawRequest
+}
+
+function toRawResponse(arrived: Arrived): RawResponse {
+  const { response, stream, watchdog } = arrived
   // An answer nobody reads on must not bring the program down when its connection breaks.
   stream.on('error', () => undefined)
-  const flat: Record<string, string> = {}
+  const headers: Record<string, string> = {}
   let setCookies: readonly string[] = []
-  for (const [name, value] of Object.entries(headers)) {
+  for (const [name, value] of Object.entries(response.headers)) {
     if (name.toLowerCase() === 'set-cookie') setCookies = [value].flat().map(String)
-    else flat[name.toLowerCase()] = String(value)
+    else headers[name.toLowerCase()] = String(value)
   }
   return {
-    status,
-    headers: flat,
+    status: response.status,
+    headers,
     setCookies,
-    body: guarded(stream, watchdog),
+    body: guarded(arrived),
     discard() {
-      watchdog.end()
-      stream.destroy()
+      if (stream.readableEnded || stream.destroyed || !(Number(headers['content-length']) <= SMALL_BODY_BYTES)) {
+        finish(arrived)
+        return
+      }
+      // Reading on is cheaper than a new connection.
+      watchdog.kick()
+      stream.once('close', () => finish(arrived)).resume()
     },
   }
 }
 
-async function* guarded(stream: Readable, watchdog: Watchdog): AsyncGenerator<Buffer> {
+async function* guarded(arrived: Arrived): AsyncGenerator<Buffer> {
+  const { stream, watchdog, request } = arrived
   try {
     watchdog.kick()
     for await (const chunk of stream) {
@@ -126,21 +152,26 @@ async function* guarded(stream: Readable, watchdog: Watchdog): AsyncGenerator<Bu
       watchdog.kick()
     }
   } catch (error) {
-    throw toFailure(error, watchdog)
+    throw toFailure(error, watchdog, request)
   } finally {
-    watchdog.end()
-    stream.destroy()
+    finish(arrived)
   }
 }
 
+function finish({ response, stream, watchdog }: Arrived): void {
+  watchdog.end()
+  stream.destroy()
+  // A Loop that answers before it has taken the whole upload leaves a connection that is good for nothing.
+  const sent: unknown = response.request
+  if (sent instanceof ClientRequest && !sent.writableFinished) sent.destroy()
+}
+
 /** The caller's reason when it asked to end; else the bare sentence, since an AxiosError holds cookie and password. */
-function toFailure(error: unknown, watchdog: Watchdog): unknown {
+function toFailure(error: unknown, watchdog: Watchdog, request: RawRequest): unknown {
   const cause = watchdog.cause()
   if (cause?.kind === 'asked') return cause.reason
-  if (cause?.kind === 'idle') return new NetworkFailure(`no sign of life for ${cause.idleMs / 1000} s`, true)
-  const { code, message } =
-    error instanceof Error
-      ? Object.assign({ code: '' }, error, { message: error.message })
-      : { code: '', message: String(error) }
-  return new NetworkFailure(message === '' ? String(code) : message, false)
+  if (cause?.kind === 'idle') return request.explain(`no sign of life for ${cause.idleMs / 1000} s`)
+  if (!(error instanceof Error)) return request.explain(String(error))
+  const code = 'code' in error ? String(error.code) : error.name
+  return request.explain(error.message === '' ? code : error.message)
 }
