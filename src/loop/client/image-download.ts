@@ -62,7 +62,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
         signal.throwIfAborted()
         if (isGone(error)) return 'missing'
         if (failureClassOf(error) !== 'transient') throw error
-        limit.refused()
+        if (error instanceof LoopRequestError) limit.refused()
         const isRefusal = isTooMany(error)
         if (isRefusal ? ++refusals >= MAX_REFUSALS : attempt++ >= attempts) throw error
         const waitMs =
