@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -273,6 +275,37 @@ describe('Model exchange', () => {
 
       const bodies = loop.seenAt(/latest/).map((request) => parseMultipart(request)[0]?.data.length)
       expect(bodies).to.deep.equal([300_000, 300_000])
+    })
+
+    it('comes through, at the latest with the next try, when the Loop refuses it before it has read it', async () => {
+      let logins = 0
+      const server = createServer((request, response) => {
+        if (request.url === '/api/login') {
+          logins += 1
+          response.writeHead(200, { 'set-cookie': `token=t${logins}` }).end()
+        } else if (request.headers.cookie === 'token=t2') {
+          request.resume().once('end', () => response.end('{"id": "uuid-1"}'))
+        } else {
+          response.writeHead(401, { connection: 'close' }).end('{"detail": "expired"}', () => request.destroy())
+        }
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      const session = createLoopSession(
+        { host: `127.0.0.1:${port}`, username: 'robot', password: 'secret' },
+        { log: silentLogger() },
+      )
+      closers.push(
+        () => server.close(),
+        () => session.close(),
+      )
+      const exchange = createModelExchange({ session, log: silentLogger() })
+      const large = upload([await file('model.pt', Buffer.alloc(30_000_000))])
+
+      const answer = await exchange.uploadTrained(large).catch(() => exchange.uploadTrained(large))
+
+      expect(answer).to.deep.equal({ id: 'uuid-1' })
+      expect(logins).to.equal(2)
     })
 
     for (const [title, reply, expected] of [
