@@ -67,7 +67,6 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
   async function fetchImages(what: FetchOptions): Promise<FetchedImages> {
     const { signal, onProgress } = what
     const ids = [...new Set(what.ids)]
-    ids.forEach(fileName) // a bad id is refused before anything is fetched
     const parent = projectFolder(what)
     const folder = join(parent, 'images')
     await mkdir(folder, { recursive: true })
@@ -75,6 +74,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
     const fetched: FetchedImages = { available: [], corrupt: [], missing: [] }
     const absent: string[] = []
     for (const id of ids) (present.has(`${id}.jpg`) ? fetched.available : absent).push(id)
+    absent.forEach(fileName) // a bad id is refused before anything is fetched
     let done = fetched.available.length
     onProgress?.(done, ids.length)
     if (absent.length === 0) return fetched
