@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { addDashboardCommand } from './commands/dashboard.js'
 import { addDemoCommand } from './commands/demo.js'
 import { addLoopCommand } from './commands/loop.js'
 import { addRedisCommand } from './commands/redis.js'
@@ -18,6 +19,7 @@ export function createProgram(): Command {
   addWorkerCommand(program)
   addLoopCommand(program)
   addRedisCommand(program)
+  addDashboardCommand(program)
   addStatusCommand(program)
   addTrainingsCommand(program)
   return program

@@ -50,6 +50,11 @@ export const variables = {
       .optional(),
     meaning: 'Name of this host in the fleet; made from the machine name and kept in the data folder otherwise.',
   },
+  LOOPFLEET_DASHBOARD_TOKEN: {
+    schema: z.string().min(16, { error: 'must have 16 signs or more' }).optional(),
+    meaning: 'What a browser must show to see the dashboard; needed to bind it to more than this machine.',
+    secret: true,
+  },
   LOOPFLEET_THREADS: { schema: wholeNumber(1).optional(), meaning: 'Threads of the detection pool.' },
   LOOPFLEET_LOCK_MS: {
     schema: wholeNumber(1000).default(30_000),

@@ -1,0 +1,85 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { parseCookie, stringifySetCookie } from 'cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { InvalidInputError } from '../base/errors.js'
+import { RequestRefusedError } from './errors.js'
+
+export type AccessOptions = {
+  /** The address the dashboard is bound to. */
+  readonly host: string
+  /** Who has it may look and act; nobody is asked for one without it, which is for this machine only. */
+  readonly token?: string
+}
+
+const COOKIE = 'loopfleet_dashboard'
+
+/** Throws LF_INVALID_INPUT when other machines could reach a dashboard that asks for nothing. */
+export function checkAccess({ host, token }: AccessOptions): void {
+  if (token !== undefined || isLoopback(host)) return
+  throw new InvalidInputError(
+    `A dashboard on ${host} could be used by everybody; set LOOPFLEET_DASHBOARD_TOKEN, or bind it to 127.0.0.1.`,
+  )
+}
+
+/** Lets in who has the token, and keeps other web pages in somebody's browser from acting through it. */
+export function registerAccess(app: FastifyInstance, options: AccessOptions): void {
+  app.addHook('onRequest', async (request, reply) => {
+    refuseOtherPages(request)
+    if (options.token === undefined) return refuseOtherNames(request, options.host)
+    return await askForToken(options.token, request, reply)
+  })
+}
+
+function refuseOtherPages({ method, headers }: FastifyRequest): void {
+  if (method === 'GET' || method === 'HEAD') return
+  const site = headers['sec-fetch-site']
+  const isOther = typeof site === 'string' && site !== 'same-origin' && site !== 'none'
+  if (isOther || (headers.origin !== undefined && hostOf(headers.origin) !== headers.host)) {
+    throw new RequestRefusedError(403, `Requests from pages of ${headers.origin ?? 'another site'} are not taken.`)
+  }
+}
+
+// A foreign name that was made to point here (DNS rebinding) would count as the same origin.
+function refuseOtherNames({ headers }: FastifyRequest, boundTo: string): void {
+  const name = nameOf(`http://${headers.host ?? ''}`)
+  if (name !== undefined && (isLoopback(name) || name === boundTo)) return
+  throw new RequestRefusedError(
+    403,
+    `This dashboard is for this machine; to reach it as ${headers.host}, set LOOPFLEET_DASHBOARD_TOKEN.`,
+  )
+}
+
+async function askForToken(token: string, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  if (isSame(bearer, token) || isSame(parseCookie(request.headers.cookie ?? '')[COOKIE], markOf(token))) return
+  const url = new URL(request.url, 'http://dashboard')
+  if (request.method === 'GET' && isSame(url.searchParams.get('token') ?? undefined, token)) {
+    url.searchParams.delete('token') // out of the address line and of the history
+    const value = { name: COOKIE, value: markOf(token), httpOnly: true, sameSite: 'lax', path: '/' } as const
+    return await reply.header('set-cookie', stringifySetCookie(value)).redirect(`${url.pathname}${url.search}`, 303)
+  }
+  reply.header('www-authenticate', 'Bearer')
+  throw new RequestRefusedError(401, 'A token is needed: open the dashboard once with ?token=…, or send it as Bearer.')
+}
+
+/** What the cookie holds, so that reading it does not tell the token. */
+function markOf(token: string): string {
+  return createHash('sha256').update(`loopfleet dashboard ${token}`).digest('hex')
+}
+
+function isSame(given: string | undefined, wanted: string): boolean {
+  const hash = (text: string) => createHash('sha256').update(text).digest()
+  return given !== undefined && timingSafeEqual(hash(given), hash(wanted))
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function hostOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host : undefined
+}
+
+function nameOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).hostname : undefined
+}

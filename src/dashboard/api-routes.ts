@@ -1,0 +1,85 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Control } from '../queue/control.js'
+import type { Journal } from '../queue/journal.js'
+import { RequestRefusedError } from './errors.js'
+import type { Look } from './look.js'
+
+export type ApiDeps = {
+  readonly look: Look
+  readonly journal: Pick<Journal, 'load' | 'readLog'>
+  readonly control: Pick<Control, 'request' | 'retry'>
+}
+
+const pageSchema = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+})
+const idSchema = z.object({ id: z.string().regex(/^[0-9a-z]{1,32}$/) })
+const actionSchema = idSchema.extend({ action: z.enum(['stop', 'abort', 'retry']) })
+const logSchema = z.object({
+  from: z
+    .string()
+    .regex(/^\d{1,20}-\d{1,20}$/)
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(500),
+})
+
+/** What the page reads and does, for programs too. */
+export function registerApi(app: FastifyInstance, { look, journal, control }: ApiDeps): void {
+  app.get('/api/trainings', async (request) => await look.trainings(read(pageSchema, request.query)))
+  app.get('/api/hosts', async () => await look.hosts())
+  app.get('/api/nodes', async () => await look.nodes())
+  app.get('/api/queues', async () => await look.queueCounts())
+  app.get('/api/fleet', async (request) => {
+    const page = read(pageSchema, request.query)
+    const [trainings, hosts, nodes, queues] = await Promise.all([
+      look.trainings(page),
+      look.hosts(),
+      look.nodes(),
+      look.queueCounts(),
+    ])
+    return { ...trainings, ...hosts, ...nodes, ...queues }
+  })
+
+  app.get('/api/trainings/:id', async (request) => {
+    const { id } = readTraining(request)
+    return (await look.training(id)) ?? unknown(id)
+  })
+  app.get('/api/trainings/:id/log', async (request) => {
+    const { id } = readTraining(request)
+    const { from, limit } = read(logSchema, request.query)
+    if ((await journal.load(id)) === undefined) return unknown(id)
+    const entries = await journal.readLog(id, from === undefined ? { limit } : { from, limit })
+    return { entries, cursor: entries.at(-1)?.cursor ?? from ?? null }
+  })
+  app.post('/api/trainings/:id/:action', async (request) => {
+    const { id, action } = readAction(request)
+    if ((await journal.load(id)) === undefined) return unknown(id)
+    if (action !== 'retry') return { id, action, outcome: await control.request(id, action, 'dashboard') }
+    const reopened = await control.retry(id)
+    if (reopened.outcome === 'refused') throw new RequestRefusedError(409, reopened.reason)
+    return { id, action, outcome: reopened.outcome }
+  })
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new RequestRefusedError(400, `${issue?.path.join('.') ?? 'Request'}: ${issue?.message ?? 'not usable'}.`)
+}
+
+function readTraining(request: FastifyRequest): z.output<typeof idSchema> {
+  const parsed = idSchema.safeParse(request.params)
+  return parsed.success ? parsed.data : unknown(undefined)
+}
+
+function readAction(request: FastifyRequest): z.output<typeof actionSchema> {
+  readTraining(request)
+  return read(actionSchema, request.params)
+}
+
+function unknown(id: string | undefined): never {
+  throw new RequestRefusedError(404, `There is no training ${id ?? 'of that id'}.`)
+}

@@ -1,0 +1,72 @@
+import type { Fleet } from '../queue/fleet.js'
+import type { Journal } from '../queue/journal.js'
+import { queueNames, workKinds } from '../queue/names.js'
+import type { Queues } from '../queue/queues.js'
+import { type CurrentStep, toCurrentStep, toTrainingView } from './views.js'
+
+export type LookDeps = {
+  readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
+  readonly journal: Pick<Journal, 'list' | 'load' | 'count'>
+  readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
+  readonly now: () => number
+}
+
+export type Page = { readonly limit: number; readonly offset: number }
+
+/** All that the page shows at a time, read from Redis. */
+export type Look = ReturnType<typeof createLook>
+
+export function createLook(deps: LookDeps) {
+  const { queues, journal } = deps
+
+  async function trainings(page: Page) {
+    const [records, total, unfinished, steps] = await Promise.all([
+      journal.list(page),
+      journal.count(),
+      journal.count({ unfinishedOnly: true }),
+      currentSteps(),
+    ])
+    const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
+    return { now: deps.now(), total, unfinished, ...page, trainings: views }
+  }
+
+  async function training(id: string) {
+    const record = await journal.load(id)
+    if (record === undefined) return undefined
+    const steps = record.endedAt === null ? await currentSteps() : new Map<string, CurrentStep[]>()
+    return toTrainingView(record, steps.get(id) ?? [])
+  }
+
+  async function hosts() {
+    return { now: deps.now(), hosts: await deps.fleet.hosts() }
+  }
+
+  async function nodes() {
+    return { now: deps.now(), nodes: await deps.fleet.nodes() }
+  }
+
+  async function queueCounts() {
+    const names = await queues.names()
+    return { queues: await Promise.all(names.map(async (name) => ({ name, counts: await queues.counts(name) }))) }
+  }
+
+  /** What the hosts that are there work on now, by training. */
+  async function currentSteps(): Promise<ReadonlyMap<string, CurrentStep[]>> {
+    const [hosts, known] = await Promise.all([deps.fleet.hosts(), queues.names()])
+    const names = hosts.flatMap(({ hostId }) => workKinds.map((kind) => queueNames.host(hostId, kind)))
+    const found = new Map<string, CurrentStep[]>()
+    const inUse = names.filter((name) => known.includes(name))
+    const jobs = await Promise.all(inUse.map(async (name) => ({ name, jobs: await queues.jobs(name, ['active']) })))
+    for (const queue of jobs) {
+      for (const job of queue.jobs) {
+        const step = toCurrentStep(queue.name, job)
+        if (step === undefined) continue
+        const { trainingId, ...shown } = step
+        found.set(trainingId, [...(found.get(trainingId) ?? []), shown])
+      }
+    }
+    return found
+  }
+
+  return { trainings, training, hosts, nodes, queueCounts }
+}

@@ -1,0 +1,119 @@
+import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words } from '/page/dom.js'
+import { gpuTable } from '/page/fleet.js'
+import { actionsOf, epochOf, errorsOf, stateBadge } from '/page/trainings.js'
+
+const STAGES = [
+  'download-data',
+  'download-model',
+  'train',
+  'sync-metrics',
+  'convert',
+  'upload-model',
+  'detect',
+  'upload-detections',
+  'cleanup',
+]
+const MAX_LOG = 300_000
+let shown
+let cursor
+
+/** The chosen training with its steps, figures and the end of its log; nothing without one. */
+export async function showDetail(id, { now }) {
+  byId('detail').hidden = id === ''
+  if (id === '') return
+  if (id !== shown) {
+    shown = id
+    cursor = undefined
+    byId('log').textContent = ''
+  }
+  const training = await api(`/api/trainings/${encodeURIComponent(id)}`)
+  show(byId('facts'), ...facts(training, now))
+  await followLog(id)
+}
+
+function facts(training, now) {
+  const head = el(
+    'div',
+    { class: 'card-head' },
+    el('h2', {}, training.name, ' ', stateBadge(training)),
+    ...actionsOf(training),
+    el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
+  )
+  const steps = el('ol', { class: 'way' }, ...STAGES.map((stage) => stepOf(stage, training, now)))
+  return [head, ...errorsOf(training.errors), steps, ...training.current.flatMap(figuresOf), list(training, now)]
+}
+
+function stepOf(stage, { steps, current, outcome }, now) {
+  const done = steps.find((step) => step.stage === stage)
+  const at = current.find((step) => step.stage === stage)
+  const name = el('b', {}, words(stage.replaceAll('-', ' ')))
+  if (at !== undefined) {
+    const link = `/queues/queue/${encodeURIComponent(at.queue)}/${encodeURIComponent(at.jobId)}`
+    const since = isNumber(at.startedAt) ? duration(now - at.startedAt) : ''
+    const attempt = at.attempt > 1 ? ` · attempt ${at.attempt}` : ''
+    return el('li', { class: 'now' }, name, el('a', { class: 'small', href: link }, `${since}${attempt} · job`))
+  }
+  if (done !== undefined)
+    return el('li', { class: 'done' }, name, el('span', { class: 'small' }, `${done.seconds.toFixed(1)} s`))
+  return el('li', {}, name, el('span', { class: 'small' }, outcome === null ? 'to do' : 'not done'))
+}
+
+function figuresOf(step) {
+  const told = [
+    epochOf(step),
+    isNumber(step.progress) ? percent(step.progress) : '',
+    step.message ?? '',
+    step.process ? `CPU ${figure(step.process.cpuPercent, '%')}, memory ${bytes(step.process.memoryBytes)}` : '',
+  ].filter(Boolean)
+  if (told.length === 0) return []
+  const line = el('div', {}, el('b', {}, `${words(step.stage.replaceAll('-', ' '))}: `), told.join(' · '))
+  return step.gpus?.length > 0 ? [line, gpuTable(step.gpus)] : [line]
+}
+
+function list(training, now) {
+  const { best, createdAt, endedAt } = training
+  const entries = [
+    ['id', training.id],
+    ['trainer', `${training.trainer}, ${training.modelVariant || 'default'}`],
+    ['node', training.seat],
+    ['host', training.hostId === null ? 'none yet' : `${training.hostId}, run ${training.run}`],
+    ['ordered', `${new Date(createdAt).toLocaleString()} (${duration(now - createdAt)} ago)`],
+    ['ended', isNumber(endedAt) ? new Date(endedAt).toLocaleString() : 'not yet'],
+    [
+      'images',
+      `${training.trainImageCount ?? '–'} train, ${training.testImageCount ?? '–'} test, ${training.skippedImageCount ?? '–'} skipped`,
+    ],
+    [
+      'best model',
+      best === null ? 'none yet' : `epoch ${best.epoch}${isNumber(best.f1) ? `, F1 ${best.f1.toFixed(3)}` : ''}`,
+    ],
+    ['at the Loop', [training.modelVersion, training.formats.join(', ')].filter(Boolean).join(' · ') || 'nothing yet'],
+  ]
+  return el(
+    'dl',
+    {},
+    ...entries.map(([term, text]) => el('div', {}, el('dt', { class: 'small' }, term), el('dd', {}, text))),
+  )
+}
+
+async function followLog(id) {
+  const from = cursor === undefined ? '' : `?from=${encodeURIComponent(cursor)}`
+  const { entries, cursor: next } = await api(`/api/trainings/${encodeURIComponent(id)}/log${from}`)
+  if (id !== shown) return
+  cursor = next ?? undefined
+  const log = byId('log')
+  if (entries.length === 0) {
+    if (cursor === undefined) log.textContent = 'Nothing has been logged yet.'
+    return
+  }
+  if (from === '') log.textContent = ''
+  const text = log.textContent + entries.map((entry) => lineOf(entry.text)).join('')
+  log.textContent = text.slice(-MAX_LOG)
+  if (byId('follow').checked) log.scrollTop = log.scrollHeight
+}
+
+// Colours of terminals are no text.
+function lineOf(text) {
+  const plain = text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
+  return plain.endsWith('\n') ? plain : `${plain}\n`
+}

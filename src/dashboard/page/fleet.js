@@ -1,0 +1,85 @@
+import { bar, byId, bytes, duration, el, empty, figure, isNumber, show, table } from '/page/dom.js'
+
+export function showHosts({ hosts, now, trainings }) {
+  const names = new Map(trainings.map(({ id, name }) => [id, name]))
+  const cards = hosts.map((host) => hostCard(host, now, names))
+  show(byId('hosts'), ...(cards.length > 0 ? cards : [empty('No worker is running.')]))
+}
+
+function hostCard(host, now, names) {
+  const { hostId, isAlive, isDraining, free, places, trainers, trainings, gpus } = host
+  const state = isAlive
+    ? isDraining
+      ? ['warn', 'drains']
+      : ['good', 'online']
+    : ['bad', `away for ${duration(now - host.seenAt)}`]
+  const work = trainings.map((id) =>
+    el('button', { class: 'plain', 'data-choose': id, 'data-key': `host ${id}` }, names.get(id) ?? id),
+  )
+  return el(
+    'div',
+    { class: isAlive ? 'host' : 'host away' },
+    el('div', { class: 'host-head' }, el('b', {}, hostId), el('span', { class: `badge ${state[0]}` }, state[1])),
+    el('div', { class: 'muted' }, `${free} of ${places} places free · ${trainers.join(', ')}`),
+    work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
+    gpus === null || gpus.length === 0
+      ? el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
+      : gpuTable(gpus),
+  )
+}
+
+/** One row per card: load, memory, temperature, power. */
+export function gpuTable(gpus) {
+  const rows = gpus.map((gpu) =>
+    el(
+      'tr',
+      {},
+      el('td', {}, `${gpu.index}`, gpu.name ? el('span', { class: 'muted small' }, ` ${gpu.name}`) : null),
+      el('td', { class: 'nowrap' }, ...load(gpu.utilizationPercent)),
+      el('td', { class: 'number nowrap' }, `${bytes(gpu.memoryUsedBytes)} of ${bytes(gpu.memoryTotalBytes)}`),
+      el('td', { class: 'number nowrap' }, figure(gpu.temperatureCelsius, '°C')),
+      el('td', { class: 'number nowrap' }, figure(gpu.powerWatts, 'W')),
+    ),
+  )
+  return el('div', { class: 'wide' }, table(['GPU', 'Load', '#Memory', '#Heat', '#Power'], rows))
+}
+
+function load(value) {
+  return isNumber(value) ? [bar(value / 100, 'load'), ` ${Math.round(value)} %`] : ['–']
+}
+
+export function showNodes({ nodes, now }) {
+  const rows = nodes.map((node) =>
+    el(
+      'tr',
+      {},
+      el('td', {}, node.name, el('div', { class: 'muted small' }, node.uuid)),
+      el('td', {}, node.type, node.trainer ? el('div', { class: 'muted small' }, node.trainer) : null),
+      el(
+        'td',
+        { class: 'number' },
+        el(
+          'span',
+          { class: `badge ${node.isAlive ? 'good' : 'bad'}` },
+          node.isAlive ? 'online' : `away for ${duration(now - node.seenAt)}`,
+        ),
+      ),
+    ),
+  )
+  show(byId('nodes'), rows.length > 0 ? table(['Node', 'Type', '#State'], rows) : empty('No node is running.'))
+}
+
+const STATES = ['waiting', 'active', 'delayed', 'completed', 'failed']
+
+export function showQueues({ queues }) {
+  const rows = queues.map(({ name, counts }) =>
+    el(
+      'tr',
+      {},
+      el('td', {}, el('a', { href: `/queues/queue/${encodeURIComponent(name)}` }, name)),
+      ...STATES.map((state) => el('td', { class: 'number' }, String(counts[state] ?? 0))),
+    ),
+  )
+  const head = ['Queue', ...STATES.map((state) => `#${state[0].toUpperCase()}${state.slice(1)}`)]
+  show(byId('queues'), rows.length > 0 ? table(head, rows) : empty('No queue has been used yet.'))
+}

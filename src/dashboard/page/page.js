@@ -1,0 +1,95 @@
+import { showDetail } from '/page/detail.js'
+import { api, byId, el, show } from '/page/dom.js'
+import { showHosts, showNodes, showQueues } from '/page/fleet.js'
+import { showTrainings } from '/page/trainings.js'
+
+const EVERY_MS = 1500
+const LIMIT = 20
+let offset = 0
+let refreshing
+
+byId('newer').addEventListener('click', () => turn(-LIMIT))
+byId('older').addEventListener('click', () => turn(LIMIT))
+addEventListener('hashchange', () => refresh())
+
+// One listener for all buttons of trainings, since they come and go.
+addEventListener('click', async (event) => {
+  const { action, id, choose } = event.target.closest('button')?.dataset ?? {}
+  if (choose !== undefined) location.hash = choose === chosen() ? '' : choose
+  if (action === undefined) return
+  if (action === 'abort' && !confirm('Abort this training and throw its work away?')) return
+  try {
+    await api(`/api/trainings/${encodeURIComponent(id)}/${action}`, 'POST')
+    tell('')
+  } catch (error) {
+    tell(error.message)
+  }
+  await refresh()
+})
+
+const chosen = () => decodeURIComponent(location.hash.slice(1))
+
+async function turn(by) {
+  offset = Math.max(0, offset + by)
+  await refresh()
+}
+
+function tell(text) {
+  byId('message').textContent = text
+  byId('message').hidden = text === ''
+}
+
+async function refreshOnce() {
+  try {
+    const fleet = await api(`/api/fleet?limit=${LIMIT}&offset=${offset}`)
+    byId('connection').textContent = ''
+    showTiles(fleet)
+    showTrainings(fleet, chosen())
+    showPager(fleet)
+    showHosts(fleet)
+    showNodes(fleet)
+    showQueues(fleet)
+    await showDetail(chosen(), fleet)
+  } catch (error) {
+    byId('connection').textContent = `not connected: ${error.message}`
+  }
+}
+
+async function refresh() {
+  await refreshing
+  refreshing = refreshOnce()
+  await refreshing
+}
+
+function showTiles({ total, unfinished, trainings, hosts, nodes }) {
+  const alive = hosts.filter(({ isAlive }) => isAlive)
+  const sum = (key) => alive.reduce((count, host) => count + host[key], 0)
+  const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
+  const tiles = [
+    ['trainings in work', unfinished],
+    ['trainings in all', total],
+    ['failed lately', failed, failed > 0 ? 'tile bad' : 'tile'],
+    ['hosts', alive.length],
+    ['places free', `${sum('free')} of ${sum('places')}`],
+    ['GPUs', alive.reduce((count, { gpus }) => count + (gpus?.length ?? 0), 0)],
+    ['nodes', nodes.filter(({ isAlive }) => isAlive).length],
+  ]
+  show(
+    byId('tiles'),
+    ...tiles.map(([label, value, look = 'tile']) =>
+      el('div', { class: look }, el('b', {}, String(value)), el('span', {}, label)),
+    ),
+  )
+}
+
+function showPager({ total, trainings }) {
+  byId('pager').hidden = total <= LIMIT
+  byId('range').textContent = `${total === 0 ? 0 : offset + 1}–${offset + trainings.length} of ${total}`
+  byId('newer').disabled = offset === 0
+  byId('older').disabled = offset + LIMIT >= total
+}
+
+for (;;) {
+  await refresh()
+  await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
+}

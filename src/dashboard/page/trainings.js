@@ -1,0 +1,67 @@
+import { bar, byId, duration, el, empty, isNumber, percent, show, table, words } from '/page/dom.js'
+
+/** The table of trainings; the chosen one is marked. */
+export function showTrainings({ trainings, now }, chosen) {
+  const rows = trainings.map((training) => toRow(training, now, chosen))
+  const head = ['Training', 'State', 'Progress', 'Host', '#Run', '#Best F1', '#Age', '']
+  show(byId('trainings'), rows.length > 0 ? table(head, rows) : empty('No training has been ordered yet.'))
+}
+
+function toRow(training, now, chosen) {
+  const { id, name, trainer, seat, hostId, run, best, createdAt } = training
+  const choose = el('button', { class: 'plain', 'data-choose': id, 'data-key': `choose ${id}` }, name)
+  return el(
+    'tr',
+    { class: id === chosen ? 'chosen' : undefined, 'data-training': id },
+    el('td', {}, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
+    el('td', {}, stateBadge(training), asked(training), ...errorsOf(training.errors)),
+    el('td', {}, ...progressOf(training)),
+    el('td', {}, hostId ?? '–'),
+    el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
+    el('td', { class: 'number' }, isNumber(best?.f1) ? best.f1.toFixed(3) : '–'),
+    el('td', { class: 'number nowrap' }, duration(now - createdAt)),
+    el('td', { class: 'actions' }, ...actionsOf(training)),
+  )
+}
+
+export function stateBadge({ outcome, state, isWaiting, errors }) {
+  if (outcome !== null) {
+    const look = { completed: 'good', failed: 'bad' }[outcome] ?? ''
+    return el('span', { class: `badge ${look}` }, outcome)
+  }
+  if (isWaiting) return el('span', { class: 'badge' }, 'waits for a host')
+  return el('span', { class: `badge ${Object.keys(errors).length > 0 ? 'warn' : 'busy'}` }, words(state))
+}
+
+export function actionsOf({ id, actions }) {
+  return actions.map((action) => {
+    const look = action === 'abort' ? 'danger' : undefined
+    return el('button', { class: look, 'data-action': action, 'data-id': id, 'data-key': `${action} ${id}` }, action)
+  })
+}
+
+export function errorsOf(errors) {
+  return Object.entries(errors).map(([key, text]) => el('div', { class: 'error' }, `${words(key)}: ${text}`))
+}
+
+function asked({ stopRequested, outcome }) {
+  return stopRequested && outcome === null ? el('div', { class: 'muted small' }, 'asked to end') : null
+}
+
+function progressOf({ progress, outcome, startedAt, endedAt, current }) {
+  if (outcome !== null) {
+    return [
+      el('span', { class: 'muted' }, isNumber(startedAt) ? `took ${duration(endedAt - startedAt)}` : 'never begun'),
+    ]
+  }
+  const step = current.find(({ epochs }) => isNumber(epochs)) ?? current[0]
+  const text = step === undefined ? '' : [epochOf(step), step.message].filter(Boolean).join(' · ')
+  const note = text === '' ? null : el('div', { class: 'muted small' }, text)
+  if (!isNumber(progress)) return [note ?? '–']
+  return [el('span', { class: 'nowrap' }, bar(progress, 'progress'), ` ${percent(progress)}`), note]
+}
+
+export function epochOf({ epoch, epochs }) {
+  if (!isNumber(epoch)) return ''
+  return isNumber(epochs) ? `epoch ${epoch} of ${epochs}` : `epoch ${epoch}`
+}

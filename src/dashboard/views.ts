@@ -1,0 +1,78 @@
+import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
+import type { JobView } from '../queue/job-view.js'
+import type { TrainingRecord } from '../queue/journal.js'
+import { type Stage, stages } from '../queue/names.js'
+
+export type TrainingAction = 'stop' | 'abort' | 'retry'
+
+/** A step that is being worked on, with the figures of its program. */
+export type CurrentStep = Partial<StepProgress> & {
+  readonly stage: Stage
+  readonly queue: string
+  readonly jobId: string
+  readonly attempt: number
+  readonly startedAt: number | null
+}
+
+/** A training as page and API show it. */
+export type TrainingView = ReturnType<typeof toTrainingView>
+
+export function toTrainingView(record: TrainingRecord, current: readonly CurrentStep[]) {
+  const { order, seat, steps, models } = record
+  return {
+    id: record.id,
+    name: `${order.organization}/${order.project}#${order.trainingNumber}`,
+    organization: order.organization,
+    project: order.project,
+    trainingNumber: order.trainingNumber,
+    trainer: record.trainer,
+    modelVariant: order.modelVariant,
+    seat: seat.name,
+    state: record.state,
+    outcome: record.outcome,
+    isWaiting: record.endedAt === null && record.run === 0,
+    stopRequested: record.stopRequested,
+    progress: record.progress,
+    errors: record.errors,
+    hostId: record.hostId,
+    run: record.run,
+    createdAt: record.createdAt,
+    startedAt: record.startedAt,
+    endedAt: record.endedAt,
+    trainImageCount: record.trainImageCount,
+    testImageCount: record.testImageCount,
+    skippedImageCount: record.skippedImageCount,
+    best: record.best,
+    modelVersion: record.modelVersion,
+    formats: Object.entries(models)
+      .filter(([, model]) => model.state === 'confirmed')
+      .map(([format]) => format),
+    steps: stages.flatMap((stage) => {
+      const step = steps[stage]
+      return step === undefined ? [] : [{ stage, hostId: step.hostId, seconds: step.seconds, at: step.at }]
+    }),
+    current: record.endedAt === null ? current : [],
+    actions: actionsOf(record),
+  }
+}
+
+function actionsOf(record: TrainingRecord): TrainingAction[] {
+  if (record.endedAt === null) return ['stop', 'abort']
+  return record.outcome === 'failed' ? ['retry'] : []
+}
+
+/** The step behind an active job; undefined for a job we do not understand. */
+export function toCurrentStep(queue: string, job: JobView): (CurrentStep & { trainingId: string }) | undefined {
+  const data = stepJobSchema.safeParse(job.data)
+  if (!data.success) return undefined
+  const progress = stepProgressSchema.safeParse(job.progress)
+  return {
+    ...(progress.success ? progress.data : {}),
+    trainingId: data.data.trainingId,
+    stage: data.data.stage,
+    queue,
+    jobId: job.id,
+    attempt: job.attemptsStarted,
+    startedAt: job.startedAt,
+  }
+}
