@@ -3,7 +3,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance } from 'fastify'
 import type { BoardQueues } from '../queue/board-queues.js'
-import { RequestRefusedError } from './errors.js'
+import { type ErrorAnswer, RequestRefusedError } from './errors.js'
 
 export const BOARD_PATH = '/queues'
 
@@ -11,8 +11,13 @@ export const BOARD_PATH = '/queues'
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 
+export type BoardDeps = {
+  readonly queues: BoardQueues
+  readonly toAnswer: (error: unknown) => ErrorAnswer
+}
+
 /** bull-board over all queues of the fleet, also those that come later. It can look, not act: acting is the journal's. */
-export function registerBoard(app: FastifyInstance, deps: { readonly queues: BoardQueues }): void {
+export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
   const serverAdapter = new FastifyAdapter()
   serverAdapter.setBasePath(BOARD_PATH)
   const board = createBullBoard({
@@ -31,6 +36,13 @@ export function registerBoard(app: FastifyInstance, deps: { readonly queues: Boa
   })
   app.register(
     async (scope) => {
+      // bull-board would answer every refusal with 500.
+      scope.addHook('onRoute', (route) => {
+        route.errorHandler = (error, _request, reply) => {
+          const { status, body } = deps.toAnswer(error)
+          return reply.code(status).send(body)
+        }
+      })
       scope.addHook('onRequest', async (request, reply) => {
         reply.header('content-security-policy', POLICY)
         // Every queue is read-only already; this also covers what bull-board may learn to change.

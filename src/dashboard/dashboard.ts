@@ -1,5 +1,4 @@
 import { type FastifyInstance, fastify } from 'fastify'
-import { LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
 import type { Control } from '../queue/control.js'
@@ -10,7 +9,7 @@ import type { Queues } from '../queue/queues.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
-import { RequestRefusedError } from './errors.js'
+import { type ErrorAnswer, RequestRefusedError, toErrorAnswer } from './errors.js'
 import { createLook } from './look.js'
 import { registerPage } from './page-routes.js'
 
@@ -46,16 +45,17 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   const boardQueues = createBoardQueues(deps.link, deps.queues, { log })
   const look = createLook({ ...deps, now: deps.now ?? Date.now })
   const app = fastify({ bodyLimit: 64 * 1024, requestTimeout: 10_000, forceCloseConnections: true })
-  registerErrors(app, log)
+  const toAnswer = createErrorBorder(deps.link, log)
+  registerErrors(app, toAnswer)
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   registerAccess(app, { host, token })
   app.addHook('onRequest', async () => {
     if (deps.link.client.status === 'ready') return // else every command would wait for it
-    throw new RequestRefusedError(503, 'Redis is away; the dashboard waits for it.')
+    throw redisAway()
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
-  registerBoard(app, { queues: boardQueues })
+  registerBoard(app, { queues: boardQueues, toAnswer })
 
   return {
     listen: () => app.listen({ host, port }),
@@ -74,24 +74,26 @@ const HEADERS = {
   'cache-control': 'no-cache',
 }
 
-function registerErrors(app: FastifyInstance, log: Logger): void {
-  app.setErrorHandler((error, request, reply) => {
-    const status = statusOf(error)
-    const detail = status === 500 ? 'Internal error.' : messageOf(error)
-    if (status === 500) log.error({ err: error, method: request.method, path: pathOf(request.url) }, 'request failed')
-    return reply.code(status).send({ detail })
+type ToAnswer = (error: unknown) => ErrorAnswer
+
+function createErrorBorder(link: RedisLink, log: Logger): ToAnswer {
+  return (error) => {
+    const answer = toErrorAnswer(error)
+    if (answer.status !== 500) return answer
+    if (link.client.status !== 'ready') return toErrorAnswer(redisAway())
+    log.error({ err: error }, 'request failed')
+    return answer
+  }
+}
+
+function registerErrors(app: FastifyInstance, toAnswer: ToAnswer): void {
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, body } = toAnswer(error)
+    return reply.code(status).send(body)
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'There is nothing at this address.' }))
 }
 
-function statusOf(error: unknown): number {
-  if (error instanceof RequestRefusedError) return error.status
-  if (error instanceof LoopfleetError) return error.code === 'LF_TRAINING_UNKNOWN' ? 404 : 409
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
-  return status >= 400 && status < 500 ? status : 500
-}
-
-// A query may hold a token, which does not belong into a log.
-function pathOf(url: string): string {
-  return url.split('?')[0] ?? url
+function redisAway(): RequestRefusedError {
+  return new RequestRefusedError(503, 'Redis is away; the dashboard waits for it.')
 }

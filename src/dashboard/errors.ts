@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../base/errors.js'
+import { LoopfleetError, messageOf } from '../base/errors.js'
 
 /** A request that the dashboard does not obey; `status` is the HTTP status of the answer. */
 export class RequestRefusedError extends LoopfleetError {
@@ -10,4 +10,19 @@ export class RequestRefusedError extends LoopfleetError {
     super('LF_REQUEST_REFUSED', message, { details: { status } })
     this.status = status
   }
+}
+
+export type ErrorAnswer = { readonly status: number; readonly body: { readonly detail: string } }
+
+/** How anything that was thrown is answered; of our own mistakes a stranger hears nothing but the status 500. */
+export function toErrorAnswer(error: unknown): ErrorAnswer {
+  const status = statusOf(error)
+  return { status, body: { detail: status === 500 ? 'Internal error.' : messageOf(error) } }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof RequestRefusedError) return error.status
+  if (error instanceof LoopfleetError) return error.code === 'LF_TRAINING_UNKNOWN' ? 404 : 409
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  return status >= 400 && status < 500 ? status : 500
 }

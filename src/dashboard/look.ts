@@ -1,6 +1,6 @@
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
-import { queueNames, workKinds } from '../queue/names.js'
+import { workKinds } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
 import { type CurrentStep, toCurrentStep, toTrainingView } from './views.js'
 
@@ -53,10 +53,10 @@ export function createLook(deps: LookDeps) {
   /** What the hosts that are there work on now, by training. */
   async function currentSteps(): Promise<ReadonlyMap<string, CurrentStep[]>> {
     const [hosts, known] = await Promise.all([deps.fleet.hosts(), queues.names()])
-    const names = hosts.flatMap(({ hostId }) => workKinds.map((kind) => queueNames.host(hostId, kind)))
+    const ofHosts = new Set(hosts.flatMap(({ hostId }) => workKinds.map((kind) => `${hostId}.${kind}`)))
+    const names = known.filter((name) => ofHosts.has(name))
     const found = new Map<string, CurrentStep[]>()
-    const inUse = names.filter((name) => known.includes(name))
-    const jobs = await Promise.all(inUse.map(async (name) => ({ name, jobs: await queues.jobs(name, ['active']) })))
+    const jobs = await Promise.all(names.map(async (name) => ({ name, jobs: await queues.jobs(name, ['active']) })))
     for (const queue of jobs) {
       for (const job of queue.jobs) {
         const step = toCurrentStep(queue.name, job)

@@ -1,0 +1,200 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { queueNames, stepId } from '../../src/queue/names.js'
+import { hostA } from '../queue/orders.js'
+import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
+
+const gpu = {
+  index: 0,
+  name: 'Tesla T4',
+  utilizationPercent: 87,
+  memoryUsedBytes: 6e9,
+  memoryTotalBytes: 16e9,
+  temperatureCelsius: 71,
+  powerWatts: 63.5,
+}
+
+describe('dashboard api', () => {
+  let dashboard: DashboardFixture
+  before(async () => {
+    dashboard = await startDashboardFixture()
+  })
+  after(() => dashboard.close())
+  beforeEach(async () => {
+    await dashboard.redis.link.client.flushall()
+  })
+
+  const get = async (path: string) => {
+    const response = await fetch(`${dashboard.url}${path}`)
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+  const post = async (path: string) => {
+    const response = await fetch(`${dashboard.url}${path}`, { method: 'POST' })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  it('lists trainings, hosts with their GPUs, nodes and queues', async () => {
+    const { id } = await dashboard.order()
+    const host = { hostId: 'host-a', pid: 11, trainers: ['shapes'], places: 2, free: 1, gpus: [gpu] }
+    await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
+
+    const { status, body } = await get('/api/fleet')
+
+    expect(status).to.equal(200)
+    expect(body).to.include({ total: 1, unfinished: 1 })
+    expect(body).to.have.nested.property('trainings[0].id', id)
+    expect(body).to.have.nested.property('trainings[0].name', 'zauberzeug/shapes#1')
+    expect(body).to.have.nested.property('trainings[0].actions').that.eql(['stop', 'abort'])
+    expect(body).to.have.nested.property('hosts[0].gpus').that.eql([gpu])
+    expect(body).to.have.nested.property('nodes[0].name', 'Trainer A')
+    expect(body).to.have.nested.property('queues[0].name')
+  })
+
+  it('shows the figures of the GPU and the program of a running train job', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.fleet.announceHost({ hostId: 'host-a', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
+    const progress = { progress: 0.5, epoch: 3, epochs: 6, gpus: [gpu], process: { cpuPercent: 98, memoryBytes: 2e8 } }
+    const { queues, begun, end } = await beginTrainStep(dashboard, id, run, progress)
+
+    await begun
+    const { body } = await get(`/api/trainings/${id}`)
+    end()
+    await queues
+
+    expect(body).to.have.nested.property('current[0].stage', 'train')
+    expect(body).to.have.nested.property('current[0].gpus').that.eql([gpu])
+    expect(body).to.have.nested.property('current[0].process').that.eql({ cpuPercent: 98, memoryBytes: 2e8 })
+  })
+
+  it('gives the log from where the reader has stopped', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.journal.appendLog(id, 'epoch 1')
+    const first = await get(`/api/trainings/${id}/log`)
+    await dashboard.journal.appendLog(id, 'epoch 2')
+
+    const second = await get(`/api/trainings/${id}/log?from=${String(first.body.cursor)}`)
+
+    expect(first.body).to.have.nested.property('entries[0].text', 'epoch 1')
+    expect(second.body.entries).to.have.lengthOf(1)
+    expect(second.body).to.have.nested.property('entries[0].text', 'epoch 2')
+  })
+
+  it('aborts a training that waits', async () => {
+    const { id } = await dashboard.order()
+
+    expect(await post(`/api/trainings/${id}/abort`)).to.eql({
+      status: 200,
+      body: { id, action: 'abort', outcome: 'ended' },
+    })
+
+    expect(await dashboard.journal.load(id)).to.include({ outcome: 'aborted' })
+  })
+
+  it('notes down a stop for the worker that has the training', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.journal.update(id, run, { best: { epoch: 1, f1: 0.5 } })
+
+    expect((await post(`/api/trainings/${id}/stop`)).body).to.include({ outcome: 'asked' })
+
+    expect(await dashboard.control.pending(id)).to.equal('stop')
+    expect(await get(`/api/trainings/${id}`)).to.have.nested.property('body.stopRequested', true)
+  })
+
+  it('retries a failed training through the journal', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.journal.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
+    expect((await get(`/api/trainings/${id}`)).body.actions).to.eql(['retry'])
+
+    expect((await post(`/api/trainings/${id}/retry`)).status).to.equal(200)
+
+    expect(await dashboard.journal.load(id)).to.deep.include({ outcome: null, endedAt: null, errors: {} })
+    expect(await dashboard.redis.queues.job('trainings.shapes', id)).to.have.property('state', 'waiting')
+  })
+
+  it('refuses to retry a training that has not failed, with a sentence', async () => {
+    const { id } = await dashboard.order()
+
+    const { status, body } = await post(`/api/trainings/${id}/retry`)
+
+    expect(status).to.equal(409)
+    expect(body.detail).to.match(/has not ended/)
+  })
+
+  for (const id of [
+    'nosuchid1234',
+    '__proto__',
+    'A*',
+    '..%2f..%2fx',
+    encodeURIComponent('x:log'),
+    '%00',
+    '%F0%9F%98%80',
+  ]) {
+    it(`answers 404 for the training ${id}`, async () => {
+      expect((await get(`/api/trainings/${id}`)).status).to.equal(404)
+      expect((await get(`/api/trainings/${id}/log`)).status).to.equal(404)
+      expect((await post(`/api/trainings/${id}/abort`)).status).to.equal(404)
+    })
+  }
+
+  for (const query of ['limit=0', 'limit=1e9', 'limit=x', 'offset=-1', 'limit=1&limit=2']) {
+    it(`refuses a list by ?${query}`, async () => {
+      expect((await get(`/api/trainings?${query}`)).status).to.equal(400)
+    })
+  }
+
+  it('refuses a log position that is none', async () => {
+    const { id } = await dashboard.order()
+
+    expect((await get(`/api/trainings/${id}/log?from=-`)).status).to.equal(400)
+  })
+
+  it('refuses other actions', async () => {
+    const { id } = await dashboard.order()
+
+    expect((await post(`/api/trainings/${id}/delete`)).status).to.equal(400)
+    expect((await get(`/api/trainings/${id}/abort`)).status).to.equal(404)
+    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+  })
+
+  it('says 503 while Redis is away instead of hanging', async () => {
+    const { link } = dashboard.redis
+    const away = once(link.client, 'end')
+    link.client.disconnect()
+    await away
+
+    const { status, body } = await get('/api/fleet')
+    await link.client.connect()
+
+    expect(status).to.equal(503)
+    expect(body.detail).to.match(/Redis is away/)
+  })
+})
+
+/** A worker that is busy with a train step which has told its progress. */
+async function beginTrainStep(dashboard: DashboardFixture, trainingId: string, run: number, progress: object) {
+  const { stepJobSchema } = await import('../../src/queue/job-schemas.js')
+  const queue = queueNames.host('host-a', 'train')
+  let end: () => void = () => undefined
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  let tell: () => void = () => undefined
+  const begun = new Promise<void>((resolve) => {
+    tell = resolve
+  })
+  const consumer = dashboard.redis.queues.consume(
+    queue,
+    async (job) => {
+      await job.updateProgress(progress)
+      tell()
+      await ended
+    },
+    { concurrency: 1, schema: stepJobSchema },
+  )
+  const id = stepId(trainingId, run, 'train')
+  const work = dashboard.redis.queues.runJob(queue, 'train', { trainingId, run, stage: 'train' }, { id })
+  return { queues: work.then(() => consumer.close()), begun, end }
+}

@@ -1,0 +1,57 @@
+import { silentLogger } from '../../src/base/logger.js'
+import { createDashboard } from '../../src/dashboard/dashboard.js'
+import type { TrainingOrder } from '../../src/loop/protocol/index.js'
+import { type Control, createControl } from '../../src/queue/control.js'
+import { createFleet, type Fleet } from '../../src/queue/fleet.js'
+import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
+import { anOrder, seatA } from '../queue/orders.js'
+import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
+
+/** A dashboard over a real Redis of its own. */
+export type DashboardFixture = {
+  readonly redis: RedisFixture
+  readonly journal: Journal
+  readonly control: Control
+  readonly fleet: Fleet
+  readonly url: string
+  /** A training as a seat's order makes it: in the journal and in the queue. */
+  order(change?: Partial<TrainingOrder>, seat?: { uuid: string; name: string }): Promise<TrainingRecord>
+  /** A further dashboard of the same fleet; closed with the fixture. */
+  another(options: { readonly token?: string; readonly host?: string }): Promise<string>
+  close(): Promise<void>
+}
+
+export async function startDashboardFixture(): Promise<DashboardFixture> {
+  const redis = await startRedisFixture()
+  const journal = createJournal(redis.link)
+  const control = createControl(redis.link, journal, redis.queues)
+  const fleet = createFleet(redis.link)
+  const closers: (() => Promise<void>)[] = []
+
+  async function another(options: { readonly token?: string; readonly host?: string }): Promise<string> {
+    const deps = { link: redis.link, queues: redis.queues, journal, control, fleet, log: silentLogger() }
+    const dashboard = createDashboard({ ...options, port: 0 }, deps)
+    closers.push(() => dashboard.close())
+    return await dashboard.listen()
+  }
+
+  return {
+    redis,
+    journal,
+    control,
+    fleet,
+    url: await another({}),
+    another,
+    async order(change = {}, seat = seatA) {
+      const answer = await journal.accept({ order: anOrder(change), trainer: 'shapes', seat })
+      if (answer.outcome === 'refused') throw new Error(answer.reason)
+      const { id } = answer.training
+      await redis.queues.add('trainings.shapes', 'training', { trainingId: id }, { id })
+      return answer.training
+    },
+    async close() {
+      for (const close of closers) await close()
+      await redis.close()
+    },
+  }
+}

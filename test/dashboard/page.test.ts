@@ -1,0 +1,149 @@
+import { expect } from 'chai'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { findChromium } from '../helpers/find-chromium.js'
+import { hostA } from '../queue/orders.js'
+import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
+
+const SCRIPT = '<script>window.wasHit = true</script><img src=x onerror="window.wasHit = true">'
+
+describe('fleet page', function () {
+  this.timeout(60_000)
+  let dashboard: DashboardFixture
+  let browser: Browser
+  let page: Page
+  let complaints: string[]
+  before(async () => {
+    dashboard = await startDashboardFixture()
+    browser = await chromium.launch({
+      executablePath: findChromium(),
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    })
+  })
+  after(async () => {
+    await browser?.close()
+    await dashboard.close()
+  })
+  beforeEach(async () => {
+    await dashboard.redis.link.client.flushall()
+    page = await browser.newPage()
+    complaints = []
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text())
+    })
+  })
+  afterEach(async () => {
+    await page.close()
+  })
+
+  it('shows a training with its progress, its host and its best F1', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.journal.update(id, run, { state: 'running', progress: 0.42, best: { epoch: 2, f1: 0.813 } })
+
+    await page.goto(dashboard.url)
+    const row = page.locator(`[data-training="${id}"]`)
+    await row.waitFor()
+
+    expect(await row.textContent())
+      .to.contain('zauberzeug/shapes#1')
+      .and.contain('running')
+      .and.contain('42 %')
+    expect(await row.textContent())
+      .to.contain('host-a')
+      .and.contain('0.813')
+    expect(await row.locator('progress').getAttribute('value')).to.equal('0.42')
+    expect(complaints).to.eql([])
+  })
+
+  it('follows the log of the chosen training', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.journal.appendLog(id, 'epoch 1: loss 0.9')
+
+    await page.goto(dashboard.url)
+    await page.getByRole('button', { name: 'zauberzeug/shapes#1' }).click()
+    await page.getByText('epoch 1: loss 0.9').waitFor()
+    await dashboard.journal.appendLog(id, 'epoch 2: loss 0.5')
+    await page.getByText('epoch 2: loss 0.5').waitFor()
+
+    expect(await page.locator('#log').textContent()).to.equal('epoch 1: loss 0.9\nepoch 2: loss 0.5\n')
+  })
+
+  it('retries a failed training at the press of a button', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.journal.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
+
+    await page.goto(dashboard.url)
+    await page.getByRole('button', { name: 'retry' }).click()
+    await page.getByRole('button', { name: 'abort' }).waitFor()
+
+    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+  })
+
+  it('asks before it aborts', async () => {
+    const { id } = await dashboard.order()
+    await page.goto(dashboard.url)
+    page.once('dialog', (dialog) => void dialog.dismiss())
+    await page.getByRole('button', { name: 'abort' }).click()
+    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+
+    page.once('dialog', (dialog) => void dialog.accept())
+    await page.getByRole('button', { name: 'abort' }).click()
+    await page.getByText('aborted').waitFor()
+
+    expect(await dashboard.journal.load(id)).to.include({ outcome: 'aborted' })
+  })
+
+  it('shows hostile names as text', async () => {
+    const { id } = await dashboard.order({ modelVariant: SCRIPT }, { uuid: 'seat-a', name: SCRIPT })
+    const run = await dashboard.journal.beginRun(id, { hostId: SCRIPT, workerPid: 1 })
+    await dashboard.journal.update(id, run, { state: 'running', errors: { [SCRIPT]: SCRIPT }, modelVersion: SCRIPT })
+    await dashboard.journal.appendLog(id, SCRIPT)
+    await dashboard.redis.queues.add('<img src=x onerror=hit>', SCRIPT, { text: SCRIPT }, { id: 'a' })
+    const host = {
+      hostId: SCRIPT,
+      pid: 1,
+      trainers: [SCRIPT],
+      trainings: [SCRIPT],
+      gpus: [{ ...NO_FIGURES, name: SCRIPT }],
+    }
+    await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.fleet.announceNode(
+      { uuid: SCRIPT, name: SCRIPT, type: 'trainer', trainer: SCRIPT },
+      { ttlMs: 60_000 },
+    )
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    await page.locator('#log').getByText(SCRIPT).waitFor()
+
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+    expect(await page.locator('main script, main img').count()).to.equal(0)
+    expect(await page.locator('#nodes').textContent()).to.contain(SCRIPT)
+    expect(complaints).to.eql([])
+  })
+
+  it('shows bull-board without loading anything from elsewhere', async () => {
+    const { id } = await dashboard.order()
+    const { queues } = await dashboard.redis.another() // the emptied Redis has forgotten the queue's name
+    await queues.add('trainings.shapes', 'training', { trainingId: 'other' }, { id: 'other' })
+    const outside: string[] = []
+    page.on('response', (response) => {
+      if (!response.url().startsWith(dashboard.url)) outside.push(response.url())
+    })
+
+    await page.goto(`${dashboard.url}/queues/queue/trainings.shapes/${id}`)
+    await page.getByText(id).first().waitFor()
+
+    expect(outside).to.eql([])
+    expect(await page.getByRole('button', { name: /retry|promote|remove|clean/i }).count()).to.equal(0)
+  })
+})
+
+const NO_FIGURES = {
+  index: 0,
+  utilizationPercent: null,
+  memoryUsedBytes: null,
+  memoryTotalBytes: null,
+  temperatureCelsius: null,
+  powerWatts: null,
+}
