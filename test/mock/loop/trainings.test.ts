@@ -65,6 +65,7 @@ describe('a training at the local Loop', () => {
     for (const state of ['initialized', 'running', 'running', 'detecting'])
       await send('update_trainer', busyStatus(state))
     await send('update_training', 'zauberzeug', 'shapes', metricsOf(await categoryId()))
+    await upload(1)
     await send('update_trainer', idleStatus)
 
     const training = loop.training('zauberzeug', 'shapes', 1)

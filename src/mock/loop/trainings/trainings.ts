@@ -33,7 +33,7 @@ export async function followTraining(store: Store, judged: JudgedStatus, now: nu
   const { project, training } = found
   const before = JSON.stringify([training.state, training.errors, training.ended])
   if (state === 'idle') {
-    end(training, now)
+    end(project, training, now)
   } else if (status.context === null || isOf(project, status.context)) {
     goOn(training, judged, now)
   }
@@ -52,23 +52,24 @@ function goOn(training: TrainingRecord, { status, state, dialect, counts }: Judg
   if (training.history.length > MAX_HISTORY) training.history.shift()
 }
 
-function end(training: TrainingRecord, now: number): void {
+function end(project: Project, training: TrainingRecord, now: number): void {
   if (training.ended !== null) return
   const hasBegun = training.seen_active || training.points.length > 0
   if (!hasBegun && now - Date.parse(training.created) < START_GRACE_MS) return
   if (!hasBegun) training.errors = { loop: 'The trainer did not begin.' }
-  training.outcome = outcomeOf(training)
+  training.outcome = outcomeOf(project, training)
   training.ended = new Date(now).toISOString()
   training.state = 'idle'
   training.progress = null
   training.history.push({ time: now, state: 'idle', progress: null, errors: training.errors })
 }
 
-function outcomeOf(training: TrainingRecord): 'completed' | 'failed' | 'aborted' {
+/** A training without a model was given up: by the Loop's order, or by the node's own people. */
+function outcomeOf(project: Project, training: TrainingRecord): 'completed' | 'failed' | 'aborted' {
   if (training.requested === 'abort') return 'aborted'
   if (Object.keys(training.errors).length > 0) return 'failed'
-  if (training.requested === 'stop' && training.points.length === 0) return 'aborted'
-  return 'completed'
+  const hasModel = project.record.models.some(({ training_number }) => training_number === training.number)
+  return hasModel ? 'completed' : 'aborted'
 }
 
 function isOf(project: Project, context: { organization: string; project: string }): boolean {
