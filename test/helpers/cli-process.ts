@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
+import { until } from './until.js'
+
+/** A command of the compiled program, running as a process of its own. */
+export type CliProcess = {
+  readonly name: string
+  readonly pid: number
+  readonly facts: ReadyFacts
+  readonly exited: Promise<CliExit>
+  readonly hasExited: boolean
+  /** Sends the signal and waits for the end. */
+  kill(signal: NodeJS.Signals): Promise<CliExit>
+  /** SIGTERM, and SIGKILL when that does not end it; seconds is how long it took. */
+  end(): Promise<CliExit & { readonly seconds: number }>
+  /** What it printed so far. */
+  log(): Promise<string>
+}
+
+export type CliExit = { readonly exitCode: number | null; readonly signal: NodeJS.Signals | null }
+
+export type CliOptions = {
+  readonly args: readonly [string, ...string[]]
+  /** The complete environment. */
+  readonly env: Readonly<Record<string, string>>
+  /** Output and errors together. */
+  readonly logFile: string
+}
+
+const READY_WITHIN_MS = 30_000
+const END_WITHIN_MS = 20_000
+const MAIN = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/src/cli/main.js' : '../../src/cli/main.js', import.meta.url),
+)
+
+/** Starts a command and waits until it says that it is ready; fails with its last lines when it ends before. */
+export async function startCli(options: CliOptions): Promise<CliProcess> {
+  const started = spawnCli(options)
+  const { child, exited, log } = started
+  const name = options.args[0]
+  const facts = await until(
+    `${name} is ready`,
+    async () => {
+      const lines = (await log()).split('\n')
+      const ready = lines.map(parseReadyLine).find((line) => line?.part === name)
+      if (ready !== undefined) return ready.facts
+      if (child.exitCode !== null) throw new Error(`${name} ended before it was ready: ${lines.slice(-6).join('\n')}`)
+      return undefined
+    },
+    READY_WITHIN_MS,
+  ).catch((error: unknown) => {
+    child.kill('SIGKILL')
+    throw error
+  })
+  const kill = (signal: NodeJS.Signals): Promise<CliExit> => {
+    child.kill(signal)
+    return exited
+  }
+  return {
+    name,
+    pid: child.pid ?? 0,
+    facts,
+    exited,
+    log,
+    get hasExited() {
+      return child.exitCode !== null || child.signalCode !== null
+    },
+    kill,
+    async end() {
+      const startedAt = performance.now()
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
+      const exit = await kill('SIGTERM')
+      clearTimeout(timer)
+      return { ...exit, seconds: (performance.now() - startedAt) / 1000 }
+    },
+  }
+}
+
+/** Runs a command to its end. */
+export async function runCli(options: CliOptions): Promise<CliExit & { readonly output: string }> {
+  const { exited, log } = spawnCli(options)
+  return { ...(await exited), output: await log() }
+}
+
+type Started = { readonly child: ChildProcess; readonly exited: Promise<CliExit>; readonly log: () => Promise<string> }
+
+function spawnCli({ args, env, logFile }: CliOptions): Started {
+  // A file and no pipe: what it left behind must not keep us waiting, and its last words survive it.
+  const output = openSync(logFile, 'w')
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...env }, stdio: ['ignore', output, output] })
+  closeSync(output)
+  const exited = new Promise<CliExit>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+  })
+  return { child, exited, log: () => readFile(logFile, 'utf8') }
+}

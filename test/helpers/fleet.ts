@@ -1,0 +1,367 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { removeTree } from '../../src/base/files.js'
+import { silentLogger } from '../../src/base/logger.js'
+import { type Effect, type LocalLoop, startLocalLoop, type TrainingRequest } from '../../src/mock/loop/index.js'
+import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
+import { queueNames, type Stage, stageKinds, stepId } from '../../src/queue/names.js'
+import { openRedis } from '../../src/queue/open-redis.js'
+import { createQueues, type Queues } from '../../src/queue/queues.js'
+import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'
+import { type CliExit, type CliProcess, runCli, startCli } from './cli-process.js'
+import { describeProcesses, FLEET_VARIABLE, killAll, processesWith, processTreeOf } from './fleet-processes.js'
+import { until } from './until.js'
+
+export type FleetOptions = {
+  /** A trainer file; the quick trainer (test/fixtures/trainers/quick) by default. */
+  readonly trainerFile?: string
+  /** Folder that is put in front of the PATH of the workers, for a program that stands in for nvidia-smi. */
+  readonly pathInFront?: string
+  /** What `worker --gpus` gets: `none` (the CPU slot) by default, `all` leaves the flag out. */
+  readonly gpus?: string
+  readonly lockMs?: number
+  readonly stalledMs?: number
+  readonly seats?: number
+  readonly threads?: number
+  /** What the nodes send; `current` by default. */
+  readonly dialect?: '0.8' | 'current'
+  /** Without it one worker is started, on data folder `a`. */
+  readonly workers?: readonly string[]
+  readonly project?: Partial<Parameters<LocalLoop['generate']>[0]>
+}
+
+/** What a test waits for: the Loop's view of the latest training, or the journal's. */
+export type FleetCondition = {
+  /** A state the training has had (also for a moment), in the current spelling. */
+  readonly state?: string
+  /** The best model is of this epoch or a later one. */
+  readonly epoch?: number
+  /** The training has ended and its seat is idle again. */
+  readonly ended?: boolean
+}
+
+export type FleetWorker = CliProcess & { readonly data: string; readonly hostId: string; readonly folder: string }
+
+/**
+ * A whole fleet for a test: Redis and local Loop in this process, trainer node and workers as real processes of the
+ * compiled program, all in one temporary folder. `close` ends everything and fails when anything is left.
+ */
+export type Fleet = {
+  readonly id: string
+  readonly folder: string
+  readonly organization: string
+  readonly project: string
+  readonly loop: LocalLoop
+  readonly redis: EmbeddedRedis
+  readonly journal: Journal
+  readonly queues: Queues
+  readonly trainer: CliProcess
+  /** The workers that live, the newest last. */
+  readonly workers: readonly FleetWorker[]
+  /** Makes another project of drawn images; the fleet has one from the start. */
+  generate(config: Parameters<LocalLoop['generate']>[0]): Promise<unknown>
+  /** Orders a training as the Loop would; throws when the trainer refuses. Answers its number. */
+  order(request?: TrainingRequest): Promise<number>
+  /** Waits for the latest training (20 s unless told otherwise); the failure tells where everything was. */
+  until(condition: FleetCondition, withinMs?: number): Promise<void>
+  stop(): Promise<void>
+  abort(): Promise<void>
+  /** The latest training as the Loop shows it. */
+  seen(): NonNullable<ReturnType<LocalLoop['training']>>
+  /** The latest training in the journal. */
+  record(): Promise<TrainingRecord>
+  /** The states of the latest training at the Loop, each once, in the order of their first appearance. */
+  states(): string[]
+  effects(kind: Effect['kind']): readonly Effect[]
+  /** Ids of images with detections of the latest training's model, and how often the Loop took each. */
+  detectionCounts(): Record<string, number>
+  /** BullMQ's job of a step of the newest run (or of the given one) of the latest training. */
+  step(stage: Stage, run?: number): ReturnType<Queues['job']>
+  workspace(worker?: FleetWorker): Promise<string>
+  /** What the quick trainer wrote down at each start in the latest training's workspace. */
+  starts(worker?: FleetWorker): Promise<readonly QuickStart[]>
+  startWorker(options?: { readonly data?: string }): Promise<FleetWorker>
+  /** Runs a worker that is not expected to become ready. */
+  runWorker(options: { readonly data: string }): Promise<CliExit & { readonly output: string }>
+  startTrainer(): Promise<CliProcess>
+  /** Sends a signal to the newest worker (or the given one) alone and waits for its end. */
+  killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>
+  /** As when the host dies: the worker, its programs and their guards, all at once. */
+  killTree(worker?: FleetWorker): Promise<void>
+  /** Programs of this fleet that live: training, conversion and detection, with their children. */
+  programs(): Promise<number[]>
+  /** Any command of the program against this fleet. */
+  run(...args: [string, ...string[]]): Promise<CliExit & { readonly output: string }>
+  close(): Promise<void>
+}
+
+export type QuickStart = {
+  readonly pid: number
+  readonly resume: boolean
+  readonly first_epoch: number
+  readonly gpus: string | null
+}
+
+const ORGANIZATION = 'zauberzeug'
+const QUICK = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
+const INHERITED = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'] as const
+
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const id = `e2e-${randomBytes(3).toString('hex')}`
+  const folder = await mkdtemp(join(tmpdir(), `loopfleet-${id}-`))
+  const closers: (() => Promise<unknown>)[] = []
+  try {
+    return await openFleet(id, folder, closers, options)
+  } catch (error) {
+    await closeAll(closers)
+    await removeTree(folder)
+    throw error
+  }
+}
+
+async function openFleet(
+  id: string,
+  folder: string,
+  closers: (() => Promise<unknown>)[],
+  options: FleetOptions,
+): Promise<Fleet> {
+  const log = silentLogger()
+  const logs = join(folder, 'logs')
+  await mkdir(logs)
+  const redis = await startRedisServer({ folder: join(folder, 'redis') }, { log })
+  closers.push(() => redis.close())
+  const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
+  closers.push(() => loop.close())
+  const link = await openRedis(redis.url, { log })
+  closers.push(() => link.close())
+  const queues = createQueues(link, { log })
+  closers.push(() => queues.close())
+  const journal = createJournal(link)
+  const config = { project_name: 'shapes', complete: 8, inbox: 2, box_categories: 2, ...options.project }
+  await loop.generate(config)
+  const project = config.project_name
+
+  const parts: CliProcess[] = []
+  const workers: FleetWorker[] = []
+  closers.push(async () => {
+    await Promise.all(parts.filter((part) => !part.hasExited).map((part) => part.end()))
+  })
+  const trainerFile = options.trainerFile ?? QUICK
+  let latest: number | undefined
+  let count = 0
+
+  function environment(more: Record<string, string> = {}): Record<string, string> {
+    const inherited = INHERITED.flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined ? [] : [[name, value] as const]
+    })
+    return {
+      ...Object.fromEntries(inherited),
+      [FLEET_VARIABLE]: id,
+      REDIS_URL: redis.url,
+      LOOP_HOST: loop.host,
+      LOOP_PROTOCOL: options.dialect ?? 'current',
+      LOOPFLEET_LOCK_MS: String(options.lockMs ?? 30_000),
+      LOOPFLEET_STALLED_MS: String(options.stalledMs ?? 500),
+      LOOPFLEET_THREADS: String(options.threads ?? 2),
+      LOOPFLEET_LOG_LEVEL: 'debug',
+      ...more,
+    }
+  }
+
+  function logFile(name: string): string {
+    count += 1
+    return join(logs, `${String(count).padStart(2, '0')}-${name}.log`)
+  }
+
+  function workerStart(data: string) {
+    const PATH = [options.pathInFront, process.env.PATH].filter(Boolean).join(delimiter)
+    const gpus = options.gpus === 'all' ? [] : ['--gpus', options.gpus ?? 'none']
+    const place = { folder: join(folder, `host-${data}`), hostId: `${id}-${data}` }
+    const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus]
+    const env = environment({ PATH, LOOPFLEET_HOST_NAME: place.hostId })
+    return { ...place, cli: { args, env, logFile: logFile(`worker-${data}`) } }
+  }
+
+  async function startWorker({ data = 'a' }: { readonly data?: string } = {}): Promise<FleetWorker> {
+    const { cli, ...place } = workerStart(data)
+    const started = await startCli(cli)
+    const worker: FleetWorker = Object.assign(started, { data, ...place })
+    parts.push(worker)
+    workers.push(worker)
+    void worker.exited.then(() => workers.splice(workers.indexOf(worker), 1))
+    return worker
+  }
+
+  async function startTrainer(): Promise<CliProcess> {
+    const args: [string, ...string[]] = ['trainer', trainerFile, '--data', join(folder, 'node')]
+    const seats = ['--seats', String(options.seats ?? 1)]
+    const started = await startCli({ args: [...args, ...seats], env: environment(), logFile: logFile('trainer') })
+    parts.push(started)
+    await until('the trainer is idle at the Loop', () => {
+      const node = loop.node(String(started.facts.uuid))
+      return node?.connected === true
+    })
+    return started
+  }
+
+  let [trainer] = await Promise.all([
+    startTrainer(),
+    ...(options.workers ?? ['a']).map((data) => startWorker({ data })),
+  ])
+
+  function number(): number {
+    if (latest === undefined) throw new Error('No training was ordered yet.')
+    return latest
+  }
+
+  function seen() {
+    const training = loop.training(ORGANIZATION, project, number())
+    if (training === undefined) throw new Error(`The Loop does not know training ${number()}.`)
+    return training
+  }
+
+  async function record(): Promise<TrainingRecord> {
+    const found = await journal.find(`${ORGANIZATION}/${project}#${number()}`)
+    if (found === undefined) throw new Error(`The journal does not know training ${number()}.`)
+    return found
+  }
+
+  function newest(): FleetWorker {
+    const worker = workers.at(-1)
+    if (worker === undefined) throw new Error('No worker lives.')
+    return worker
+  }
+
+  async function isMet({ state, epoch, ended }: FleetCondition): Promise<boolean> {
+    const training = seen()
+    if (state !== undefined && !training.history.some((entry) => entry.state === state)) return false
+    if (ended === true && (training.ended === null || loop.node(training.trainer_id)?.state !== 'idle')) return false
+    return epoch === undefined || ((await record()).best?.epoch ?? 0) >= epoch
+  }
+
+  async function situation(): Promise<string> {
+    const { state, outcome, errors, steps, run, hostId } = await record()
+    const logsNow = await Promise.all(parts.map(async (part) => `--- ${part.name}\n${lastLines(await part.log(), 12)}`))
+    const facts = { loop: states(), journal: { state, outcome, errors, steps: Object.keys(steps), run, hostId } }
+    return `${JSON.stringify(facts)}\n${logsNow.join('\n')}`
+  }
+
+  function states(): string[] {
+    return [...new Set(seen().history.map((entry) => entry.state))]
+  }
+
+  async function workspace(worker?: FleetWorker): Promise<string> {
+    const { id: trainingId } = await record()
+    const place = worker?.folder ?? workers.at(-1)?.folder ?? join(folder, 'host-a')
+    return join(place, ORGANIZATION, project, 'trainings', trainingId)
+  }
+
+  const fleet: Fleet = {
+    id,
+    folder,
+    organization: ORGANIZATION,
+    project,
+    loop,
+    redis,
+    journal,
+    queues,
+    get trainer() {
+      return trainer
+    },
+    workers,
+    generate: (config) => loop.generate(config),
+    async order(request = {}) {
+      const answer = await loop.orderTraining(ORGANIZATION, project, request)
+      const ack: { success?: boolean; error_msg?: string } = Object(answer.ack)
+      if (ack.success !== true) throw new Error(`The trainer refused the order: ${ack.error_msg}`)
+      latest = answer.training_number
+      return answer.training_number
+    },
+    async until(condition, withinMs = 20_000) {
+      try {
+        await until(`training ${JSON.stringify(condition)}`, () => isMet(condition), withinMs)
+      } catch (error) {
+        throw new Error(`${error instanceof Error ? error.message : error}\n${await situation()}`)
+      }
+    },
+    stop: async () => void (await loop.stopTraining(ORGANIZATION, project, number())),
+    abort: async () => void (await loop.abortTraining(ORGANIZATION, project, number())),
+    seen,
+    record,
+    states,
+    effects: (kind) => loop.effects({ kind }),
+    detectionCounts() {
+      const counts: Record<string, number> = {}
+      for (const { key } of loop.effects({ kind: 'detections' })) counts[key] = (counts[key] ?? 0) + 1
+      return counts
+    },
+    async step(stage, run) {
+      const training = await record()
+      const queue = queueNames.host(training.hostId ?? '', stageKinds[stage])
+      return queues.job(queue, stepId(training.id, run ?? training.run, stage))
+    },
+    workspace,
+    async starts(worker) {
+      const text = await readFile(join(await workspace(worker), 'starts.jsonl'), 'utf8').catch(() => '')
+      return text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as QuickStart)
+    },
+    startWorker,
+    runWorker: ({ data }) => runCli(workerStart(data).cli),
+    async startTrainer() {
+      trainer = await startTrainer()
+      return trainer
+    },
+    killWorker: (signal, worker = newest()) => worker.kill(signal),
+    async killTree(worker = newest()) {
+      process.kill(worker.pid, 'SIGSTOP') // it must not see its programs end and write that down
+      const guards = await processesWith('LOOPFLEET_WORKSPACE', (path) => path.startsWith(`${worker.folder}/`))
+      const own = await processesWith('LOOPFLEET_HOST_NAME', (host) => host === worker.hostId)
+      killAll([...guards, ...own, ...(await processTreeOf(worker.pid))])
+      await worker.exited
+    },
+    programs: () => processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(`${id}-`)),
+    run: (...args) => runCli({ args, env: environment(), logFile: logFile(args[0]) }),
+    async close() {
+      await closeAll(closers)
+      const left = await whatIsLeft(id, folder)
+      await removeTree(folder)
+      if (left.length === 0) return
+      const names = await describeProcesses(left)
+      killAll(left)
+      throw new Error(`The fleet has left processes behind: ${names}.`)
+    },
+  }
+  return fleet
+}
+
+/** Looks for two seconds: guards end a moment after what they guard. */
+async function whatIsLeft(id: string, folder: string): Promise<number[]> {
+  const look = async () => [
+    ...(await processesWith(FLEET_VARIABLE, (value) => value === id)),
+    ...(await processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(`${id}-`))),
+    ...(await processesWith('LOOPFLEET_WORKSPACE', (path) => path.startsWith(`${folder}/`))),
+  ]
+  await until('nothing is left', async () => (await look()).length === 0, 2000).catch(() => undefined)
+  return look()
+}
+
+/** In reverse order, each in any case; the first failure is thrown at the end. */
+async function closeAll(closers: (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = []
+  while (closers.length > 0)
+    await closers
+      .pop()?.()
+      .catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
+}
+
+function lastLines(text: string, lines: number): string {
+  return text.trimEnd().split('\n').slice(-lines).join('\n')
+}
