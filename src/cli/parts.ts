@@ -28,18 +28,24 @@ export type Part = {
 export type PartOptions = {
   /** `worker`, `loop` …: a command of this program. */
   readonly name: string
+  /** Tells two parts of one name apart; the name itself by default. */
+  readonly label?: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
-  /** Its output goes to `<logFolder>/<name>.log`. */
+  /** Its output goes to `<logFolder>/<label>.log`. */
   readonly logFolder: string
 }
 
 /**
  * Starts a command of this program as a process of its own and waits until it says that it is ready. It ends with us,
- * in whatever way we end. Throws LF_PART_NOT_STARTED when it ends before it is ready.
+ * in whatever way we end. Throws LF_PART_NOT_STARTED when it ends before it is ready, also when the signal ended it.
  */
-export async function startPart(options: PartOptions, deps: { readonly log: Logger }): Promise<Part> {
-  const { name, args, env, logFolder } = options
+export async function startPart(
+  options: PartOptions,
+  deps: { readonly log: Logger; readonly signal?: AbortSignal },
+): Promise<Part> {
+  const { name, label = name, args, env, logFolder } = options
+  deps.signal?.throwIfAborted()
   let tellFacts: (facts: ReadyFacts) => void = () => undefined
   const facts = new Promise<ReadyFacts>((resolve) => {
     tellFacts = resolve
@@ -49,8 +55,8 @@ export async function startPart(options: PartOptions, deps: { readonly log: Logg
       command: [process.execPath, MAIN, name, ...args],
       cwd: process.cwd(),
       env,
-      logFile: join(logFolder, `${name}.log`),
-      owner: `loopfleet-part:${process.pid}:${name}`,
+      logFile: join(logFolder, `${label}.log`),
+      owner: `loopfleet-part:${process.pid}:${label}`,
       graceMs: 15_000, // a worker ends its training program first
       onOutput(line) {
         const ready = parseReadyLine(line)
@@ -60,7 +66,11 @@ export async function startPart(options: PartOptions, deps: { readonly log: Logg
     deps,
   )
   const ended = program.exited.then(() => undefined)
+  const endEarly = () => void program.end()
+  deps.signal?.addEventListener('abort', endEarly, { once: true })
+  if (deps.signal?.aborted === true) endEarly()
   const known = await Promise.race([facts, ended])
+  deps.signal?.removeEventListener('abort', endEarly)
   if (known === undefined) throw new PartNotStartedError(name, program.lastLines())
   return { name, facts: known, program }
 }

@@ -6,6 +6,7 @@ import { addRedisCommand } from './commands/redis.js'
 import { addStatusCommand } from './commands/status.js'
 import { addTrainerCommand } from './commands/trainer.js'
 import { addTrainingsCommand } from './commands/trainings.js'
+import { addUpCommand } from './commands/up.js'
 import { addWorkerCommand } from './commands/worker.js'
 
 /** All commands with their help; what a command needs is imported when it runs, since some packages load slowly. */
@@ -15,6 +16,7 @@ export function createProgram(): Command {
     .version('0.1.0')
     .showHelpAfterError('(add --help for all options)')
   addDemoCommand(program)
+  addUpCommand(program)
   addTrainerCommand(program)
   addWorkerCommand(program)
   addLoopCommand(program)
