@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
+import { TrainingStoppedError } from '../base/abort-reasons.js'
 import { messageOf } from '../base/errors.js'
-import type { Slots } from '../executors/gpu/slots.js'
+import type { Lease, Slots } from '../executors/gpu/slots.js'
 import type { TrainerState } from '../loop/protocol/index.js'
 import type { TrainingRecord } from '../queue/journal.js'
 import { queueNames, type Stage, stageKinds, stepId } from '../queue/names.js'
@@ -60,6 +61,17 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     stopSwitch.phase = stage === 'train' ? 'after' : stopSwitch.phase
   }
 
+  // A stop while waiting for a slot: `train` decides whether there is a model of an earlier run to go on with.
+  async function acquire(): Promise<Lease | undefined> {
+    const signal = stopSwitch.signalFor('train')
+    try {
+      return await deps.slots.acquire(definition.gpus, { signal })
+    } catch (error) {
+      if (signal.reason instanceof TrainingStoppedError && !stopSwitch.endSignal.aborted) return undefined
+      throw error
+    }
+  }
+
   async function show(state: TrainerState | null): Promise<void> {
     if (state !== null) await training.update({ state, progress: null })
   }
@@ -72,13 +84,13 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
       // A stop that is already there starts no program, so it needs no slot.
       if (stopSwitch.signalFor('train').aborted || (await isDone('train', training))) return work()
       await show('train_model_downloaded')
-      const lease = await deps.slots.acquire(definition.gpus, { signal: stopSwitch.signalFor('train') })
+      const lease = await acquire()
       training.lease = lease
       try {
         await work()
       } finally {
         training.lease = undefined
-        lease.release()
+        lease?.release()
       }
     },
     async cleanUp() {

@@ -26,9 +26,7 @@ describe('the environment', () => {
     const { environment, warnings } = loadEnvironment({ USERNAME: 'root', LOOP_USERNAME: 'lab' })
 
     expect(environment.LOOP_USERNAME).to.equal(undefined)
-    expect(warnings).to.deep.equal([
-      'LOOP_USERNAME and USERNAME have different values, so neither counts; unset one.',
-    ])
+    expect(warnings).to.deep.equal(['LOOP_USERNAME and USERNAME have different values, so neither counts; unset one.'])
   })
 
   it('names the variable and its value when it is not usable', () => {
