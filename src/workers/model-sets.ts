@@ -1,7 +1,8 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, mkdir, readdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { z } from 'zod'
-import { linkOrCopy, readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
+import { readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
 import type { ModelEvent } from '../executors/events.js'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { NoModelError } from './errors.js'
@@ -22,7 +23,7 @@ export type ModelSet = z.infer<typeof modelSetSchema> & { readonly folder: strin
  * program may overwrite its own files. What is uploaded is the last set whose metrics were acked.
  */
 export type ModelSets = {
-  /** Links the event's files into a folder of their own; throws LF_NO_MODEL when one is missing. */
+  /** Copies the event's files into a folder of their own; throws LF_NO_MODEL when one is missing. */
   add(event: ModelEvent): Promise<ModelSet>
   markSynced(set: ModelSet): Promise<void>
   /** All sets on disk in order. */
@@ -78,7 +79,8 @@ async function setAside(
       const source = resolve(workspace, path)
       if (isOutside(workspace, source)) throw new NoModelError(`Model file "${path}" lies outside of the workspace.`)
       if (!(await isFile(source))) throw new NoModelError(`Model file "${path}" was reported but does not exist.`)
-      await linkOrCopy(source, join(target, basename(path)))
+      // No hard link: a program may overwrite its model in place. Where the disk can, the copy shares its blocks.
+      await copyFile(source, join(target, basename(path)), constants.COPYFILE_FICLONE)
       kept[format].push(basename(path))
     }
   }
