@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { removeTree } from '../../src/base/files.js'
+
+/**
+ * The Python interpreter of a virtual environment with these requirements, made on first use and kept in `.cache`.
+ * Throws a sentence that names `what` when it cannot be had.
+ */
+export async function pythonEnvironment(what: string, requirements: URL): Promise<string> {
+  const version = await python('python3', ['--version'], what)
+  const hash = createHash('sha256')
+    .update(await readFile(requirements))
+    .update(version)
+    .digest('hex')
+    .slice(0, 12)
+  const folder = join(packageRoot(), '.cache/python-nodes', `${what.replaceAll(/[^\w.-]+/g, '-')}-${hash}`)
+  const interpreter = join(folder, 'bin/python')
+  const isComplete = join(folder, 'complete')
+  if (existsSync(isComplete)) return interpreter
+  await removeTree(folder) // what an interrupted run has left
+  try {
+    await python('python3', ['-m', 'venv', folder], what)
+    const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '--no-deps']
+    await python(interpreter, [...install, '-r', fileURLToPath(requirements)], what)
+  } catch (error) {
+    await removeTree(folder)
+    throw error
+  }
+  await writeFile(isComplete, version)
+  return interpreter
+}
+
+async function python(program: string, args: readonly string[], what: string): Promise<string> {
+  const { failed, all, originalMessage } = await execa(program, args, { all: true, reject: false })
+  if (!failed) return all
+  throw new Error(`${what} could not be installed: ${[all, originalMessage].filter(Boolean).join('\n')}`)
+}
+
+// The tests run from their sources and compiled, one folder further down.
+function packageRoot(folder = dirname(fileURLToPath(import.meta.url))): string {
+  return existsSync(join(folder, 'package.json')) ? folder : packageRoot(dirname(folder))
+}
