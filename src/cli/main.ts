@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 import process from 'node:process'
-import { InvalidInputError, LoopfleetError } from '../base/errors.js'
+import { lastWordOf } from './last-word.js'
 import { createProgram } from './program.js'
 
 // The last border: a clear sentence for what we know, a stack trace only for our own mistakes.
 try {
   await createProgram().parseAsync()
 } catch (error) {
-  if (!(error instanceof LoopfleetError)) throw error
-  process.stderr.write(`${error.message} [${error.code}]\n`)
-  process.exitCode = error instanceof InvalidInputError ? 2 : 1
+  const word = lastWordOf(error)
+  if (word === undefined) throw error
+  process.stderr.write(`${word.sentence}\n`)
+  process.exitCode = word.exitCode
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { InvalidInputError, messageOf } from '../base/errors.js'
 import { type FaultRule, faultRuleSchema } from '../mock/loop/index.js'
 
@@ -6,6 +7,11 @@ export function parseFault(text: string): FaultRule {
   try {
     return faultRuleSchema.parse(JSON.parse(text))
   } catch (error) {
-    throw new InvalidInputError(`--fault ${text} is not usable: ${messageOf(error)}`)
+    throw new InvalidInputError(`--fault ${text} is not usable (${reasonOf(error)}); see docs/local-loop.md.`)
   }
+}
+
+function reasonOf(error: unknown): string {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined
+  return issue === undefined ? messageOf(error) : `${issue.path.join('.') || 'rule'}: ${issue.message}`
 }

@@ -7,7 +7,9 @@ export async function withFleet(work: (fleet: FleetLink, context: CliContext) =>
   const context = openContext({ quiet: true })
   const closers = createClosers(context.log)
   try {
-    await work(await openFleetLink(context, closers), context)
+    // What goes wrong with Redis is thrown, in a sentence; a warning before it says the same less well.
+    const log = context.log.level === 'warn' ? context.log.child({}, { level: 'error' }) : context.log
+    await work(await openFleetLink({ ...context, log }, closers), context)
   } finally {
     await closers.closeAll()
   }

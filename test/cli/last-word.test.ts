@@ -1,0 +1,24 @@
+import { expect } from 'chai'
+import { InvalidInputError, LoopfleetError } from '../../src/base/errors.js'
+import { lastWordOf } from '../../src/cli/last-word.js'
+
+describe('the last word of a command', () => {
+  it('is the sentence of an error of ours with its code', () => {
+    expect(lastWordOf(new InvalidInputError('No.'))).to.deep.equal({ sentence: 'No. [LF_INVALID_INPUT]', exitCode: 2 })
+    expect(lastWordOf(new LoopfleetError('LF_X', 'Gone.'))).to.deep.equal({ sentence: 'Gone. [LF_X]', exitCode: 1 })
+  })
+
+  it('names the file of an error of the operating system', () => {
+    const error = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      code: 'ENOSPC',
+      path: '/data/x',
+    })
+
+    expect(lastWordOf(error)?.sentence).to.match(/^\/data\/x cannot be used \(ENOSPC: no space left on device\)/)
+  })
+
+  it('leaves our own mistakes to their stack trace', () => {
+    expect(lastWordOf(new TypeError('x is not a function'))).to.equal(undefined)
+    expect(lastWordOf('thrown text')).to.equal(undefined)
+  })
+})
