@@ -3,6 +3,8 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance } from 'fastify'
 import type { BoardQueues } from '../queue/board-queues.js'
+import type { Fleet, FleetNode } from '../queue/fleet.js'
+import { stepProgressSchema } from '../queue/job-schemas.js'
 import { type ErrorAnswer, RequestRefusedError } from './errors.js'
 
 export const BOARD_PATH = '/queues'
@@ -13,6 +15,7 @@ const POLICY =
 
 export type BoardDeps = {
   readonly queues: BoardQueues
+  readonly fleet: Pick<Fleet, 'nodes'>
   readonly toAnswer: (error: unknown) => ErrorAnswer
 }
 
@@ -29,6 +32,7 @@ export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
         miscLinks: [{ text: 'Fleet', url: '/' }],
         hideDocsLink: true,
         sortQueues: true,
+        jobDetails: { defaultTab: 'Progress' },
         menu: { width: '300px' },
         pollingInterval: { showSetting: true },
       },
@@ -49,14 +53,34 @@ export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
         if (request.method !== 'GET' && request.method !== 'HEAD') {
           throw new RequestRefusedError(405, 'Jobs cannot be changed here; stop, abort and retry trainings at /.')
         }
-        for (const queue of await deps.queues.takeNew()) {
-          board.addQueue(new BullMQAdapter(queue, { readOnlyMode: true, description: describeQueue(queue.name) }))
-        }
+        const queues = await deps.queues.takeNew()
+        const nodes = queues.length > 0 ? await deps.fleet.nodes() : []
+        for (const queue of queues) board.addQueue(toAdapter(queue, nodes))
       })
       await scope.register(serverAdapter.registerPlugin())
     },
     { prefix: BOARD_PATH },
   )
+}
+
+type ShownQueue = ConstructorParameters<typeof BullMQAdapter>[0]
+
+function toAdapter(queue: ShownQueue, nodes: readonly FleetNode[]): BullMQAdapter {
+  const node = nodes.find(({ uuid }) => queue.name === `node.${uuid}`)
+  const adapter = new BullMQAdapter(queue, {
+    readOnlyMode: true,
+    description: describeQueue(queue.name),
+    displayName: node === undefined ? undefined : `node ${node.name}`,
+  })
+  adapter.setFormatter('progress', toPercent)
+  return adapter
+}
+
+/** bull-board draws 0…100, our steps tell 0…1. */
+function toPercent(progress: unknown): unknown {
+  const step = stepProgressSchema.safeParse(progress)
+  if (!step.success || step.data.progress === null) return progress
+  return { ...step.data, progress: Math.round(step.data.progress * 100) }
 }
 
 function describeQueue(name: string): string {

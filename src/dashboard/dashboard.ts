@@ -55,7 +55,7 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
-  registerBoard(app, { queues: boardQueues, toAnswer })
+  registerBoard(app, { queues: boardQueues, fleet: deps.fleet, toAnswer })
 
   return {
     listen: () => app.listen({ host, port }),

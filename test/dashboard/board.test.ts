@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { stepJobSchema } from '../../src/queue/job-schemas.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
 
 describe('queues on the dashboard', () => {
@@ -23,6 +24,23 @@ describe('queues on the dashboard', () => {
 
     expect(queues.map(({ name }) => name)).to.have.members(['trainings.shapes', 'host-a.train'])
     for (const queue of queues) expect(queue).to.include({ readOnlyMode: true, allowRetries: false })
+  })
+
+  it('draws the progress of a step in percent', async () => {
+    const { queues } = dashboard.redis
+    const figures = { gpus: null, process: null }
+    const consumer = queues.consume('host-b.train', (job) => job.updateProgress({ progress: 0.64, ...figures }), {
+      concurrency: 1,
+      schema: stepJobSchema,
+    })
+    await queues.runJob('host-b.train', 'train', { trainingId: 'x', run: 1, stage: 'train' }, { id: 'x.1.train' })
+    await consumer.close()
+
+    const response = await fetch(`${dashboard.url}/queues/api/queues/host-b.train/x.1.train`)
+
+    expect(await response.json())
+      .to.have.nested.property('job.progress')
+      .that.eql({ progress: 64, ...figures })
   })
 
   const changes = [

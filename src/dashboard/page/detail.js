@@ -26,9 +26,13 @@ export async function showDetail(id, { now }) {
     cursor = undefined
     byId('log').textContent = ''
   }
-  const training = await api(`/api/trainings/${encodeURIComponent(id)}`)
-  show(byId('facts'), ...facts(training, now))
-  await followLog(id)
+  try {
+    const training = await api(`/api/trainings/${encodeURIComponent(id)}`)
+    show(byId('facts'), ...facts(training, now))
+    await followLog(id)
+  } catch (error) {
+    show(byId('facts'), el('div', { class: 'error' }, error.message))
+  }
 }
 
 function facts(training, now) {

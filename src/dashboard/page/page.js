@@ -27,7 +27,7 @@ addEventListener('click', async (event) => {
   await refresh()
 })
 
-const chosen = () => decodeURIComponent(location.hash.slice(1))
+const chosen = () => /^#([0-9a-z]+)$/.exec(location.hash)?.[1] ?? ''
 
 async function turn(by) {
   offset = Math.max(0, offset + by)

@@ -13,10 +13,10 @@ function toRow(training, now, chosen) {
   return el(
     'tr',
     { class: id === chosen ? 'chosen' : undefined, 'data-training': id },
-    el('td', {}, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
-    el('td', {}, stateBadge(training), asked(training), ...errorsOf(training.errors)),
+    el('td', { class: 'name' }, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
+    el('td', { class: 'state' }, stateBadge(training), asked(training), ...errorsOf(training.errors)),
     el('td', {}, ...progressOf(training)),
-    el('td', {}, hostId ?? '–'),
+    el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
     el('td', { class: 'number' }, isNumber(best?.f1) ? best.f1.toFixed(3) : '–'),
     el('td', { class: 'number nowrap' }, duration(now - createdAt)),
