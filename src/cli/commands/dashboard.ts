@@ -13,16 +13,18 @@ export function addDashboardCommand(program: Command): void {
 }
 
 async function runDashboard(flags: DashboardFlags): Promise<void> {
-  const [{ runUntilAsked }, { openFleetLink }, { createDashboard }, { sayReady }] = await Promise.all([
+  const [{ runUntilAsked }, { openFleetLink }, { createDashboard }, { checkAccess }, { sayReady }] = await Promise.all([
     import('../run-until-asked.js'),
     import('../compose/fleet-link.js'),
     import('../../dashboard/dashboard.js'),
+    import('../../dashboard/access.js'),
     import('../ready-line.js'),
   ])
   await runUntilAsked(async (context, closers) => {
+    const options = { ...flags, token: context.environment.LOOPFLEET_DASHBOARD_TOKEN }
+    checkAccess(options) // a bad flag is told before anything is waited for
     const fleet = await openFleetLink(context, closers)
-    const token = context.environment.LOOPFLEET_DASHBOARD_TOKEN
-    const dashboard = createDashboard({ ...flags, token }, { ...fleet, log: context.log })
+    const dashboard = createDashboard(options, { ...fleet, log: context.log })
     closers.add('dashboard', () => dashboard.close())
     const url = await dashboard.listen()
     sayReady('dashboard', { url })
