@@ -23,48 +23,58 @@ export type Release = {
   readonly dataFolderBy: 'argument' | 'environment'
 }
 
-/** One training ordered by a local Loop at a trainer written with the Python library, and all that was seen of it. */
-export type PythonTraining = {
+/** A local Loop with a project, and a trainer written with the Python library that is connected to it. */
+export type PythonTrainer = {
   readonly loop: LocalLoop
   readonly tap: WireTap
+  readonly node: PythonNode
   readonly interpreter: string
-  readonly order: OrderAnswer
   readonly dataFolder: string
   /** Asks the local Loop's REST API, logged in; throws unless it answers with success. */
   ask(path: string): Promise<Response>
   remove(): Promise<void>
 }
 
+/** One training ordered by a local Loop at such a trainer, and all that was seen of it. */
+export type PythonTraining = PythonTrainer & { readonly order: OrderAnswer }
+
 /** Makes the environment, starts Loop and trainer, orders a training and waits until it is over. */
 export async function runPythonTraining(release: Release, request: Record<string, unknown>): Promise<PythonTraining> {
+  const trainer = await startPythonTrainer(release)
+  try {
+    return { ...trainer, order: await untilEnded(trainer, request) }
+  } catch (error) {
+    await trainer.remove()
+    throw error
+  }
+}
+
+/** Makes the environment and starts Loop and trainer; waits for neither the trainer's connection nor its state. */
+export async function startPythonTrainer(
+  release: Release,
+  env: Readonly<Record<string, string>> = {},
+): Promise<PythonTrainer> {
   const interpreter = await environmentOf(release)
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-python-'))
   const loop = await startLocalLoop({ folder: join(folder, 'loop'), ...CREDENTIALS }, { log: silentLogger() })
-  await loop.generate({
-    project_name: PROJECT,
-    complete: 16,
-    review: 3,
-    annotate: 2,
-    inbox: 4,
-    box_categories: 2,
-    point_categories: 1,
-  })
+  const counts = { complete: 16, review: 3, annotate: 2, inbox: 4 }
+  await loop.generate({ project_name: PROJECT, ...counts, box_categories: 2, point_categories: 1 })
   const tap = await tapWire(loop.host)
   const dataFolder = join(folder, 'data')
-  const node = startTrainer(release, interpreter, tap.host, folder)
+  const node = startPythonNode({
+    interpreter,
+    script: new URL(`./python-nodes/small_trainer_${release.name.replaceAll('.', '_')}.py`, import.meta.url),
+    args: release.dataFolderBy === 'argument' ? [dataFolder] : [],
+    env: { ...environment(release, tap.host, dataFolder), ...env },
+    cwd: folder,
+  })
   const remove = async () => {
     await node.end()
     await tap.close()
     await loop.close()
     await removeTree(folder)
   }
-  try {
-    const order = await untilEnded(loop, node, request)
-    return { loop, tap, interpreter, order, dataFolder, ask: await login(loop.url), remove }
-  } catch (error) {
-    await remove()
-    throw error
-  }
+  return { loop, tap, node, interpreter, dataFolder, ask: await login(loop.url), remove }
 }
 
 /** The interpreter that has this release of the library. */
@@ -73,31 +83,27 @@ export function environmentOf({ version, name }: Release): Promise<string> {
   return pythonEnvironment(`learning_loop_node ${version}`, requirements)
 }
 
-function startTrainer(release: Release, interpreter: string, host: string, folder: string): PythonNode {
-  const dataFolder = join(folder, 'data')
+function environment({ dataFolderBy }: Release, host: string, dataFolder: string): Record<string, string> {
   const login = { LOOP_USERNAME: CREDENTIALS.username, LOOP_PASSWORD: CREDENTIALS.password }
-  const byEnvironment = release.dataFolderBy === 'environment'
-  return startPythonNode({
-    interpreter,
-    script: new URL(`./python-nodes/small_trainer_${release.name.replaceAll('.', '_')}.py`, import.meta.url),
-    args: byEnvironment ? [] : [dataFolder],
-    env: { LOOP_HOST: host, ...login, ...(byEnvironment ? { DATA_FOLDER: dataFolder } : {}) },
-    cwd: folder,
-  })
+  return { LOOP_HOST: host, ...login, ...(dataFolderBy === 'environment' ? { DATA_FOLDER: dataFolder } : {}) }
 }
 
-async function untilEnded(loop: LocalLoop, node: PythonNode, request: Record<string, unknown>): Promise<OrderAnswer> {
+async function untilEnded(trainer: PythonTrainer, request: Record<string, unknown>): Promise<OrderAnswer> {
+  const { loop } = trainer
+  await untilSeen(trainer, () => loop.nodes().find(({ type, state }) => type === 'trainer' && state === 'idle'))
+  const order = await loop.orderTraining(ORGANIZATION, PROJECT, request)
+  await untilSeen(trainer, () => loop.training(ORGANIZATION, PROJECT, order.training_number)?.ended)
+  return order
+}
+
+/** Waits until the Loop has seen it; a trainer that exits or takes too long is an error with its last words. */
+export async function untilSeen<T>({ loop, node }: PythonTrainer, check: () => T | undefined | null): Promise<T> {
   const gone = new AbortController()
   void node.exited.then(() => gone.abort(new Error('The trainer has exited.')))
-  const signal = AbortSignal.any([AbortSignal.timeout(TRAINING_MS), gone.signal])
   try {
-    await loop.until(() => loop.nodes().find(({ type, state }) => type === 'trainer' && state === 'idle'), { signal })
-    const order = await loop.orderTraining(ORGANIZATION, PROJECT, request)
-    const ended = () => loop.training(ORGANIZATION, PROJECT, order.training_number)?.ended
-    await loop.until(ended, { signal })
-    return order
+    return await loop.until(check, { signal: AbortSignal.any([AbortSignal.timeout(TRAINING_MS), gone.signal]) })
   } catch (error) {
-    throw new Error(`The training did not end. The trainer's last words:\n${node.lastLines()}`, { cause: error })
+    throw new Error(`It did not come to it. The trainer's last words:\n${node.lastLines()}`, { cause: error })
   }
 }
 

@@ -1,9 +1,14 @@
 import type { Dialect } from './enums.js'
 
-/** States of a trainer in the order in which a training passes through them, in the current spelling. */
+/**
+ * States of a trainer in the order in which a training passes through them, in the current spelling. `blocked` (idle, but
+ * another trainer has the machine) and `waiting_for_slot` come from releases newer than 0.20.1 only.
+ */
 export const trainerStates = [
   'idle',
+  'blocked',
   'initialized',
+  'waiting_for_slot',
   'preparing',
   'data_downloading',
   'data_downloaded',
@@ -24,6 +29,8 @@ export type TrainerState = (typeof trainerStates)[number]
 
 const TEXTS_08: Readonly<Record<TrainerState, string>> = {
   idle: 'idle',
+  blocked: 'blocked', // dialect 0.8 has no such state
+  waiting_for_slot: 'waiting_for_slot', // nor this one
   initialized: 'Training is initialized',
   preparing: 'unknown state',
   data_downloading: 'Downloading data',

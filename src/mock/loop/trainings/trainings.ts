@@ -9,13 +9,18 @@ export type ProjectTraining = { readonly project: Project; readonly training: Tr
 const START_GRACE_MS = 30_000
 const MAX_HISTORY = 2000
 
-/** The latest training that was ordered at this trainer, of all projects or of one. */
+/**
+ * The training a trainer works on, of all projects or of one: the latest that was ordered there, but while an earlier
+ * one goes on and the latest was not begun (its ack is awaited), the earlier one.
+ */
 export function latestTrainingOf(projects: readonly Project[], trainerId: string): ProjectTraining | undefined {
-  return projects
+  const ordered = projects
     .flatMap((project) => project.record.trainings.map((training) => ({ project, training })))
     .filter(({ training }) => training.trainer_id === trainerId && training.outcome !== 'refused')
     .sort((a, b) => a.training.created.localeCompare(b.training.created))
-    .at(-1)
+  const latest = ordered.at(-1)
+  if (latest === undefined || latest.training.seen_active) return latest
+  return ordered.findLast(({ training }) => training.seen_active && training.ended === null) ?? latest
 }
 
 /** The training with this number; a refusal (404) when there is none. */
@@ -32,7 +37,7 @@ export async function followTraining(store: Store, judged: JudgedStatus, now: nu
   if (found === undefined) return
   const { project, training } = found
   const before = JSON.stringify([training.state, training.errors, training.ended])
-  if (state === 'idle') {
+  if (state === 'idle' || state === 'blocked') {
     end(project, training, now)
   } else if (status.context === null || isOf(project, status.context)) {
     goOn(training, judged, now)
