@@ -5,7 +5,13 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger.js'
-import { type Effect, type LocalLoop, startLocalLoop, type TrainingRequest } from '../../src/mock/loop/index.js'
+import {
+  type Effect,
+  type FaultRule,
+  type LocalLoop,
+  startLocalLoop,
+  type TrainingRequest,
+} from '../../src/mock/loop/index.js'
 import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, type Stage, stageKinds, stepId } from '../../src/queue/names.js'
 import { openRedis } from '../../src/queue/open-redis.js'
@@ -76,8 +82,12 @@ export type Fleet = {
   /** The states of the latest training at the Loop, each once, in the order of their first appearance. */
   states(): string[]
   effects(kind: Effect['kind']): readonly Effect[]
-  /** Ids of images with detections of the latest training's model, and how often the Loop took each. */
+  /** How often the Loop took each format of the latest training's model. */
+  uploads(): Record<string, number>
+  /** Images with detections of the latest training's model, and how often the Loop took each. */
   detectionCounts(): Record<string, number>
+  /** Makes the Loop wait before it does what fits, again and again until it is released. */
+  hold(match: FaultRule['match'], delayMs?: number): Hold
   /** BullMQ's job of a step of the newest run (or of the given one) of the latest training. */
   step(stage: Stage, run?: number): ReturnType<Queues['job']>
   workspace(worker?: FleetWorker): Promise<string>
@@ -96,6 +106,12 @@ export type Fleet = {
   /** Any command of the program against this fleet. */
   run(...args: [string, ...string[]]): Promise<CliExit & { readonly output: string }>
   close(): Promise<void>
+}
+
+export type Hold = {
+  /** Resolves when the first request waits. */
+  reached(): Promise<void>
+  release(): void
 }
 
 export type QuickStart = {
@@ -294,10 +310,26 @@ async function openFleet(
     record,
     states,
     effects: (kind) => loop.effects({ kind }),
+    uploads() {
+      const start = `${ORGANIZATION}/${project}#${number()}/`
+      return countBy(loop.effects({ kind: 'training-model' }), start, '')
+    },
     detectionCounts() {
-      const counts: Record<string, number> = {}
-      for (const { key } of loop.effects({ kind: 'detections' })) counts[key] = (counts[key] ?? 0) + 1
-      return counts
+      const end = `@${seen().models[0]?.version}`
+      return countBy(loop.effects({ kind: 'detections' }), `${ORGANIZATION}/${project}/`, end)
+    },
+    hold(match, delayMs = 1500) {
+      const { id: faultId } = loop.addFault({ match, kind: 'delay', delayMs })
+      const doneOf = async () => {
+        const answer: unknown = await (await fetch(`${loop.url}/api/local/faults`)).json()
+        const { faults } = answer as { faults: { id: number; done: number }[] }
+        return faults.find((fault) => fault.id === faultId)?.done ?? 0
+      }
+      return {
+        reached: async () =>
+          void (await until(`a request of ${JSON.stringify(match)}`, async () => (await doneOf()) > 0, 20_000)),
+        release: () => loop.clearFaults(faultId),
+      }
     },
     async step(stage, run) {
       const training = await record()
@@ -360,6 +392,17 @@ async function closeAll(closers: (() => Promise<unknown>)[]): Promise<void> {
       .pop()?.()
       .catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
+}
+
+/** Effects by the middle part of their keys. */
+function countBy(effects: readonly Effect[], start: string, end: string): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { key } of effects) {
+    if (!key.startsWith(start) || !key.endsWith(end)) continue
+    const name = key.slice(start.length, key.length - end.length)
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  return counts
 }
 
 function lastLines(text: string, lines: number): string {
