@@ -4,12 +4,14 @@ import type { z } from 'zod'
 import { WorkerShutdownError } from '../base/abort-reasons.js'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { closeOrLeave } from './close-or-leave.js'
 import { countProgramFailure } from './held-jobs.js'
 import { toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
 import type { RedisLink } from './open-redis.js'
 import { HandBackError, LockLostError } from './queue-errors.js'
 import { programAttemptsOf, retryDelayMs } from './retry-rules.js'
+import { releaseUndelivered } from './undelivered-jobs.js'
 
 export type JobHandler<T> = (job: JobHandle<T>, signal: AbortSignal) => Promise<unknown>
 
@@ -34,7 +36,6 @@ export type Consumer = {
 
 export type ConsumerDeps = { readonly link: RedisLink; readonly log: Logger }
 
-const CLOSE_WAIT_MS = 5_000
 const HAND_BACK_PAUSE_MS = 200
 
 /** Works on a queue's jobs: see `Queues.consume`. */
@@ -48,6 +49,7 @@ export function createConsumer<T>(
   const running = new Map<string, RunningJob>()
   let isPaused = false
   let cancel: { readonly reason: unknown } | undefined
+  let closing: Promise<void> | undefined
 
   // BullMQ passes a signal only to processors that declare three parameters.
   const worker = new Worker(queue, async (job: Job, token?: string, signal?: AbortSignal) => work(job, token, signal), {
@@ -68,13 +70,22 @@ export function createConsumer<T>(
     }
   })
 
+  const stopLooking = releaseUndelivered(
+    { queue, tokenStart: `${worker.id}:`, isRunning: (id) => running.has(id) },
+    deps,
+  )
+
   async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
     const id = job.id ?? ''
     const abort = new AbortController()
     signal?.addEventListener('abort', () => abort.abort(signal.reason), { once: true })
     const earlier = running.get(id)
-    // Our own job came back after its lock was lost, and BullMQ keeps its books by id: one after the other.
-    if (earlier !== undefined) await earlier.settled
+    // Our own job came back after its lock was lost. BullMQ keeps its books by id, so the first take hears of it from
+    // us only, and the second must begin anew when the first has ended.
+    if (earlier !== undefined) {
+      earlier.abort.abort(new LockLostError({ queue, id }))
+      await earlier.settled
+    }
     // A worker that was waiting for a job when it was paused still takes that one.
     if (earlier !== undefined || isPaused) return await handBack(job, token)
 
@@ -114,13 +125,12 @@ export function createConsumer<T>(
     return (await countProgramFailure(link, queue, job.id ?? '')) >= programAttemptsOf(job)
   }
 
-  async function close(reason: { readonly reason: unknown } | undefined): Promise<void> {
-    cancel ??= reason
+  async function close(): Promise<void> {
     isPaused = true
-    for (const { abort } of running.values()) if (reason !== undefined) abort.abort(reason.reason)
+    stopLooking()
     await worker.pause(true)
     while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))
-    await closeWorker(worker, link)
+    await closeOrLeave(link, worker.close())
   }
 
   return {
@@ -135,7 +145,14 @@ export function createConsumer<T>(
       isPaused = false
       await worker.resume()
     },
-    close: (closeOptions = {}) => close('cancel' in closeOptions ? { reason: closeOptions.cancel } : undefined),
+    close(closeOptions = {}) {
+      if ('cancel' in closeOptions) {
+        cancel ??= { reason: closeOptions.cancel }
+        for (const { abort } of running.values()) abort.abort(closeOptions.cancel)
+      }
+      closing ??= close()
+      return closing
+    },
   }
 }
 
@@ -150,16 +167,4 @@ function causeOf(thrown: unknown, signal: AbortSignal): unknown {
 function withStackOf(cause: unknown, error: Error): Error {
   if (cause instanceof Error && cause.stack !== undefined) error.stack = cause.stack
   return error
-}
-
-// BullMQ's close waits for answers that do not come while Redis is away; closing the link frees it later.
-async function closeWorker(worker: Worker, link: RedisLink): Promise<void> {
-  const closed = worker.close().then(() => true)
-  for (;;) {
-    const wait = new AbortController()
-    const tooLong = sleep(CLOSE_WAIT_MS, false, { signal: wait.signal }).catch(() => false)
-    const isClosed = await Promise.race([closed, tooLong])
-    wait.abort()
-    if (isClosed || link.client.status !== 'ready') return
-  }
 }

@@ -15,6 +15,20 @@ for _, id in ipairs(ids) do
 end
 return released`)
 
+const FIND_BY_TOKEN = luaScript(`
+local found = {}
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  local token = redis.call('GET', ARGV[1] .. id .. ':lock')
+  if token and string.sub(token, 1, #ARGV[2]) == ARGV[2] then table.insert(found, id .. ' ' .. token) end
+end
+return found`)
+
+const RELEASE_TOKEN = luaScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SADD', KEYS[2], ARGV[1])
+return 1`)
+
 const COUNT_FAILURE = luaScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'loopfleet:program-failures', 1)`)
@@ -32,6 +46,24 @@ export async function releaseHeldJobs(
   const base = `${link.prefix}:${queue}:`
   const released = await RELEASE(link.client, [`${base}active`, `${base}stalled`, base], ids === 'all' ? ['*'] : ids)
   return Array.isArray(released) ? released.map(String) : []
+}
+
+export type HeldJob = { readonly id: string; readonly token: string }
+
+/** The active jobs whose lock's token begins so: those that one worker holds, as Redis sees it. */
+export async function findHeldJobs(link: RedisLink, queue: string, tokenStart: string): Promise<readonly HeldJob[]> {
+  const base = `${link.prefix}:${queue}:`
+  const found = await FIND_BY_TOKEN(link.client, [`${base}active`], [base, tokenStart])
+  return (Array.isArray(found) ? found : []).map((text: string) => {
+    const space = text.lastIndexOf(' ')
+    return { id: text.slice(0, space), token: text.slice(space + 1) }
+  })
+}
+
+/** Gives a job back if it is still held under that token. */
+export async function releaseHeldJob(link: RedisLink, queue: string, job: HeldJob): Promise<void> {
+  const base = `${link.prefix}:${queue}:`
+  await RELEASE_TOKEN(link.client, [`${base}${job.id}:lock`, `${base}stalled`], [job.id, job.token])
 }
 
 /** Deletes a job's lock, whoever holds it: its holder can neither renew it nor finish the job any more. */

@@ -1,5 +1,6 @@
 import { QueueEvents } from 'bullmq'
 import type { Logger } from '../base/logger.js'
+import { closeOrLeave } from './close-or-leave.js'
 import type { RedisLink } from './open-redis.js'
 
 export type JobEvents = {
@@ -42,7 +43,7 @@ export function createJobEvents(link: RedisLink, deps: { readonly log: Logger })
     clearTimeout(stream.idle)
     stream.idle = setTimeout(() => {
       streams.delete(queue)
-      void stream.events.close().catch(() => undefined) // it is closed, or its connection is gone anyway
+      void closeOrLeave(link, stream.events.close())
     }, IDLE_MS).unref()
   }
 
@@ -56,13 +57,13 @@ export function createJobEvents(link: RedisLink, deps: { readonly log: Logger })
       return () => release(queue, stream, id, onChange)
     },
     async close() {
-      const opened = await Promise.allSettled(streams.values())
+      const closing = [...streams.values()].map(async (opening) => {
+        const stream = await opening
+        clearTimeout(stream.idle)
+        await stream.events.close()
+      })
       streams.clear()
-      for (const each of opened) {
-        if (each.status === 'rejected') continue
-        clearTimeout(each.value.idle)
-        await each.value.events.close().catch(() => undefined) // Redis may be gone; so is the connection then
-      }
+      await closeOrLeave(link, Promise.all(closing))
     },
   }
 }

@@ -18,6 +18,8 @@ export type RedisLink = {
   connection(): Redis
   duplicate(options?: RedisOptions): Redis
   readonly subscribe: Subscriptions['subscribe']
+  /** Calls back each time Redis is back after an outage; returns what ends that. */
+  onReconnect(listener: () => void): () => void
   close(): Promise<void>
 }
 
@@ -101,14 +103,21 @@ function reportOutages(client: Redis, url: string, log: Logger): void {
 
 function createLink(client: Redis, address: RedisAddress, log: Logger): RedisLink {
   const duplicates = new Set<Redis>()
+  const duplicateUntracked = client.duplicate.bind(client)
   function duplicate(options: RedisOptions = {}): Redis {
-    const copy = client.duplicate({ lazyConnect: false, ...options })
+    const copy = duplicateUntracked({ lazyConnect: false, ...options })
     duplicates.add(copy)
     copy.on('error', (error: Error) => log.debug({ err: error }, 'a connection to Redis failed'))
     copy.once('end', () => duplicates.delete(copy))
     return copy
   }
+  // BullMQ makes its blocking connections so; what it cannot close while Redis is away, the link closes.
+  client.duplicate = duplicate
   const subscriptions = createSubscriptions(duplicate)
+  const reconnectListeners = new Set<() => void>()
+  client.on('ready', () => {
+    for (const listener of reconnectListeners) listener()
+  })
   return {
     url: address.shown,
     prefix: KEY_PREFIX,
@@ -116,12 +125,24 @@ function createLink(client: Redis, address: RedisAddress, log: Logger): RedisLin
     connection: () => client,
     duplicate,
     subscribe: subscriptions.subscribe,
+    onReconnect(listener) {
+      reconnectListeners.add(listener)
+      return () => reconnectListeners.delete(listener)
+    },
     async close() {
       subscriptions.close()
-      for (const copy of duplicates) copy.disconnect()
-      // With Redis away a polite end would wait for ever.
-      if (client.status === 'ready') await client.quit().catch(() => client.disconnect())
-      else client.disconnect()
+      for (const copy of duplicates) endConnection(copy)
+      if (client.status === 'ready') await client.quit().catch(() => undefined) // went away in this moment
+      endConnection(client)
     },
   }
+}
+
+// While ioredis waits to reconnect, its disconnect stops the timer but tells nobody: what waits for an answer or for
+// the end would do so for ever. One more attempt, that fails or is cut, ends it properly.
+function endConnection(client: Redis): void {
+  client.disconnect()
+  if (client.status !== 'reconnecting') return
+  client.once('connect', () => client.disconnect())
+  client.connect().catch(() => undefined)
 }

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq'
 import type { Logger } from '../base/logger.js'
+import { closeOrLeave } from './close-or-leave.js'
 import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } from './consumer.js'
 import { breakLock, releaseHeldJobs } from './held-jobs.js'
 import { createJobEvents } from './job-events.js'
@@ -111,9 +112,9 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       return consumer
     },
     async close() {
-      for (const consumer of consumers) await consumer.close()
+      await Promise.all([...consumers].map((consumer) => consumer.close()))
       await events.close()
-      for (const queue of opened.values()) await queue.close().catch(() => undefined) // Redis may be gone already
+      await Promise.all([...opened.values()].map((queue) => closeOrLeave(link, queue.close())))
     },
   }
 }

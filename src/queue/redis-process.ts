@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { type Program, startProgram } from '../process/program.js'
 import { RedisFolderBusyError, RedisStartError } from './redis-errors.js'
@@ -36,8 +37,13 @@ export async function launchRedis(options: LaunchOptions, deps: { readonly log: 
     ended.abort()
     return how
   })
-  const pid = await waitUntilItAnswers(options.socket, mark, ended.signal)
-  if (pid !== undefined) return { program, pid }
+  try {
+    const pid = await waitUntilItAnswers(options.socket, mark, ended.signal)
+    if (pid !== undefined) return { program, pid }
+  } catch (error) {
+    await program.end()
+    throw new RedisStartError({ folder: options.folder, lastLines: [messageOf(error)] })
+  }
   const { exitCode } = await exit
   if (exitCode === FOLDER_BUSY) throw new RedisFolderBusyError(options.folder)
   throw new RedisStartError({ folder: options.folder, lastLines: program.lastLines() })
@@ -64,7 +70,10 @@ async function waitUntilItAnswers(socket: string, mark: string, ended: AbortSign
 
 async function askForPid(socket: string, mark: string): Promise<number | undefined> {
   const client = new Redis({ path: socket, lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false })
-  client.on('error', () => undefined) // not there yet; asked again
+  let refusal: Error | undefined
+  client.on('error', (error: Error) => {
+    if (error.message.startsWith('NOAUTH')) refusal = error
+  })
   try {
     await client.connect()
     const [, ident] = (await client.config('GET', 'syslog-ident')) as unknown[]
@@ -73,6 +82,7 @@ async function askForPid(socket: string, mark: string): Promise<number | undefin
     const pid = /^process_id:(\d+)/m.exec(await client.info('server'))?.[1]
     return pid === undefined ? undefined : Number(pid)
   } catch {
+    if (refusal !== undefined) throw refusal
     return undefined // not there yet; asked again
   } finally {
     client.disconnect()

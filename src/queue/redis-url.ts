@@ -12,8 +12,9 @@ export type RedisAddress = {
 /** Reads `redis://`, `rediss://`, `unix:///…` and a plain path; refuses the rest with a sentence. */
 export function parseRedisUrl(url: string): RedisAddress {
   if (url.startsWith('/')) return { url: undefined, options: { path: url }, shown: `unix://${url}` }
+  const unix = UNIX.exec(url)?.groups
+  if (unix !== undefined) return unixAddress(unix)
   const parsed = tryUrl(url)
-  if (parsed?.protocol === 'unix:') return unixAddress(parsed)
   if (parsed?.protocol === 'redis:' || parsed?.protocol === 'rediss:')
     return { url, options: {}, shown: shownUrl(parsed) }
   // The value may hold a password, so it is not repeated.
@@ -22,14 +23,20 @@ export function parseRedisUrl(url: string): RedisAddress {
   )
 }
 
-function unixAddress(parsed: URL): RedisAddress {
-  const path = decodeURIComponent(parsed.pathname)
-  const database = Number(parsed.searchParams.get('db') ?? 0)
-  const options: RedisOptions = { path }
-  if (parsed.username !== '') options.username = decodeURIComponent(parsed.username)
-  if (parsed.password !== '') options.password = decodeURIComponent(parsed.password)
-  if (Number.isInteger(database) && database > 0) options.db = database
-  return { url: undefined, options, shown: `unix://${path}` }
+// No URL as browsers know them: they allow no user where there is no host.
+const UNIX = /^unix:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<path>\/[^?]*)(?:\?(?:.*&)?db=(?<db>\d+).*)?$/
+
+function unixAddress({
+  user = '',
+  password = '',
+  path = '',
+  db = '0',
+}: Record<string, string | undefined>): RedisAddress {
+  const options: RedisOptions = { path: decodeURIComponent(path) }
+  if (user !== '') options.username = decodeURIComponent(user)
+  if (password !== '') options.password = decodeURIComponent(password)
+  if (Number(db) > 0) options.db = Number(db)
+  return { url: undefined, options, shown: `unix://${options.path}` }
 }
 
 function shownUrl(parsed: URL): string {

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { openRedis } from '../../src/queue/open-redis.js'
+import { parseRedisUrl } from '../../src/queue/redis-url.js'
+import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+
+const log = silentLogger()
+const SECRET = 'hush-hush'
+
+describe('openRedis', () => {
+  const folder = useTemporaryFolder()
+  const stops: (() => Promise<unknown>)[] = []
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop()
+  })
+
+  /** A server that is not ours, as a user may name one. */
+  function startForeign(...settings: string[]): string {
+    const socket = join(folder.path, 'foreign.sock')
+    const args = ['--port', '0', '--unixsocket', socket, '--dir', folder.path, '--save', '', ...settings]
+    const child = spawn('redis-server', args, { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    stops.push(() => {
+      child.kill('SIGKILL')
+      return ended
+    })
+    return `unix://${socket}`
+  }
+
+  async function warningsOf(url: string): Promise<string> {
+    let text = ''
+    const destination = { write: (line: string) => (text += line) }
+    const link = await openRedis(url, { log: createLogger({ destination }) })
+    await link.close()
+    return text
+  }
+
+  it('refuses a server that may throw jobs away', async () => {
+    const url = startForeign('--maxmemory-policy', 'allkeys-lru')
+
+    const error = await rejection(openRedis(url, { log }))
+
+    expect(error).to.include({ code: 'LF_REDIS_UNFIT' })
+    expect(error.message).to.contain('maxmemory-policy allkeys-lru').and.contain('noeviction')
+  })
+
+  it('refuses a server that is full', async () => {
+    const url = startForeign('--maxmemory', '1')
+
+    expect((await rejection(openRedis(url, { log }))).message)
+      .to.contain('does not take writes')
+      .and.contain('OOM')
+  })
+
+  it('refuses a server that is read-only', async () => {
+    const url = startForeign('--replicaof', '127.0.0.1', '1')
+
+    expect((await rejection(openRedis(url, { log }))).message).to.contain('READONLY')
+  })
+
+  it('warns of a server that can lose orders', async () => {
+    expect(await warningsOf(startForeign())).to.contain('no append-only file')
+  })
+
+  it('warns of a server that writes once a second', async () => {
+    expect(await warningsOf(startForeign('--appendonly', 'yes'))).to.contain('"appendfsync":"everysec"')
+  })
+
+  it('uses a password and never shows it', async () => {
+    const url = startForeign('--requirepass', SECRET)
+    const withPassword = url.replace('unix://', `unix://default:${SECRET}@`)
+
+    const text = await warningsOf(withPassword)
+
+    expect(text).to.contain('foreign.sock').and.not.contain(SECRET)
+  })
+
+  it('does not wait when the password is wrong, and does not show it', async () => {
+    const url = startForeign('--requirepass', 'other')
+
+    const error = await rejection(openRedis(url.replace('unix://', `unix://default:${SECRET}@`), { log }))
+
+    expect(error).to.include({ code: 'LF_REDIS_UNREACHABLE' })
+    expect(error.message).to.contain('WRONGPASS')
+    expect(JSON.stringify(error) + error.stack + String(error.cause)).not.to.contain(SECRET)
+  })
+
+  it('says when a password is needed', async () => {
+    const url = startForeign('--requirepass', 'other')
+
+    expect((await rejection(openRedis(url, { log }))).message).to.contain('NOAUTH')
+  })
+
+  it('gives up where nobody answers', async () => {
+    const url = `unix://${folder.path}/nobody.sock`
+
+    const error = await rejection(openRedis(url, { log }, { connectTimeoutMs: 200 }))
+
+    expect(error).to.include({ code: 'LF_REDIS_UNREACHABLE', failure: 'transient' })
+    expect(error.message).to.contain('nobody.sock').and.contain('ENOENT')
+  })
+
+  it('refuses an address it cannot read, without repeating it', async () => {
+    for (const url of ['', 'http://x', `redis//:${SECRET}@x`, 'localhost:6379', 'unix:relative.sock?']) {
+      const error = await rejection(openRedis(url, { log }, { connectTimeoutMs: 100 }))
+      expect(error.message).not.to.contain(SECRET)
+    }
+  })
+
+  it('reads addresses of all kinds', () => {
+    expect(parseRedisUrl('unix:///run/my%20redis.sock?db=2').options).to.deep.equal({
+      path: '/run/my redis.sock',
+      db: 2,
+    })
+    expect(parseRedisUrl('/run/redis.sock').options).to.deep.equal({ path: '/run/redis.sock' })
+    expect(parseRedisUrl(`rediss://me:${SECRET}@host:6380/1`).shown).to.equal('rediss://host:6380/1')
+  })
+})

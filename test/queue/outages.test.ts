@@ -1,0 +1,118 @@
+import { Queue } from 'bullmq'
+import { expect } from 'chai'
+import { z } from 'zod'
+import { createJournal } from '../../src/queue/journal.js'
+import { waitForJob } from '../../src/queue/run-job.js'
+import { until } from '../helpers/until.js'
+import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
+
+const schema = z.object({ n: z.number() })
+
+describe('while Redis is killed and comes back', () => {
+  let redis: RedisFixture
+  beforeEach(async () => {
+    redis = await startRedisFixture()
+  })
+  afterEach(() => redis.close())
+
+  async function killRedis(): Promise<void> {
+    const { pid } = redis.server
+    process.kill(pid, 'SIGKILL')
+    await until('Redis is back', () => redis.server.pid !== pid)
+  }
+
+  it('a running job goes on and its value arrives', async () => {
+    let runs = 0
+    let finish: () => void = () => undefined
+    const hold = () => {
+      runs++
+      return new Promise<string>((resolve) => {
+        finish = () => resolve('done')
+      })
+    }
+    const consumer = redis.queues.consume('outage.1', hold, { schema })
+    const value = redis.queues.runJob('outage.1', 'x', { n: 1 }, { id: 'a' })
+    await until('it runs', () => runs === 1)
+
+    await killRedis()
+    finish()
+
+    expect(await value).to.equal('done')
+    expect(runs).to.equal(1)
+    await consumer.close()
+  })
+
+  it('no accepted job is lost and none runs twice, five kills long', async function () {
+    this.timeout(90_000)
+    const runs = new Map<string, number>()
+    const count = async (job: { readonly id: string }) => {
+      runs.set(job.id, (runs.get(job.id) ?? 0) + 1)
+      return job.id
+    }
+    const other = await redis.another()
+    const consumer = other.queues.consume('outage.2', count, { schema, concurrency: 4 })
+    const results: Promise<unknown>[] = []
+
+    for (let kill = 0; kill < 5; kill++) {
+      for (let n = 0; n < 20; n++) {
+        results.push(redis.queues.runJob('outage.2', 'x', { n }, { id: `k${kill}-${n}` }))
+      }
+      await until('some are done', () => runs.size > kill * 20 + 5)
+      await killRedis()
+    }
+    const killedAt = performance.now()
+    const values = await Promise.all(results)
+
+    expect(performance.now() - killedAt).to.be.below(10_000)
+    expect(values).to.have.lengthOf(100)
+    expect(runs.size).to.equal(100)
+    const twice = [...runs].filter(([, times]) => times > 1)
+    expect(twice).to.deep.equal([])
+    await consumer.close()
+  })
+
+  it('watchers of the journal hear of every unfinished training again', async () => {
+    const journal = createJournal(redis.link)
+    await redis.link.client.zadd('{loopfleet}:trainings-unfinished', 1, 'abc')
+    const heard: string[] = []
+    const watch = await journal.watch((id) => heard.push(id))
+
+    await killRedis()
+
+    await until('they are told', () => heard.includes('abc'))
+    await watch.close()
+  })
+})
+
+describe('a job whose events are lost', () => {
+  it('is found done by looking again', async () => {
+    const redis = await startRedisFixture()
+    const queue = new Queue('deaf', { connection: redis.link.connection(), prefix: redis.link.prefix })
+    const deaf = { listen: async () => () => undefined, close: async () => undefined }
+    const consumer = redis.queues.consume('deaf', async (job) => job.data.n, { schema })
+
+    const begin = () => redis.queues.add('deaf', 'x', { n: 7 }, { id: 'a' })
+    const value = await waitForJob(queue, 'a', {}, { events: deaf, begin })
+
+    expect(value).to.equal(7)
+    await consumer.close()
+    await queue.close()
+    await redis.close()
+  })
+})
+
+describe('closing', () => {
+  it('needs no Redis', async function () {
+    this.timeout(20_000)
+    const redis = await startRedisFixture()
+    const consumer = redis.queues.consume('closing', async () => 1, { schema })
+    await redis.queues.runJob('closing', 'x', { n: 1 }, { id: 'a' })
+    await redis.server.close()
+
+    const startedAt = performance.now()
+    await consumer.close({ cancel: new Error('down') })
+    await redis.close()
+
+    expect(performance.now() - startedAt).to.be.below(9_000)
+  })
+})

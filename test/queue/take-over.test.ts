@@ -1,0 +1,135 @@
+import { expect } from 'chai'
+import { z } from 'zod'
+import { startNodeScript } from '../helpers/node-script.js'
+import { until } from '../helpers/until.js'
+import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
+
+const holdsAJob = new URL('../fixtures/programs/holds-a-job', import.meta.url)
+const schema = z.object({ n: z.number() })
+
+describe('a job whose holder', () => {
+  let redis: RedisFixture
+  let queue: string
+  let count = 0
+  before(async () => {
+    redis = await startRedisFixture()
+  })
+  after(() => redis.close())
+  beforeEach(() => {
+    queue = `take-over.${++count}`
+  })
+
+  it('was killed -9 is taken within five seconds when the killed one is known, whatever its lock', async () => {
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    const holder = await startNodeScript(holdsAJob, [redis.server.url, queue, '30000'])
+    await holder.kill('SIGKILL')
+
+    const startedAt = performance.now()
+    expect(await redis.queues.releaseHeldBy(queue, ['a', 'not-held'])).to.deep.equal(['a'])
+    const consumer = redis.queues.consume(queue, async (job) => job.attemptsStarted, { schema })
+    const value = await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+
+    expect(value).to.equal(2)
+    expect(performance.now() - startedAt).to.be.below(5_000)
+    await consumer.close()
+  })
+
+  it('was killed -9 is taken by a consumer that was there before, after lock and check', async () => {
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a', attempts: 1 })
+    const holder = await startNodeScript(holdsAJob, [redis.server.url, queue, '1000'])
+    const takes: number[] = []
+    const consumer = redis.queues.consume(queue, async (job) => takes.push(job.attemptsMade), {
+      schema,
+      lockMs: 1_000,
+      stalledMs: 200,
+    })
+
+    await holder.kill('SIGKILL')
+
+    await until('it is taken over', () => takes.length === 1)
+    expect(takes).to.deep.equal([0])
+    await consumer.close()
+  })
+
+  it('stalls ten times is still not given up', async () => {
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    let takes = 0
+    const hold = (_job: unknown, signal: AbortSignal) => {
+      takes++
+      if (takes > 10) return Promise.resolve('done')
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    const other = await redis.another()
+    const holders = Array.from({ length: 11 }, () =>
+      other.queues.consume(queue, hold, { schema, stalledMs: 50, lockMs: 30_000 }),
+    )
+
+    await until(
+      'it is done',
+      async () => {
+        await redis.queues.releaseHeldBy(queue, 'all')
+        return (await redis.queues.job(queue, 'a'))?.state === 'completed'
+      },
+      20_000,
+    )
+
+    expect(takes).to.equal(11)
+    await Promise.all(holders.map((holder) => holder.close({ cancel: new Error('the test is over') })))
+  })
+
+  it('lost its lock is told so, and can neither finish nor fail it any more', async () => {
+    const other = await redis.another()
+    const reasons: unknown[] = []
+    const first = redis.queues.consume(
+      queue,
+      (_job, signal) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => {
+            reasons.push(signal.reason)
+            setTimeout(() => resolve('of the fenced one'), 300)
+          })
+        }),
+      { schema, lockMs: 800, stalledMs: 100 },
+    )
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    await until('it is taken', () => first.running === 1)
+    void first.pause()
+
+    await redis.queues.releaseHeldBy(queue, ['a'])
+    const second = other.queues.consume(queue, async () => 'of the second', { schema, stalledMs: 100 })
+    const value = await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+    await until('the first is told', () => reasons.length === 1)
+    await first.close()
+
+    expect(value).to.equal('of the second')
+    expect(reasons[0]).to.include({ code: 'LF_LOCK_LOST' })
+    expect(await redis.queues.job(queue, 'a')).to.include({ state: 'completed', result: 'of the second' })
+    await second.close()
+  })
+
+  it('lost its lock and takes it again itself begins only when its first take has ended', async () => {
+    let running = 0
+    let most = 0
+    let takes = 0
+    const consumer = redis.queues.consume(
+      queue,
+      async (_job, signal) => {
+        takes++
+        most = Math.max(most, ++running)
+        if (takes === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        if (takes === 1) await new Promise((resolve) => setTimeout(resolve, 300))
+        running--
+        return takes
+      },
+      { schema, concurrency: 2, lockMs: 800, stalledMs: 50 },
+    )
+    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    await until('it is taken', () => consumer.running === 1)
+
+    await redis.queues.releaseHeldBy(queue, ['a'])
+
+    expect(await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })).to.equal(2)
+    expect(most).to.equal(1)
+    await consumer.close()
+  })
+})
