@@ -73,10 +73,14 @@ async function setAside(
   target: string,
 ): Promise<Record<string, string[]>> {
   const kept: Record<string, string[]> = {}
+  const taken = new Map([['set.json', 'set.json of loopfleet']])
   for (const [format, paths] of Object.entries(files)) {
     kept[format] = []
     for (const path of paths) {
       const source = resolve(workspace, path)
+      const other = taken.get(basename(path)) ?? path
+      if (other !== path) throw new NoModelError(`Model files "${other}" and "${path}" need different names.`)
+      taken.set(basename(path), path)
       if (isOutside(workspace, source)) throw new NoModelError(`Model file "${path}" lies outside of the workspace.`)
       if (!(await isFile(source))) throw new NoModelError(`Model file "${path}" was reported but does not exist.`)
       // No hard link: a program may overwrite its model in place. Where the disk can, the copy shares its blocks.

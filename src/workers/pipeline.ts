@@ -13,11 +13,17 @@ export type Walk = {
 
 /** A training's way, from order to detections (docs/architecture.md). Cleaning up follows in any case. */
 export async function walkPipeline(walk: Walk): Promise<void> {
-  await Promise.all([walk.step('download-data'), walk.step('download-model')])
+  await bothDone([walk.step('download-data'), walk.step('download-model')])
   await walk.withLease(() => walk.step('train'))
   await walk.step('sync-metrics')
   if (walk.converts) await walk.step('convert')
   await walk.step('upload-model')
   if (walk.detects()) await walk.step('detect')
   if (walk.detects()) await walk.step('upload-detections')
+}
+
+// A failed download ends the other one (the walk sees to that); it must be over before the workspace is cleaned up.
+async function bothDone(steps: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(steps)
+  await Promise.all(steps)
 }

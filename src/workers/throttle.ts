@@ -1,7 +1,7 @@
 export type Throttle<Value> = {
-  /** Passes the value on now, or the newest one when the interval is over. */
+  /** Passes the value on now, or the newest one when the interval is over and the write before it is done. */
   offer(value: Value): void
-  /** Passes on what is held back and waits until it is written. */
+  /** Passes on what is held back and waits until it is written; rejects when that write fails. */
   flush(): Promise<void>
 }
 
@@ -9,24 +9,33 @@ export type Throttle<Value> = {
 export function createThrottle<Value>(everyMs: number, write: (value: Value) => Promise<void>): Throttle<Value> {
   let held: { readonly value: Value } | undefined
   let timer: NodeJS.Timeout | undefined
-  let writing: Promise<void> = Promise.resolve()
+  let writing: Promise<void> | undefined
   let lastAt = Number.NEGATIVE_INFINITY
+
+  function schedule(): void {
+    timer ??= setTimeout(pass, Math.max(0, lastAt + everyMs - performance.now()))
+  }
 
   function pass(): void {
     timer = undefined
-    if (held === undefined) return
+    if (held === undefined || writing !== undefined) return
     const { value } = held
     held = undefined
     lastAt = performance.now()
-    writing = writing.then(() => write(value))
+    writing = write(value).finally(() => {
+      writing = undefined
+      if (held !== undefined) schedule()
+    })
+    writing.catch(() => undefined) // whoever flushes hears of it; else the next value makes up for it
   }
 
   return {
     offer(value) {
       held = { value }
-      timer ??= setTimeout(pass, Math.max(0, lastAt + everyMs - performance.now()))
+      if (writing === undefined) schedule()
     },
     async flush() {
+      await writing?.catch(() => undefined)
       clearTimeout(timer)
       pass()
       await writing

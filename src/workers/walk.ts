@@ -5,6 +5,7 @@ import type { Lease, Slots } from '../executors/gpu/slots.js'
 import type { TrainerState } from '../loop/protocol/index.js'
 import type { TrainingRecord } from '../queue/journal.js'
 import { queueNames, type Stage, stageKinds, stepId } from '../queue/names.js'
+import { JobRemovedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import type { Walk } from './pipeline.js'
 import type { TrainingRun } from './training-run.js'
@@ -35,18 +36,28 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     const queue = queueNames.host(training.hostId, stageKinds[stage])
     const id = stepId(training.id, training.run, stage)
     const signal = stopSwitch.signalFor(stage)
+    const run = () => deps.queues.runJob(queue, stage, { trainingId: training.id, run: training.run, stage }, { id })
     // A step that waits is taken out; one that runs hears of it through its own signal and is waited for.
     const takeOut = () => void deps.queues.remove(queue, id).catch(() => undefined)
     signal.addEventListener('abort', takeOut, { once: true })
     try {
       if (signal.aborted && stage !== 'train') signal.throwIfAborted()
-      await deps.queues.runJob(queue, stage, { trainingId: training.id, run: training.run, stage }, { id })
+      await run()
     } catch (error) {
-      if (signal.aborted) throw signal.reason
-      throw error
+      if (stage === 'cleanup') throw error
+      if (!signal.aborted || stopSwitch.endSignal.aborted) throw endOr(error)
+      // Stopped while it waited for another attempt: it still has to say whether there is a model to keep.
+      if (stage === 'train' && error instanceof JobRemovedError) return void (await run())
+      if (!DETECTION.includes(stage)) throw signal.reason // a stopped detection is done as it is: the model is uploaded
     } finally {
       signal.removeEventListener('abort', takeOut)
     }
+  }
+
+  // What fails a step ends the other download too; what ends the training is the reason for all that fails then.
+  function endOr(error: unknown): unknown {
+    stopSwitch.end(error instanceof Error ? error : new Error(String(error)))
+    return stopSwitch.endSignal.reason
   }
 
   async function step(stage: Stage): Promise<void> {
@@ -104,6 +115,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
   }
 }
 
+const DETECTION: readonly Stage[] = ['detect', 'upload-detections']
 const BEFORE_UPLOAD: readonly Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert']
 
 /** What is on this host's disk counts here only; what is at the Loop counts everywhere. */
@@ -120,9 +132,10 @@ function isAtLoop(record: TrainingRecord): boolean {
   return record.steps['upload-model'] !== undefined
 }
 
-async function isOnDisk(stage: Stage, { paths }: TrainingRun): Promise<boolean> {
+async function isOnDisk(stage: Stage, { paths, order }: TrainingRun): Promise<boolean> {
   const needed: Partial<Record<Stage, string>> = {
     'download-data': paths.imageData,
+    'download-model': order.baseModel.kind === 'loop' ? paths.baseModel : undefined,
     train: paths.models,
     'sync-metrics': paths.model,
     convert: paths.model,

@@ -1,0 +1,128 @@
+import { silentLogger } from '../../src/base/logger.js'
+import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/executors/definition.js'
+import type { TrainingOrder } from '../../src/loop/protocol/index.js'
+import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/journal.js'
+import { createStopSwitch } from '../../src/workers/stop-switch.js'
+import type { TrainingRun } from '../../src/workers/training-run.js'
+import { workspacePaths } from '../../src/workers/workspace-paths.js'
+import { anOrder, seatA } from '../queue/orders.js'
+
+/** A trainer that converts and detects, as far as the pipeline asks. */
+export function aDefinition(change: Record<string, unknown> = {}): TrainerDefinition {
+  const file = trainerDefinitionSchema.parse({
+    name: 'quick',
+    format: 'mocked',
+    dataset: 'raw',
+    train: { scratch: ['python', 'train.py'] },
+    convert: [{ format: 'onnx', command: ['python', 'export.py'] }],
+    upload: { mocked: ['model.bin'], onnx: ['model.onnx'] },
+    detect: { backend: 'onnx', format: 'onnx' },
+    ...change,
+  })
+  return { ...file, folder: '/trainers/quick', file: '/trainers/quick/trainer.yaml' }
+}
+
+export function aRecord(change: Partial<TrainingRecord> = {}): TrainingRecord {
+  return {
+    id: 'training1',
+    trainer: 'quick',
+    order: anOrder(),
+    seat: seatA,
+    createdAt: 1_000_000,
+    startedAt: null,
+    updatedAt: 1_000_000,
+    endedAt: null,
+    outcome: null,
+    state: 'initialized',
+    progress: null,
+    errors: {},
+    run: 1,
+    hostId: 'host-a',
+    workerPid: 11,
+    fruitlessRuns: 0,
+    steps: {},
+    trainImageCount: null,
+    testImageCount: null,
+    skippedImageCount: null,
+    models: {},
+    modelId: null,
+    modelVersion: null,
+    best: null,
+    stopRequested: false,
+    facts: {},
+    ...change,
+  }
+}
+
+export type TrainingOfTest = {
+  readonly training: TrainingRun
+  /** As the journal has it. */
+  record: TrainingRecord
+  /** What was written to the journal, in order. */
+  readonly updates: Partial<TrainingProgressFields>[]
+  /** Makes every further write and check fail, as a newer run does. */
+  supersede(error: Error): void
+}
+
+/** A run whose journal is a plain object. */
+export function aTraining(options: {
+  readonly dataFolder: string
+  readonly definition?: TrainerDefinition
+  readonly record?: Partial<TrainingRecord>
+  readonly order?: TrainingOrder
+}): TrainingOfTest {
+  const { dataFolder, definition = aDefinition(), order = anOrder() } = options
+  let superseded: Error | undefined
+  const fence = async () => {
+    if (superseded !== undefined) throw superseded
+  }
+  const test = {
+    record: aRecord({ order, ...options.record }),
+    updates: [] as Partial<TrainingProgressFields>[],
+    supersede(error: Error) {
+      superseded = error
+    },
+  }
+  const paths = workspacePaths(dataFolder, order, test.record.id)
+  const unused = () => Promise.reject(new Error('not part of this test'))
+  const training: TrainingRun = {
+    id: test.record.id,
+    run: test.record.run,
+    hostId: 'host-a',
+    owner: 'host-a:11:training1.1',
+    programEnv: {},
+    order,
+    seat: seatA,
+    definition,
+    paths,
+    stopSwitch: createStopSwitch(),
+    modelSets: { add: unused, markSynced: unused, list: async () => [], lastSynced: async () => undefined },
+    metricsSync: { push: () => undefined, flush: unused },
+    log: silentLogger(),
+    lease: undefined,
+    record: async () => test.record,
+    async update(patch) {
+      await fence()
+      test.updates.push(patch)
+      Object.assign(test.record, patch)
+    },
+    checkFence: fence,
+  }
+  return Object.assign(test, { training })
+}
+
+/** A journal's note that a stage is done, here or on another host. */
+export function aStep(hostId = 'host-a', result: unknown = {}) {
+  return { hostId, seconds: 1, result, at: 1_000_000 }
+}
+
+/** A promise that the test settles. */
+export function aPromise() {
+  let resolve: (value?: unknown) => void = () => undefined
+  let reject: (error: Error) => void = () => undefined
+  const promise = new Promise<unknown>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

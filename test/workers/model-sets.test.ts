@@ -1,0 +1,118 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import type { ModelEvent } from '../../src/executors/events.js'
+import { createModelSets, type ModelSets } from '../../src/workers/model-sets.js'
+import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+
+const matrix = { c1: { tp: 1, fp: 2, fn: 3 } }
+
+function anEvent(files: ModelEvent['files'], epoch: number | null = 1): ModelEvent {
+  return { event: 'model', epoch, files, confusion_matrix: matrix }
+}
+
+describe('the models a program has reported', () => {
+  const folder = useTemporaryFolder()
+  let workspace: string
+  let models: string
+  let sets: ModelSets
+  beforeEach(async () => {
+    workspace = join(folder.path, 'work')
+    models = join(workspace, 'models')
+    sets = createModelSets({ workspace, folder: models })
+    await mkdir(join(workspace, 'weights'), { recursive: true })
+    await writeFile(join(workspace, 'weights/model.bin'), 'first')
+    await writeFile(join(workspace, 'weights/more.txt'), 'more')
+  })
+
+  it('are set aside, so that the program may write over its files', async () => {
+    const set = await sets.add(anEvent({ mocked: ['weights/model.bin', 'weights/more.txt'] }))
+    await writeFile(join(workspace, 'weights/model.bin'), 'second')
+
+    expect(await readFile(join(set.folder, 'model.bin'), 'utf8')).to.equal('first')
+    expect(set).to.deep.include({ sequence: 1, epoch: 1, confusionMatrix: matrix, synced: false })
+    expect(set.files).to.deep.equal({ mocked: ['model.bin', 'more.txt'] })
+  })
+
+  it('are numbered in order, over a restart as well', async () => {
+    await sets.add(anEvent({ mocked: ['weights/model.bin'] }))
+    const restarted = createModelSets({ workspace, folder: models })
+    await restarted.add(anEvent({ mocked: ['weights/model.bin'] }, null))
+
+    const all = await restarted.list()
+
+    expect(all.map(({ sequence, epoch }) => ({ sequence, epoch }))).to.deep.equal([
+      { sequence: 1, epoch: 1 },
+      { sequence: 2, epoch: null },
+    ])
+  })
+
+  it('are none when nothing was reported', async () => {
+    expect(await sets.list()).to.deep.equal([])
+    expect(await sets.lastSynced()).to.equal(undefined)
+  })
+
+  it('give the last one whose metrics were acked, and older ones make room', async () => {
+    const first = await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 1))
+    const second = await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 2))
+    await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 3))
+
+    await sets.markSynced(first)
+    await sets.markSynced(second)
+
+    expect((await sets.lastSynced())?.epoch).to.equal(2)
+    expect((await sets.list()).map(({ sequence, synced }) => [sequence, synced])).to.deep.equal([
+      [2, true],
+      [3, false],
+    ])
+    await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 4))
+    expect((await sets.list()).at(-1)?.sequence).to.equal(4)
+  })
+
+  it('are whole or not there: half a set of a crash is replaced', async () => {
+    await mkdir(join(models, '000001'), { recursive: true })
+    await writeFile(join(models, '000001/left-over.bin'), 'half')
+
+    expect(await sets.list()).to.deep.equal([])
+    const set = await sets.add(anEvent({ mocked: ['weights/model.bin'] }))
+
+    expect((await readdir(set.folder)).sort()).to.deep.equal(['model.bin', 'set.json'])
+  })
+
+  it('may share a file between formats', async () => {
+    const set = await sets.add(anEvent({ one: ['weights/model.bin'], two: ['weights/model.bin', 'weights/more.txt'] }))
+
+    expect(set.files).to.deep.equal({ one: ['model.bin'], two: ['model.bin', 'more.txt'] })
+  })
+
+  it('are refused when two different files would lie under one name', async () => {
+    await mkdir(join(workspace, 'onnx'))
+    await writeFile(join(workspace, 'onnx/model.bin'), 'another')
+
+    const error = await rejection(sets.add(anEvent({ one: ['weights/model.bin'], two: ['onnx/model.bin'] })))
+
+    expect(error.code).to.equal('LF_NO_MODEL')
+    expect(error.message).to.include('"weights/model.bin"').and.include('"onnx/model.bin"')
+  })
+
+  it('are refused when a file would lie under the name of our own', async () => {
+    await writeFile(join(workspace, 'set.json'), '{}')
+
+    const error = await rejection(sets.add(anEvent({ one: ['set.json'] })))
+
+    expect(error.code).to.equal('LF_NO_MODEL')
+  })
+
+  it('are refused when a file is missing, is a folder, or lies outside', async () => {
+    const missing = await rejection(sets.add(anEvent({ mocked: ['weights/gone.bin'] })))
+    const aFolder = await rejection(sets.add(anEvent({ mocked: ['weights'] })))
+    const outside = await rejection(sets.add(anEvent({ mocked: ['../../etc/passwd'] })))
+
+    expect(missing.message).to.include('"weights/gone.bin"').and.include('does not exist')
+    expect(aFolder.message).to.include('"weights"')
+    expect(outside.message).to.include('outside')
+    for (const error of [missing, aFolder, outside]) expect(error.code).to.equal('LF_NO_MODEL')
+    expect(await sets.list()).to.deep.equal([])
+  })
+})

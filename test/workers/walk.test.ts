@@ -1,0 +1,315 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { expect } from 'chai'
+import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from '../../src/base/abort-reasons.js'
+import { createSlots } from '../../src/executors/gpu/slots.js'
+import type { Stage } from '../../src/queue/names.js'
+import { JobRemovedError } from '../../src/queue/queue-errors.js'
+import type { Queues } from '../../src/queue/queues.js'
+import { createWalk } from '../../src/workers/walk.js'
+import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
+import { anOrder } from '../queue/orders.js'
+import { aDefinition, aPromise, aStep, aTraining } from './a-training.js'
+
+type Added = { readonly queue: string; readonly name: string; readonly data: object; readonly id: string }
+
+/** Queues whose jobs end when and how the test says; at once by default. */
+function someQueues(outcome: (stage: string, take: number) => Promise<unknown> = async () => undefined) {
+  const added: Added[] = []
+  const removed: string[] = []
+  const queues: Pick<Queues, 'runJob' | 'remove'> = {
+    async runJob(queue, name, data, { id }) {
+      added.push({ queue, name, data, id })
+      return outcome(name, added.filter((job) => job.id === id).length)
+    },
+    async remove(_queue, id) {
+      removed.push(id)
+      return true
+    },
+  }
+  return { queues, added, removed }
+}
+
+const never = () => new Promise<unknown>(() => undefined)
+const cpu = () => createSlots({ gpus: null })
+
+describe('the walk of a training', () => {
+  const folder = useTemporaryFolder()
+
+  async function put(path: string): Promise<void> {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, '{}')
+  }
+
+  it('makes each step a job on this host, under the queue of its kind of work', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const { queues, added } = someQueues()
+    const walk = createWalk(training, { queues, slots: cpu() })
+
+    await walk.step('upload-model')
+
+    const data = { trainingId: 'training1', run: 1, stage: 'upload-model' }
+    expect(added).to.deep.equal([
+      { queue: 'host-a.upload', name: 'upload-model', data, id: 'training1.1.upload-model' },
+    ])
+  })
+
+  it('shows the state of a step while it runs and when it is done, with a fresh progress', async () => {
+    const { training, updates } = aTraining({ dataFolder: folder.path })
+    const walk = createWalk(training, { queues: someQueues().queues, slots: cpu() })
+
+    await walk.step('download-data')
+    await walk.step('download-model')
+    await walk.withLease(() => walk.step('train'))
+    for (const stage of ['sync-metrics', 'convert', 'upload-model', 'detect', 'upload-detections'] as const) {
+      await walk.step(stage)
+    }
+    await walk.cleanUp()
+
+    expect(updates.map(({ state }) => state)).to.deep.equal([
+      'data_downloading',
+      'data_downloaded',
+      'train_model_downloaded',
+      'running',
+      'training_finished',
+      'confusion_matrix_syncing',
+      'confusion_matrix_synced',
+      'train_model_uploading',
+      'train_model_uploaded',
+      'detecting',
+      'detected',
+      'detection_uploading',
+      'ready_for_cleanup',
+    ])
+    for (const { progress } of updates) expect(progress).to.equal(null)
+  })
+
+  describe('passes over', () => {
+    it('a step of this host whose result is on its disk', async () => {
+      const steps = { 'download-data': aStep() }
+      const { training, updates } = aTraining({ dataFolder: folder.path, record: { steps } })
+      await put(training.paths.imageData)
+      const { queues, added } = someQueues()
+
+      await createWalk(training, { queues, slots: cpu() }).step('download-data')
+
+      expect(added).to.deep.equal([])
+      expect(updates).to.deep.equal([])
+    })
+
+    it('not a step whose result is gone from the disk, nor one of another host', async () => {
+      const steps = { 'download-data': aStep(), train: aStep('host-b') }
+      const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
+      await mkdir(training.paths.models, { recursive: true })
+      const { queues, added } = someQueues()
+      const walk = createWalk(training, { queues, slots: cpu() })
+
+      await walk.step('download-data')
+      await walk.step('train')
+
+      expect(added.map(({ name }) => name)).to.deep.equal(['download-data', 'train'])
+    })
+
+    it('not a base model that is gone from the disk', async () => {
+      const order = anOrder({ baseModel: { kind: 'loop', id: 'm' } })
+      const steps = { 'download-model': aStep() }
+      const { training } = aTraining({ dataFolder: folder.path, record: { steps }, order })
+      const { queues, added } = someQueues()
+
+      await createWalk(training, { queues, slots: cpu() }).step('download-model')
+
+      expect(added.map(({ name }) => name)).to.deep.equal(['download-model'])
+    })
+
+    it('all up to the upload when another host has brought the model to the Loop', async () => {
+      const steps = { 'upload-model': aStep('host-b') }
+      const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
+      const { queues, added } = someQueues()
+      const walk = createWalk(training, { queues, slots: cpu() })
+      const all: Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert', 'upload-model']
+
+      for (const stage of [...all, 'detect' as const]) await walk.step(stage)
+
+      expect(added.map(({ name }) => name)).to.deep.equal(['detect'])
+    })
+
+    it('the wait for a slot when the training is done', async () => {
+      const steps = { 'upload-model': aStep('host-b') }
+      const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
+      const slots = cpu()
+      await slots.acquire(1, { signal: new AbortController().signal }) // nobody gives it back
+
+      await createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => undefined)
+    })
+  })
+
+  it('holds the lease while it trains, and gives it back also when that fails', async () => {
+    const { training } = aTraining({ dataFolder: folder.path, definition: aDefinition({ gpus: 2 }) })
+    const slots = createSlots({ gpus: [0, 1, 2] })
+    const walk = createWalk(training, { queues: someQueues().queues, slots })
+    let held: readonly number[] | undefined
+
+    const error = await rejection(
+      walk.withLease(async () => {
+        held = training.lease?.slots
+        throw new Error('broken')
+      }),
+    )
+
+    expect(error.message).to.equal('broken')
+    expect(held).to.deep.equal([0, 1])
+    expect(training.lease).to.equal(undefined)
+    expect(slots.free().gpus).to.deep.equal([0, 1, 2])
+  })
+
+  it('knows whether a stop comes before, while or after training', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const phases: string[] = []
+    const { queues } = someQueues(async (stage) => phases.push(`${stage} ${training.stopSwitch.phase}`))
+    const walk = createWalk(training, { queues, slots: cpu() })
+
+    await walk.step('download-data')
+    await walk.step('train')
+    await walk.step('upload-model')
+
+    expect(phases).to.deep.equal(['download-data before', 'train training', 'upload-model after'])
+  })
+
+  it('takes a waiting step out of its queue when it is aborted, and ends with the reason', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const gone = aPromise()
+    const { queues, removed } = someQueues(() => gone.promise)
+    const step = createWalk(training, { queues, slots: cpu() }).step('upload-model')
+    await until('the state is shown', () => training.record().then(({ state }) => state === 'train_model_uploading'))
+
+    training.stopSwitch.abort()
+    await until('it is taken out', () => removed.length > 0)
+    gone.reject(new JobRemovedError({ queue: 'host-a.upload', id: 'training1.1.upload-model' }))
+
+    expect(await rejection(step)).to.be.instanceOf(TrainingAbortedError)
+    expect(removed).to.deep.equal(['training1.1.upload-model'])
+  })
+
+  it('starts no step after an abort', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const { queues, added } = someQueues()
+    training.stopSwitch.end(new WorkerShutdownError())
+
+    const error = await rejection(createWalk(training, { queues, slots: cpu() }).step('upload-model'))
+
+    expect(error).to.be.instanceOf(WorkerShutdownError)
+    expect(added).to.deep.equal([])
+  })
+
+  it('ends the other download when one has failed', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const other = aPromise()
+    const { queues, removed } = someQueues((stage) =>
+      stage === 'download-data' ? Promise.reject(new Error('no images')) : other.promise,
+    )
+    const walk = createWalk(training, { queues, slots: cpu() })
+    const model = walk.step('download-model')
+    await until('the model is asked for', () => training.record().then(() => true))
+
+    const data = await rejection(walk.step('download-data'))
+    await until('the other one is taken out', () => removed.includes('training1.1.download-model'))
+    other.reject(new JobRemovedError({ queue: 'host-a.download', id: 'training1.1.download-model' }))
+
+    expect(data.message).to.equal('no images')
+    expect((await rejection(model)).message).to.equal('no images')
+    expect(training.stopSwitch.endSignal.reason).to.equal(data)
+  })
+
+  describe('with a stop', () => {
+    it('lets the training decide what is kept, also when its step waits for another attempt', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const waiting = aPromise()
+      const { queues, added } = someQueues((_stage, take) => (take === 1 ? waiting.promise : Promise.resolve()))
+      const step = createWalk(training, { queues, slots: cpu() }).step('train')
+      await until('it is added', () => added.length === 1)
+
+      training.stopSwitch.stop()
+      waiting.reject(new JobRemovedError({ queue: 'host-a.train', id: 'training1.1.train' }))
+      await step
+
+      expect(added.map(({ id }) => id)).to.deep.equal(['training1.1.train', 'training1.1.train'])
+    })
+
+    it('lets the training decide also when it waits for a slot', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const slots = cpu()
+      await slots.acquire(1, { signal: new AbortController().signal })
+      let isDecided = false
+      const walk = createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => {
+        isDecided = true
+      })
+      await until('it waits', () => training.record().then(({ state }) => state === 'train_model_downloaded'))
+
+      training.stopSwitch.stop()
+      await walk
+
+      expect(isDecided).to.equal(true)
+    })
+
+    it('is an end when there is nothing to keep', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const { queues } = someQueues(() => Promise.reject(new TrainingStoppedError()))
+      training.stopSwitch.stop()
+
+      const error = await rejection(createWalk(training, { queues, slots: cpu() }).step('train'))
+
+      expect(error).to.be.instanceOf(TrainingStoppedError)
+    })
+
+    it('ends a detection that has begun, and the training goes on as done', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const running = aPromise()
+      const { queues, added } = someQueues(() => running.promise)
+      const walk = createWalk(training, { queues, slots: cpu() })
+      training.stopSwitch.phase = 'after'
+      const step = walk.step('detect')
+      await until('it is added', () => added.length === 1)
+
+      training.stopSwitch.stop()
+      running.reject(new TrainingStoppedError())
+      await step
+
+      expect(walk.detects()).to.equal(false)
+    })
+
+    it('is overruled by an abort that comes while the detection ends', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const running = aPromise()
+      const { queues, added } = someQueues(() => running.promise)
+      training.stopSwitch.phase = 'after'
+      const step = createWalk(training, { queues, slots: cpu() }).step('detect')
+      await until('it is added', () => added.length === 1)
+
+      training.stopSwitch.stop()
+      training.stopSwitch.abort()
+      running.reject(new Error('whatever the job says'))
+
+      expect(await rejection(step)).to.be.instanceOf(TrainingAbortedError)
+    })
+  })
+
+  it('detects only when the trainer says how', () => {
+    const { training } = aTraining({
+      dataFolder: folder.path,
+      definition: aDefinition({ detect: undefined, convert: [] }),
+    })
+    const walk = createWalk(training, { queues: someQueues(never).queues, slots: cpu() })
+
+    expect(walk.detects()).to.equal(false)
+    expect(walk.converts).to.equal(false)
+  })
+
+  it('does not fail a training because cleaning up fails', async () => {
+    const { training } = aTraining({ dataFolder: folder.path })
+    const { queues } = someQueues(() => Promise.reject(new Error('disk is read-only')))
+
+    await createWalk(training, { queues, slots: cpu() }).cleanUp()
+  })
+})
