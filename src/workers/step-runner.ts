@@ -60,8 +60,8 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const training = deps.findRun(trainingId)
     if (training === undefined || training.run !== run) throw new StaleStepError(job.id)
     // A job whose lock was lost is taken again while its first take still winds down: one at a time.
-    await busy.get(job.id)?.catch(() => undefined)
-    const work = runOnce(training, stage, job, jobSignal)
+    const earlier = busy.get(job.id)?.catch(() => undefined)
+    const work = Promise.resolve(earlier).then(() => runOnce(training, stage, job, jobSignal))
     busy.set(job.id, work)
     try {
       return await work
@@ -145,8 +145,12 @@ export function createStepRunner(deps: StepRunnerDeps) {
     training.log.warn({ err: error, stage, failure: failureClassOf(error) }, 'stage failed')
     ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
-    const { errors } = await training.record()
-    await training.update({ errors: { ...errors, [errorKeys[stage]]: messageOf(error) } })
+    try {
+      const { errors } = await training.record()
+      await training.update({ errors: { ...errors, [errorKeys[stage]]: messageOf(error) } })
+    } catch (failure) {
+      training.log.warn({ err: failure, stage }, 'error not written down') // what counts is the error itself
+    }
   }
 
   async function clearError(training: TrainingRun, stage: StageName) {

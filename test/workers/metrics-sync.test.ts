@@ -1,0 +1,143 @@
+import { expect } from 'chai'
+import { TrainingAbortedError } from '../../src/base/abort-reasons.js'
+import { silentLogger } from '../../src/base/logger.js'
+import { type MetricsJob, metricsJobSchema } from '../../src/queue/job-schemas.js'
+import type { Queues } from '../../src/queue/queues.js'
+import { createMetricsSync } from '../../src/workers/metrics-sync.js'
+import type { ModelSet, ModelSets } from '../../src/workers/model-sets.js'
+import { rejection } from '../helpers/rejection.js'
+import { until } from '../helpers/until.js'
+import { seatA } from '../queue/orders.js'
+import { aPromise } from './a-training.js'
+
+function aSet(sequence: number, synced = false): ModelSet {
+  const confusionMatrix = { c1: { tp: sequence, fp: 0, fn: 0 } }
+  return { sequence, epoch: sequence * 10, confusionMatrix, files: {}, synced, folder: `/models/${sequence}` }
+}
+
+/** Sets in memory, a queue whose jobs the test lets end, and the sync between them. */
+function aSync(options: { sets?: ModelSet[]; send?: (job: MetricsJob) => Promise<unknown> } = {}) {
+  let sets = options.sets ?? []
+  const sent: { readonly queue: string; readonly id: string; readonly job: MetricsJob }[] = []
+  const end = new AbortController()
+  const modelSets: ModelSets = {
+    add: () => Promise.reject(new Error('not part of this test')),
+    async markSynced({ sequence }) {
+      sets = sets.map((set) => (set.sequence === sequence ? { ...set, synced: true } : set))
+    },
+    list: async () => sets,
+    lastSynced: async () => sets.findLast(({ synced }) => synced),
+  }
+  const queues: Pick<Queues, 'runJob'> = {
+    async runJob(queue, _name, data, { id, signal }) {
+      signal?.throwIfAborted()
+      const job = metricsJobSchema.parse(data)
+      sent.push({ queue, id, job })
+      return options.send?.(job)
+    },
+  }
+  const point = async () => ({ trainImageCount: 5, testImageCount: 3, hyperparameters: { steps: 10 } })
+  const address = { trainingId: 't1', run: 2, seat: seatA, organization: 'zauberzeug', project: 'shapes' }
+  const sync = createMetricsSync({ ...address, point }, { queues, modelSets, signal: end.signal, log: silentLogger() })
+  return { sync, sent, end, all: () => sets, signal: new AbortController().signal }
+}
+
+describe('the sync of metrics', () => {
+  it('sends a point through the queue of the seat that has the socket', async () => {
+    const { sync, sent, all, signal } = aSync({ sets: [aSet(1)] })
+
+    sync.push(aSet(1))
+    await sync.flush(signal)
+
+    expect(sent).to.deep.equal([
+      {
+        queue: 'node.seat-a',
+        id: 't1.2.metrics.1',
+        job: {
+          trainingId: 't1',
+          run: 2,
+          seat: seatA,
+          organization: 'zauberzeug',
+          project: 'shapes',
+          sequence: 1,
+          point: {
+            confusionMatrix: { c1: { tp: 1, fp: 0, fn: 0 } },
+            epoch: 10,
+            trainImageCount: 5,
+            testImageCount: 3,
+            hyperparameters: { steps: 10 },
+          },
+        },
+      },
+    ])
+    expect(all().map(({ synced }) => synced)).to.deep.equal([true])
+  })
+
+  it('sends one point after the other, never two at once', async () => {
+    const gates = [aPromise(), aPromise()]
+    const { sync, sent, signal } = aSync({
+      sets: [aSet(1), aSet(2)],
+      send: ({ sequence }) => gates[sequence - 1]?.promise ?? Promise.resolve(),
+    })
+
+    sync.push(aSet(1))
+    sync.push(aSet(2))
+    await until('the first is sent', () => sent.length === 1)
+    gates[0]?.resolve()
+    await until('the second is sent', () => sent.length === 2)
+    gates[1]?.resolve()
+    await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal([1, 2])
+  })
+
+  it('sends on flush what a crash or a failure has left, and only that', async () => {
+    const { sync, sent, all, signal } = aSync({ sets: [aSet(4, true), aSet(5), aSet(6)] })
+
+    const { points } = await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal([5, 6])
+    expect(points).to.equal(6)
+    expect(all().every(({ synced }) => synced)).to.equal(true)
+  })
+
+  it('keeps a failed point for the flush, which tells when it fails again', async () => {
+    let isAway = true
+    const { sync, sent, all, signal } = aSync({
+      sets: [aSet(1)],
+      send: async () => {
+        if (isAway) throw new Error('the Loop refused')
+      },
+    })
+    sync.push(aSet(1))
+    expect((await rejection(sync.flush(signal))).message).to.equal('the Loop refused')
+    expect(all()[0]?.synced).to.equal(false)
+
+    isAway = false
+    await sync.flush(signal)
+
+    expect(all()[0]?.synced).to.equal(true)
+    expect(sent).to.have.lengthOf(3)
+  })
+
+  it('sends one empty point when there never was a model, so that a model can be uploaded at all', async () => {
+    const { sync, sent, signal } = aSync()
+
+    await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.point)).to.deep.equal([
+      { confusionMatrix: {}, epoch: null, trainImageCount: 5, testImageCount: 3, hyperparameters: { steps: 10 } },
+    ])
+  })
+
+  it('ends with the reason when the training ends while it waits', async () => {
+    const { sync, sent, signal, end } = aSync({ sets: [aSet(1)] })
+    end.abort(new TrainingAbortedError())
+    sync.push(aSet(1))
+
+    const error = await rejection(sync.flush(AbortSignal.any([signal, end.signal])))
+
+    expect(error).to.be.instanceOf(TrainingAbortedError)
+    expect(sent).to.deep.equal([])
+  })
+})
