@@ -23,8 +23,8 @@ export type Release = {
   readonly dataFolderBy: 'argument' | 'environment'
 }
 
-/** A local Loop with a project, and a trainer written with the Python library that is connected to it. */
-export type PythonTrainer = {
+/** A local Loop with a project, and a node written with the Python library that talks to it. */
+export type PythonNodeAtLoop = {
   readonly loop: LocalLoop
   readonly tap: WireTap
   readonly node: PythonNode
@@ -35,12 +35,12 @@ export type PythonTrainer = {
   remove(): Promise<void>
 }
 
-/** One training ordered by a local Loop at such a trainer, and all that was seen of it. */
-export type PythonTraining = PythonTrainer & { readonly order: OrderAnswer }
+/** One training ordered by a local Loop at a trainer written with the library, and all that was seen of it. */
+export type PythonTraining = PythonNodeAtLoop & { readonly order: OrderAnswer }
 
 /** Makes the environment, starts Loop and trainer, orders a training and waits until it is over. */
 export async function runPythonTraining(release: Release, request: Record<string, unknown>): Promise<PythonTraining> {
-  const trainer = await startPythonTrainer(release)
+  const trainer = await startPythonNodeAtLoop(release, { kind: 'trainer' })
   try {
     return { ...trainer, order: await untilEnded(trainer, request) }
   } catch (error) {
@@ -49,11 +49,13 @@ export async function runPythonTraining(release: Release, request: Record<string
   }
 }
 
-/** Makes the environment and starts Loop and trainer; waits for neither the trainer's connection nor its state. */
-export async function startPythonTrainer(
-  release: Release,
-  env: Readonly<Record<string, string>> = {},
-): Promise<PythonTrainer> {
+export type NodeChoice = {
+  readonly kind: 'trainer' | 'converter' | 'detector'
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Makes the environment and starts Loop and node; does not wait until the node has been heard of. */
+export async function startPythonNodeAtLoop(release: Release, { kind, env }: NodeChoice): Promise<PythonNodeAtLoop> {
   const interpreter = await environmentOf(release)
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-python-'))
   const loop = await startLocalLoop({ folder: join(folder, 'loop'), ...CREDENTIALS }, { log: silentLogger() })
@@ -63,7 +65,7 @@ export async function startPythonTrainer(
   const dataFolder = join(folder, 'data')
   const node = startPythonNode({
     interpreter,
-    script: new URL(`./python-nodes/small_trainer_${release.name.replaceAll('.', '_')}.py`, import.meta.url),
+    script: new URL(`./python-nodes/small_${kind}_${release.name.replaceAll('.', '_')}.py`, import.meta.url),
     args: release.dataFolderBy === 'argument' ? [dataFolder] : [],
     env: { ...environment(release, tap.host, dataFolder), ...env },
     cwd: folder,
@@ -88,7 +90,7 @@ function environment({ dataFolderBy }: Release, host: string, dataFolder: string
   return { LOOP_HOST: host, ...login, ...(dataFolderBy === 'environment' ? { DATA_FOLDER: dataFolder } : {}) }
 }
 
-async function untilEnded(trainer: PythonTrainer, request: Record<string, unknown>): Promise<OrderAnswer> {
+async function untilEnded(trainer: PythonNodeAtLoop, request: Record<string, unknown>): Promise<OrderAnswer> {
   const { loop } = trainer
   await untilSeen(trainer, () => loop.nodes().find(({ type, state }) => type === 'trainer' && state === 'idle'))
   const order = await loop.orderTraining(ORGANIZATION, PROJECT, request)
@@ -96,14 +98,14 @@ async function untilEnded(trainer: PythonTrainer, request: Record<string, unknow
   return order
 }
 
-/** Waits until the Loop has seen it; a trainer that exits or takes too long is an error with its last words. */
-export async function untilSeen<T>({ loop, node }: PythonTrainer, check: () => T | undefined | null): Promise<T> {
+/** Waits until the Loop has seen it; a node that exits or takes too long is an error with its last words. */
+export async function untilSeen<T>({ loop, node }: PythonNodeAtLoop, check: () => T | undefined | null): Promise<T> {
   const gone = new AbortController()
-  void node.exited.then(() => gone.abort(new Error('The trainer has exited.')))
+  void node.exited.then(() => gone.abort(new Error('The node has exited.')))
   try {
     return await loop.until(check, { signal: AbortSignal.any([AbortSignal.timeout(TRAINING_MS), gone.signal]) })
   } catch (error) {
-    throw new Error(`It did not come to it. The trainer's last words:\n${node.lastLines()}`, { cause: error })
+    throw new Error(`It did not come to it. The node's last words:\n${node.lastLines()}`, { cause: error })
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { execa } from 'execa'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { environmentOf, ORGANIZATION, PROJECT, startPythonTrainer, untilSeen } from './python-training.js'
+import { environmentOf, ORGANIZATION, PROJECT, startPythonNodeAtLoop, untilSeen } from './python-training.js'
 
 const newest = { version: '0.27.0', name: 'newest', dataFolderBy: 'environment' } as const
 
@@ -20,7 +20,7 @@ describe('a trainer of the Python library whose machine another trainer has', ()
     const lock = join(folder.path, 'training.lock')
     const sibling = execa('flock', [lock, 'sh', '-c', 'echo locked; read line'], { stdin: 'pipe', reject: false })
     await once(sibling.stdout, 'data')
-    const trainer = await startPythonTrainer(newest, { TRAINING_SLOT_LOCK: lock })
+    const trainer = await startPythonNodeAtLoop(newest, { kind: 'trainer', env: { TRAINING_SLOT_LOCK: lock } })
     const seenAs = (state: string) => untilSeen(trainer, () => trainer.loop.nodes().find((one) => one.state === state))
 
     try {
