@@ -45,6 +45,10 @@ export type FleetCondition = {
   readonly state?: string
   /** The best model is of this epoch or a later one. */
   readonly epoch?: number
+  /** The Loop has taken this format of its model. */
+  readonly upload?: string
+  /** The Loop has taken the detections of so many images. */
+  readonly detections?: number
   /** The training has ended and its seat is idle again. */
   readonly ended?: boolean
 }
@@ -252,9 +256,11 @@ async function openFleet(
     return worker
   }
 
-  async function isMet({ state, epoch, ended }: FleetCondition): Promise<boolean> {
+  async function isMet({ state, epoch, upload, detections, ended }: FleetCondition): Promise<boolean> {
     const training = seen()
     if (state !== undefined && !training.history.some((entry) => entry.state === state)) return false
+    if (upload !== undefined && fleet.uploads()[upload] === undefined) return false
+    if (detections !== undefined && Object.keys(fleet.detectionCounts()).length < detections) return false
     if (ended === true && (training.ended === null || loop.node(training.trainer_id)?.state !== 'idle')) return false
     return epoch === undefined || ((await record()).best?.epoch ?? 0) >= epoch
   }

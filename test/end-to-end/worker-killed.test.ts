@@ -1,0 +1,115 @@
+import { expect } from 'chai'
+import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { until } from '../helpers/until.js'
+
+const ONE_EACH = { mocked: 1, mocked_converted: 1 }
+const TEN_ONCE = Array(10).fill(1)
+const MINUTES = { epochs: 600, epoch_seconds: 0.1 }
+
+describe('a worker that ends', function () {
+  this.timeout(60_000)
+  let fleet: Fleet
+
+  before(async () => {
+    fleet = await startFleet()
+  })
+  after(async () => fleet?.close())
+
+  it('hands its training back on SIGTERM, and a new worker goes on from the checkpoint', async () => {
+    await fleet.order({ hyperparameters: { epochs: 30, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 5 })
+    const [worker] = fleet.workers
+
+    const exit = await worker?.end()
+    const programs = await fleet.programs()
+    const handedBack = await fleet.record()
+    await fleet.startWorker()
+    await fleet.until({ epoch: 29 })
+    const starts = await fleet.starts()
+    await fleet.until({ ended: true })
+
+    expect(exit).to.include({ exitCode: 0, signal: null })
+    expect(exit?.seconds).to.be.below(9)
+    expect(programs).to.deep.equal([])
+    expect(handedBack).to.include({ endedAt: null, fruitlessRuns: 0 })
+    expect(starts).to.have.lengthOf(2)
+    expect(starts[1]?.first_epoch).to.be.above(5)
+    expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+    expect(fleet.states()).not.to.include('failed')
+    expect(fleet.uploads()).to.deep.equal(ONE_EACH)
+  })
+
+  it('leaves no process when it is killed while training; started again it goes on from the checkpoint', async () => {
+    await fleet.order({ hyperparameters: { epochs: 40, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 5 })
+
+    await fleet.killWorker('SIGKILL')
+    await until('its programs are gone', async () => (await fleet.programs()).length === 0, 10_000)
+    const { best } = await fleet.record()
+    await fleet.startWorker()
+    await fleet.until({ epoch: (best?.epoch ?? 0) + 2 }, 5_000)
+    await fleet.until({ epoch: 39 })
+    const starts = await fleet.starts()
+    await fleet.until({ ended: true })
+
+    expect(starts).to.have.lengthOf(2)
+    expect(starts[1]).to.include({ resume: true })
+    expect(starts[1]?.first_epoch).to.be.within(best?.epoch ?? 0, (best?.epoch ?? 0) + 2)
+    expect(fleet.seen().outcome).to.equal('completed')
+    expect(fleet.seen().models).to.have.lengthOf(1)
+    expect(fleet.uploads()).to.deep.equal(ONE_EACH)
+    expect(Object.values(fleet.detectionCounts())).to.deep.equal(TEN_ONCE)
+  })
+
+  it('is followed at once by another on its folder, even while its program still ignores SIGTERM', async () => {
+    await fleet.order({ hyperparameters: { epochs: 3, hang_at_epoch: 1 } })
+    await fleet.until({ epoch: 1 })
+
+    await fleet.killWorker('SIGKILL')
+    await fleet.startWorker()
+    await fleet.until({ epoch: 2 }, 5_000)
+    await fleet.until({ ended: true })
+
+    expect(fleet.seen().outcome).to.equal('completed')
+    expect(fleet.uploads()).to.deep.equal(ONE_EACH)
+  })
+
+  it('obeys an abort that came while no worker lived', async () => {
+    await fleet.order({ hyperparameters: MINUTES })
+    await fleet.until({ epoch: 2 })
+
+    await fleet.killWorker('SIGKILL')
+    await fleet.abort()
+    await fleet.startWorker()
+    await fleet.until({ ended: true })
+
+    expect(fleet.seen().outcome).to.equal('aborted')
+    expect(fleet.uploads()).to.deep.equal({})
+    expect(await fleet.programs()).to.deep.equal([])
+  })
+
+  it('obeys a stop that came while no worker lived and keeps the best model', async () => {
+    await fleet.order({ hyperparameters: MINUTES })
+    await fleet.until({ epoch: 2 })
+
+    await fleet.killWorker('SIGKILL')
+    await fleet.stop()
+    await fleet.startWorker()
+    await fleet.until({ ended: true })
+
+    expect(fleet.seen().outcome).to.equal('completed')
+    expect(fleet.uploads()).to.deep.equal(ONE_EACH)
+    expect(await fleet.programs()).to.deep.equal([])
+  })
+
+  it('refuses to work on a folder on which another one works', async () => {
+    const startedAt = performance.now()
+
+    const second = await fleet.runWorker({ data: 'a' })
+
+    expect(second.exitCode).to.equal(1)
+    expect(second.output).to.match(/The folder .* is in use by process \d+; stop that one, or use another folder/)
+    expect(second.output).not.to.match(/ at .*\.js:/)
+    expect(performance.now() - startedAt).to.be.below(5_000)
+  })
+})
