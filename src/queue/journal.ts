@@ -2,15 +2,15 @@ import { randomInt } from 'node:crypto'
 import { RunSupersededError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
-import { TrainingAmbiguousError, TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
-import { type JournalKeys, journalKeys, trainingName } from './journal-keys.js'
+import { TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
+import { journalKeys, trainingName } from './journal-keys.js'
+import { createRecordReader, type RecordReader } from './journal-reader.js'
 import { ACCEPT, BEGIN_RUN, FINISH, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import type { Subscription } from './subscriptions.js'
 import { createTrainingLog, type TrainingLog } from './training-log.js'
 import {
-  parseTrainingRecord,
   type StepRecord,
   type TrainingOutcome,
   type TrainingProgressFields,
@@ -29,44 +29,35 @@ export type Reopened =
   | { readonly outcome: 'refused'; readonly reason: string }
 
 /** The durable record of all trainings; what must change together changes in one step. */
-export type Journal = TrainingLog & {
-  /** Decides whether an order is a new training, one we have, or none we can take now. */
-  accept(order: {
-    readonly order: TrainingOrder
-    readonly trainer: string
-    readonly seat: { readonly uuid: string; readonly name: string }
-  }): Promise<AcceptedOrder>
-  load(id: string): Promise<TrainingRecord | undefined>
-  /** By id, by the unique beginning of one (else LF_TRAINING_AMBIGUOUS), or by organization/project#number. */
-  find(idOrPrefixOrName: string): Promise<TrainingRecord | undefined>
-  /** The newest first. */
-  list(options?: {
-    readonly limit?: number
-    readonly offset?: number
-    readonly unfinishedOnly?: boolean
-  }): Promise<readonly TrainingRecord[]>
-  count(options?: { readonly unfinishedOnly?: boolean }): Promise<number>
-  unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
-  /** A host takes the training: raises the run, so that every older run is fenced off. */
-  beginRun(id: string, by: { readonly hostId: string; readonly workerPid: number }): Promise<number>
-  /** Throws RunSupersededError when a newer run has begun or the training has ended. */
-  checkRun(id: string, run: number): Promise<void>
-  /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
-  update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
-  finishStep(id: string, run: number, stage: Stage, step: Omit<StepRecord, 'at'>): Promise<void>
-  /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
-  excuseRun(id: string, run: number): Promise<void>
-  /** Ends the training and frees its seat; a second time it does nothing. */
-  finish(
-    id: string,
-    run: number | null,
-    end: { readonly outcome: TrainingOutcome; readonly errors?: Readonly<Record<string, string>> },
-  ): Promise<void>
-  /** Makes a failed training unfinished again, to go on from the step that failed. */
-  reopen(id: string): Promise<Reopened>
-  /** Hears the id of every training that changes; after an outage of Redis those of all unfinished ones. */
-  watch(onChange: (id: string) => void): Promise<Subscription>
-}
+export type Journal = TrainingLog &
+  RecordReader & {
+    /** Decides whether an order is a new training, one we have, or none we can take now. */
+    accept(order: {
+      readonly order: TrainingOrder
+      readonly trainer: string
+      readonly seat: { readonly uuid: string; readonly name: string }
+    }): Promise<AcceptedOrder>
+    unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
+    /** A host takes the training: raises the run, so that every older run is fenced off. */
+    beginRun(id: string, by: { readonly hostId: string; readonly workerPid: number }): Promise<number>
+    /** Throws RunSupersededError when a newer run has begun or the training has ended. */
+    checkRun(id: string, run: number): Promise<void>
+    /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
+    update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
+    finishStep(id: string, run: number, stage: Stage, step: Omit<StepRecord, 'at'>): Promise<void>
+    /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
+    excuseRun(id: string, run: number): Promise<void>
+    /** Ends the training and frees its seat; a second time it does nothing. */
+    finish(
+      id: string,
+      run: number | null,
+      end: { readonly outcome: TrainingOutcome; readonly errors?: Readonly<Record<string, string>> },
+    ): Promise<void>
+    /** Makes a failed training unfinished again, to go on from the step that failed. */
+    reopen(id: string): Promise<Reopened>
+    /** Hears the id of every training that changes; after an outage of Redis those of all unfinished ones. */
+    watch(onChange: (id: string) => void): Promise<Subscription>
+  }
 
 export type JournalOptions = {
   /** How long after a training's end the very same order is still that training. */
@@ -95,11 +86,8 @@ export function createJournal(
   }
 
   return {
+    ...records,
     ...createTrainingLog(link, keys, async (id) => (await link.client.hget(keys.training(id), 'endedAt')) !== 'null'),
-    load: records.load,
-    find: records.find,
-    list: records.list,
-    count: ({ unfinishedOnly = false } = {}) => link.client.zcard(unfinishedOnly ? keys.unfinished : keys.all),
 
     async accept({ order, trainer, seat }) {
       const id = newId()
@@ -207,46 +195,6 @@ const BLANK = {
   best: null,
   stopRequested: false,
 } as const satisfies Partial<TrainingRecord>
-
-function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { readonly log?: Logger }) {
-  async function load(id: string): Promise<TrainingRecord | undefined> {
-    const key = keys.training(id)
-    return parseTrainingRecord(key, await link.client.hgetall(key))
-  }
-
-  async function loadSafely(id: string): Promise<TrainingRecord | undefined> {
-    try {
-      return await load(id)
-    } catch (error) {
-      deps.log?.warn({ err: error, trainingId: id }, 'a record cannot be read') // one bad record must not hide the rest
-      return undefined
-    }
-  }
-
-  async function find(wanted: string): Promise<TrainingRecord | undefined> {
-    if (wanted.includes('#')) {
-      const id = await link.client.hget(keys.names, wanted)
-      return id === null ? undefined : await load(id)
-    }
-    if (!/^[0-9a-z]+$/.test(wanted)) return undefined
-    const ids = await link.client.zrangebylex(keys.ids, `[${wanted}`, `[${wanted}~`, 'LIMIT', 0, 5)
-    const [first] = ids
-    if (first === undefined) return undefined
-    if (ids.length > 1 && first !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
-    return await load(first)
-  }
-
-  return {
-    load,
-    find,
-    async list({ limit = 100, offset = 0, unfinishedOnly = false } = {}) {
-      const index = unfinishedOnly ? keys.unfinished : keys.all
-      const ids = limit > 0 ? await link.client.zrevrange(index, offset, offset + limit - 1) : []
-      const records = await Promise.all(ids.map(loadSafely))
-      return records.filter((record) => record !== undefined)
-    },
-  }
-}
 
 function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
   if (answer === 'unknown') throw new TrainingUnknownError(id)

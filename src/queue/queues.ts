@@ -46,6 +46,9 @@ export type Queues = {
   close(): Promise<void>
 }
 
+// Somebody may take the job between the breaking of its lock and its removal.
+const REMOVE_ATTEMPTS = 5
+
 export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Queues {
   const log = deps.log.child({ component: 'queue' })
   const events = createJobEvents(link, { log })
@@ -81,10 +84,13 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       return waitForJob(open(queue), options.id, options, { events, begin })
     },
     async remove(queue, id, options = {}) {
-      const job = await open(queue).getJob(id)
-      if (job === undefined) return false
-      if (options.force === true) await breakLock(link, queue, id)
-      return (await open(queue).remove(id)) === 1
+      for (let attempt = 1; attempt <= REMOVE_ATTEMPTS; attempt++) {
+        if ((await open(queue).getJob(id)) === undefined) return false
+        if (options.force === true) await breakLock(link, queue, id)
+        if ((await open(queue).remove(id)) === 1) return true
+        if (options.force !== true) return false // a worker holds it
+      }
+      return false
     },
     isActive: async (queue, id) => (await open(queue).getJobState(id)) === 'active',
     counts: (queue) => open(queue).getJobCounts(),

@@ -44,10 +44,10 @@ export async function waitForJob(
 }
 
 async function lookAtJob(queue: Queue, id: string): Promise<{ readonly value: unknown } | undefined> {
-  const job = await queue.getJob(id)
+  const [job, state] = await Promise.all([queue.getJob(id), queue.getJobState(id)]) // one round trip, in this order
   if (job === undefined) throw new JobRemovedError({ queue: queue.name, id })
   if (job.finishedOn === undefined) return undefined
-  switch (await job.getState()) {
+  switch (state) {
     case 'completed':
       return { value: job.returnvalue }
     case 'failed':

@@ -1,0 +1,60 @@
+import type { Logger } from '../base/logger.js'
+import { TrainingAmbiguousError } from './journal-errors.js'
+import type { JournalKeys } from './journal-keys.js'
+import type { RedisLink } from './open-redis.js'
+import { parseTrainingRecord, type TrainingRecord } from './training-record.js'
+
+export type RecordReader = {
+  load(id: string): Promise<TrainingRecord | undefined>
+  /** By id, by the unique beginning of one (else LF_TRAINING_AMBIGUOUS), or by organization/project#number. */
+  find(idOrPrefixOrName: string): Promise<TrainingRecord | undefined>
+  /** The newest first. */
+  list(options?: {
+    readonly limit?: number
+    readonly offset?: number
+    readonly unfinishedOnly?: boolean
+  }): Promise<readonly TrainingRecord[]>
+  count(options?: { readonly unfinishedOnly?: boolean }): Promise<number>
+}
+
+/** Reads records; a list passes over one that is broken, since it must not hide the rest. */
+export function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { readonly log?: Logger }): RecordReader {
+  async function load(id: string): Promise<TrainingRecord | undefined> {
+    const key = keys.training(id)
+    return parseTrainingRecord(key, await link.client.hgetall(key))
+  }
+
+  async function loadSafely(id: string): Promise<TrainingRecord | undefined> {
+    try {
+      return await load(id)
+    } catch (error) {
+      deps.log?.warn({ err: error, trainingId: id }, 'a record cannot be read')
+      return undefined
+    }
+  }
+
+  async function find(wanted: string): Promise<TrainingRecord | undefined> {
+    if (wanted.includes('#')) {
+      const id = await link.client.hget(keys.names, wanted)
+      return id === null ? undefined : await load(id)
+    }
+    if (!/^[0-9a-z]+$/.test(wanted)) return undefined
+    const ids = await link.client.zrangebylex(keys.ids, `[${wanted}`, `[${wanted}~`, 'LIMIT', 0, 5)
+    const [first] = ids
+    if (first === undefined) return undefined
+    if (ids.length > 1 && first !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
+    return await load(first)
+  }
+
+  return {
+    load,
+    find,
+    async list({ limit = 100, offset = 0, unfinishedOnly = false } = {}) {
+      const index = unfinishedOnly ? keys.unfinished : keys.all
+      const ids = limit > 0 ? await link.client.zrevrange(index, offset, offset + limit - 1) : []
+      const records = await Promise.all(ids.map(loadSafely))
+      return records.filter((record) => record !== undefined)
+    },
+    count: ({ unfinishedOnly = false } = {}) => link.client.zcard(unfinishedOnly ? keys.unfinished : keys.all),
+  }
+}
