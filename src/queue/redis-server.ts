@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -78,6 +78,8 @@ export async function startRedisServer(
       await server.program.end()
       await supervision
       await server.program.end()
+      // A folder made for the socket only; it stays when a successor listens there already.
+      if (dirname(socket) !== folder) await rmdir(dirname(socket)).catch(() => undefined)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { access, mkdir, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
@@ -105,9 +105,11 @@ describe('the embedded Redis', () => {
 
   it('does not listen in a folder that somebody else can enter', async () => {
     const long = join(folder.path, 'b'.repeat(120))
-    await mkdir(dirname(redisSocketPath(long)), { mode: 0o755 })
+    const open = dirname(redisSocketPath(long))
+    await mkdir(open, { mode: 0o755 })
 
     const error = await rejection(start({ folder: long }))
+    await rmdir(open)
 
     expect(error).to.include({ code: 'LF_INVALID_INPUT' })
     expect(error.message).to.contain('chmod 700')
