@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { removeTree } from '../../src/base/files.js'
+import { projectRoot } from './project-root.js'
 
 /**
  * The Python interpreter of a virtual environment with these requirements, made on first use and kept in `.cache`.
@@ -17,7 +18,7 @@ export async function pythonEnvironment(what: string, requirements: URL): Promis
     .update(version)
     .digest('hex')
     .slice(0, 12)
-  const folder = join(packageRoot(), '.cache/python-nodes', `${what.replaceAll(/[^\w.-]+/g, '-')}-${hash}`)
+  const folder = join(projectRoot(), '.cache/python-nodes', `${what.replaceAll(/[^\w.-]+/g, '-')}-${hash}`)
   const interpreter = join(folder, 'bin/python')
   const isComplete = join(folder, 'complete')
   if (existsSync(isComplete)) return interpreter
@@ -38,9 +39,4 @@ async function python(program: string, args: readonly string[], what: string): P
   const { failed, all, originalMessage } = await execa(program, args, { all: true, reject: false })
   if (!failed) return all
   throw new Error(`${what} could not be installed: ${[all, originalMessage].filter(Boolean).join('\n')}`)
-}
-
-// The tests run from their sources and compiled, one folder further down.
-function packageRoot(folder = dirname(fileURLToPath(import.meta.url))): string {
-  return existsSync(join(folder, 'package.json')) ? folder : packageRoot(dirname(folder))
 }
