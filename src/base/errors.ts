@@ -45,9 +45,15 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
-/** What to do about anything that was thrown; strangers count as transient, since most of them are the network. */
+/**
+ * What to do about anything that was thrown. Strangers count as transient, since most of them are the network; what
+ * the language itself throws is a mistake of ours, which no retry mends.
+ */
 export function failureClassOf(thrown: unknown): FailureClass {
   // Not by instanceof: the protocol room, which is published alone, has an error of its own with the same property.
   const failure = typeof thrown === 'object' && thrown !== null && 'failure' in thrown ? thrown.failure : undefined
-  return failure === 'program' || failure === 'fatal' ? failure : 'transient'
+  if (failure === 'program' || failure === 'fatal') return failure
+  return OUR_MISTAKES.some((mistake) => thrown instanceof mistake) ? 'fatal' : 'transient'
 }
+
+const OUR_MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError]

@@ -9,16 +9,18 @@ export function addRedisCommand(program: Command): void {
 }
 
 async function runRedis(flags: { data?: string }): Promise<void> {
-  const [{ runUntilAsked }, { dataFolder }, { startRedisServer }, { sayReady }, { join }] = await Promise.all([
-    import('../run-until-asked.js'),
-    import('../context.js'),
-    import('../../queue/redis-server.js'),
-    import('../ready-line.js'),
-    import('node:path'),
-  ])
+  const [{ runUntilAsked }, { dataFolder }, { startRedisServer }, { sayReady }, { hostEnvironment }, { join }] =
+    await Promise.all([
+      import('../run-until-asked.js'),
+      import('../context.js'),
+      import('../../queue/redis-server.js'),
+      import('../ready-line.js'),
+      import('../../config/load.js'),
+      import('node:path'),
+    ])
   await runUntilAsked(async ({ environment, log }, closers) => {
     const folder = join(dataFolder(flags.data, environment), 'redis')
-    const redis = await startRedisServer({ folder }, { log })
+    const redis = await startRedisServer({ folder, path: hostEnvironment().PATH }, { log })
     closers.add('redis', () => redis.close())
     sayReady('redis', { url: redis.url, pid: redis.pid })
     return {}
