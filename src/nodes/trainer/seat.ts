@@ -165,6 +165,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       current = await journal.unfinishedOfSeat(identity.uuid)
       // An order we wrote down but died before queueing: adding it again is harmless when it is there.
       if (current !== undefined) await enqueue(current)
+      // The lock on our folder says that whoever held these is dead; the training must not wait for its locks.
+      await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
       metricsConsumer = queues.consume(queueNames.node(identity.uuid), passMetrics, {
         concurrency: 1,
         schema: metricsJobSchema,
