@@ -43,9 +43,9 @@ try {
 async function takeMiddle({ loop, dashboard }) {
   const training = await until('the training has a best model', async () => {
     const [latest] = (await getJson(`${dashboard}/api/trainings`)).trainings
-    return latest?.best && latest.current.some(({ process }) => process) ? latest : undefined
+    return latest?.best && latest.progress > 0.4 && latest.current.some(({ process }) => process) ? latest : undefined
   })
-  await take('fleet-running', `${dashboard}/#${training.id}`, { ready: '#log:not(:empty)' })
+  await take('fleet-running', `${dashboard}/#${training.id}`, { ready: '#log:not(:empty)', height: 940 })
   await take('loop-running', loop, { ready: '#images img', height: 620 })
   const { queue, jobId } = training.current.find(({ stage }) => stage === 'train')
   await take('job', jobAddress(dashboard, queue, jobId), { ready: `text=${jobId}`, height: 760 })
@@ -54,6 +54,10 @@ async function takeMiddle({ loop, dashboard }) {
 
 async function takeEnd({ loop, dashboard }) {
   await take('loop', loop, { ready: '#images svg rect', height: 900 })
+  await until('the host has told that it is free again', async () => {
+    const { hosts } = await getJson(`${dashboard}/api/hosts`)
+    return hosts.every(({ free, places }) => free === places)
+  })
   const [training] = (await getJson(`${dashboard}/api/trainings`)).trainings
   await take('fleet', `${dashboard}/#${training.id}`, { ready: '#log:not(:empty)', dark: true })
   await take('queues', `${dashboard}/queues`, { ready: 'text=trainings', height: 620 })
@@ -74,7 +78,7 @@ async function take(name, url, { ready, press, dark = false, width = 1280, heigh
   try {
     await page.goto(url)
     await page.locator(ready).first().waitFor()
-    if (press !== undefined) await page.getByRole('button', { name: press }).click()
+    if (press !== undefined) await page.getByText(press, { exact: true }).first().click()
     await page.getByText('Loading').first().waitFor({ state: 'hidden' })
     await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode().catch(() => undefined))))
     await save(name, await page.screenshot())

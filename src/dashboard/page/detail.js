@@ -44,7 +44,7 @@ function facts(training, now) {
     el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
   )
   const steps = el('ol', { class: 'way' }, ...STAGES.map((stage) => stepOf(stage, training, now)))
-  return [head, ...errorsOf(training.errors), steps, ...training.current.flatMap(figuresOf), list(training, now)]
+  return [head, ...errorsOf(training.errors), steps, ...training.current.flatMap(figuresOf), list(training)]
 }
 
 function stepOf(stage, { steps, current, outcome }, now) {
@@ -74,14 +74,14 @@ function figuresOf(step) {
   return step.gpus?.length > 0 ? [line, gpuTable(step.gpus)] : [line]
 }
 
-function list(training, now) {
+function list(training) {
   const { best, createdAt, endedAt } = training
   const entries = [
     ['id', training.id],
     ['trainer', `${training.trainer}, ${training.modelVariant || 'default'}`],
     ['node', training.seat],
     ['host', training.hostId === null ? 'none yet' : `${training.hostId}, run ${training.run}`],
-    ['ordered', `${new Date(createdAt).toLocaleString()} (${duration(now - createdAt)} ago)`],
+    ['ordered', new Date(createdAt).toLocaleString()],
     ['ended', isNumber(endedAt) ? new Date(endedAt).toLocaleString() : 'not yet'],
     [
       'images',
