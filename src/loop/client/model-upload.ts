@@ -8,7 +8,7 @@ import {
   toModelJsonText,
   toUploadedModelJson,
 } from '../protocol/index.js'
-import { ModelFilesError } from './errors.js'
+import { LoopRequestError, ModelFilesError } from './errors.js'
 import { type MultipartPart, multipartFiles } from './multipart.js'
 import { parseAnswer } from './rest.js'
 import type { LoopRequest, LoopSession } from './session.js'
@@ -28,11 +28,29 @@ export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
 // The Loop packs the files before it answers.
 const ANSWER_MS = 600_000
 
-/** Sends the files of a training's newest model in one format; the answer is the model's id. */
+/**
+ * Sends the files of a training's newest model in one format; the answer is the model's id. A newer Loop that has them
+ * already answers 409 with that id, which is as good.
+ */
 export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string }> {
   const { organization, project, trainingNumber, format } = upload
   const request = await toRequest(paths.trainingModelFile(organization, project, trainingNumber, format), upload)
-  return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
+  try {
+    return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
+  } catch (error) {
+    const id = idOfModelAlreadyThere(error)
+    if (id === undefined) throw error
+    return { id }
+  }
+}
+
+function idOfModelAlreadyThere(error: unknown): string | undefined {
+  if (!(error instanceof LoopRequestError) || error.details.status !== 409) return undefined
+  try {
+    return modelUploadAnswerSchema.parse(JSON.parse(error.details.detail)).id
+  } catch {
+    return undefined // a conflict of another kind, told in words
+  }
 }
 
 /** Adds a format to a model that the Loop has; its id stays. */

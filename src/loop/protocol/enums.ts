@@ -11,7 +11,8 @@ export const imageStates = ['inbox', 'annotate', 'review', 'complete'] as const
 export type ImageState = (typeof imageStates)[number]
 
 /** What an image serves for in a training. */
-export const imageSets = ['train', 'test'] as const
+/** `val` comes from newer Loops, which set images aside for validation; nodes count them as training images. */
+export const imageSets = ['train', 'test', 'val'] as const
 export type ImageSet = (typeof imageSets)[number]
 
 /** Value of the socket header `nodeType`. */

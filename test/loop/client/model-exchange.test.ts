@@ -13,6 +13,7 @@ import { createLoopSession } from '../../../src/loop/client/session.js'
 import type { Category } from '../../../src/loop/protocol/index.js'
 import { type HttpLoop, json, type Reply, type SeenRequest, startHttpLoop } from '../../helpers/http-loop.js'
 import { parseMultipart } from '../../helpers/multipart.js'
+import { rejection } from '../../helpers/rejection.js'
 
 describe('Model exchange', () => {
   const closers: (() => unknown)[] = []
@@ -250,6 +251,20 @@ describe('Model exchange', () => {
         ['files', 'model.json', parts[2]?.data.length],
       ])
       expect(JSON.parse(parts[2]?.data.toString() ?? '')).to.deep.equal({ categories: [category] })
+    })
+
+    it('takes a 409 that names the model as success, since the Loop has its files already', async () => {
+      const { exchange } = await open(() => ({ ...json({ detail: { id: 'uuid-9' } }), status: 409 }))
+
+      expect(await exchange.uploadTrained(upload([await file('model.pt', 'w')]))).to.deep.equal({ id: 'uuid-9' })
+    })
+
+    it('fails on any other 409', async () => {
+      const { exchange } = await open(() => ({ ...json({ detail: 'training 7 has no metrics' }), status: 409 }))
+
+      const error = await rejection(exchange.uploadTrained(upload([await file('model.pt', 'w')])))
+
+      expect(error).to.include({ code: 'LF_LOOP_REQUEST', failure: 'fatal' })
     })
 
     it('adds a converted format to its model', async () => {
