@@ -49,8 +49,8 @@ describe('a malformed message is refused with a sentence that names the field', 
     [
       'an image of an unknown set',
       imagesAnswerSchema,
-      { images: [{ id: 'a', set: 'val', width: 1, height: 1 }] },
-      'message: images[0].set must be one of "train", "test", got "val".',
+      { images: [{ id: 'a', set: 'holdout', width: 1, height: 1 }] },
+      'message: images[0].set must be one of "train", "test", "val", got "holdout".',
     ],
     [
       'an image of infinite width',
