@@ -1,0 +1,54 @@
+import type { Argument, Command, Option } from 'commander'
+
+/** The reference page of all commands, made from the program itself. */
+export function cliPage(program: Command): string {
+  return `# Commands
+
+<!-- Made by \`npm run docs\` from src/cli; changes here are lost. -->
+
+\`loopfleet COMMAND --help\` prints the same. Environment variables are in [configuration.md](configuration.md).
+
+- Every command ends cleanly on SIGINT (Ctrl-C) and SIGTERM.
+- Exit code 0 means done. Anything else means that it was not; stderr then ends with one sentence that says what is
+  wrong, and an error code ([errors.md](errors.md)).
+- Parts that run until they are asked to end print \`loopfleet PART is ready {…}\` on stdout, with addresses as JSON. Logs go to
+  stderr, as JSON lines or, on a terminal, for reading.
+
+${program.commands.flatMap((command) => sections(command, [program.name()])).join('\n\n')}
+`
+}
+
+function sections(command: Command, path: readonly string[]): string[] {
+  const name = [...path, command.name()]
+  const usage = [
+    ...name,
+    ...(command.options.length > 0 ? ['[options]'] : []),
+    ...command.registeredArguments.map(term),
+  ]
+  const rows = [...command.registeredArguments.map(argumentRow), ...command.options.map(optionRow)]
+  const table = rows.length === 0 ? [] : ['| option | default | meaning |\n|---|---|---|', ...rows]
+  const own = [`## ${name.join(' ')}`, '', sentence(command.description()), '', `\`${usage.join(' ')}\``, '', ...table]
+  return [own.join('\n').trimEnd(), ...command.commands.flatMap((sub) => sections(sub, name))]
+}
+
+function term(argument: Argument): string {
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
+}
+
+function argumentRow(argument: Argument): string {
+  return `| \`${term(argument)}\` | ${argument.required ? 'required' : ''} | ${escapePipes(argument.description)} |`
+}
+
+function optionRow(option: Option): string {
+  const { defaultValue, mandatory, flags, description } = option
+  const initial = defaultValue === undefined || defaultValue === false ? '' : `\`${String(defaultValue)}\``
+  return `| \`${flags}\` | ${mandatory ? 'required' : initial} | ${escapePipes(description)} |`
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+}
+
+function escapePipes(text: string): string {
+  return text.replaceAll('|', '\\|')
+}

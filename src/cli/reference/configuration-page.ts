@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { type Variable, variables } from '../../config/variables.js'
+
+/** The reference page of the environment variables, made from their schemas. */
+export function configurationPage(): string {
+  const entries: [string, Variable][] = Object.entries(variables)
+  return `# Configuration
+
+<!-- Made by \`npm run docs\` from src/config/variables.ts; changes here are lost. -->
+
+loopfleet is configured by environment variables and by the options of its commands ([cli.md](cli.md)). An option counts
+more than a variable. An empty variable counts as unset. A value that cannot be ends the command with a sentence.
+
+| variable | older name | values | default | meaning |
+|---|---|---|---|---|
+${entries.map(toRow).join('\n')}
+
+- Where there is an older name, either may be set. If both are set and differ, neither counts and a warning says so,
+  since a shell may set \`HOST\` or \`USERNAME\` on its own.
+- Values marked as secret are never printed or logged. Programs that loopfleet starts do not inherit them
+  ([trainer contract](trainer-contract.md)).
+- Trainers are described by files of their own, see the [trainer contract](trainer-contract.md).
+`
+}
+
+function toRow([name, variable]: [string, Variable]): string {
+  const initial = variable.schema.safeParse(undefined)
+  const cells = [
+    `\`${name}\``,
+    variable.alias === undefined ? '' : `\`${variable.alias}\``,
+    variable.secret === true ? `${valuesOf(variable)}, secret` : valuesOf(variable),
+    initial.success && initial.data !== undefined ? `\`${String(initial.data)}\`` : '',
+    variable.meaning,
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+const shapeSchema = z.object({
+  type: z.string().optional(),
+  enum: z.array(z.string()).optional(),
+  pattern: z.string().optional(),
+  minimum: z.number().optional(),
+  minLength: z.number().optional(),
+})
+
+function valuesOf({ schema }: Variable): string {
+  const shape = shapeSchema.parse(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }))
+  if (shape.enum !== undefined) return shape.enum.map((value) => `\`${value}\``).join(', ')
+  if (shape.type === 'integer') return `whole number${shape.minimum === undefined ? '' : ` from ${shape.minimum}`}`
+  if (shape.pattern !== undefined) return `text like \`${shape.pattern}\``
+  if (shape.minLength !== undefined) return `text of ${shape.minLength} signs or more`
+  return shape.type === 'string' ? 'text' : '`1` or `true`'
+}
