@@ -66,19 +66,31 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     const number = await deps.journal.beginRun(record.id, { hostId: options.hostId, workerPid: options.workerPid })
     await forgetSteps(record)
     await deps.sweepTraining(record.id)
-    const training = deps.createRun(record, number)
+    const training = await openRun(record, number)
     runs.set(record.id, training)
     const end = () => training.stopSwitch.end(toEndReason(signal.reason, training))
     signal.addEventListener('abort', end, { once: true })
     if (signal.aborted) end()
     training.log.info({ run: number, trainer: record.trainer }, 'training taken')
     try {
-      if (record.fruitlessRuns >= MAX_FRUITLESS_RUNS) return await fail(training, new FruitlessRunsError(record.id))
+      const { fruitlessRuns } = await training.record() // the run before is counted when the next one begins
+      if (fruitlessRuns >= MAX_FRUITLESS_RUNS) return await fail(training, new FruitlessRunsError(record.id))
       await obeyEarlierRequest(record, training)
       return await walk(training)
     } finally {
       signal.removeEventListener('abort', end)
       training.log.info({ run: number }, 'training left')
+    }
+  }
+
+  async function openRun(record: TrainingRecord, number: number): Promise<TrainingRun> {
+    try {
+      return deps.createRun(record, number)
+    } catch (error) {
+      // No run to settle it: without this its seat would stay busy for ever.
+      const errors = { [record.state]: messageOf(error) }
+      await deps.journal.finish(record.id, number, { outcome: 'failed', errors })
+      throw new TrainingFailedError(record.state, error instanceof Error ? error : new Error(String(error)))
     }
   }
 
