@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { mkdir, open, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { InvalidInputError } from '../base/errors.js'
-import { readJsonFile, writeJsonFile } from '../base/files.js'
+import { hasCode, readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
 
 export type NodeIdentity = { readonly uuid: string; readonly name: string }
 
@@ -23,6 +25,12 @@ export async function readIdentities(options: {
     throw new InvalidInputError(`Node id "${uuid}" is no UUID; leave --uuid out to have one made and kept.`)
   }
   const path = join(folder, 'uuids.json')
+  return withLock(`${path}.lock`, () => readOrMake(path, { name, seats, uuid }))
+}
+
+type Wanted = { readonly name: string; readonly seats: number; readonly uuid: string | undefined }
+
+async function readOrMake(path: string, { name, seats, uuid }: Wanted): Promise<NodeIdentity[]> {
   const known = (await readJsonFile(path, uuidsSchema)) ?? {}
   const names = Array.from({ length: seats }, (_, index) => (index === 0 ? name : `${name} ${index + 1}`))
   const identities = names.map((seatName, index) => ({
@@ -39,4 +47,29 @@ export async function readIdentities(options: {
 // The key of the Python library's file, so that its folder can be taken over.
 function toKey(name: string): string {
   return name.toLowerCase().replaceAll(' ', '_')
+}
+
+const STALE_MS = 3000
+
+// Nodes that start together on one folder write one after the other; each needs a few milliseconds.
+async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  await mkdir(dirname(path), { recursive: true })
+  while (!(await takes(path))) await sleep(20)
+  try {
+    return await work()
+  } finally {
+    await removeTree(path)
+  }
+}
+
+async function takes(path: string): Promise<boolean> {
+  try {
+    await (await open(path, 'wx')).close()
+    return true
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
+  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() })) // given back meanwhile
+  if (Date.now() - mtimeMs > STALE_MS) await removeTree(path) // its node died while it wrote
+  return false
 }

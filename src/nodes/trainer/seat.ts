@@ -1,3 +1,4 @@
+import { WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
@@ -26,6 +27,8 @@ export type SeatOptions = {
   readonly profile: TrainerProfile
   readonly dialect: Dialect
   readonly heartbeatMs?: number
+  /** How long the Loop may take to answer a status. */
+  readonly statusAckMs?: number
 }
 
 export type SeatDeps = {
@@ -49,24 +52,28 @@ export type Seat = {
 }
 
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
-  const { identity, profile, dialect } = options
+  const { identity, profile, dialect, heartbeatMs = 5000 } = options
   const { journal, control, queues } = deps
   const log = deps.log.child({ component: 'seat', seat: identity.name })
   let socket = openSocket()
   let life: AbortSignal | undefined
   let isOnline = true
   let current: TrainingRecord | undefined
+  /** Has ended with errors, which the Loop has not heard yet. */
+  let farewell: TrainingRecord | undefined
   let heartbeat: NodeJS.Timeout | undefined
   let metricsConsumer: Consumer | undefined
   let sending: Promise<void> | undefined
-  let changed = false
+  /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
+  let due: 'change' | 'status' | undefined
+  let reconnectedAt = Number.NEGATIVE_INFINITY
 
   function openSocket(): LoopSocket {
     const fresh = deps.createSocket()
     fresh.on('begin_training', begin)
     fresh.on('stop_training', () => request('stop'))
     fresh.on('abort_training', () => request('abort'))
-    fresh.onConnect(() => trainingChanged(current?.id ?? ''))
+    fresh.onConnect(tellStatus)
     return fresh
   }
 
@@ -79,7 +86,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     // Also for a repeated order: the job may be missing when we died between the journal and the queue.
     if (training.endedAt === null) await enqueue(training)
     log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
-    trainingChanged(training.id)
+    tellStatus()
     return true
   }
 
@@ -95,28 +102,44 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   }
 
   function trainingChanged(trainingId: string): void {
-    if (current !== undefined && current.id !== trainingId && current.endedAt === null) return
-    changed = true
-    sending ??= sendChanges().finally(() => {
+    if (current !== undefined && current.id !== trainingId) return
+    // An idle seat looks too: the training may be its own, given to it by a retry.
+    due ??= 'change'
+    send()
+  }
+
+  function tellStatus(): void {
+    due = 'status'
+    send()
+  }
+
+  function send(): void {
+    sending ??= sendAllThatIsDue().finally(() => {
       sending = undefined
     })
   }
 
-  async function sendChanges(): Promise<void> {
-    while (changed) {
-      changed = false
-      await sendStatus()
+  async function sendAllThatIsDue(): Promise<void> {
+    while (due !== undefined) {
+      const isChange = due === 'change'
+      due = undefined
+      await sendStatus({ onlyIfOurs: isChange })
     }
   }
 
-  async function sendStatus(): Promise<void> {
+  async function sendStatus({ onlyIfOurs }: { readonly onlyIfOurs: boolean }): Promise<void> {
     try {
-      const training = await journal.unfinishedOfSeat(identity.uuid)
-      const ended = training === undefined && current !== undefined ? await journal.load(current.id) : undefined
-      current = training
-      if (!socket.connected) return
-      if (ended !== undefined && Object.keys(ended.errors).length > 0) await emitStatus(ended)
-      await emitStatus(training)
+      const before = current
+      current = await journal.unfinishedOfSeat(identity.uuid)
+      if (before !== undefined && before.id !== current?.id) {
+        const ended = await journal.load(before.id)
+        if (ended !== undefined && Object.keys(ended.errors).length > 0) farewell = ended
+      }
+      const isOurs = before !== undefined || current !== undefined
+      if (!socket.connected || (onlyIfOurs && !isOurs)) return
+      if (farewell !== undefined) await emitStatus(farewell)
+      farewell = undefined
+      await emitStatus(current)
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'status not sent')
     }
@@ -124,9 +147,22 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   async function emitStatus(training: TrainingRecord | undefined): Promise<void> {
     const status = toTrainerStatus(toSeatStatus(identity, profile, training, deps.now()), dialect)
-    const answer = await socket.emit('update_trainer', status, { timeoutMs: nodeEventAckMs.update_trainer })
-    if (answer.success) return
-    log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
+    const { statusAckMs: timeoutMs = nodeEventAckMs.update_trainer } = options
+    try {
+      const answer = await socket.emit('update_trainer', status, { timeoutMs })
+      if (answer.success) return
+      log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
+      connectAnew()
+    } catch (error) {
+      if (socket.connected) connectAnew() // it heard us, as it seems, but does not answer
+      throw error
+    }
+  }
+
+  function connectAnew(): void {
+    // A Loop that refuses whatever we say must not be stormed with logins.
+    if (performance.now() - reconnectedAt < heartbeatMs) return
+    reconnectedAt = performance.now()
     socket.reconnect()
   }
 
@@ -171,12 +207,13 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
         concurrency: 1,
         schema: metricsJobSchema,
       })
-      heartbeat = setInterval(() => trainingChanged(current?.id ?? ''), options.heartbeatMs ?? 5000)
+      heartbeat = setInterval(tellStatus, heartbeatMs)
       await socket.start({ signal })
     },
     async stop() {
       clearInterval(heartbeat)
-      await metricsConsumer?.close()
+      // A point that waits for the Loop goes back to the queue, for the seat's next life.
+      await metricsConsumer?.close({ cancel: new WorkerShutdownError() })
       await sending
       await socket.stop()
     },

@@ -16,6 +16,7 @@ export type TrainerNodeOptions = {
   readonly profile: TrainerProfile
   readonly dialect: Dialect
   readonly heartbeatMs?: number
+  readonly statusAckMs?: number
 }
 
 export type TrainerNodeDeps = {

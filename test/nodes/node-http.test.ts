@@ -1,0 +1,80 @@
+import { expect } from 'chai'
+import type { FastifyInstance } from 'fastify'
+import { silentLogger } from '../../src/base/logger.js'
+import { createNodeHttp } from '../../src/nodes/node-http.js'
+
+describe('the REST endpoints of a node', () => {
+  let server: FastifyInstance
+  let switched: string[]
+  let isBroken: boolean
+  beforeEach(() => {
+    switched = []
+    isBroken = false
+    server = createNodeHttp(
+      {
+        async setOnline(online) {
+          if (isBroken) throw new Error('socket trouble')
+          switched.push(`online ${online}`)
+        },
+        setDebugLogging: (on) => void switched.push(`debug ${on}`),
+      },
+      { log: silentLogger() },
+    )
+  })
+  afterEach(() => server.close())
+
+  const put = (url: '/socketio' | '/debug_logging', body: string, type = 'text/plain') =>
+    server.inject({ method: 'PUT', url, headers: { 'content-type': type }, payload: body })
+
+  for (const [url, name] of [
+    ['/socketio', 'online'],
+    ['/debug_logging', 'debug'],
+  ] as const) {
+    it(`${url} switches and answers with the state as JSON`, async () => {
+      const on = await put(url, 'on')
+      const off = await put(url, 'off')
+
+      expect([on.statusCode, on.json()]).to.deep.equal([200, 'on'])
+      expect([off.statusCode, off.json()]).to.deep.equal([200, 'off'])
+      expect(on.headers['content-type']).to.match(/^application\/json/)
+      expect(switched).to.deep.equal([`${name} true`, `${name} false`])
+    })
+
+    it(`${url} takes the word in whatever way it is sent`, async () => {
+      await put(url, '"on"', 'application/json')
+      await put(url, 'on\n', 'application/x-www-form-urlencoded')
+      await server.inject({ method: 'PUT', url, payload: Buffer.from('on') })
+
+      expect(switched).to.deep.equal([`${name} true`, `${name} true`, `${name} true`])
+    })
+
+    for (const body of ['', 'ON', 'maybe', '{"state": "on"}', 'on off', '\0']) {
+      it(`${url} refuses ${JSON.stringify(body)} as the Python nodes do`, async () => {
+        const answer = await put(url, body)
+
+        expect([answer.statusCode, answer.json()]).to.deep.equal([400, { detail: 'Invalid state' }])
+        expect(switched).to.deep.equal([])
+      })
+    }
+  }
+
+  it('refuse a body that can be no switch before it is read', async () => {
+    const answer = await put('/socketio', 'on'.repeat(10_000))
+
+    expect(answer.statusCode).to.equal(413)
+    expect(switched).to.deep.equal([])
+  })
+
+  it('answer 404 to other paths and methods', async () => {
+    const other = await server.inject({ method: 'PUT', url: '/reset' })
+    const get = await server.inject({ method: 'GET', url: '/socketio' })
+
+    expect([other.statusCode, get.statusCode]).to.deep.equal([404, 404])
+  })
+
+  it('answer 500 when switching fails', async () => {
+    isBroken = true
+
+    expect((await put('/socketio', 'off')).statusCode).to.equal(500)
+  })
+})
