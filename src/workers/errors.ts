@@ -1,4 +1,5 @@
 import { LoopfleetError } from '../base/errors.js'
+import { JobFailedError } from '../queue/queue-errors.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
 export class NoImagesError extends LoopfleetError {
@@ -57,7 +58,8 @@ export class TrainingFailedError extends LoopfleetError {
     this.prototype.name = 'TrainingFailedError'
   }
   constructor(stage: string, cause: Error) {
-    super('LF_TRAINING_FAILED', `The training failed in ${stage}: ${cause.message}`, { cause, details: { stage } })
+    const why = cause instanceof JobFailedError ? cause.reason : cause.message
+    super('LF_TRAINING_FAILED', `The training failed in ${stage}: ${why}`, { cause, details: { stage } })
   }
 }
 

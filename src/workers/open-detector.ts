@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from '../base/logger.js'
+import { orderValues } from '../executors/order-values.js'
 import { runCommand } from '../executors/training-program.js'
 import { isImageError } from '../inference/errors.js'
 import { detectExternally } from '../inference/external-detect.js'
@@ -39,8 +40,14 @@ async function openPool(options: DetectorOptions, deps: StageDeps): Promise<Dete
   if (modelFile === undefined) {
     throw new NoModelError(`The files of format "${detect?.format}" name no .onnx file to detect with.`)
   }
+  const { resolution } = orderValues(definition, order)
   const pool = await deps.createPool({
-    backend: { kind: 'onnx', modelFile: join(paths.deployedModel, modelFile), categories: order.categories },
+    backend: {
+      kind: 'onnx',
+      modelFile: join(paths.deployedModel, modelFile),
+      categories: order.categories,
+      resolution: resolution === undefined ? undefined : Number(resolution),
+    },
     threads: deps.threads,
     confidence: detect?.confidence,
   })

@@ -14,7 +14,7 @@ import {
 } from '../../src/mock/loop/index.js'
 import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, type Stage, stageKinds, stepId } from '../../src/queue/names.js'
-import { openRedis } from '../../src/queue/open-redis.js'
+import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues, type Queues } from '../../src/queue/queues.js'
 import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'
 import { type CliExit, type CliProcess, runCli, startCli } from './cli-process.js'
@@ -26,6 +26,8 @@ export type FleetOptions = {
   readonly trainerFile?: string
   /** Folder that is put in front of the PATH of the workers, for a program that stands in for nvidia-smi. */
   readonly pathInFront?: string
+  /** The whole PATH of the workers. */
+  readonly path?: string
   /** What `worker --gpus` gets: `none` (the CPU slot) by default, `all` leaves the flag out. */
   readonly gpus?: string
   readonly lockMs?: number
@@ -66,6 +68,7 @@ export type Fleet = {
   readonly project: string
   readonly loop: LocalLoop
   readonly redis: EmbeddedRedis
+  readonly link: RedisLink
   readonly journal: Journal
   readonly queues: Queues
   readonly trainer: CliProcess
@@ -198,7 +201,7 @@ async function openFleet(
   }
 
   function workerStart(data: string) {
-    const PATH = [options.pathInFront, process.env.PATH].filter(Boolean).join(delimiter)
+    const PATH = [options.pathInFront, options.path ?? process.env.PATH].filter(Boolean).join(delimiter)
     const gpus = options.gpus === 'all' ? [] : ['--gpus', options.gpus ?? 'none']
     const place = { folder: join(folder, `host-${data}`), hostId: `${id}-${data}` }
     const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus]
@@ -289,6 +292,7 @@ async function openFleet(
     project,
     loop,
     redis,
+    link,
     journal,
     queues,
     get trainer() {
@@ -339,7 +343,8 @@ async function openFleet(
     },
     async step(stage, run) {
       const training = await record()
-      const queue = queueNames.host(training.hostId ?? '', stageKinds[stage])
+      if (training.hostId === null) return undefined
+      const queue = queueNames.host(training.hostId, stageKinds[stage])
       return queues.job(queue, stepId(training.id, run ?? training.run, stage))
     },
     workspace,

@@ -34,6 +34,7 @@ export async function startWorker(
 
   const probe = createNvidiaSmiProbe()
   const gpus = settings.gpus ?? ((await probe.read({ signal })) ?? []).map((gpu) => gpu.index)
+  if (gpus.length === 0) log.info('no GPU to lend, so trainings run on the CPU slot, one at a time')
   const monitor = createGpuMonitor(probe, { everyMs: 2000 })
   closers.add('gpu monitor', () => monitor.close())
   const slots = createSlots({ gpus: gpus.length === 0 ? null : [...gpus] })

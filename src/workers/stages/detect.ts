@@ -3,6 +3,7 @@ import { removeTree, writeJsonFile } from '../../base/files.js'
 import type { Findings } from '../../inference/findings.js'
 import { type Detections, imageStates, type ModelJson, toDetections } from '../../loop/protocol/index.js'
 import { NoModelError } from '../errors.js'
+import { watchEventLoop } from '../event-loop-delay.js'
 import { type Detector, openDetector } from '../open-detector.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
@@ -20,11 +21,13 @@ export const detect: Stage = async (context, deps) => {
   await removeTree(training.paths.detections)
 
   const detector = await openDetector({ training, model, signal: context.signal, log: context.log }, deps)
+  const eventLoop = watchEventLoop()
   try {
     const found = await detectAll(ids, { context, deps, detector, version: model.version })
     context.say(`${found.images} images on ${detector.threadIds().length} threads, ${found.detections} detections`)
-    return { ...found, threads: detector.threadIds().length }
+    return { ...found, threads: detector.threadIds().length, eventLoopDelayP99Ms: eventLoop.p99Ms() }
   } finally {
+    eventLoop.stop()
     await detector.close()
   }
 }
