@@ -83,6 +83,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
       await job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
+      if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
       await throttle.flush()
       await job.log(`${stage} done in ${seconds.toFixed(2)} s`)
       await deps.journal.finishStep(training.id, training.run, stage, { hostId: training.hostId, seconds, result })

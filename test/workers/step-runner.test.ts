@@ -77,28 +77,45 @@ describe('the runner of steps', () => {
   })
 
   it('passes progress on to the job and, of the stages that show it, to the training', async () => {
+    const seen = aPromise()
     const { run, progress } = aRunner('detect', async (context) => {
       context.progress({ progress: 0.25 })
       context.progress({ message: 'half' })
+      await seen.promise
       return {}
     })
 
-    await run()
+    const running = run()
+    await until('the first progress', () => progress.length === 1)
+    seen.resolve()
+    await running
 
-    expect(progress).to.deep.equal([{ progress: 0.25, message: 'half', gpus: null, process: null }])
-    expect(of.updates).to.deep.include({ progress: 0.25 })
+    const figures = { message: 'half', gpus: null, process: null }
+    expect(progress).to.deep.equal([
+      { ...figures, progress: 0.25 },
+      { ...figures, progress: 1 },
+    ])
+    expect(of.updates).to.deep.equal([{ progress: 0.25 }, { progress: 1 }])
   })
 
-  it('keeps the progress of other stages to the job', async () => {
-    const { run, progress } = aRunner('upload-model', async (context) => {
-      context.progress({ progress: 0.5 })
-      return {}
+  it('keeps the progress of other stages to the job, which ends at 1', async () => {
+    const { run, progress } = aRunner('upload-model', async () => ({}))
+
+    await run()
+
+    expect(progress).to.deep.equal([{ progress: 1, gpus: null, process: null }])
+    expect(of.updates).to.deep.equal([])
+  })
+
+  it('leaves it to the training program how far it came, since it may have been stopped', async () => {
+    const { run, progress } = aRunner('train', async (context) => {
+      context.progress({ progress: 0.4, epoch: 2, epochs: 5 })
+      return { stopped: true }
     })
 
     await run()
 
-    expect(progress).to.have.lengthOf(1)
-    expect(of.updates).to.deep.equal([])
+    expect(progress).to.deep.equal([{ progress: 0.4, epoch: 2, epochs: 5, gpus: null, process: null }])
   })
 
   it('shows a failure under the key the Loop knows while the step is tried again, and clears it after', async () => {

@@ -109,7 +109,8 @@ async function reportFigures(program: RunningTraining, context: StageContext, de
     const slots = context.training.lease?.slots ?? []
     const all = slots.length === 0 ? null : deps.gpuFigures()
     const gpus = all?.filter((gpu) => slots.includes(gpu.index)) ?? null
-    context.progress({ gpus, process: await program.figures() })
+    const process = await program.figures()
+    context.progress({ gpus, ...(process === null ? {} : { process }) }) // one that has just ended has none any more
   } catch (error) {
     context.log.debug({ reason: messageOf(error) }, 'figures not read') // a dying process has none
   }
