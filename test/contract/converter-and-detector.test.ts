@@ -45,7 +45,7 @@ describe('other nodes of the Python library at a local Loop', () => {
     const detector = await startPythonNodeAtLoop(newest, { kind: 'detector', env })
     const { loop, remove } = detector
     try {
-      const seen = () => loop.nodes().find(({ status }) => status['current_model'] === '1.1')
+      const seen = () => loop.nodes().find(({ status }) => status.current_model === '1.1')
       await untilSeen(detector, seen)
       const found = await detect(detector, await sharp({ create: GREY }).jpeg().toBuffer())
       await untilSeen(detector, () => loop.effects({ kind: 'image-upload' }).at(0))

@@ -23,7 +23,7 @@ export type PythonNodeOptions = {
 /** Starts a node written with the Python library, with a complete environment of its own. */
 export function startPythonNode({ interpreter, script, args, env, cwd }: PythonNodeOptions): PythonNode {
   const lines: string[] = []
-  const complete = { PATH: process.env['PATH'] ?? '', PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1', ...env }
+  const complete = { PATH: process.env.PATH ?? '', PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1', ...env }
   const child = execa(interpreter, [fileURLToPath(script), ...args], {
     cwd,
     env: complete,

@@ -25,6 +25,8 @@ export type WireTap = {
   /** Host and port under which the Loop is to be reached, so that all is seen. */
   readonly host: string
   readonly requests: readonly TappedRequest[]
+  /** Headers with which sockets were opened. */
+  readonly handshakes: readonly IncomingMessage['headers'][]
   readonly messages: readonly TappedMessage[]
   close(): Promise<void>
 }
@@ -36,6 +38,7 @@ export async function tapWire(loopHost: string): Promise<WireTap> {
   const [hostname, port] = loopHost.split(':')
   const requests: TappedRequest[] = []
   const messages: TappedMessage[] = []
+  const handshakes: IncomingMessage['headers'][] = []
   const asked = new Map<string, string>()
   const note = (from: Side) => (text: string) => {
     for (const packet of text.split('\u001e')) {
@@ -46,8 +49,12 @@ export async function tapWire(loopHost: string): Promise<WireTap> {
   const forward = ({ method, url, headers }: IncomingMessage) =>
     request({ hostname, port, method, path: url, headers: { ...headers, 'accept-encoding': 'identity' } })
 
+  const noteHandshake = ({ url = '', headers }: IncomingMessage) => {
+    if (url.startsWith('/ws/') && !url.includes('sid=')) handshakes.push(headers)
+  }
   const server = createServer((incoming, response) => void pass(incoming, response))
   const pass = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    noteHandshake(incoming)
     const body = await buffer(incoming)
     const [path = '', query = ''] = (incoming.url ?? '').split('?')
     const onward = forward(incoming)
@@ -68,6 +75,7 @@ export async function tapWire(loopHost: string): Promise<WireTap> {
 
   const upgraded = new Set<Duplex>()
   server.on('upgrade', (incoming, node: Duplex, head: Buffer) => {
+    noteHandshake(incoming)
     const onward = forward(incoming)
     onward.on('error', () => node.destroy())
     onward.on('upgrade', (answer, loop: Duplex, first: Buffer) => {
@@ -96,7 +104,7 @@ export async function tapWire(loopHost: string): Promise<WireTap> {
     server.closeAllConnections()
     await closed
   }
-  return { host: `127.0.0.1:${address.port}`, requests, messages, close }
+  return { host: `127.0.0.1:${address.port}`, requests, messages, handshakes, close }
 }
 
 /** `42<number>["event", …]` and `43<number>[…]` of the default namespace; undefined for all else. */

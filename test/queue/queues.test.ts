@@ -137,7 +137,7 @@ describe('queues', () => {
     await consumer.close()
   })
 
-  it('keep a text that is no failure of ours as it is', async () => {
+  it('fail at once on a mistake of our own, with its text as it is', async () => {
     const consumer = redis.queues.consume(
       queue,
       async () => {
@@ -151,7 +151,7 @@ describe('queues', () => {
     expect(error).to.include({
       reasonCode: 'LF_UNEXPECTED',
       reason: 'undefined is not a function',
-      failure: 'transient',
+      failure: 'fatal',
     })
     await consumer.close()
   })
