@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { until } from '../helpers/until.js'
@@ -75,6 +76,34 @@ describe('a training during an outage', function () {
 
     expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
     await expectOneOfEach()
+  })
+
+  it('ends with one model although Redis hangs for longer than locks live', async () => {
+    const impatient = await startFleet({ lockMs: 1500, stalledMs: 500 })
+    try {
+      await impatient.order({ hyperparameters: SOME_SECONDS })
+      await impatient.until({ epoch: 3 })
+
+      process.kill(impatient.redis.pid, 'SIGSTOP')
+      await sleep(3000) // longer than any lock
+      process.kill(impatient.redis.pid, 'SIGCONT')
+      await impatient.until({ ended: true })
+
+      expect(impatient.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+      expect(impatient.seen().models).to.have.lengthOf(1)
+      expect(impatient.uploads()).to.deep.equal(ONE_EACH)
+      expect(Object.values(impatient.detectionCounts())).to.deep.equal(TEN_ONCE)
+      expect(await impatient.programs()).to.deep.equal([])
+    } finally {
+      await impatient.close()
+    }
+  })
+
+  it('keeps its trainer node when a second one wants the same folder', async () => {
+    const second = await fleet.run('trainer', ...fleet.trainerArgs)
+
+    expect(second.exitCode).to.equal(1)
+    expect(second.output).to.match(/The folder .* is in use by process \d+; stop that one, or use another folder/)
   })
 
   it('is seen again by the Loop when it cuts all sockets', async () => {

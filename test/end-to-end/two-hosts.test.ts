@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Fleet, type FleetWorker, startFleet } from '../helpers/fleet.js'
+import { until } from '../helpers/until.js'
 
 const ONE_EACH = { mocked: 1, mocked_converted: 1 }
 const TEN_ONCE = Array(10).fill(1)
@@ -42,6 +43,26 @@ describe('two hosts', function () {
     expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
     expect(fleet.uploads()).to.deep.equal(ONE_EACH)
     expect(Object.values(fleet.detectionCounts())).to.deep.equal(TEN_ONCE)
+  })
+
+  it('fence off a host that was frozen and wakes up again', async () => {
+    await fleet.order({ hyperparameters: { epochs: 30, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 3 })
+    const frozen = await hostOfTraining()
+    const [other] = fleet.workers.filter((worker) => worker !== frozen)
+
+    process.kill(frozen.pid, 'SIGSTOP')
+    await until('the other host has begun', async () => (await fleet.starts(other)).length === 1, 15_000)
+    process.kill(frozen.pid, 'SIGCONT')
+    await until('its program is gone', async () => (await fleet.programs(frozen)).length === 0)
+    await fleet.until({ ended: true })
+
+    expect(await fleet.record()).to.include({ run: 2, outcome: 'completed', hostId: other?.hostId })
+    expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+    expect(fleet.seen().models).to.have.lengthOf(1)
+    expect(fleet.uploads()).to.deep.equal(ONE_EACH)
+    expect(Object.values(fleet.detectionCounts())).to.deep.equal(TEN_ONCE)
+    expect(frozen.hasExited).to.equal(false)
   })
 
   it('hand a training over on SIGTERM without waiting for a lock to run out', async () => {

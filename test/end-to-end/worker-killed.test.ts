@@ -102,6 +102,48 @@ describe('a worker that ends', function () {
     expect(await fleet.programs()).to.deep.equal([])
   })
 
+  it('exits in time although its program ignores SIGTERM', async () => {
+    await fleet.order({ hyperparameters: { epochs: 2, hang_at_epoch: 1 } })
+    await fleet.until({ epoch: 1 })
+
+    const exit = await fleet.workers[0]?.end()
+    const programs = await fleet.programs()
+    await fleet.startWorker()
+    await fleet.until({ ended: true })
+
+    expect(exit).to.include({ exitCode: 0 })
+    expect(exit?.seconds).to.be.below(9)
+    expect(programs).to.deep.equal([])
+    expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+  })
+
+  it('does not wait for a Loop that hangs', async () => {
+    const hold = fleet.hold({ method: 'PUT', path: '^/api/.*/trainings/' }, 8_000)
+    await fleet.order({ hyperparameters: { epochs: 1 } })
+    await hold.reached()
+
+    const exit = await fleet.workers[0]?.end()
+    hold.release()
+    await fleet.startWorker()
+    await fleet.until({ ended: true })
+
+    expect(exit?.seconds).to.be.below(4)
+    expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+    expect(fleet.seen().models).to.have.lengthOf(1)
+  })
+
+  it('leaves a training that waits to be stopped at once', async () => {
+    await fleet.workers[0]?.end()
+    await fleet.order()
+    await fleet.until({ state: 'initialized' })
+
+    await fleet.stop()
+    await fleet.until({ ended: true }, 2_000)
+    await fleet.startWorker()
+
+    expect((await fleet.record()).outcome).to.equal('aborted')
+  })
+
   it('refuses to work on a folder on which another one works', async () => {
     const startedAt = performance.now()
 

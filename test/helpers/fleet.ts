@@ -39,6 +39,10 @@ export type FleetOptions = {
   /** Without it one worker is started, on data folder `a`. */
   readonly workers?: readonly string[]
   readonly project?: Partial<Parameters<LocalLoop['generate']>[0]>
+  /** More variables of trainer node and workers. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Stands between the nodes and the Loop, whose host it is given. */
+  readonly through?: (loopHost: string) => Promise<{ readonly host: string; close(): Promise<void> }>
 }
 
 /** What a test waits for: the Loop's view of the latest training, or the journal's. */
@@ -72,6 +76,8 @@ export type Fleet = {
   readonly journal: Journal
   readonly queues: Queues
   readonly trainer: CliProcess
+  /** What its command is given. */
+  readonly trainerArgs: readonly string[]
   /** The workers that live, the newest last. */
   readonly workers: readonly FleetWorker[]
   /** Makes another project of drawn images; the fleet has one from the start. */
@@ -108,8 +114,8 @@ export type Fleet = {
   killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>
   /** As when the host dies: the worker, its programs and their guards, all at once. */
   killTree(worker?: FleetWorker): Promise<void>
-  /** Programs of this fleet that live: training, conversion and detection, with their children. */
-  programs(): Promise<number[]>
+  /** Programs of this fleet (or of one host) that live: training, conversion and detection, with their children. */
+  programs(worker?: FleetWorker): Promise<number[]>
   /** Any command of the program against this fleet. */
   run(...args: [string, ...string[]]): Promise<CliExit & { readonly output: string }>
   close(): Promise<void>
@@ -158,6 +164,8 @@ async function openFleet(
   closers.push(() => redis.close())
   const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
   closers.push(() => loop.close())
+  const between = await options.through?.(loop.host)
+  if (between !== undefined) closers.push(() => between.close())
   const link = await openRedis(redis.url, { log })
   closers.push(() => link.close())
   const queues = createQueues(link, { log })
@@ -185,12 +193,13 @@ async function openFleet(
       ...Object.fromEntries(inherited),
       [FLEET_VARIABLE]: id,
       REDIS_URL: redis.url,
-      LOOP_HOST: loop.host,
+      LOOP_HOST: between?.host ?? loop.host,
       LOOP_PROTOCOL: options.dialect ?? 'current',
       LOOPFLEET_LOCK_MS: String(options.lockMs ?? 30_000),
       LOOPFLEET_STALLED_MS: String(options.stalledMs ?? 500),
       LOOPFLEET_THREADS: String(options.threads ?? 2),
       LOOPFLEET_LOG_LEVEL: 'debug',
+      ...options.env,
       ...more,
     }
   }
@@ -219,10 +228,11 @@ async function openFleet(
     return worker
   }
 
+  const trainerArgs = [trainerFile, '--data', join(folder, 'node'), '--seats', String(options.seats ?? 1)]
+
   async function startTrainer(): Promise<CliProcess> {
-    const args: [string, ...string[]] = ['trainer', trainerFile, '--data', join(folder, 'node')]
-    const seats = ['--seats', String(options.seats ?? 1)]
-    const started = await startCli({ args: [...args, ...seats], env: environment(), logFile: logFile('trainer') })
+    const cli = { args: ['trainer', ...trainerArgs] as const, env: environment(), logFile: logFile('trainer') }
+    const started = await startCli(cli)
     parts.push(started)
     await until('the trainer is idle at the Loop', () => {
       const node = loop.node(String(started.facts.uuid))
@@ -298,6 +308,7 @@ async function openFleet(
     get trainer() {
       return trainer
     },
+    trainerArgs,
     workers,
     generate: (config) => loop.generate(config),
     async order(request = {}) {
@@ -369,7 +380,10 @@ async function openFleet(
       killAll([...guards, ...own, ...(await processTreeOf(worker.pid))])
       await worker.exited
     },
-    programs: () => processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(`${id}-`)),
+    programs: (worker) => {
+      const start = worker === undefined ? `${id}-` : `${worker.hostId}:`
+      return processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(start))
+    },
     run: (...args) => runCli({ args, env: environment(), logFile: logFile(args[0]) }),
     async close() {
       await closeAll(closers)
