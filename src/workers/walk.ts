@@ -31,6 +31,7 @@ export type WalkDeps = {
 /** Walks one run through the pipeline: each step a job on this host's queues, done ones passed over. */
 export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
   const { stopSwitch, definition } = training
+  const running = new Set<Stage>()
 
   async function runStep(stage: Stage): Promise<void> {
     const queue = queueNames.host(training.hostId, stageKinds[stage])
@@ -65,11 +66,18 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     if (await isDone(stage, training)) {
       training.log.debug({ stage }, 'stage was done before')
     } else {
+      running.add(stage)
       await show(shownStates[stage].during)
-      await runStep(stage)
+      await runStep(stage).finally(() => running.delete(stage))
       await show(shownStates[stage].after)
     }
+    if (stage === 'download-data' && waitsForModel()) await show('train_model_downloading')
     stopSwitch.phase = stage === 'train' ? 'after' : stopSwitch.phase
+  }
+
+  // The two downloads run at the same time, but the Loop knows them one after the other.
+  function waitsForModel(): boolean {
+    return running.has('download-model') && training.order.baseModel.kind === 'loop'
   }
 
   // A stop while waiting for a slot: `train` decides whether there is a model of an earlier run to go on with.

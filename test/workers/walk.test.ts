@@ -86,6 +86,25 @@ describe('the walk of a training', () => {
     for (const { progress } of updates) expect(progress).to.equal(null)
   })
 
+  it('shows the download of the base model when it takes longer than that of the data', async () => {
+    const order = anOrder({ baseModel: { kind: 'loop', id: 'm' } })
+    const { training, updates } = aTraining({ dataFolder: folder.path, order })
+    const model = aPromise()
+    const { queues } = someQueues((stage) => (stage === 'download-model' ? model.promise : Promise.resolve()))
+    const walk = createWalk(training, { queues, slots: cpu() })
+
+    const downloads = [walk.step('download-data'), walk.step('download-model')]
+    await downloads[0]
+    model.resolve()
+    await downloads[1]
+
+    expect(updates.map(({ state }) => state)).to.deep.equal([
+      'data_downloading',
+      'data_downloaded',
+      'train_model_downloading',
+    ])
+  })
+
   describe('passes over', () => {
     it('a step of this host whose result is on its disk', async () => {
       const steps = { 'download-data': aStep() }
