@@ -1,0 +1,78 @@
+import { expect } from 'chai'
+import type { TrainerNode } from '../../src/nodes/trainer/trainer-node.js'
+import type { MetricsJob } from '../../src/queue/job-schemas.js'
+import { queueNames } from '../../src/queue/names.js'
+import { until } from '../helpers/until.js'
+import { hostA } from '../queue/orders.js'
+import { ORGANIZATION, PROJECT, UUID_A, useSeats } from './seats-fixture.js'
+
+describe('a seat', () => {
+  const seats = useSeats()
+
+  describe('passes metrics on', () => {
+    const matrix = { tp: 3, fp: 1, fn: 0 }
+
+    let node: TrainerNode
+
+    async function aPoint(): Promise<MetricsJob> {
+      node = await seats.startNode()
+      await seats.order()
+      const { id, order: taken } = await seats.unfinished()
+      const run = await seats.journal.beginRun(id, hostA)
+      const category = taken.categories[0]?.id ?? ''
+      const counts = { trainImageCount: 1, testImageCount: 1, hyperparameters: { resolution: 640 } }
+      const point = { confusionMatrix: { [category]: matrix }, epoch: 4, ...counts }
+      const seat = { uuid: UUID_A, name: 'Seat A' }
+      return { trainingId: id, run, seat, organization: ORGANIZATION, project: PROJECT, sequence: 1, point }
+    }
+    const send = (job: MetricsJob, backOff = { firstMs: 20, maxMs: 50 }) =>
+      seats.redis.queues.runJob(queueNames.node(UUID_A), 'sync-metrics', job, { id: 'm1', backOff })
+
+    it('and says done when the Loop has acked them', async () => {
+      const job = await aPoint()
+
+      expect(await send(job)).to.deep.equal({ acked: true })
+
+      const [training] = seats.loop.trainings()
+      expect(training?.points).to.have.lengthOf(1)
+      expect(training?.points[0]).to.deep.include({ confusion_matrix: job.point.confusionMatrix, best_epoch: 4 })
+    })
+
+    it('again when the Loop refused them', async () => {
+      const job = await aPoint()
+      seats.loop.addFault({ match: { event: 'update_training' }, kind: 'status', body: 'not now', times: 2 })
+
+      await send(job)
+
+      expect(seats.loop.effects({ kind: 'metrics' })).to.have.lengthOf(1)
+    })
+
+    it('not for a run that is superseded', async () => {
+      const job = await aPoint()
+      await seats.journal.beginRun(job.trainingId, hostA)
+
+      await until('it was refused', async () => {
+        await send(job).catch(() => undefined)
+        return (await seats.redis.queues.job(queueNames.node(UUID_A), 'm1'))?.state === 'failed'
+      })
+
+      expect(seats.loop.effects({ kind: 'metrics' })).to.have.lengthOf(0)
+    })
+
+    it('in its next life when the Loop is away and the node goes down', async () => {
+      const job = await aPoint()
+      const outage = seats.loop.addFault({ match: { event: 'connect' }, kind: 'refuse' })
+      seats.loop.dropSockets()
+      await until('it is away', () => seats.shown()?.connected === false)
+      const sent = send(job)
+      await until('the seat has it', async () => seats.redis.queues.isActive(queueNames.node(UUID_A), 'm1'))
+
+      await node.stop()
+      expect((await seats.redis.queues.job(queueNames.node(UUID_A), 'm1'))?.state).to.equal('waiting')
+      seats.loop.clearFaults(outage.id)
+      await seats.startAgain()
+
+      expect(await sent).to.deep.equal({ acked: true })
+    })
+  })
+})

@@ -1,0 +1,176 @@
+import { expect } from 'chai'
+import { answerSchema } from '../../src/loop/protocol/index.js'
+import type { TrainingRequest } from '../../src/mock/loop/index.js'
+import { until } from '../helpers/until.js'
+import { hostA } from '../queue/orders.js'
+import { ORGANIZATION, PROJECT, TRAININGS, UUID_A, UUID_B, useSeats } from './seats-fixture.js'
+
+describe('a seat', () => {
+  const seats = useSeats()
+
+  describe('that is given an order', () => {
+    it('acks when Redis has the training and its job, and shows it', async () => {
+      await seats.startNode()
+
+      const { number, ack } = await seats.order()
+
+      expect(ack).to.deep.equal({ success: true, error_msg: null, payload: null })
+      const record = await seats.unfinished()
+      expect(record).to.include({ trainer: 'quick', state: 'initialized' })
+      expect(record.order).to.include({ organization: ORGANIZATION, project: PROJECT, trainingNumber: number })
+      expect(await seats.redis.queues.job(TRAININGS, record.id)).to.include({ state: 'waiting' })
+      await seats.settled('initialized')
+    })
+
+    for (const [what, request, field] of [
+      ['a wrong category', { dialect: 'current', config: { categories: [{ id: 7, name: 'x', type: 'box' }] } }, 'id'],
+      ['no number', { config: { training_number: 'seven' } }, 'training_number'],
+      ['no categories', { config: { categories: null } }, 'categories'],
+      ['broken hyperparameters', { dialect: 'current', config: { hyperparameters: 5 } }, 'hyperparameters'],
+      ['a resolution that is none', { dialect: '0.8', config: { resolution: 'big' } }, 'resolution'],
+      ['an empty base model', { dialect: '0.8', config: { id: '' } }, 'id'],
+    ] as const) {
+      it(`refuses one with ${what} by an envelope that names the field`, async () => {
+        await seats.startNode()
+
+        const { ack } = await seats.order(request as TrainingRequest)
+
+        expect(ack).to.include({ success: false, payload: null })
+        expect(ack.error_msg)
+          .to.match(/^begin_training: /)
+          .and.include(field)
+        expect(await seats.journal.count()).to.equal(0)
+        expect(await seats.redis.queues.counts(TRAININGS)).to.include({ waiting: 0 })
+      })
+    }
+
+    it('refuses another one while it is busy, and says with what', async () => {
+      await seats.startNode()
+      const { number } = await seats.order({ trainer: UUID_A })
+
+      const { ack } = await seats.order({ trainer: UUID_A })
+
+      expect(ack.success).to.equal(false)
+      expect(ack.error_msg).to.include('"Seat A" is busy').and.include(`${ORGANIZATION}/${PROJECT}#${number}`)
+      expect(await seats.journal.count()).to.equal(1)
+    })
+
+    it('acks the same order again without another training', async () => {
+      await seats.startNode()
+      const { number } = await seats.order()
+      const { id } = await seats.unfinished()
+
+      const { ack } = await seats.order({ training_number: number })
+
+      expect(ack.success).to.equal(true)
+      expect((await seats.unfinished()).id).to.equal(id)
+      expect(await seats.redis.queues.counts(TRAININGS)).to.include({ waiting: 1 })
+    })
+
+    it('acks it once more just after its end, and takes it for done', async () => {
+      await seats.startNode()
+      const { number } = await seats.order()
+      const { id } = await seats.unfinished()
+      await seats.redis.queues.remove(TRAININGS, id)
+      await seats.journal.finish(id, null, { outcome: 'completed' })
+
+      const { ack } = await seats.order({ training_number: number })
+
+      expect(ack.success).to.equal(true)
+      expect(await seats.journal.unfinishedOfSeat(UUID_A)).to.equal(undefined)
+      expect(await seats.redis.queues.job(TRAININGS, id)).to.equal(undefined)
+    })
+
+    it('refuses one that another seat has, naming the holder', async () => {
+      await seats.startNode({ seats: 2 })
+      const { number } = await seats.order({ trainer: UUID_A })
+
+      const { ack } = await seats.order({ trainer: UUID_B, training_number: number })
+
+      expect(ack.success).to.equal(false)
+      expect(ack.error_msg).to.include('Seat A').and.include(UUID_A)
+    })
+
+    it('takes one of its own beside a busy seat', async () => {
+      await seats.startNode({ seats: 2 })
+      await seats.order({ trainer: UUID_A })
+
+      const { ack } = await seats.order({ trainer: UUID_B })
+
+      expect(ack.success).to.equal(true)
+      expect((await seats.unfinished(UUID_B)).seat.name).to.equal('Seat B')
+    })
+
+    it('queues it after a restart when it died between the journal and the queue', async () => {
+      const first = await seats.startNode()
+      await seats.order()
+      const { id } = await seats.unfinished()
+      await first.stop()
+      await seats.redis.queues.remove(TRAININGS, id)
+
+      await seats.startAgain()
+
+      await until('the job is there', async () => (await seats.redis.queues.job(TRAININGS, id)) !== undefined)
+      await seats.settled('initialized')
+    })
+  })
+
+  describe('that is asked to end its training', () => {
+    for (const kind of ['stop', 'abort'] as const) {
+      const ask = (number: number) =>
+        kind === 'stop'
+          ? seats.loop.stopTraining(ORGANIZATION, PROJECT, number)
+          : seats.loop.abortTraining(ORGANIZATION, PROJECT, number)
+
+      it(`acks the request to ${kind} as soon as it is durable, whether or not a worker has heard of it`, async () => {
+        await seats.startNode()
+        const { number } = await seats.order()
+        const { id } = await seats.unfinished()
+        const run = await seats.journal.beginRun(id, hostA)
+        await seats.journal.update(id, run, { state: 'running', best: { epoch: 1 } })
+        // The worker that has it is deaf.
+        let isTaken = false
+        const worker = seats.redis.queues.consume(
+          TRAININGS,
+          (_job, signal) => {
+            isTaken = true
+            return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+          },
+          { schema: { safeParse: (data: unknown) => ({ success: true, data }) } as never },
+        )
+        await until('a worker has it', () => isTaken)
+
+        const { ack } = await ask(number)
+
+        expect(answerSchema.parse(ack).success).to.equal(true)
+        expect(await seats.control.pending(id)).to.equal(kind)
+        expect((await seats.unfinished()).stopRequested).to.equal(true)
+        await worker.close({ cancel: new Error('over') })
+      })
+
+      it(`ends a training that waits for a host at once on ${kind}`, async () => {
+        await seats.startNode()
+        const { number } = await seats.order()
+        const { id } = await seats.unfinished()
+
+        const { ack } = await ask(number)
+
+        expect(answerSchema.parse(ack).success).to.equal(true)
+        expect((await seats.journal.load(id))?.outcome).to.equal('aborted')
+        await seats.settled('idle')
+      })
+    }
+
+    it('acks a stop also when it has none', async () => {
+      await seats.startNode()
+      const { number } = await seats.order()
+      const { id } = await seats.unfinished()
+      seats.loop.addFault({ match: { event: 'update_trainer' }, kind: 'delay', delayMs: 1000 })
+      await seats.journal.finish(id, null, { outcome: 'completed' })
+
+      const { ack } = await seats.loop.stopTraining(ORGANIZATION, PROJECT, number)
+
+      expect(answerSchema.parse(ack).success).to.equal(true)
+    })
+  })
+})
