@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
@@ -64,17 +65,25 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   let heartbeat: NodeJS.Timeout | undefined
   let metricsConsumer: Consumer | undefined
   let sending: Promise<void> | undefined
+  let lastTurn: Promise<unknown> = Promise.resolve()
   /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
   let due: 'change' | 'status' | undefined
   let reconnectedAt = Number.NEGATIVE_INFINITY
 
   function openSocket(): LoopSocket {
     const fresh = deps.createSocket()
-    fresh.on('begin_training', begin)
-    fresh.on('stop_training', () => request('stop'))
-    fresh.on('abort_training', () => request('abort'))
+    fresh.on('begin_training', (...args) => inTurn(() => begin(args[0], args[1], args[2])))
+    fresh.on('stop_training', () => inTurn(() => request('stop')))
+    fresh.on('abort_training', () => inTurn(() => request('abort')))
     fresh.onConnect(tellStatus)
     return fresh
+  }
+
+  // A stop that comes right behind its order must find it, also when they came over two connections.
+  function inTurn(obey: () => Promise<true>): Promise<true> {
+    const turn = lastTurn.then(obey)
+    lastTurn = turn.catch(() => undefined) // whoever asked hears of it
+    return turn
   }
 
   async function begin(organization: unknown, project: unknown, config: unknown): Promise<true> {
@@ -83,6 +92,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
+    if (!isDeepStrictEqual(training.order, order)) {
+      log.warn({ trainingId: training.id }, 'the order came again with other details, which do not count')
+    }
     // Also for a repeated order: the job may be missing when we died between the journal and the queue.
     if (training.endedAt === null) await enqueue(training)
     log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
