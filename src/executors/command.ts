@@ -1,20 +1,26 @@
 import { resolve } from 'node:path'
+import type { CommandTemplate } from './command-schema.js'
 import type { Command, TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
 import { fillPlaceholders, type PlaceholderValues } from './placeholders.js'
 
 /**
- * The argument list that is started: placeholders filled, `python` replaced by the trainer's interpreter, and the
+ * The argument list that is started: groups whose condition holds put in, placeholders filled, `python` replaced by the trainer's interpreter, and the
  * script after it, or a program that starts with `./`, looked for beside the trainer file. Never a shell line.
  */
 export function buildCommand(
   definition: Pick<TrainerDefinition, 'folder' | 'python' | 'name'>,
-  command: Command,
+  command: CommandTemplate,
   values: PlaceholderValues,
+  given: ReadonlySet<string> = new Set(),
 ): Command {
   const all: PlaceholderValues = { trainer: definition.folder, ...values }
   const fill = (argument: string) => fillPlaceholders(argument, all, (name) => missing(definition.name, name))
-  const [program, ...args] = command
+  const [program, ...rest] = command
+  const args = rest.flatMap((argument) => {
+    if (typeof argument === 'string') return [argument]
+    return given.has(argument.if) ? argument.then : argument.else
+  })
   if (program !== 'python') return [besideTrainer(definition, fill(program)), ...args.map(fill)]
   return [besideTrainer(definition, definition.python), ...withScript(definition, args).map(fill)]
 }
@@ -38,6 +44,9 @@ function missing(trainer: string, name: string): never {
       'the order names no "resolution" among its hyperparameters; order with one, or set "resolution" in the trainer file',
     model_variant: 'the order names no model variant and the trainer file lists no "models"',
   }
-  const why = hints[name] ?? 'this command has no such value'
+  const own = name.startsWith('hyperparameters.')
+    ? 'the order names no such hyperparameter and the trainer file gives no default'
+    : 'this command has no such value'
+  const why = hints[name] ?? own
   throw new OrderNotPossibleError(`Trainer "${trainer}" uses {${name}}, but ${why}.`, { trainer, placeholder: name })
 }

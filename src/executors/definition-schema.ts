@@ -1,5 +1,10 @@
+import { dirname } from 'node:path'
 import { z } from 'zod'
-import { isPlaceholder, type Placeholder, placeholderMeanings, placeholdersIn } from './placeholders.js'
+import { commandSchema } from './command-schema.js'
+import { hyperparameterFileSchema } from './hyperparameter-file-schema.js'
+import { hyperparametersSchema } from './hyperparameter-schema.js'
+import { isInnerPath } from './paths.js'
+import type { Placeholder } from './placeholders.js'
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/i
 const nameSchema = z
@@ -10,6 +15,8 @@ const innerPathSchema = z
   .string()
   .refine(isInnerPath, { error: 'must be a path inside the workspace, relative and without ..' })
 const confidenceSchema = z.enum(['unit', 'percent'], { error: 'must be unit (0 to 1) or percent (0 to 100)' })
+
+const datasetFormats = ['raw', 'yolo', 'yolo_classification', 'coco'] as const
 
 const TRAINING: readonly Placeholder[] = ['workspace', 'trainer', 'dataset', 'model_variant', 'resolution']
 const CONVERTING: readonly Placeholder[] = [...TRAINING, 'model', 'output']
@@ -31,6 +38,7 @@ const progressSchema = z.union(
       log: regexSchema(['epoch', 'epochs', 'progress', 'percent']).optional(),
       csv: innerPathSchema.optional(),
       epochs: z.union([z.int().min(1), z.string().min(1)]).optional(),
+      first_epoch: z.int().min(0).default(0).describe('Number of the first epoch in the table.'),
     }),
   ],
   { error: 'must be events, {log: EXPRESSION} or {csv: FILE}' },
@@ -39,12 +47,20 @@ const progressSchema = z.union(
 const bestSchema = z.union(
   [
     z.literal('events'),
-    z.strictObject({
-      files: innerPathSchema.refine(hasStarInNameOnly, { error: 'may have * only in its last part' }),
-      metrics: innerPathSchema.optional(),
-      as: fileNameSchema.optional(),
-      with: z.array(innerPathSchema).optional(),
-    }),
+    z
+      .strictObject({
+        files: innerPathSchema.refine(hasStarInNameOnly, { error: 'may have * only in its last part' }),
+        metrics: innerPathSchema.optional(),
+        as: fileNameSchema.optional(),
+        with: z.array(innerPathSchema).optional(),
+        publish: innerPathSchema
+          .optional()
+          .describe('Where the file is moved once its model is set aside; older ones are deleted.'),
+      })
+      .refine((best) => best.publish === undefined || dirname(best.publish) !== dirname(best.files), {
+        path: ['publish'],
+        error: 'must be in another folder than the files it is taken from',
+      }),
   ],
   { error: 'must be events or {files: PATTERN, metrics: FILE}' },
 )
@@ -76,13 +92,19 @@ export const trainerDefinitionSchema = z.strictObject({
     )
     .default([])
     .describe('The provided pretrained models.'),
-  dataset: z.enum(['raw', 'yolo'], { error: 'must be raw or yolo' }),
+  dataset: z.enum(datasetFormats, { error: `must be ${datasetFormats.join(', ')}` }),
   python: z
     .string()
     .min(1)
     .default('python3')
     .describe('Interpreter behind the word python; a path is relative to this file.'),
   train: trainSchema,
+  hyperparameters: hyperparametersSchema
+    .default({})
+    .describe('The hyperparameters that commands use, with type and default.'),
+  hyperparameter_file: hyperparameterFileSchema
+    .optional()
+    .describe("A YAML file that is written for the script, with the order's values."),
   progress: progressSchema.default('events'),
   best: bestSchema.default('events'),
   convert: z.array(z.strictObject({ format: nameSchema, command: commandSchema(CONVERTING) })).default([]),
@@ -109,30 +131,9 @@ export const trainerDefinitionSchema = z.strictObject({
 })
 
 export type TrainerFile = z.output<typeof trainerDefinitionSchema>
+/** An argument list as it is started. */
 export type Command = readonly [string, ...string[]]
 export type DatasetFormat = TrainerFile['dataset']
-
-function commandSchema(allowed: readonly Placeholder[]) {
-  return z
-    .tuple([z.string().min(1)], z.string(), { error: 'must be a list: the program, then its arguments' })
-    .superRefine((command, context) => {
-      for (const [index, argument] of command.entries()) {
-        const problem = placeholderProblem(argument, allowed)
-        if (problem !== undefined) context.addIssue({ code: 'custom', path: [index], message: problem })
-      }
-    })
-}
-
-function placeholderProblem(argument: string, allowed: readonly Placeholder[]): string | undefined {
-  const list = allowed.map((name) => `{${name}}`).join(' ')
-  for (const name of placeholdersIn(argument)) {
-    if (!isPlaceholder(name))
-      return `has the unknown placeholder {${name}}; known here are ${list}; write {{${name}}} for the text itself`
-    if (!allowed.includes(name))
-      return `uses {${name}} (${placeholderMeanings[name]}), which this command has not; known here are ${list}`
-  }
-  return argument.includes('\0') ? 'must not hold a NUL character' : undefined
-}
 
 function regexSchema(groups: readonly string[]) {
   return z
@@ -158,14 +159,6 @@ function envValueSchema() {
   return z
     .union([z.string(), z.number(), z.boolean()], { error: 'must be a text, a number or true/false' })
     .transform(String)
-}
-
-/** Relative, without `..`, and not the folder itself. */
-export function isInnerPath(path: string): boolean {
-  if (path === '' || path.length > 1000 || path.startsWith('/') || path.includes('\\') || path.includes('\0'))
-    return false
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
-  return parts.length > 0 && !parts.includes('..')
 }
 
 function isPlainFileName(name: string): boolean {

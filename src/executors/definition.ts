@@ -3,10 +3,12 @@ import { basename, dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { messageOf } from '../base/errors.js'
+import { hyperparametersUsed } from './command-schema.js'
 import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 import { TrainerFileError } from './errors.js'
 import { sentenceOfIssue } from './yaml-sentences.js'
 
+export type { CommandTemplate } from './command-schema.js'
 export { type Command, type DatasetFormat, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 
 /** A trainer file with the absolute folder it lies in; scripts beside it are found there. */
@@ -27,6 +29,7 @@ export function parseTrainerDefinition(source: string, file: string): TrainerFil
   const parsed = trainerDefinitionSchema.safeParse(value)
   if (!parsed.success) throw problem(parsed.error, value, file)
   checkFormats(parsed.data, file)
+  checkHyperparameters(parsed.data, file)
   return parsed.data
 }
 
@@ -80,5 +83,28 @@ function checkFormats(trainer: TrainerFile, file: string): void {
       file,
       key,
     })
+  }
+}
+
+/** Every hyperparameter that is used must be declared, since its type is what keeps free text out of commands. */
+function checkHyperparameters(trainer: TrainerFile, file: string): void {
+  const { scratch, continue: goOn, resume } = trainer.train
+  const commands = { 'train.scratch': scratch, 'train.continue': goOn, 'train.resume': resume }
+  const detect = trainer.detect !== undefined && 'command' in trainer.detect ? trainer.detect.command : undefined
+  const uses = [
+    ...Object.entries({ ...commands, 'detect.command': detect }).map(([key, command]) => ({ key, command })),
+    ...trainer.convert.map((step, index) => ({ key: `convert[${index}].command`, command: step.command })),
+  ].flatMap(({ key, command }) =>
+    (command === undefined ? [] : hyperparametersUsed(command)).map((name) => ({ key, name })),
+  )
+  const sets = (trainer.hyperparameter_file?.set ?? []).map((step, index) => ({
+    key: `hyperparameter_file.set[${index}].if`,
+    name: step.if,
+  }))
+  for (const { key, name } of [...uses, ...sets]) {
+    if (Object.hasOwn(trainer.hyperparameters, name)) continue
+    const text = `"${key}" uses the hyperparameter "${name}", which "hyperparameters" does not list`
+    const out = `add it there with its type, such as ${name}: {type: number}`
+    throw new TrainerFileError(`${basename(file)}: ${text}; ${out}. [${file}]`, { file, key })
   }
 }

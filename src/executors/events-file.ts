@@ -19,6 +19,10 @@ export type EventsFileOptions = {
   readonly resume: boolean
 }
 
+const OFFSET_FILE = '.events-offset.json'
+/** What tells, beside a checkpoint, which events of a workspace somebody has dealt with. */
+export const eventFiles: readonly string[] = [EVENTS_FILE, OFFSET_FILE]
+
 const offsetSchema = z.object({ offset: z.int().min(0) })
 const EVERY_MS = 50
 const SHOWN_BAD_LINES = 20
@@ -55,6 +59,18 @@ export async function openEventsFile(
       for await (const line of readJsonLines(path, { from: position })) take(line)
     },
   }
+}
+
+/** Files of models that the program has reported and nobody has dealt with, relative to the workspace. */
+export async function unhandledModelFiles(workspace: string): Promise<string[]> {
+  const files: string[] = []
+  for await (const { line, tooLong } of readJsonLines(join(workspace, EVENTS_FILE), {
+    from: await readOffset(workspace),
+  })) {
+    const parsed = tooLong === true ? undefined : parseEventLine(line)
+    if (parsed?.ok && parsed.event.event === 'model') files.push(...Object.values(parsed.event.files).flat())
+  }
+  return files
 }
 
 function toQueued(workspace: string, event: TrainerEvent, endOffset: number): QueuedEvent {
@@ -106,7 +122,7 @@ async function readOffset(workspace: string): Promise<number> {
 }
 
 function offsetPath(workspace: string): string {
-  return join(workspace, '.events-offset.json')
+  return join(workspace, OFFSET_FILE)
 }
 
 async function closeHalfLine(path: string): Promise<number> {

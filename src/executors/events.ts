@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
-import { isInnerPath } from './definition-schema.js'
+import { isInnerPath } from './paths.js'
 
 const messageSchema = z.string().transform((text) => text.slice(0, 2000))
 const valuesSchema = z.record(z.string().max(200), z.unknown()).transform(onlyNumbers)

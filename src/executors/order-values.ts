@@ -1,9 +1,59 @@
 import type { TrainingOrder } from '../loop/protocol/index.js'
+import { ownConditions } from './command-schema.js'
 import type { TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
+import { convertHyperparameter, isSafeText } from './hyperparameter-values.js'
 import type { PlaceholderValues } from './placeholders.js'
 
-const SAFE_VARIANT = /^[\p{L}\p{N}_][\p{L}\p{N}_.+ -]{0,199}$/u
+/** What fills the commands of one training, and which conditions hold. */
+export type CommandValues = { readonly placeholders: PlaceholderValues; readonly given: ReadonlySet<string> }
+
+type Hyperparameters = Pick<TrainerDefinition, 'name' | 'hyperparameters'>
+
+/** Everything an order puts into commands; throws LF_ORDER_NOT_POSSIBLE naming the value that cannot be used. */
+export function commandValues(
+  definition: TrainerDefinition,
+  order: Pick<TrainingOrder, 'modelVariant' | 'hyperparameters' | 'categories'>,
+  gpus: readonly number[],
+): CommandValues {
+  const own = orderValues(definition, order)
+  const ordered = hyperparameterTexts(definition, order)
+  const placeholders = [...ordered].map(([name, text]) => [`hyperparameters.${name}`, text] as const)
+  const conditions = { ...own, gpus: gpus.length === 0 ? undefined : gpus.length }
+  const given = ownConditions.filter((name) => conditions[name] !== undefined)
+  return { placeholders: { ...own, ...Object.fromEntries(placeholders) }, given: new Set([...given, ...on(ordered)]) }
+}
+
+/** The declared hyperparameters that have a value, as text: the order's, or the trainer file's default. */
+export function hyperparameterTexts(
+  definition: Hyperparameters,
+  order: Pick<TrainingOrder, 'hyperparameters' | 'categories'>,
+): ReadonlyMap<string, string> {
+  const ids = order.categories.map(({ id }) => id)
+  const texts = Object.entries(definition.hyperparameters).map(([name, declaration]) => {
+    const value = Object.hasOwn(order.hyperparameters, name) ? order.hyperparameters[name] : undefined
+    const converted = convertHyperparameter(declaration, value, ids)
+    if (!converted.ok) throw notPossible(definition.name, { name, value, problem: converted.problem })
+    if (converted.text !== undefined || declaration.default === undefined) return [name, converted.text] as const
+    const fallback = convertHyperparameter(declaration, declaration.default, ids)
+    return [name, fallback.ok ? fallback.text : undefined] as const
+  })
+  return new Map(texts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])))
+}
+
+/** The names for which an `if` holds: they have a value, and it is not `false`. */
+export function on(texts: ReadonlyMap<string, string>): string[] {
+  return [...texts].filter(([, text]) => text !== 'false').map(([name]) => name)
+}
+
+export function notPossible(
+  trainer: string,
+  { name, value, problem }: { readonly name: string; readonly value: unknown; readonly problem: string },
+): OrderNotPossibleError {
+  const shown = JSON.stringify(value)?.slice(0, 80)
+  const message = `Hyperparameter "${name}" is ${shown}, but for trainer "${trainer}" it ${problem}.`
+  return new OrderNotPossibleError(message, { trainer, hyperparameter: name, value })
+}
 
 /** What an order puts into commands; checked, since the text comes over the network and ends in an argument list. */
 export function orderValues(
@@ -19,7 +69,7 @@ export function orderValues(
 function modelVariant(definition: Pick<TrainerDefinition, 'name' | 'models'>, ordered: string): string | undefined {
   const names = definition.models.map((model) => model.name)
   if (ordered === '') return names[0]
-  if (names.length === 0 ? SAFE_VARIANT.test(ordered) : names.includes(ordered)) return ordered
+  if (names.length === 0 ? isSafeText(ordered) : names.includes(ordered)) return ordered
   const known = names.length === 0 ? 'use letters, digits, dots and dashes' : `use one of ${names.join(', ')}`
   const message = `Model variant ${JSON.stringify(ordered.slice(0, 80))} is not known to trainer "${definition.name}"; ${known}.`
   throw new OrderNotPossibleError(message, { trainer: definition.name, modelVariant: ordered.slice(0, 200) })

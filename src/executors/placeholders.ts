@@ -10,10 +10,14 @@ export const placeholderMeanings = {
   resolution: 'ordered image size in pixels',
 } as const
 export type Placeholder = keyof typeof placeholderMeanings
-export type PlaceholderValues = Partial<Readonly<Record<Placeholder, string>>>
+/** `{hyperparameters.epochs}`: a value of the order, declared under `hyperparameters` in the trainer file. */
+export type HyperparameterPlaceholder = `hyperparameters.${string}`
+export type PlaceholderValues = Partial<Readonly<Record<Placeholder | HyperparameterPlaceholder, string>>>
 
+const PREFIX = 'hyperparameters.'
+const NAME = '[a-z_]+|hyperparameters\\.[A-Za-z_][A-Za-z0-9_]*'
 // `{name}` is a placeholder, `{{name}}` is the text `{name}`; every other brace (JSON, regular expressions) is left alone.
-const PLACEHOLDER = /\{\{([a-z_]+)\}\}|\{([a-z_]+)\}/g
+const PLACEHOLDER = new RegExp(`\\{\\{(${NAME})\\}\\}|\\{(${NAME})\\}`, 'g')
 
 /** The names in braces in one argument, known or not. */
 export function placeholdersIn(argument: string): string[] {
@@ -24,6 +28,16 @@ export function isPlaceholder(name: string): name is Placeholder {
   return Object.hasOwn(placeholderMeanings, name)
 }
 
+/** Whether the placeholder is `hyperparameters.<name>`. */
+export function isHyperparameter(name: string): name is HyperparameterPlaceholder {
+  return name.startsWith(PREFIX)
+}
+
+/** The hyperparameter behind `hyperparameters.<name>`. */
+export function hyperparameterOf(placeholder: HyperparameterPlaceholder): string {
+  return placeholder.slice(PREFIX.length)
+}
+
 /** Fills one argument in a single pass, so that a value with braces in it stays what it is. */
 export function fillPlaceholders(
   argument: string,
@@ -32,7 +46,7 @@ export function fillPlaceholders(
 ): string {
   return argument.replace(PLACEHOLDER, (_match, escaped: string | undefined, name: string | undefined) => {
     if (escaped !== undefined) return `{${escaped}}`
-    if (name === undefined || !isPlaceholder(name)) return onMissing(String(name))
+    if (name === undefined || !(isPlaceholder(name) || isHyperparameter(name))) return onMissing(String(name))
     return values[name] ?? onMissing(name)
   })
 }

@@ -4,15 +4,16 @@ import type { TrainingOrder } from '../loop/protocol/index.js'
 import { type ProgramExit, startProgram } from '../process/program.js'
 import { knownCause } from './adapters/log-watcher.js'
 import { buildCommand } from './command.js'
-import type { Command, TrainerDefinition } from './definition.js'
+import { commandText } from './command-schema.js'
+import type { Command, CommandTemplate, TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
 import { CommandFailedError } from './errors.js'
-import { orderValues } from './order-values.js'
+import { commandValues } from './order-values.js'
 import { DATASET_FOLDER } from './workspace.js'
 
 export type RunCommandOptions = {
   readonly definition: TrainerDefinition
-  readonly command: Command
+  readonly command: CommandTemplate
   /** Absolute; the program's working directory. */
   readonly workspace: string
   readonly order: TrainingOrder
@@ -58,17 +59,19 @@ export async function runCommand(options: RunCommandOptions, deps: { readonly lo
   if (exit.exitCode === 0) return exit
   const lastLogLines = program.lastLines()
   const cause = knownCause(definition, lastLogLines)
-  throw new CommandFailedError({ ...exit, command: options.command.join(' '), cause, lastLogLines })
+  throw new CommandFailedError({ ...exit, command: commandText(options.command), cause, lastLogLines })
 }
 
 function commandLine(options: RunCommandOptions): Command {
   const { definition, workspace, modelFolder } = options
-  return buildCommand(definition, options.command, {
-    ...orderValues(definition, options.order),
+  const { placeholders, given } = commandValues(definition, options.order, options.gpus ?? [])
+  const values = {
+    ...placeholders,
     workspace,
     dataset: join(workspace, DATASET_FOLDER),
     model: modelFolder,
     images: options.imagesFolder,
     output: options.outputFolder ?? modelFolder,
-  })
+  }
+  return buildCommand(definition, options.command, values, given)
 }

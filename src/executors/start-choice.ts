@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TrainingOrder } from '../loop/protocol/index.js'
-import type { Command, TrainerDefinition } from './definition.js'
+import type { CommandTemplate, TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
 
 /** Whether a training in this workspace can go on from where it was. */
@@ -21,14 +21,14 @@ export async function chooseStart(options: {
   readonly workspace: string
   readonly order: TrainingOrder
   readonly resume: boolean
-}): Promise<{ readonly command: Command; readonly resumes: boolean }> {
+}): Promise<{ readonly command: CommandTemplate; readonly resumes: boolean }> {
   const { definition, order } = options
   const resumes = options.resume && (await canResume(definition, options.workspace))
   if (resumes && definition.train.resume !== undefined) return { command: definition.train.resume, resumes }
   return { command: firstCommand(definition, order), resumes }
 }
 
-function firstCommand(definition: TrainerDefinition, order: TrainingOrder): Command {
+function firstCommand(definition: TrainerDefinition, order: TrainingOrder): CommandTemplate {
   if (order.baseModel.kind !== 'loop') return definition.train.scratch
   if (definition.train.continue !== undefined) return definition.train.continue
   throw new OrderNotPossibleError(

@@ -12,7 +12,8 @@ import { programEnvironment } from './environment.js'
 import { EventQueue } from './event-queue.js'
 import { EVENTS_FILE, type TrainerEvent } from './events.js'
 import { type EventSource, openEventsFile } from './events-file.js'
-import { orderValues } from './order-values.js'
+import { writeHyperparameterFile } from './hyperparameter-file.js'
+import { commandValues, hyperparameterTexts } from './order-values.js'
 import { chooseStart } from './start-choice.js'
 import { DATASET_FOLDER, setResume } from './workspace.js'
 
@@ -56,8 +57,10 @@ export async function startTraining(
 ): Promise<RunningTraining> {
   const { definition, workspace, order } = options
   const { command, resumes } = await chooseStart(options)
-  const values = { ...orderValues(definition, order), workspace, dataset: join(workspace, DATASET_FOLDER) }
-  const argv = buildCommand(definition, command, values)
+  const { placeholders, given } = commandValues(definition, order, options.gpus)
+  const values = { ...placeholders, workspace, dataset: join(workspace, DATASET_FOLDER) }
+  const argv = buildCommand(definition, command, values, given)
+  await writeHyperparameterFile({ definition, workspace, order })
   await setResume(workspace, resumes)
   const queue = new EventQueue()
   const tidy = createTidier(order, deps.log)
@@ -100,15 +103,18 @@ async function openSources(options: StartTrainingOptions, deps: SourceDeps): Pro
   const { progress } = definition
   const file = progress === 'events' ? undefined : progress.csv
   const epochs = epochsOf(definition, order)
-  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs }, push)
+  const firstEpoch = progress === 'events' ? 0 : progress.first_epoch
+  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs, firstEpoch }, push)
   return [events, csv, best].filter((source) => source !== undefined)
 }
 
 /** A number in the trainer file, or the hyperparameter it names (`epochs` unless it says otherwise). */
-function epochsOf({ progress }: TrainerDefinition, order: TrainingOrder): number | undefined {
+function epochsOf(definition: TrainerDefinition, order: TrainingOrder): number | undefined {
+  const { progress } = definition
   if (progress === 'events') return undefined
   const wanted = progress.epochs ?? 'epochs'
-  const epochs = typeof wanted === 'number' ? wanted : Number(order.hyperparameters[wanted] ?? Number.NaN)
+  const declared = hyperparameterTexts(definition, order).get(String(wanted))
+  const epochs = typeof wanted === 'number' ? wanted : Number(declared ?? order.hyperparameters[wanted] ?? Number.NaN)
   return epochs > 0 ? epochs : undefined
 }
 

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadTrainerDefinition, parseTrainerDefinition } from '../../src/executors/definition.js'
+import { projectRoot } from '../helpers/project-root.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { trainers } from './support.js'
@@ -42,6 +43,13 @@ describe('trainer file', () => {
     expect((await loadTrainerDefinition(join(trainers, 'unchanged/trainer.yaml'))).name).to.equal('unchanged')
   })
 
+  it('of each example is accepted', async () => {
+    for (const name of ['shapes-trainer', 'yolov5', 'ultralytics']) {
+      const file = join(projectRoot(), 'examples', name, 'trainer.yaml')
+      expect((await loadTrainerDefinition(file)).folder).to.equal(join(projectRoot(), 'examples', name))
+    }
+  })
+
   it('that is missing is named in the error', async () => {
     const error = await rejection(loadTrainerDefinition('/nowhere/trainer.yaml'))
 
@@ -52,12 +60,14 @@ describe('trainer file', () => {
   it('refuses an unknown key and proposes the known one', () => {
     expect(complaint(`${GOOD}progres: events\n`)).to.contain('unknown key "progres"; did you mean "progress"?')
     expect(complaint(`${GOOD}best: {files: a.pt, metrcs: b}\n`)).to.contain(
-      'unknown key "metrcs" in "best"; did you mean "metrics"? Known keys: files, metrics, as, with.',
+      'unknown key "metrcs" in "best"; did you mean "metrics"? Known keys: files, metrics, as, with, publish.',
     )
   })
 
   it('names key, value and way out', () => {
-    expect(complaint(GOOD.replace('raw', 'coco'))).to.contain('"dataset" is "coco", but it must be raw or yolo.')
+    expect(complaint(GOOD.replace('raw', 'voc'))).to.contain(
+      '"dataset" is "voc", but it must be raw, yolo, yolo_classification, coco.',
+    )
     expect(complaint(`${GOOD}gpus: one\n`)).to.contain('"gpus" is "one", but it must be a number.')
     expect(complaint(GOOD.replace('[python, t.py]', 'python t.py'))).to.contain(
       '"train.scratch" is "python t.py", but it must be a list: the program, then its arguments.',
@@ -72,6 +82,43 @@ describe('trainer file', () => {
   it('refuses a placeholder that is unknown, or unknown to this command', () => {
     expect(complaint(GOOD.replace('t.py', "'{imges}'"))).to.contain('unknown placeholder {imges}')
     expect(complaint(GOOD.replace('t.py', "'{images}'"))).to.contain('which this command has not')
+  })
+
+  it('puts a list inside a command in its place, so that commands can share arguments', () => {
+    const train = 'train: {scratch: [a, &all [b, {if: gpus, then: [c]}], d], resume: [e, *all]}'
+
+    const { train: parsed } = parseTrainerDefinition(GOOD.replace(/train: .*/, train), '/somewhere/trainer.yaml')
+
+    // biome-ignore lint/suspicious/noThenProperty: the key of the trainer file, never awaited
+    const group = { if: 'gpus', then: ['c'], else: [] }
+    expect(parsed.scratch).to.deep.equal(['a', 'b', group, 'd'])
+    expect(parsed.resume).to.deep.equal(['e', 'b', group])
+  })
+
+  it('refuses a hyperparameter that is used but not declared, or declared wrongly', () => {
+    expect(complaint(GOOD.replace('t.py', "'{hyperparameters.epochs}'"))).to.contain(
+      '"train.scratch" uses the hyperparameter "epochs", which "hyperparameters" does not list; add it there',
+    )
+    expect(complaint(GOOD.replace('t.py', 't.py, {if: fast, then: [--fast]}'))).to.contain('hyperparameter "fast"')
+    expect(complaint(`${GOOD}hyperparameters: {epochs: {type: whole}}\n`)).to.contain(
+      '"hyperparameters.epochs.type" is "whole", but it must be int, number, bool, text or categories.',
+    )
+    expect(complaint(`${GOOD}hyperparameters: {epochs: {type: int, default: many}}\n`)).to.contain(
+      '"hyperparameters.epochs.default" is "many", but it must be a whole number.',
+    )
+    expect(complaint(`${GOOD}hyperparameters: {gpus: {type: int}}\n`)).to.contain('must not be one of resolution')
+  })
+
+  it('refuses to let an order choose the program', () => {
+    expect(complaint(GOOD.replace('[python, t.py]', "['./{model_variant}']"))).to.contain('must not choose the program')
+  })
+
+  it('keeps its own files and folders in the workspace', () => {
+    for (const file of ['training.json', 'events.jsonl', './dataset/x.yaml', 'best/x.yaml', '../hyp.yaml']) {
+      const text = `${GOOD}hyperparameter_file: {defaults: hyp.yaml, file: '${file}'}\n`
+      expect(complaint(text), file).to.contain('"hyperparameter_file.file" is')
+    }
+    expect(complaint(`${GOOD}best: {files: 'w/*.pt', publish: w/latest.pt}\n`)).to.contain('must be in another folder')
   })
 
   it('refuses paths that leave the workspace', () => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
@@ -71,7 +71,11 @@ export async function openBestFiles(
       confusion_matrix: matrix,
     }
     const marks = [...seen]
-    deps.queue.push({ event, confirm: () => writeJsonFile(join(workspace, HANDED_OVER), { marks }) })
+    const confirm = async () => {
+      await writeJsonFile(join(workspace, HANDED_OVER), { marks })
+      await publish(workspace, best, file)
+    }
+    deps.queue.push({ event, confirm })
   }
 
   return {
@@ -137,14 +141,40 @@ async function readMetrics(
   file: Found,
   ids: ReadonlyMap<string, string>,
 ): Promise<ConfusionMatrix | undefined> {
-  if (best.metrics === undefined) return {}
-  const stem = basename(file.path, extname(file.path))
-  const path = join(workspace, dirname(file.path), best.metrics.replaceAll('{stem}', stem))
+  const path = metricsPath(best, file.path)
+  if (path === undefined) return {}
   try {
-    const counts = countsByNameSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    const counts = countsByNameSchema.parse(JSON.parse(await readFile(join(workspace, path), 'utf8')))
     return byId(counts, ids)
   } catch {
     return undefined // not there yet, or half written; looked at again
+  }
+}
+
+function metricsPath(best: BestFiles, path: string): string | undefined {
+  return best.metrics === undefined
+    ? undefined
+    : join(dirname(path), best.metrics.replaceAll('{stem}', basename(path, extname(path))))
+}
+
+/**
+ * Moves the file of a model that was set aside to where the script's resume command looks for it, and deletes what is
+ * older: such scripts keep the weights of every new best epoch until the disk is full.
+ */
+async function publish(workspace: string, best: BestFiles, file: Found): Promise<void> {
+  if (best.publish === undefined) return
+  const target = join(workspace, best.publish)
+  await mkdir(dirname(target), { recursive: true })
+  try {
+    await rename(join(workspace, file.path), target)
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error // the script itself has deleted it meanwhile
+  }
+  const older = (await findFiles(workspace, best)).filter(({ epoch }) => (epoch ?? 0) < (file.epoch ?? 0))
+  for (const { path } of older) await rm(join(workspace, path), { force: true })
+  for (const { path } of [...older, file]) {
+    const metrics = metricsPath(best, path)
+    if (metrics !== undefined) await rm(join(workspace, metrics), { force: true })
   }
 }
 

@@ -9,6 +9,8 @@ export type ResultsCsvOptions = {
   readonly file: string
   /** How many epochs there will be, when it is known; makes rows into progress. */
   readonly epochs?: number
+  /** What the table calls the first epoch; 0 unless told otherwise. */
+  readonly firstEpoch?: number
 }
 
 /**
@@ -27,7 +29,7 @@ export async function openResultsCsv(
     position = endOffset
     if (tooLong === true) return []
     const cells = line.split(',').map((cell) => cell.trim())
-    if (isRow(cells)) return toEvents(columns, cells, options.epochs)
+    if (isRow(cells)) return toEvents(columns, cells, options)
     columns = cells
     return []
   }
@@ -51,7 +53,11 @@ function isRow(cells: readonly string[]): boolean {
   return cells.some((cell) => cell !== '' && Number.isFinite(Number(cell)))
 }
 
-function toEvents(columns: readonly string[], cells: readonly string[], epochs: number | undefined): TrainerEvent[] {
+function toEvents(
+  columns: readonly string[],
+  cells: readonly string[],
+  { epochs, firstEpoch = 0 }: Pick<ResultsCsvOptions, 'epochs' | 'firstEpoch'>,
+): TrainerEvent[] {
   const epochColumn = Math.max(0, columns.indexOf('epoch'))
   const epoch = toNumber(cells[epochColumn])
   if (epoch === undefined || !Number.isInteger(epoch) || epoch < 0) return []
@@ -61,7 +67,8 @@ function toEvents(columns: readonly string[], cells: readonly string[], epochs: 
   })
   const metrics: TrainerEvent = { event: 'metrics', epoch, values: Object.fromEntries(values) }
   if (epochs === undefined) return [metrics]
-  return [metrics, { event: 'progress', progress: Math.min(1, (epoch + 1) / epochs), epoch, epochs }]
+  const done = Math.min(1, Math.max(0, (epoch + 1 - firstEpoch) / epochs))
+  return [metrics, { event: 'progress', progress: done, epoch, epochs }]
 }
 
 function toNumber(cell: string | undefined): number | undefined {

@@ -5,9 +5,11 @@ import type { ImageData } from '../../loop/protocol/index.js'
 import type { DatasetFormat } from '../definition.js'
 import { DatasetError } from '../errors.js'
 import { DATASET_FOLDER } from '../workspace.js'
+import { writeCocoDataset } from './coco.js'
 import { writeRawDataset } from './raw.js'
 import type { DatasetWriting, ExportOptions } from './writing.js'
 import { writeYoloDataset } from './yolo.js'
+import { classified, writeYoloClassificationDataset } from './yolo-classification.js'
 
 export type ExportCounts = { readonly trainCount: number; readonly testCount: number }
 
@@ -16,13 +18,15 @@ export type ExportCounts = { readonly trainCount: number; readonly testCount: nu
  * appears at once when it is whole; an older one is replaced. Throws LF_BAD_DATASET when there is nothing to train on.
  */
 export async function exportDataset(format: DatasetFormat, options: ExportOptions): Promise<ExportCounts> {
-  const counts = countSets(options.images)
-  checkImages(format, options.images, counts)
+  const { categories } = options
+  const images = format === 'yolo_classification' ? classified(options.images, categories) : options.images
+  const counts = countSets(images)
+  checkImages(format, images, counts)
   const finalFolder = join(options.folder, DATASET_FOLDER)
   const target = `${finalFolder}.partial`
   await removeTree(target)
   await mkdir(target, { recursive: true })
-  await writeFormat(format, { ...options, target, finalFolder })
+  await writeFormat(format, { ...options, images, target, finalFolder })
   options.signal.throwIfAborted()
   await removeTree(finalFolder)
   await rename(target, finalFolder)
@@ -35,6 +39,10 @@ function writeFormat(format: DatasetFormat, writing: DatasetWriting): Promise<vo
       return writeRawDataset(writing)
     case 'yolo':
       return writeYoloDataset(writing)
+    case 'yolo_classification':
+      return writeYoloClassificationDataset(writing)
+    case 'coco':
+      return writeCocoDataset(writing)
     default:
       return format satisfies never
   }
@@ -58,7 +66,7 @@ function checkImages(format: DatasetFormat, images: readonly ImageData[], counts
     seen.add(id)
   }
   if (counts.trainCount === 0) throw new DatasetError('The project has no image in the train set; label some first.')
-  if (format === 'yolo' && counts.testCount === 0) {
+  if (format.startsWith('yolo') && counts.testCount === 0) {
     throw new DatasetError('The project has no image in the test set, which YOLO needs; put some there first.')
   }
 }

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import {
+  hyperparameterOf,
+  isHyperparameter,
+  isPlaceholder,
+  type Placeholder,
+  placeholderMeanings,
+  placeholdersIn,
+} from './placeholders.js'
+
+/** Arguments that stand there only when a value is given, or another list when it is not. */
+export type ArgumentGroup = { readonly if: string; readonly then: readonly string[]; readonly else: readonly string[] }
+/** A command of a trainer file: the program, then arguments with placeholders and groups. */
+export type CommandTemplate = readonly [string, ...(string | ArgumentGroup)[]]
+
+/** What `if` may name besides hyperparameters. */
+export const ownConditions = ['gpus', 'resolution', 'model_variant'] as const
+
+const groupSchema = z.strictObject({
+  if: z.string().min(1).describe('A hyperparameter, or gpus, resolution, model_variant.'),
+  // biome-ignore lint/suspicious/noThenProperty: the key of the trainer file, never awaited
+  then: z.array(z.string()).default([]),
+  else: z.array(z.string()).default([]),
+})
+const argumentSchema = z.union([z.string(), groupSchema, z.array(z.union([z.string(), groupSchema]))], {
+  error: 'must be a text, {if: HYPERPARAMETER, then: [ARGUMENT, …]}, or a list of them',
+})
+
+/**
+ * A command whose placeholders are among the allowed ones; hyperparameters are checked where all of them are known. A
+ * list inside the list is put in its place, so that commands can share arguments by a YAML anchor.
+ */
+export function commandSchema(allowed: readonly Placeholder[]) {
+  return z
+    .tuple([z.string().min(1)], argumentSchema, { error: 'must be a list: the program, then its arguments' })
+    .transform(([program, ...rest]): CommandTemplate => [program, ...rest.flat()])
+    .superRefine((command, context) => {
+      for (const [index, argument] of command.entries()) {
+        for (const text of textsOf(argument)) {
+          const problem = placeholderProblem(text, allowed) ?? (index === 0 ? programProblem(text) : undefined)
+          if (problem !== undefined) context.addIssue({ code: 'custom', path: [index], message: problem })
+        }
+      }
+    })
+}
+
+/** Names of hyperparameters that a command uses, in placeholders and conditions. */
+export function hyperparametersUsed(command: CommandTemplate): string[] {
+  const conditions = command.flatMap((argument) => (typeof argument === 'string' ? [] : [argument.if]))
+  const placeholders = command.flatMap((argument) => textsOf(argument).flatMap(placeholdersIn))
+  const own: readonly string[] = ownConditions
+  return [
+    ...conditions.filter((name) => !own.includes(name)),
+    ...placeholders.filter(isHyperparameter).map(hyperparameterOf),
+  ]
+}
+
+/** The command as it stands in the file, in one line for people. */
+export function commandText(command: CommandTemplate): string {
+  return command.flatMap((argument) => (typeof argument === 'string' ? [argument] : argument.then)).join(' ')
+}
+
+function textsOf(argument: string | ArgumentGroup): readonly string[] {
+  return typeof argument === 'string' ? [argument] : [...argument.then, ...argument.else]
+}
+
+function placeholderProblem(argument: string, allowed: readonly Placeholder[]): string | undefined {
+  const list = `${allowed.map((name) => `{${name}}`).join(' ')} {hyperparameters.NAME}`
+  for (const name of placeholdersIn(argument)) {
+    if (isHyperparameter(name)) continue
+    if (!isPlaceholder(name))
+      return `has the unknown placeholder {${name}}; known here are ${list}; write {{${name}}} for the text itself`
+    if (!allowed.includes(name))
+      return `uses {${name}} (${placeholderMeanings[name]}), which this command has not; known here are ${list}`
+  }
+  return argument.includes('\0') ? 'must not hold a NUL character' : undefined
+}
+
+/** What the Loop sends may be an argument, but never choose the program. */
+function programProblem(program: string): string | undefined {
+  const chosen = placeholdersIn(program).find((name) => isHyperparameter(name) || name === 'model_variant')
+  return chosen === undefined ? undefined : `uses {${chosen}}, but an order must not choose the program`
+}
