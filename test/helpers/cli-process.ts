@@ -90,7 +90,9 @@ type Started = { readonly child: ChildProcess; readonly exited: Promise<CliExit>
 function spawnCli({ args, env, logFile }: CliOptions): Started {
   // A file and no pipe: what it left behind must not keep us waiting, and its last words survive it.
   const output = openSync(logFile, 'w')
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...env }, stdio: ['ignore', output, output] })
+  // The kernel ends it with us, so that nothing is left when a test run is killed.
+  const command = ['--pdeathsig', 'KILL', process.execPath, MAIN, ...args]
+  const child = spawn('setpriv', command, { env: { ...env }, stdio: ['ignore', output, output] })
   closeSync(output)
   const exited = new Promise<CliExit>((resolve, reject) => {
     child.once('error', reject)
