@@ -54,7 +54,7 @@ async function measureOurs(bench: Bench, seats: number, run: number) {
   const loop = await startLoop(join(folder, 'loop'), { images: 3, seed: bench.seed })
   const fleet = await startFleet({ folder: join(folder, 'fleet'), host: loop.host, seats, withWorker: true })
   try {
-    await untilIdle(loop, seats)
+    await untilIdle(loop, seats, 300_000)
     const others = [fleet.redisPid, fleet.worker?.pid ?? 0]
     const [node, rest] = await Promise.all([watch(bench, [fleet.trainer.pid]), watch(bench, others)])
     return { node, fleet: sum(node, rest) }
@@ -87,11 +87,11 @@ async function measureLibrary(bench: Bench, run: number): Promise<Idle> {
 
 /** Lets the processes settle, then watches them over several heart-beats. */
 async function watch(bench: Bench, pids: readonly number[]): Promise<Idle> {
-  await sleep(bench.size(10_000, 200))
+  await sleep(bench.size(5000, 200))
   const cpu = async () => total(await Promise.all(pids.map(cpuSecondsOf)))
   const before = await cpu()
   const startedAt = performance.now()
-  await sleep(bench.size(60_000, 1000))
+  await sleep(bench.size(30_000, 1000))
   const seconds = (performance.now() - startedAt) / 1000
   return {
     cpuPercent: (100 * ((await cpu()) - before)) / seconds,

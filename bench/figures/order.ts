@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { removeTree } from '../../src/base/files.js'
 import { until } from '../../test/helpers/until.js'
 import { type Bench, compare, type Figure, type FigureLine } from '../figure.js'
@@ -93,6 +94,7 @@ async function train(loop: LoopProcess, project: string): Promise<Took> {
   const ended = await until(
     `training ${project}#${number} has ended`,
     async () => {
+      await sleep(100) // the times are the Loop's own; asking more often would only keep it from its work
       const training = await loop.training(project, number)
       return training?.ended ? training : undefined
     },

@@ -18,8 +18,6 @@ async def set_up():
 
 
 async def work(exchanger, task):
-    if not task.get('useJpeginfo', True):
-        exchanger.check_jpeg = False
     folder = os.path.join(task['folder'], 'o', 'p', 'images')
     await exchanger.download_images([id_of(index) for index in range(task['count'])], folder)
     return {'available': task['count']}
