@@ -2,10 +2,12 @@ import { z } from 'zod'
 import { dialects } from '../loop/protocol/index.js'
 
 const flag = z
-  .string()
-  .transform((text) => ['1', 'true'].includes(text.toLowerCase()))
+  .stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'], error: 'must be 1 or true, or 0 or false' })
   .default(false)
-const wholeNumber = (min: number) => z.coerce.number().int().min(min)
+function wholeNumber(min: number) {
+  const error = `must be a whole number from ${min}`
+  return z.coerce.number({ error }).int({ error }).min(min, { error })
+}
 
 /** One environment variable: its older name, what it may hold, and what it is for. */
 export type Variable = {
@@ -64,12 +66,47 @@ export const variables = {
     schema: wholeNumber(100).default(2_000),
     meaning: 'How often hosts look for trainings whose host has gone.',
   },
+  LOOPFLEET_CHECKPOINTS: {
+    schema: z.string().optional(),
+    meaning: 'Folder that all hosts see, for packed checkpoints; with it another host goes on from where one died.',
+  },
+  LOOPFLEET_CHECKPOINT_SECONDS: {
+    schema: wholeNumber(1).default(60),
+    meaning: 'A new checkpoint is packed at most so often; besides at every new best model.',
+  },
   LOOPFLEET_LOG_LEVEL: {
     schema: z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
     meaning: 'How much is logged.',
   },
+  INFERENCE_BATCH_SIZE: {
+    schema: wholeNumber(1).optional(),
+    meaning: 'Images per upload of detections; as many as the Loop takes (100, in dialect 0.8 10) without it.',
+  },
+  RESTART_AFTER_TRAINING: {
+    schema: flag,
+    meaning:
+      'A trainer node exits with 0 when a training has ended and none of its seats has another one; `up` or a container starts it again.',
+  },
+  TRAINER_IDLE_TIMEOUT_SEC: {
+    schema: wholeNumber(0).default(0),
+    meaning: 'A trainer node exits with 0 when all its seats were idle for so many seconds; 0 is never.',
+  },
+  SKIP_REPEAT_ON_START: {
+    schema: flag,
+    meaning:
+      'A trainer node tells changes alone, without a status every 5 s, until `PUT /socketio` with `on` (see `--port`).',
+  },
   USE_BACKDOOR_CONTROLS: { schema: flag, meaning: 'Test endpoints of a node on; never in production.' },
 } as const satisfies Record<string, Variable>
+
+/** Names that the Python library's detectors read; they mean nothing to a trainer, and are not read yet. */
+export const detectorVariables = [
+  'MIN_UNCERTAIN_THRESHOLD',
+  'MAX_UNCERTAIN_THRESHOLD',
+  'VERSION_CONTROL_DEFAULT',
+  'SYNC_CYCLES',
+  'EXCLUSIVE_MODEL_BUILD',
+] as const
 
 type Variables = typeof variables
 /** The environment after reading: typed, with defaults. */

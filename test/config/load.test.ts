@@ -38,4 +38,78 @@ describe('the environment', () => {
   it('treats an empty variable as not set', () => {
     expect(loadEnvironment({ LOOP_USERNAME: '' }).environment.LOOP_USERNAME).to.equal(undefined)
   })
+
+  describe('reads every name that trainers of the Python library know:', () => {
+    const names: readonly [name: string, text: string, value: unknown, alias?: string][] = [
+      ['LOOP_HOST', 'loop.lab:8080', 'loop.lab:8080', 'HOST'],
+      ['LOOP_USERNAME', 'ada', 'ada', 'USERNAME'],
+      ['LOOP_PASSWORD', 'lovelace', 'lovelace', 'PASSWORD'],
+      ['LOOP_ORGANIZATION', 'acme', 'acme', 'ORGANIZATION'],
+      ['LOOP_PROJECT', 'pets', 'pets', 'PROJECT'],
+      ['INFERENCE_BATCH_SIZE', '20', 20],
+      ['RESTART_AFTER_TRAINING', '1', true],
+      ['LOOP_SSL_CERT_PATH', '/etc/ca.pem', '/etc/ca.pem'],
+      ['TRAINER_IDLE_TIMEOUT_SEC', '600', 600],
+      ['USE_BACKDOOR_CONTROLS', 'true', true],
+      ['SKIP_REPEAT_ON_START', 'True', true],
+      ['DATA_FOLDER', '/data', '/data'],
+    ]
+
+    for (const [name, text, value, alias] of names) {
+      it(alias === undefined ? name : `${name}, also as ${alias}`, () => {
+        for (const one of alias === undefined ? [name] : [name, alias]) {
+          expect(loadEnvironment({ [one]: text }).environment).to.have.property(name, value)
+        }
+      })
+    }
+
+    for (const [name, text, , alias] of names.filter(([, , , alias]) => alias !== undefined)) {
+      it(`${name} and ${alias} with different values count as none, with a warning`, () => {
+        const { environment, warnings } = loadEnvironment({ [name]: text, [alias ?? '']: 'other' })
+
+        expect(environment).to.have.property(name, name === 'LOOP_HOST' ? 'learning-loop.ai' : undefined)
+        expect(warnings).to.deep.equal([`${name} and ${alias} have different values, so neither counts; unset one.`])
+      })
+    }
+  })
+
+  for (const name of ['RESTART_AFTER_TRAINING', 'USE_BACKDOOR_CONTROLS', 'SKIP_REPEAT_ON_START'] as const) {
+    it(`takes 1 and true as on, 0 and false as off for ${name}, and says so for anything else`, () => {
+      for (const on of ['1', 'true', 'TRUE']) expect(loadEnvironment({ [name]: on }).environment[name]).to.equal(true)
+      for (const off of ['0', 'false', '']) expect(loadEnvironment({ [name]: off }).environment[name]).to.equal(false)
+      expect(() => loadEnvironment({ [name]: 'yes' })).to.throw(
+        InvalidInputError,
+        `Variable ${name}: "yes" is not usable (must be 1 or true, or 0 or false).`,
+      )
+    })
+  }
+
+  for (const [name, min] of [
+    ['INFERENCE_BATCH_SIZE', 1],
+    ['TRAINER_IDLE_TIMEOUT_SEC', 0],
+    ['LOOPFLEET_LOCK_MS', 1000],
+  ] as const) {
+    it(`says which whole numbers ${name} may be`, () => {
+      for (const bad of ['soon', '1.5', '-1', '5 s', 'Infinity']) {
+        const sentence = `Variable ${name}: "${bad}" is not usable (must be a whole number from ${min}).`
+        expect(() => loadEnvironment({ [name]: bad }), bad).to.throw(InvalidInputError, sentence)
+      }
+    })
+  }
+
+  it('warns of half a login', () => {
+    expect(loadEnvironment({ LOOP_USERNAME: 'ada' }).warnings).to.have.lengthOf(1)
+    expect(loadEnvironment({ PASSWORD: 'lovelace' }).warnings).to.deep.equal([
+      'LOOP_PASSWORD is set without LOOP_USERNAME, so there is no login; set both or none.',
+    ])
+    expect(loadEnvironment({ LOOP_USERNAME: 'ada', LOOP_PASSWORD: 'lovelace' }).warnings).to.deep.equal([])
+  })
+
+  it('warns of batches that are larger than the Loop takes', () => {
+    expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '100' }).warnings).to.deep.equal([])
+    expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '200' }).warnings).to.deep.equal([
+      'INFERENCE_BATCH_SIZE is 200, but the Loop takes 100 at once, so 100 counts.',
+    ])
+    expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '11', LOOP_PROTOCOL: '0.8' }).warnings[0]).to.include('so 10 counts')
+  })
 })

@@ -4,7 +4,7 @@ import { createLoopSession, type LoopSession } from '../../src/loop/client/sessi
 import { createLoopSocket } from '../../src/loop/client/socket.js'
 import { type Answer, answerSchema, type Dialect } from '../../src/loop/protocol/index.js'
 import { type LocalLoop, startLocalLoop, type TrainingRequest } from '../../src/mock/loop/index.js'
-import { createTrainerNode, type TrainerNode } from '../../src/nodes/trainer/trainer-node.js'
+import { createTrainerNode, type TrainerNode, type TrainerNodeOptions } from '../../src/nodes/trainer/trainer-node.js'
 import { type Control, createControl } from '../../src/queue/control.js'
 import { createFleet } from '../../src/queue/fleet.js'
 import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
@@ -25,7 +25,9 @@ const identities = [
   { uuid: UUID_B, name: 'Seat B' },
 ]
 
-type NodeOptions = { seats?: 1 | 2; dialect?: Dialect; heartbeatMs?: number; statusAckMs?: number }
+type NodeOptions = { seats?: 1 | 2; dialect?: Dialect } & Partial<
+  Pick<TrainerNodeOptions, 'heartbeatMs' | 'statusAckMs' | 'muted' | 'restartAfterTraining' | 'idleTimeoutMs'>
+>
 
 /** What a test of seats works with: a real Redis, a real local Loop with a project, and trainer nodes. */
 export type Seats = {
@@ -75,11 +77,11 @@ export function useSeats(): Seats {
   })
 
   async function open(options: NodeOptions): Promise<TrainerNode> {
-    const { seats = 1, dialect = 'current', heartbeatMs = 60_000, statusAckMs } = options
+    const { seats = 1, dialect = 'current', heartbeatMs = 60_000, ...rest } = options
     const models = [{ name: 'small', label: 'Small', description: '' }]
     const profile = { name: 'quick', architecture: 'quick', models }
     const node = createTrainerNode(
-      { identities: identities.slice(0, seats), profile, dialect, heartbeatMs, statusAckMs },
+      { ...rest, identities: identities.slice(0, seats), profile, dialect, heartbeatMs },
       {
         createSocket: () => createLoopSocket({ nodeType: 'trainer' }, { session, log }),
         queues: redis.queues,

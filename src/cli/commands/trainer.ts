@@ -41,7 +41,7 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
     const { uuids, node } = await startTrainerNode(settings, context, parts)
     const port = flags.port === undefined ? null : await serve(flags.port, flags.host, { node, closers, context })
     sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port })
-    return { over: restart }
+    return { over: Promise.race([restart, node.over]) }
   })
 }
 

@@ -35,7 +35,14 @@ export async function startTrainerNode(
   const { folder, name, seats, uuid } = settings
   const identities = await readIdentities({ folder, name, seats, uuid })
   const node = createTrainerNode(
-    { identities, profile: toProfile(settings.trainer), dialect: environment.LOOP_PROTOCOL },
+    {
+      identities,
+      profile: toProfile(settings.trainer),
+      dialect: environment.LOOP_PROTOCOL,
+      muted: environment.SKIP_REPEAT_ON_START,
+      restartAfterTraining: environment.RESTART_AFTER_TRAINING,
+      idleTimeoutMs: environment.TRAINER_IDLE_TIMEOUT_SEC * 1000,
+    },
     {
       ...parts.fleet,
       log,

@@ -60,6 +60,7 @@ export async function startWorker(
         models: loop.models,
         journal: fleet.journal,
         dialect: environment.LOOP_PROTOCOL,
+        detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),
         gpuFigures: () => monitor.latest(),
         createPool: (options) => createInferencePool(options, { log }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Variable, variables } from '../../config/variables.js'
+import { detectorVariables, type Variable, variables } from '../../config/variables.js'
 
 /** The reference page of the environment variables, made from their schemas. */
 export function configurationPage(): string {
@@ -19,6 +19,8 @@ ${entries.map(toRow).join('\n')}
   since a shell may set \`HOST\` or \`USERNAME\` on its own.
 - Values marked as secret are never printed or logged. Programs that loopfleet starts do not inherit them
   ([trainer contract](trainer-contract.md)).
+- Names of the Python library that only detectors need are not read yet:
+  ${detectorVariables.map((name) => `\`${name}\``).join(', ')}.
 - Trainers are described by files of their own, see the [trainer contract](trainer-contract.md).
 `
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { backOffMs } from '../../base/back-off.js'
 import { InvalidInputError, messageOf } from '../../base/errors.js'
@@ -257,6 +258,19 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
 }
 
 function readCertificate(path: string): string {
+  const certificates = readText(path)
+  try {
+    new X509Certificate(certificates) // reads the first one; the rest of a bundle is for the TLS library
+    return certificates
+  } catch (cause) {
+    throw new InvalidInputError(
+      `The certificate file "${path}" holds no certificate; set LOOP_SSL_CERT_PATH to a PEM file.`,
+      { cause },
+    )
+  }
+}
+
+function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {

@@ -28,6 +28,8 @@ export type SeatOptions = {
   readonly profile: TrainerProfile
   readonly dialect: Dialect
   readonly heartbeatMs?: number
+  /** Tells changes alone until it is set online. */
+  readonly muted?: boolean
   /** How long the Loop may take to answer a status. */
   readonly statusAckMs?: number
 }
@@ -40,6 +42,8 @@ export type SeatDeps = {
   readonly control: Control
   readonly log: Logger
   readonly now: () => number
+  /** Hears whether the seat has a training, at every look, and when the Loop was told that one has ended. */
+  readonly onLook?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
 }
 
 /** One trainer identity at the Loop: takes orders, says how its training is, passes its metrics on. */
@@ -68,6 +72,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   let lastTurn: Promise<unknown> = Promise.resolve()
   /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
   let due: 'change' | 'status' | undefined
+  let isMuted = options.muted === true
+  /** A training has ended, and the Loop does not know it yet. */
+  let isEndUntold = false
   let reconnectedAt = Number.NEGATIVE_INFINITY
 
   function openSocket(): LoopSocket {
@@ -144,14 +151,18 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       const before = current
       current = await journal.unfinishedOfSeat(identity.uuid)
       if (before !== undefined && before.id !== current?.id) {
+        isEndUntold = true
         const ended = await journal.load(before.id)
         if (ended !== undefined && Object.keys(ended.errors).length > 0) farewell = ended
       }
       const isOurs = before !== undefined || current !== undefined
+      deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
       if (!socket.connected || (onlyIfOurs && !isOurs)) return
       if (farewell !== undefined) await emitStatus(farewell)
       farewell = undefined
       await emitStatus(current)
+      if (isEndUntold) deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
+      isEndUntold = false
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'status not sent')
     }
@@ -169,6 +180,11 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       if (socket.connected) connectAnew() // it heard us, as it seems, but does not answer
       throw error
     }
+  }
+
+  function startHeartbeat(): void {
+    isMuted = false
+    heartbeat ??= setInterval(tellStatus, heartbeatMs)
   }
 
   function connectAnew(): void {
@@ -202,6 +218,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   return {
     trainingChanged,
     async setOnline(online) {
+      if (online && isMuted) startHeartbeat()
       if (online === isOnline || life === undefined) return
       isOnline = online
       if (!online) return socket.stop()
@@ -219,7 +236,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
         concurrency: 1,
         schema: metricsJobSchema,
       })
-      heartbeat = setInterval(tellStatus, heartbeatMs)
+      if (!isMuted) startHeartbeat()
+      deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
       await socket.start({ signal })
     },
     async stop() {

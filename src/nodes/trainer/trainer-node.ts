@@ -8,6 +8,7 @@ import type { Fleet } from '../../queue/fleet.js'
 import type { Journal } from '../../queue/journal.js'
 import type { Queues } from '../../queue/queues.js'
 import type { NodeIdentity } from '../identity.js'
+import { createNodeLife } from './node-life.js'
 import type { TrainerProfile } from './profile.js'
 import { createSeat, type Seat } from './seat.js'
 
@@ -17,6 +18,12 @@ export type TrainerNodeOptions = {
   readonly dialect: Dialect
   readonly heartbeatMs?: number
   readonly statusAckMs?: number
+  /** No status every few seconds until the node is set online (SKIP_REPEAT_ON_START). */
+  readonly muted?: boolean
+  /** `over` resolves when a training has ended and no seat has another one. */
+  readonly restartAfterTraining?: boolean
+  /** `over` resolves when all seats were idle for so long. */
+  readonly idleTimeoutMs?: number
 }
 
 export type TrainerNodeDeps = {
@@ -33,18 +40,26 @@ export type TrainerNodeDeps = {
 const HEARTBEAT_MS = 5000
 
 /** A trainer node; `setOnline(false)` keeps all its seats away from the Loop. */
-export type TrainerNode = Service & { setOnline(online: boolean): Promise<void> }
+export type TrainerNode = Service & {
+  setOnline(online: boolean): Promise<void>
+  /** Resolves with the reason when the node has done what it was started for; only if the options ask for that. */
+  readonly over: Promise<string>
+}
 
 /** A trainer node: its seats, the watch on the journal that keeps the Loop up to date, and its place in the fleet. */
 export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNodeDeps): TrainerNode {
   const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
+  const life = createNodeLife(options, { log })
   let seats: Seat[] = []
   let watch: { close(): Promise<void> } | undefined
   let heartbeat: NodeJS.Timeout | undefined
   let stopped: Promise<void> | undefined
 
   async function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    seats = options.identities.map((identity) => createSeat({ ...options, identity }, { ...deps, log }))
+    seats = options.identities.map((identity) => {
+      const onLook = life.watchSeat()
+      return createSeat({ ...options, identity }, { ...deps, log, onLook })
+    })
     watch = await deps.journal.watch((id) => {
       for (const seat of seats) seat.trainingChanged(id)
     })
@@ -65,6 +80,7 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
 
   async function stop(): Promise<void> {
     clearInterval(heartbeat)
+    life.close()
     await watch?.close()
     await Promise.all(seats.map((seat) => seat.stop()))
     log.info('trainer node stopped')
@@ -72,6 +88,7 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
 
   return {
     start,
+    over: life.over,
     async setOnline(online) {
       await Promise.all(seats.map((seat) => seat.setOnline(online)))
     },

@@ -17,6 +17,8 @@ export type StageDeps = {
   readonly journal: Journal
   /** How what is sent is spelled (LOOP_PROTOCOL). */
   readonly dialect: Dialect
+  /** Images per upload of detections; never more than the dialect allows. */
+  readonly detectionsPerPost?: number
   /** Threads of the detection pool. */
   readonly threads: number
   /** Newest figures of all GPUs of this host, or null; never waits. */

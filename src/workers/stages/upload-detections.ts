@@ -28,6 +28,8 @@ export const uploadDetections: Stage = async (context, deps) => {
   const { training } = context
   const { detections: folder } = training.paths
   const files = await detectionFiles(folder)
+  const most = maxDetectionsPerPost[deps.dialect]
+  const perPost = Math.min(most, deps.detectionsPerPost ?? most)
   if (files.length === 0) throw new NoModelError('The detections of this training are not on disk any more.')
   const positionFile = join(folder, 'position.json')
   const written = await readJsonFile(positionFile, positionSchema)
@@ -38,7 +40,7 @@ export const uploadDetections: Stage = async (context, deps) => {
   let sent = 0
   while (position.file < files.length) {
     const entries = await readEntries(folder, position.file)
-    const batch = entries.slice(position.offset, position.offset + maxDetectionsPerPost[deps.dialect])
+    const batch = entries.slice(position.offset, position.offset + perPost)
     const missing = isUncertain ? await missingAtLoop(batch, context, deps) : batch
     if (missing.length > 0) await send(missing, context, deps)
     // With a position of our own only its first batch was in doubt; without one another host may have sent any.

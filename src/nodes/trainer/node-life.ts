@@ -1,0 +1,60 @@
+import type { Logger } from '../../base/logger.js'
+
+export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
+
+/** What a seat tells at every look, see SeatDeps. */
+export type SeatLook = { readonly isBusy: boolean; readonly hasEnded: boolean }
+
+/** Knows when a trainer node may end by itself: after a training, or after a long time without one. */
+export type NodeLife = {
+  /** A function for one more seat, to tell what it sees; the seat counts as busy until its first look. */
+  watchSeat(): (look: SeatLook) => void
+  /** Resolves with the reason. */
+  readonly over: Promise<string>
+  close(): void
+}
+
+// A timer cannot wait longer.
+const LONGEST_MS = 2 ** 31 - 1
+
+export function createNodeLife(options: NodeLifeOptions, deps: { readonly log: Logger }): NodeLife {
+  const { restartAfterTraining = false, idleTimeoutMs = 0 } = options
+  const busy = new Map<symbol, boolean>()
+  let hasEnded = false
+  let idleTimer: NodeJS.Timeout | undefined
+  let end: (reason: string) => void = () => undefined
+  const over = new Promise<string>((resolve) => {
+    end = (reason) => {
+      deps.log.info({ reason }, 'trainer node has done its work')
+      resolve(reason)
+    }
+  })
+
+  function look(): void {
+    if ([...busy.values()].includes(true)) {
+      clearTimeout(idleTimer)
+      idleTimer = undefined
+      return
+    }
+    if (restartAfterTraining && hasEnded) end('a training has ended')
+    if (idleTimeoutMs === 0) return
+    idleTimer ??= setTimeout(() => end('all seats were idle'), Math.min(idleTimeoutMs, LONGEST_MS))
+  }
+
+  return {
+    over,
+    watchSeat() {
+      const seat = Symbol('seat')
+      busy.set(seat, true)
+      return (seen) => {
+        busy.set(seat, seen.isBusy)
+        hasEnded ||= seen.hasEnded
+        look()
+      }
+    },
+    close() {
+      clearTimeout(idleTimer)
+      idleTimer = undefined
+    },
+  }
+}
