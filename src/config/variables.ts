@@ -87,6 +87,19 @@ export const variables = {
     meaning:
       'A trainer node exits with 0 when a training has ended and none of its seats has another one; `up` or a container starts it again.',
   },
+  KEEP_OLD_TRAININGS: {
+    schema: flag,
+    meaning: 'Completed trainings keep their workspaces when the next one of their project begins on that host.',
+  },
+  LOOPFLEET_KEEP_FAILED_DAYS: {
+    schema: wholeNumber(0).default(14),
+    meaning: 'How long the workspace of a failed training is kept, to be retried from where it failed.',
+  },
+  LOOPFLEET_MAX_WORKSPACE_BYTES: {
+    schema: wholeNumber(0).default(100_000_000_000),
+    meaning:
+      'Past so many bytes in all, the workspaces of ended trainings on a host are cleared, those that ended first; 0 is no limit.',
+  },
   TRAINER_IDLE_TIMEOUT_SEC: {
     schema: wholeNumber(0).default(0),
     meaning: 'A trainer node exits with 0 when all its seats were idle for so many seconds; 0 is never.',

@@ -22,6 +22,7 @@ import type { StageDeps } from './stages/stage.js'
 import { createStepRunner } from './step-runner.js'
 import { createStopSwitch } from './stop-switch.js'
 import { createTrainingRun, type TrainingRun } from './training-run.js'
+import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from './workspace-keeper.js'
 import { workspacePaths } from './workspace-paths.js'
 
 export type WorkerOptions = {
@@ -35,6 +36,8 @@ export type WorkerOptions = {
   /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
   readonly lockMs?: number
   readonly stalledMs?: number
+  /** Which workspaces of ended trainings are kept. */
+  readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
 }
 
 export type WorkerDeps = {
@@ -50,6 +53,7 @@ export type WorkerDeps = {
 }
 
 const HEARTBEAT_MS = 5000
+const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }
 
 /** The worker of one host; the caller holds the lock on its data folder, which proves that no other one lives. */
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
@@ -74,6 +78,10 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       sweepTraining: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, options.hostId, id))),
     },
   )
+  const keeper = createWorkspaceKeeper(
+    { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder },
+    { journal: deps.journal, isActive: (id) => dispatcher.findRun(id) !== undefined, now: Date.now, log },
+  )
   const runStep = createStepRunner({
     stages: allStages,
     stageDeps: deps.stageDeps,
@@ -86,6 +94,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     const definition = options.trainers.find((trainer) => trainer.name === record.trainer)
     if (definition === undefined) throw new UnknownTrainerError(record.trainer)
     const { id, order, seat } = record
+    keeper.tidy({ organization: order.organization, project: order.project })
     const paths = workspacePaths(options.dataFolder, order, id)
     const stopSwitch = createStopSwitch()
     const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
@@ -122,6 +131,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       const settings = { ...timing, concurrency: options.places, schema: trainingJobSchema }
       trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), dispatcher.take, settings))
     }
+    keeper.tidy()
     await announce()
     heartbeat = setInterval(() => void announce(), HEARTBEAT_MS)
     log.info({ trainers: options.trainers.map((trainer) => trainer.name), places: options.places }, 'worker started')
@@ -175,6 +185,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await Promise.all(trainerConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
     await Promise.all(stepConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
     await watch?.close()
+    await keeper.close()
     await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
     log.info('worker stopped')
   }

@@ -48,6 +48,7 @@ describe('the environment', () => {
       ['LOOP_PROJECT', 'pets', 'pets', 'PROJECT'],
       ['INFERENCE_BATCH_SIZE', '20', 20],
       ['RESTART_AFTER_TRAINING', '1', true],
+      ['KEEP_OLD_TRAININGS', '1', true],
       ['LOOP_SSL_CERT_PATH', '/etc/ca.pem', '/etc/ca.pem'],
       ['TRAINER_IDLE_TIMEOUT_SEC', '600', 600],
       ['USE_BACKDOOR_CONTROLS', 'true', true],
@@ -73,7 +74,12 @@ describe('the environment', () => {
     }
   })
 
-  for (const name of ['RESTART_AFTER_TRAINING', 'USE_BACKDOOR_CONTROLS', 'SKIP_REPEAT_ON_START'] as const) {
+  for (const name of [
+    'RESTART_AFTER_TRAINING',
+    'KEEP_OLD_TRAININGS',
+    'USE_BACKDOOR_CONTROLS',
+    'SKIP_REPEAT_ON_START',
+  ] as const) {
     it(`takes 1 and true as on, 0 and false as off for ${name}, and says so for anything else`, () => {
       for (const on of ['1', 'true', 'TRUE']) expect(loadEnvironment({ [name]: on }).environment[name]).to.equal(true)
       for (const off of ['0', 'false', '']) expect(loadEnvironment({ [name]: off }).environment[name]).to.equal(false)
@@ -87,6 +93,8 @@ describe('the environment', () => {
   for (const [name, min] of [
     ['INFERENCE_BATCH_SIZE', 1],
     ['TRAINER_IDLE_TIMEOUT_SEC', 0],
+    ['LOOPFLEET_KEEP_FAILED_DAYS', 0],
+    ['LOOPFLEET_MAX_WORKSPACE_BYTES', 0],
     ['LOOPFLEET_LOCK_MS', 1000],
   ] as const) {
     it(`says which whole numbers ${name} may be`, () => {

@@ -48,6 +48,11 @@ export async function startWorker(
       places: settings.places ?? Math.max(1, gpus.length) + 1,
       lockMs: environment.LOOPFLEET_LOCK_MS,
       stalledMs: environment.LOOPFLEET_STALLED_MS,
+      keep: {
+        keepOld: environment.KEEP_OLD_TRAININGS,
+        keepFailedMs: environment.LOOPFLEET_KEEP_FAILED_DAYS * 86_400_000,
+        maxBytes: environment.LOOPFLEET_MAX_WORKSPACE_BYTES,
+      },
     },
     {
       ...fleet,

@@ -1,0 +1,171 @@
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hasCode, removeTree } from '../base/files.js'
+import type { Logger } from '../base/logger.js'
+import type { Context } from '../loop/protocol/index.js'
+import type { Journal } from '../queue/journal.js'
+import type { TrainingOutcome } from '../queue/training-record.js'
+
+export type WorkspaceKeeperOptions = {
+  readonly dataFolder: string
+  /** Completed trainings keep their workspaces when the next one of their project begins. */
+  readonly keepOld: boolean
+  /** How long a failed training may be retried from where it failed. */
+  readonly keepFailedMs: number
+  /** All workspaces of ended trainings together; 0 is no limit. */
+  readonly maxBytes: number
+}
+
+export type WorkspaceKeeperDeps = {
+  readonly journal: Pick<Journal, 'load'>
+  /** A training of this host that winds down still needs its workspace. */
+  readonly isActive: (trainingId: string) => boolean
+  readonly now: () => number
+  readonly log: Logger
+}
+
+/** Clears the workspaces of ended trainings on this host; those of unfinished ones are never touched. */
+export type WorkspaceKeeper = {
+  /** Clears in the background; with a project, whose next training begins, also its completed ones. */
+  tidy(beginning?: Context): void
+  /** Resolves when all that was asked for so far is done; what goes wrong is logged. */
+  settled(): Promise<void>
+  /** Leaves the rest for the next time. */
+  close(): Promise<void>
+}
+
+type Workspace = Context & { readonly id: string; readonly path: string }
+type Ended = Workspace & { readonly outcome: TrainingOutcome | 'unknown'; readonly endedAt: number }
+
+export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: WorkspaceKeeperDeps): WorkspaceKeeper {
+  const closing = new AbortController()
+  let work: Promise<void> = Promise.resolve()
+
+  async function tidyOnce(beginning: Context | undefined): Promise<void> {
+    const kept: Ended[] = []
+    for (const workspace of await listWorkspaces(options.dataFolder)) {
+      closing.signal.throwIfAborted()
+      const ended = await whenEnded(workspace)
+      if (ended === undefined) continue
+      const why = whyItGoes(ended, beginning)
+      if (why === undefined) kept.push(ended)
+      else await remove(ended, why)
+    }
+    if (options.maxBytes > 0) await keepWithin(options.maxBytes, kept)
+  }
+
+  function whyItGoes({ outcome, endedAt, ...workspace }: Ended, beginning: Context | undefined): string | undefined {
+    switch (outcome) {
+      case 'aborted':
+        return 'aborted'
+      case 'completed':
+        return !options.keepOld && isOf(workspace, beginning) ? 'another one begins' : undefined
+      case 'failed':
+      case 'unknown':
+        return deps.now() - endedAt > options.keepFailedMs ? 'too old' : undefined
+      default:
+        return outcome satisfies never
+    }
+  }
+
+  async function keepWithin(maxBytes: number, kept: readonly Ended[]): Promise<void> {
+    const sized: (Ended & { readonly bytes: number })[] = []
+    for (const ended of kept) sized.push({ ...ended, bytes: await bytesBelow(ended.path, closing.signal) })
+    let bytes = sized.reduce((sum, each) => sum + each.bytes, 0)
+    for (const oldest of sized.sort((a, b) => a.endedAt - b.endedAt)) {
+      if (bytes <= maxBytes) return
+      await remove(oldest, 'too many bytes')
+      bytes -= oldest.bytes
+    }
+  }
+
+  async function remove(workspace: Ended, why: string): Promise<void> {
+    closing.signal.throwIfAborted()
+    if ((await whenEnded(workspace)) === undefined) return // retried meanwhile
+    try {
+      await removeTree(workspace.path)
+      deps.log.info({ trainingId: workspace.id, outcome: workspace.outcome, why }, 'workspace cleared')
+    } catch (error) {
+      deps.log.warn({ err: error, path: workspace.path }, 'workspace cannot be cleared')
+    }
+  }
+
+  /** Undefined for a training that has not ended; one the journal does not know has ended when it was last touched. */
+  async function whenEnded(workspace: Workspace): Promise<Ended | undefined> {
+    if (deps.isActive(workspace.id)) return undefined
+    const record = await deps.journal.load(workspace.id)
+    if (record === undefined) {
+      const { mtimeMs } = await lstat(workspace.path)
+      return { ...workspace, outcome: 'unknown', endedAt: mtimeMs }
+    }
+    if (record.endedAt === null || record.outcome === null) return undefined
+    return { ...workspace, outcome: record.outcome, endedAt: record.endedAt }
+  }
+
+  return {
+    tidy(beginning) {
+      if (closing.signal.aborted) return
+      work = work
+        .then(() => tidyOnce(beginning))
+        .catch((error: unknown) => {
+          if (!closing.signal.aborted) deps.log.warn({ err: error }, 'old workspaces not looked through')
+        })
+    },
+    settled: () => work,
+    async close() {
+      closing.abort()
+      await work
+    },
+  }
+}
+
+function isOf(workspace: Context, other: Context | undefined): boolean {
+  return workspace.organization === other?.organization && workspace.project === other.project
+}
+
+/** Ids of ours have no dash; the uuid folders of a Python node in the same data folder are its own. */
+const OUR_ID = /^[a-z][0-9a-z]+$/
+
+async function listWorkspaces(dataFolder: string): Promise<Workspace[]> {
+  const workspaces: Workspace[] = []
+  for (const organization of await foldersIn(dataFolder)) {
+    for (const project of await foldersIn(join(dataFolder, organization))) {
+      const trainings = join(dataFolder, organization, project, 'trainings')
+      const ids = (await foldersIn(trainings)).filter((id) => OUR_ID.test(id))
+      workspaces.push(...ids.map((id) => ({ organization, project, id, path: join(trainings, id) })))
+    }
+  }
+  return workspaces
+}
+
+/** Links are followed nowhere: what lies behind them is not ours. */
+async function foldersIn(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  }
+}
+
+/** What removing the folder would free: a file with two names counts half under each. */
+async function bytesBelow(folder: string, signal: AbortSignal): Promise<number> {
+  let bytes = 0
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    signal.throwIfAborted()
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) bytes += await bytesBelow(path, signal)
+    else if (entry.isFile()) bytes += await fileBytes(path)
+  }
+  return bytes
+}
+
+async function fileBytes(path: string): Promise<number> {
+  try {
+    const { size, nlink } = await lstat(path)
+    return size / Math.max(1, nlink)
+  } catch {
+    return 0 // gone meanwhile
+  }
+}
