@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { create, extract, list, type ReadEntry } from 'tar'
 import { LoopfleetError, messageOf } from '../errors.js'
 import { removeTree } from '../files.js'
@@ -15,15 +17,34 @@ export type UntarLimits = {
 const FILE_TYPES: ReadonlySet<string> = new Set(['File', 'OldFile', 'ContiguousFile'])
 const FOLDER_TYPES: ReadonlySet<string> = new Set(['Directory', 'GNUDumpDir'])
 
-/** Packs files and folders of `folder` into a tar, which appears under its name only when it is whole. */
-export async function packTar(folder: string, names: readonly string[], targetFile: string): Promise<void> {
+/** What was written: its size, and its SHA-256 as it was taken while writing. */
+export type PackedTar = { readonly sha256: string; readonly bytes: number }
+
+/** Packs files and folders of `folder` into a tar, which appears under its name only when it is whole and on disk. */
+export async function packTar(
+  folder: string,
+  names: readonly string[],
+  targetFile: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<PackedTar> {
   await mkdir(dirname(targetFile), { recursive: true })
   const temporary = join(dirname(targetFile), `.${basename(targetFile).slice(0, 40)}.${randomUUID()}.tmp`)
+  const hash = createHash('sha256')
+  let bytes = 0
+  async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      hash.update(chunk)
+      bytes += chunk.length
+      yield chunk
+    }
+  }
   try {
     // A name that begins with "@" would be read as an archive to take in.
     const safeNames = names.map((name) => (name.startsWith('@') ? `./${name}` : name))
-    await create({ cwd: folder, file: temporary, portable: true, strict: true }, safeNames)
+    const packed = create({ cwd: folder, portable: true, strict: true }, safeNames)
+    await pipeline(packed, counted, createWriteStream(temporary, { flags: 'wx', flush: true }), options)
     await rename(temporary, targetFile)
+    return { sha256: hash.digest('hex'), bytes }
   } finally {
     await rm(temporary, { force: true })
   }
