@@ -99,6 +99,11 @@ export const trainerDefinitionSchema = z.strictObject({
     .default('python3')
     .describe('Interpreter behind the word python; a path is relative to this file.'),
   train: trainSchema,
+  checkpoint: z
+    .array(innerPathSchema)
+    .min(1)
+    .optional()
+    .describe('What a resume on another host needs; the folder of train.resume_when without it.'),
   hyperparameters: hyperparametersSchema
     .default({})
     .describe('The hyperparameters that commands use, with type and default.'),
