@@ -79,6 +79,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       return await walk(training)
     } finally {
       signal.removeEventListener('abort', end)
+      await training.checkpoints?.close()
       training.log.info({ run: number }, 'training left')
     }
   }

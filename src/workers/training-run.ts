@@ -3,6 +3,7 @@ import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { Journal, TrainingProgressFields, TrainingRecord } from '../queue/journal.js'
+import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
 import type { StopSwitch } from './stop-switch.js'
@@ -28,6 +29,8 @@ export type TrainingRun = {
   readonly stopSwitch: StopSwitch
   readonly modelSets: ModelSets
   readonly metricsSync: MetricsSync
+  /** Only where the hosts have a folder in common. */
+  readonly checkpoints?: Checkpoints | undefined
   readonly log: Logger
   lease: Lease | undefined
   /** The record as the journal has it now. */

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { WorkerShutdownError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
@@ -8,10 +9,13 @@ import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { Control } from '../queue/control.js'
 import type { Fleet } from '../queue/fleet.js'
-import { stepJobSchema, trainingJobSchema } from '../queue/job-schemas.js'
+import type { JobHandle } from '../queue/job-handle.js'
+import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../queue/journal.js'
 import { queueNames, workKinds } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
+import { forgetEnded } from './checkpoints/store.js'
+import { createCheckpoints } from './checkpoints.js'
 import { createDispatcher } from './dispatcher.js'
 import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
@@ -38,6 +42,8 @@ export type WorkerOptions = {
   readonly stalledMs?: number
   /** Which workspaces of ended trainings are kept. */
   readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
+  /** A folder that all hosts see, and how often a changed checkpoint is packed into it. */
+  readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
 }
 
 export type WorkerDeps = {
@@ -54,6 +60,8 @@ export type WorkerDeps = {
 
 const HEARTBEAT_MS = 5000
 const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }
+/** A shared folder whose server is away may hold a call for ever; nobody waits longer than this. */
+const FORGETTING_MS = 5000
 
 /** The worker of one host; the caller holds the lock on its data folder, which proves that no other one lives. */
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
@@ -108,14 +116,40 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       { trainingId: id, run, seat, organization: order.organization, project: order.project, point },
       { queues: deps.queues, modelSets, signal: stopSwitch.endSignal, log: runLog },
     )
+    const checkpoints =
+      options.checkpoints &&
+      createCheckpoints(
+        { ...options.checkpoints, trainingId: id, run, workspace: paths.workspace, rules: definition },
+        { checkFence: () => deps.journal.checkRun(id, run), endSignal: stopSwitch.endSignal, log: runLog },
+      )
     const owner = `${options.hostId}:${process.pid}:${id}.${run}`
     const { hostId, programEnv } = options
     const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths }
-    return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, log: runLog }, deps.journal)
+    return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.journal)
+  }
+
+  // What no training needs any more goes, also of those that were ended while no host had them.
+  async function forgetCheckpoints(): Promise<void> {
+    if (options.checkpoints === undefined) return
+    const isOver = async (id: string) => {
+      const outcome = (await deps.journal.load(id))?.outcome
+      return outcome === 'completed' || outcome === 'aborted'
+    }
+    const forgetting = forgetEnded(options.checkpoints.folder, isOver).catch((error: unknown) => {
+      log.warn({ err: error, folder: options.checkpoints?.folder }, 'folder for checkpoints not usable')
+    })
+    await Promise.race([forgetting, sleep(FORGETTING_MS, undefined, { ref: false })])
+  }
+
+  async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
+    const result = await dispatcher.take(job, signal)
+    await forgetCheckpoints()
+    return result
   }
 
   async function start(): Promise<void> {
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
+    await forgetCheckpoints()
     await takeOverFromPredecessor()
     watch = await deps.control.watch((id, kind) => {
       const stopSwitch = dispatcher.findRun(id)?.stopSwitch
@@ -129,7 +163,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     }
     for (const trainer of options.trainers) {
       const settings = { ...timing, concurrency: options.places, schema: trainingJobSchema }
-      trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), dispatcher.take, settings))
+      trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), take, settings))
     }
     keeper.tidy()
     await announce()

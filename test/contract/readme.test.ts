@@ -16,6 +16,7 @@ const pages = [
   'docs/local-loop.md',
   'docs/guides/first-training.md',
   'docs/guides/docker.md',
+  'docs/guides/two-hosts.md',
   'examples/shapes-trainer/README.md',
 ]
 

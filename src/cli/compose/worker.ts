@@ -1,4 +1,6 @@
+import { resolve } from 'node:path'
 import { hostEnvironment } from '../../config/load.js'
+import type { Environment } from '../../config/variables.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { createGpuMonitor } from '../../executors/gpu/monitor.js'
 import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
@@ -6,7 +8,7 @@ import { createSlots } from '../../executors/gpu/slots.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { sweepOwned } from '../../process/sweep.js'
-import { createWorker, defaultThreads } from '../../workers/worker.js'
+import { createWorker, defaultThreads, type WorkerOptions } from '../../workers/worker.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
@@ -53,6 +55,7 @@ export async function startWorker(
         keepFailedMs: environment.LOOPFLEET_KEEP_FAILED_DAYS * 86_400_000,
         maxBytes: environment.LOOPFLEET_MAX_WORKSPACE_BYTES,
       },
+      checkpoints: checkpointsOf(environment),
     },
     {
       ...fleet,
@@ -75,4 +78,10 @@ export async function startWorker(
   closers.add('worker', () => worker.stop())
   await worker.start({ signal })
   return { hostId, gpus: gpus.length, lost: lock.lost }
+}
+
+function checkpointsOf(environment: Environment): WorkerOptions['checkpoints'] {
+  const folder = environment.LOOPFLEET_CHECKPOINTS
+  if (folder === undefined) return undefined
+  return { folder: resolve(folder), everyMs: environment.LOOPFLEET_CHECKPOINT_SECONDS * 1000 }
 }

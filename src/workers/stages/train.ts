@@ -1,8 +1,9 @@
-import { TrainingStoppedError } from '../../base/abort-reasons.js'
+import { TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
 import { writeWorkspace } from '../../executors/workspace.js'
+import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
@@ -14,6 +15,9 @@ const FIGURES_EVERY_MS = 1000
  */
 export const train: Stage = async (context, deps) => {
   const { training, signal } = context
+  // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
+  const restored = await training.checkpoints?.restore(context.say)
+  if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
   const resume = await canResume(training.definition, training.paths.workspace)
   await writeWorkspace({
@@ -24,6 +28,7 @@ export const train: Stage = async (context, deps) => {
     baseModel: training.order.baseModel.kind === 'loop',
     resume,
   })
+  await training.checkpoints?.follow(context.say)
   await training.checkFence()
   const program = await startTraining(
     {
@@ -39,7 +44,10 @@ export const train: Stage = async (context, deps) => {
   )
   context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid}`)
   const watched = await watch(program, context, deps)
-  return settle(context, watched)
+  if (training.stopSwitch.endSignal.reason instanceof WorkerShutdownError) await training.checkpoints?.handBack()
+  const result = await settle(context, watched)
+  await training.checkpoints?.finish(result)
+  return result
 }
 
 type Watched = { readonly program: RunningTraining; readonly reported: string | null; readonly resumed?: boolean }
@@ -55,6 +63,7 @@ async function watch(program: RunningTraining, context: StageContext, deps: Stag
     for await (const event of program.events) {
       if (event.event === 'error') reported = event.message
       await take(event, context)
+      context.training.checkpoints?.saw(event)
     }
     await program.exited
     return { program, reported }
@@ -116,7 +125,7 @@ async function reportFigures(program: RunningTraining, context: StageContext, de
   }
 }
 
-async function settle(context: StageContext, watched: Watched | undefined) {
+async function settle(context: StageContext, watched: Watched | undefined): Promise<Finished> {
   const { training, signal } = context
   training.stopSwitch.endSignal.throwIfAborted()
   const models = await training.modelSets.list()

@@ -1,0 +1,84 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { unpackTar } from '../../base/archives/tar.js'
+import { messageOf } from '../../base/errors.js'
+import { readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
+import { eventFiles } from '../../executors/events-file.js'
+import { type CheckpointRules, checkpointPaths, filesBelow, watchedPaths } from './contents.js'
+import { type Marker, parseSequence } from './marker.js'
+import type { CheckpointStore } from './store.js'
+
+const NOTE = '.checkpoint-run.json'
+const noteSchema = z.object({ run: z.int().min(0) })
+
+export type RestoreOptions = {
+  readonly workspace: string
+  readonly rules: CheckpointRules
+  /** Our own run; what a newer one has packed is none of our business. */
+  readonly run: number
+  readonly signal: AbortSignal
+}
+export type RestoreDeps = { readonly store: CheckpointStore; readonly say: (line: string) => void }
+
+/** Writes down whose state the workspace holds, so that a later run can tell what is newer. */
+export async function noteRun(workspace: string, run: number): Promise<void> {
+  await writeJsonFile(join(workspace, NOTE), { run })
+}
+
+/**
+ * Puts the newest packed checkpoint that is whole into the workspace, in place of what is there, if a later run has
+ * packed it than the one that worked here last, or if nothing is here to go on from. Answers its marker.
+ */
+export async function restoreNewest(options: RestoreOptions, deps: RestoreDeps): Promise<Marker | undefined> {
+  const { workspace, rules, run } = options
+  const watched = watchedPaths(rules)
+  const ownRun = (await filesBelow(workspace, watched)).length === 0 ? 0 : await readNote(workspace)
+  for (const sequence of await deps.store.list()) {
+    const packedBy = parseSequence(sequence)?.run ?? 0
+    if (packedBy > run) continue
+    if (packedBy <= ownRun) return undefined // they come newest first
+    const marker = await tryRestore(sequence, options, deps)
+    if (marker !== undefined) return marker
+  }
+  return undefined
+}
+
+async function tryRestore(sequence: string, options: RestoreOptions, deps: RestoreDeps): Promise<Marker | undefined> {
+  const temporary = join(options.workspace, '.checkpoint-restore')
+  try {
+    await removeTree(temporary)
+    await mkdir(temporary, { recursive: true })
+    const marker = await deps.store.readMarker(sequence)
+    await deps.store.fetch(sequence, marker, join(temporary, 'packed.tar'), options.signal)
+    const files = await unpackTar(join(temporary, 'packed.tar'), join(temporary, 'files'))
+    options.signal.throwIfAborted()
+    await replace(options, join(temporary, 'files'), files)
+    await noteRun(options.workspace, marker.run)
+    return marker
+  } catch (error) {
+    options.signal.throwIfAborted()
+    deps.say(`packed checkpoint ${sequence} is passed over: ${messageOf(error)}`)
+    return undefined
+  } finally {
+    await removeTree(temporary)
+  }
+}
+
+// The file that says "resume" goes first and comes last: a kill in between leaves a workspace that is restored again.
+async function replace({ workspace, rules }: RestoreOptions, from: string, files: readonly string[]): Promise<void> {
+  const watched = new Set(watchedPaths(rules))
+  for (const path of [...watched, ...checkpointPaths(rules), 'models', ...eventFiles]) {
+    await removeTree(join(workspace, path))
+  }
+  const lastOnes = files.filter((file) => watched.has(file))
+  for (const file of [...files.filter((file) => !watched.has(file)), ...lastOnes]) {
+    await mkdir(dirname(join(workspace, file)), { recursive: true })
+    await rename(join(from, file), join(workspace, file))
+  }
+}
+
+async function readNote(workspace: string): Promise<number> {
+  const note = await readJsonFile(join(workspace, NOTE), noteSchema).catch(() => undefined) // then anything is newer
+  return note?.run ?? 0
+}

@@ -1,0 +1,77 @@
+import { constants } from 'node:fs'
+import { copyFile, mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode, linkOrCopy, removeTree } from '../../base/files.js'
+import { EVENTS_FILE } from '../../executors/events.js'
+import { eventFiles, unhandledModelFiles } from '../../executors/events-file.js'
+import { type CheckpointRules, checkpointPaths, filesBelow, fingerprint, watchedPaths } from './contents.js'
+
+const MODELS = 'models'
+
+export type SnapshotOptions = {
+  readonly workspace: string
+  readonly rules: CheckpointRules
+  /** Where the copies go; made anew. */
+  readonly target: string
+  /** The program runs, so its checkpoint must have rested this long: it may write it in place, bit by bit. */
+  readonly settleMs: number
+  /** A program that writes all the time is given up on after so long, until its next checkpoint. */
+  readonly patienceMs: number
+  /** Also without any checkpoint, for a program that has ended: the models are all that is needed then. */
+  readonly isFinished: boolean
+  readonly signal: AbortSignal
+}
+
+/**
+ * Copies what a resume needs out of the workspace while the program goes on writing: the checkpoint, the set-aside
+ * models, and the events with what was dealt with. Nothing of it has changed meanwhile, or it is copied again. Answers
+ * the files, or undefined when there is no checkpoint or it never rested.
+ */
+export async function takeSnapshot(options: SnapshotOptions): Promise<string[] | undefined> {
+  const { workspace, rules, settleMs, signal } = options
+  const paths = checkpointPaths(rules)
+  const givenUpAt = performance.now() + options.patienceMs
+  do {
+    signal.throwIfAborted()
+    if (!options.isFinished && (await filesBelow(workspace, watchedPaths(rules))).length === 0) return undefined
+    const checkpoint = await look(workspace, paths)
+    if (settleMs > 0) await sleep(settleMs, undefined, { signal })
+    // A program that renames new checkpoints into place every moment never rests, but its files are whole.
+    const rests = (await look(workspace, paths)) === checkpoint || performance.now() > givenUpAt
+    const files = rests ? await copyAll(workspace, paths, options.target) : undefined
+    if (files !== undefined) return files
+  } while (performance.now() < givenUpAt)
+  return undefined
+}
+
+async function copyAll(workspace: string, paths: readonly string[], target: string): Promise<string[] | undefined> {
+  const state = () => look(workspace, [...paths, MODELS, ...eventFiles.filter((file) => file !== EVENTS_FILE)])
+  await removeTree(target)
+  const before = await state()
+  const files = await filesBelow(workspace, [
+    ...paths,
+    ...(await unhandledModelFiles(workspace)),
+    MODELS,
+    ...eventFiles,
+  ])
+  try {
+    for (const file of files) await copyOne(workspace, target, file)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined // an older model was just forgotten: look again
+    throw error
+  }
+  return (await state()) === before ? files : undefined
+}
+
+async function copyOne(workspace: string, target: string, file: string): Promise<void> {
+  const [from, to] = [join(workspace, file), join(target, file)]
+  await mkdir(dirname(to), { recursive: true })
+  // Set-aside models are ours and never written again; all else belongs to the program.
+  if (file.startsWith(`${MODELS}/`)) await linkOrCopy(from, to)
+  else await copyFile(from, to, constants.COPYFILE_FICLONE)
+}
+
+async function look(workspace: string, paths: readonly string[]): Promise<string> {
+  return fingerprint(workspace, await filesBelow(workspace, paths))
+}
