@@ -1,4 +1,5 @@
 import { LoopfleetError } from '../base/errors.js'
+import { killedForMemory } from './out-of-memory.js'
 
 /** A trainer's YAML file is wrong; the sentence names file, key, value and the way out. */
 export class TrainerFileError extends LoopfleetError {
@@ -68,6 +69,7 @@ function howItEnded(details: CommandFailure): string {
   const how =
     details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal} from outside`
   if (details.cause !== undefined) return `${how}: ${details.cause}`
+  if (killedForMemory(details)) return `${how}, as the kernel does it when the machine is out of memory`
   const last = details.lastLogLines.findLast((line) => line.trim() !== '')
   return last === undefined ? `${how} and printed nothing` : `${how}; its last line was: ${last.trim().slice(0, 300)}`
 }

@@ -12,9 +12,10 @@ import type { JobHandle } from '../queue/job-handle.js'
 import type { TrainingJob } from '../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../queue/journal.js'
 import { queueNames, stageKinds, stages, stepId } from '../queue/names.js'
-import { HandBackError } from '../queue/queue-errors.js'
+import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { FruitlessRunsError, TrainingFailedError } from './errors.js'
+import { errorKeyOf, toFailureFacts } from './failure-facts.js'
 import { walkPipeline } from './pipeline.js'
 import type { Places } from './places.js'
 import type { TrainingRun } from './training-run.js'
@@ -89,7 +90,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       return deps.createRun(record, number)
     } catch (error) {
       // No run to settle it: without this its seat would stay busy for ever.
-      const errors = { [record.state]: messageOf(error) }
+      const errors = { [errorKeyOf(record.state)]: messageOf(error) }
+      await noteFailure(record.id, number, error)
       await deps.journal.finish(record.id, number, { outcome: 'failed', errors })
       throw new TrainingFailedError(record.state, error instanceof Error ? error : new Error(String(error)))
     }
@@ -127,11 +129,18 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function fail(training: TrainingRun, error: unknown): Promise<never> {
     const { errors, state } = await training.record()
-    const shown = Object.keys(errors).length > 0 ? errors : { [state]: messageOf(error) }
+    const shown = Object.keys(errors).length > 0 ? errors : { [errorKeyOf(state)]: messageOf(error) }
     training.log.error({ err: error }, 'training failed')
+    if (!(error instanceof JobFailedError)) await noteFailure(training.id, training.run, error) // a step has noted its own
     await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })
     await deps.control.clear(training.id)
     throw new TrainingFailedError(state, error instanceof Error ? error : new Error(String(error)))
+  }
+
+  function noteFailure(id: string, run: number, error: unknown): Promise<void> {
+    return deps.journal.update(id, run, {
+      facts: { failure: toFailureFacts(error, { hostId: options.hostId, at: Date.now() }) },
+    })
   }
 
   // A stop that came in an earlier life: during the training it was obeyed already, else it is obeyed now.

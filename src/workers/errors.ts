@@ -1,4 +1,5 @@
 import { LoopfleetError } from '../base/errors.js'
+import { killedForMemory } from '../executors/out-of-memory.js'
 import { JobFailedError } from '../queue/queue-errors.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
@@ -22,6 +23,8 @@ export class NoImagesError extends LoopfleetError {
   }
 }
 
+const NO_MEMORY = 'as the kernel does it when the machine is out of memory'
+
 /** The training program ended without being asked to, and not well. */
 export class TrainerExitedError extends LoopfleetError {
   static {
@@ -34,7 +37,7 @@ export class TrainerExitedError extends LoopfleetError {
     readonly lastLogLines: readonly string[]
   }) {
     const how = details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal}`
-    const why = details.reported ?? lastWords(details.lastLogLines)
+    const why = details.reported ?? (killedForMemory(details) ? NO_MEMORY : lastWords(details.lastLogLines))
     super('LF_TRAINER_EXITED', `The trainer ${how}${why === undefined ? '.' : `: ${why}`}`, {
       details,
       failure: 'program',

@@ -5,6 +5,7 @@ import type { JobHandle } from '../queue/job-handle.js'
 import type { StepJob, StepProgress } from '../queue/job-schemas.js'
 import type { Journal } from '../queue/journal.js'
 import type { Stage as StageName } from '../queue/names.js'
+import { toFailureFacts } from './failure-facts.js'
 import type { Stage, StageContext, StageDeps } from './stages/stage.js'
 import { createThrottle } from './throttle.js'
 import type { TrainingRun } from './training-run.js'
@@ -105,6 +106,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
     offer: (progress: StepProgress) => void,
   ): StageContext {
     let current: StepProgress = { progress: null, gpus: null, process: null }
+    let isRecovering = job.attemptsStarted > 1
     return {
       training,
       signal,
@@ -112,6 +114,11 @@ export function createStepRunner(deps: StepRunnerDeps) {
       progress(change) {
         current = { ...current, ...change }
         offer(current)
+        // It gets on again: what went wrong before is no longer true for the Loop, only a fact in the journal.
+        if (isRecovering && typeof change.progress === 'number') {
+          isRecovering = false
+          ignoreOutage(clearError(training, job.data.stage))
+        }
       },
       say(line) {
         ignoreOutage(job.log(line))
@@ -148,7 +155,11 @@ export function createStepRunner(deps: StepRunnerDeps) {
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
     try {
       const { errors } = await training.record()
-      await training.update({ errors: { ...errors, [errorKeys[stage]]: messageOf(error) } })
+      const where = { stage, hostId: training.hostId, attempt: job.attemptsStarted, at: Date.now() }
+      await training.update({
+        errors: { ...errors, [errorKeys[stage]]: messageOf(error) },
+        facts: { failure: toFailureFacts(error, where) },
+      })
     } catch (failure) {
       training.log.warn({ err: failure, stage }, 'error not written down') // what counts is the error itself
     }

@@ -1,6 +1,7 @@
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { Control } from '../../queue/control.js'
+import { type FailureFacts, failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { ago, percent, printJson, printTable } from '../output.js'
 import { withFleet } from './with-fleet.js'
@@ -18,8 +19,10 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
   await withFleet(async ({ journal }) => {
     const training = await find(journal, wanted)
     if (flags.json === true) return printJson(toView(training))
-    const facts = Object.entries(toView(training)).map(([name, value]) => [name, inWords(value)])
+    const { failure, ...view } = toView(training)
+    const facts = Object.entries(view).map(([name, value]) => [name, inWords(value)])
     printTable(['FACT', 'VALUE'], facts)
+    if (failure !== null) process.stdout.write(`\n${failureText(failure, Date.now())}\n`)
   })
 }
 
@@ -62,15 +65,30 @@ async function find(journal: Journal, wanted: string): Promise<TrainingRecord> {
 }
 
 function toView(training: TrainingRecord) {
-  const { order, seat, steps, ...rest } = training
+  const { order, seat, steps, facts, ...rest } = training
+  const { failure: _, ...others } = facts
   return {
     ...rest,
+    facts: others,
+    failure: failureOf(training) ?? null,
     organization: order.organization,
     project: order.project,
     trainingNumber: order.trainingNumber,
     seat: seat.name,
     stages: Object.fromEntries(Object.entries(steps).map(([stage, step]) => [stage, step.seconds])),
   }
+}
+
+/** The last failure for people; a recovered one too, since it tells what may happen again. */
+function failureText(failure: FailureFacts, nowMs: number): string {
+  const { stage, attempt, exitCode, signal, outOfMemory, lastLogLines = [] } = failure
+  const where = stage === undefined ? '' : ` in ${stage}${attempt === undefined ? '' : `, attempt ${attempt}`}`
+  const how = signal ? `signal ${signal}` : `exit code ${exitCode}`
+  return [
+    `Last failure${where} on ${failure.hostId}, ${ago(failure.at, nowMs)} ago: ${failure.message} [${failure.code}]`,
+    ...(exitCode === undefined ? [] : [`The program ended with ${how}${outOfMemory ? ' (out of memory)' : ''}.`]),
+    ...(lastLogLines.length === 0 ? [] : ['Its last lines:', ...lastLogLines.map((line) => `  ${line}`)]),
+  ].join('\n')
 }
 
 function toRow(training: TrainingRecord, nowMs: number): string[] {

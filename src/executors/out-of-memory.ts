@@ -1,0 +1,20 @@
+/** How a program ended, and what it printed last. */
+export type ProgramEnd = {
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly lastLogLines: readonly string[]
+}
+
+// CUDA, PyTorch, TensorFlow, Python, numpy, C++, malloc, and the kernel's own words.
+const SAYS_SO =
+  /out of memory|OutOfMemoryError|ResourceExhaustedError|\bMemoryError\b|Unable to allocate .*array|std::bad_alloc|Cannot allocate memory|Killed process|oom-kill/i
+
+/** A SIGKILL that nobody here has sent is the kernel's way to make room; a wrapping shell tells it as code 137. */
+export function killedForMemory({ exitCode, signal }: Pick<ProgramEnd, 'exitCode' | 'signal'>): boolean {
+  return signal === 'SIGKILL' || exitCode === 137
+}
+
+/** True when a program of its own accord ended for want of memory, of the machine or of its graphics card. */
+export function looksOutOfMemory(end: ProgramEnd): boolean {
+  return killedForMemory(end) || end.lastLogLines.some((line) => SAYS_SO.test(line))
+}
