@@ -29,6 +29,9 @@ type NodeOptions = { seats?: 1 | 2; dialect?: Dialect } & Partial<
   Pick<TrainerNodeOptions, 'heartbeatMs' | 'statusAckMs' | 'muted' | 'restartAfterTraining' | 'idleTimeoutMs'>
 >
 
+/** Only changes are told, unless a test wants the heart-beat: undefined is the usual one. */
+const QUIET = { heartbeatMs: 60_000 }
+
 /** What a test of seats works with: a real Redis, a real local Loop with a project, and trainer nodes. */
 export type Seats = {
   readonly redis: RedisFixture
@@ -77,11 +80,11 @@ export function useSeats(): Seats {
   })
 
   async function open(options: NodeOptions): Promise<TrainerNode> {
-    const { seats = 1, dialect = 'current', heartbeatMs = 60_000, ...rest } = options
+    const { seats = 1, dialect = 'current', ...rest } = { ...QUIET, ...options }
     const models = [{ name: 'small', label: 'Small', description: '' }]
     const profile = { name: 'quick', architecture: 'quick', models }
     const node = createTrainerNode(
-      { ...rest, identities: identities.slice(0, seats), profile, dialect, heartbeatMs },
+      { ...rest, identities: identities.slice(0, seats), profile, dialect },
       {
         createSocket: () => createLoopSocket({ nodeType: 'trainer' }, { session, log }),
         queues: redis.queues,
