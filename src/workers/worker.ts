@@ -14,7 +14,7 @@ import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job
 import type { Journal, TrainingRecord } from '../queue/journal.js'
 import { queueNames, workKinds } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
-import { forgetEnded } from './checkpoints/store.js'
+import { forgetEnded, isOver } from './checkpoints/store.js'
 import { createCheckpoints } from './checkpoints.js'
 import { createDispatcher } from './dispatcher.js'
 import { UnknownTrainerError } from './errors.js'
@@ -131,11 +131,9 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   // What no training needs any more goes, also of those that were ended while no host had them.
   async function forgetCheckpoints(): Promise<void> {
     if (options.checkpoints === undefined) return
-    const isOver = async (id: string) => {
-      const outcome = (await deps.journal.load(id))?.outcome
-      return outcome === 'completed' || outcome === 'aborted'
-    }
-    const forgetting = forgetEnded(options.checkpoints.folder, isOver).catch((error: unknown) => {
+    const { keepFailedMs } = { ...DEFAULT_KEEP, ...options.keep }
+    const isGone = async (id: string) => isOver(await deps.journal.load(id), { keepFailedMs, now: Date.now() })
+    const forgetting = forgetEnded(options.checkpoints.folder, isGone).catch((error: unknown) => {
       log.warn({ err: error, folder: options.checkpoints?.folder }, 'folder for checkpoints not usable')
     })
     await Promise.race([forgetting, sleep(FORGETTING_MS, undefined, { ref: false })])

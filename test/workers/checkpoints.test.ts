@@ -6,7 +6,7 @@ import { RunSupersededError } from '../../src/base/abort-reasons.js'
 import { silentLogger } from '../../src/base/logger.js'
 import { checkpointPaths } from '../../src/workers/checkpoints/contents.js'
 import { takeSnapshot } from '../../src/workers/checkpoints/snapshot.js'
-import { forgetEnded } from '../../src/workers/checkpoints/store.js'
+import { forgetEnded, isOver } from '../../src/workers/checkpoints/store.js'
 import { type Checkpoints, createCheckpoints } from '../../src/workers/checkpoints.js'
 import { withLittleRoom } from '../helpers/little-room.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -348,6 +348,22 @@ describe('checkpoints in a shared folder', () => {
 
     expect(names.filter((name) => name.endsWith('.tmp'))).to.deep.equal([])
     expect(await readdir(shared())).to.deep.equal(['other'])
+  })
+})
+
+describe('a training that needs its checkpoints no more', () => {
+  const options = { keepFailedMs: 1000, now: 5000 }
+
+  it('was completed or aborted, or has failed long ago', () => {
+    expect(isOver({ outcome: 'completed', endedAt: 4999 }, options)).to.equal(true)
+    expect(isOver({ outcome: 'aborted', endedAt: 4999 }, options)).to.equal(true)
+    expect(isOver({ outcome: 'failed', endedAt: 3999 }, options)).to.equal(true)
+  })
+
+  it('is none that goes on, may be retried, or is unknown to this fleet', () => {
+    expect(isOver({ outcome: null, endedAt: null }, options)).to.equal(false)
+    expect(isOver({ outcome: 'failed', endedAt: 4001 }, options)).to.equal(false)
+    expect(isOver(undefined, options)).to.equal(false)
   })
 })
 

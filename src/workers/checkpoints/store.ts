@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { packTar } from '../../base/archives/tar.js'
 import { messageOf } from '../../base/errors.js'
 import { hasCode, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/files.js'
+import type { TrainingRecord } from '../../queue/journal.js'
 import {
   CheckpointBrokenError,
   CheckpointFolderError,
@@ -107,6 +108,16 @@ export async function forgetEnded(folder: string, isOver: (trainingId: string) =
       await removeTree(join(folder, entry.name))
     }
   }
+}
+
+/** Whether nobody will resume it: it was completed or aborted, or has failed so long ago that its workspaces go too. */
+export function isOver(
+  record: Pick<TrainingRecord, 'outcome' | 'endedAt'> | undefined,
+  options: { readonly keepFailedMs: number; readonly now: number },
+): boolean {
+  // What our journal does not know may be of another fleet.
+  if (record === undefined || record.endedAt === null) return false
+  return record.outcome !== 'failed' || options.now - record.endedAt > options.keepFailedMs
 }
 
 function byAge(one: string, other: string): number {
