@@ -26,7 +26,7 @@ const identities = [
 ]
 
 type NodeOptions = { seats?: 1 | 2; dialect?: Dialect } & Partial<
-  Pick<TrainerNodeOptions, 'heartbeatMs' | 'statusAckMs' | 'muted' | 'restartAfterTraining' | 'idleTimeoutMs'>
+  Pick<TrainerNodeOptions, 'owner' | 'heartbeatMs' | 'statusAckMs' | 'muted' | 'restartAfterTraining' | 'idleTimeoutMs'>
 >
 
 /** Only changes are told, unless a test wants the heart-beat: undefined is the usual one. */

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { createLoopSocket } from '../../loop/client/socket.js'
 import { readIdentities } from '../../nodes/identity.js'
@@ -37,6 +38,7 @@ export async function startTrainerNode(
   const node = createTrainerNode(
     {
       identities,
+      owner: `${hostname()}:${folder}`,
       profile: toProfile(settings.trainer),
       dialect: environment.LOOP_PROTOCOL,
       muted: environment.SKIP_REPEAT_ON_START,

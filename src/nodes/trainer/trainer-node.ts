@@ -14,6 +14,8 @@ import { createSeat, type Seat } from './seat.js'
 
 export type TrainerNodeOptions = {
   readonly identities: readonly NodeIdentity[]
+  /** Machine and data folder: another owner of the same uuid is refused, a restart of this one is not. */
+  readonly owner?: string
   readonly profile: TrainerProfile
   readonly dialect: Dialect
   readonly heartbeatMs?: number
@@ -50,6 +52,7 @@ export type TrainerNode = Service & {
 export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNodeDeps): TrainerNode {
   const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
   const life = createNodeLife(options, { log })
+  const announced = new Set<string>()
   let seats: Seat[] = []
   let watch: { close(): Promise<void> } | undefined
   let heartbeat: NodeJS.Timeout | undefined
@@ -64,7 +67,7 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
       for (const seat of seats) seat.trainingChanged(id)
     })
     await announce()
-    heartbeat = setInterval(() => void announce(), HEARTBEAT_MS)
+    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     await Promise.all(seats.map((seat) => seat.start({ signal })))
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
   }
@@ -72,10 +75,13 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
   async function announce(): Promise<void> {
     for (const { uuid, name } of options.identities) {
       const node = { uuid, name, type: 'trainer' as const, trainer: options.profile.name, pid: process.pid }
-      await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS }).catch((error: unknown) => {
-        log.warn({ err: error }, 'heartbeat not written')
-      })
+      await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner })
+      announced.add(uuid)
     }
+  }
+
+  async function announceSafely(): Promise<void> {
+    await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
   }
 
   async function stop(): Promise<void> {
@@ -83,6 +89,8 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     life.close()
     await watch?.close()
     await Promise.all(seats.map((seat) => seat.stop()))
+    // Only our own: the uuid that was refused to us belongs to a living node.
+    for (const uuid of announced) await deps.fleet.withdrawNode(uuid).catch(() => undefined) // it runs out by itself
     log.info('trainer node stopped')
   }
 
