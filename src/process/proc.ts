@@ -18,17 +18,27 @@ export async function listProcesses(): Promise<ProcessEntry[]> {
 
 /**
  * Shows the value of one environment variable of each process that was started with it, at the moment it was read, so
- * that the visitor meets the same process.
+ * that the visitor meets the same process. Only of those processes whose id can be one.
  */
-export async function visitEnvironments(name: string, visit: (pid: number, value: string) => void): Promise<void> {
+export async function visitEnvironments(
+  name: string,
+  visit: (pid: number, value: string) => void,
+  canBe: (pid: number) => boolean = () => true,
+): Promise<void> {
   await mapPids(async (pid) => {
     const value = findVariable(await readFile(`/proc/${pid}/environ`), name)
     if (value !== undefined) visit(pid, value)
-  })
+  }, canBe)
 }
 
-async function mapPids<T>(look: (pid: number) => Promise<T | undefined>): Promise<T[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+async function mapPids<T>(
+  look: (pid: number) => Promise<T | undefined>,
+  canBe: (pid: number) => boolean = () => true,
+): Promise<T[]> {
+  const pids = (await readdir('/proc'))
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter(canBe)
   pids.reverse() // the newest first: they are the likeliest to be gone soon
   const found: T[] = []
   for (let start = 0; start < pids.length; start += AT_ONCE) {

@@ -6,6 +6,7 @@ import { execa } from 'execa'
 import { LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { findProgram } from './find-program.js'
+import { countStarts } from './newcomers.js'
 import { ProgramOutput } from './program-output.js'
 import { type Leader, type ProgramExit, RunningProgram } from './running-program.js'
 import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
@@ -71,10 +72,11 @@ export async function startProgram(options: ProgramOptions, deps: { readonly log
   const output = await ProgramOutput.open({ ...options, maxLogBytes }, { log })
   try {
     const mark = randomUUID()
+    const startsBefore = await countStarts()
     const leader = await spawnGuarded(options, { file, mark, graceMs })
     output.start(leader.output)
     log.info({ pid: leader.pid, owner: options.owner }, 'program started')
-    return new RunningProgram({ mark, graceMs }, { leader, output, log })
+    return new RunningProgram({ mark, graceMs, startsBefore }, { leader, output, log })
   } catch (error) {
     await output.finish()
     throw error

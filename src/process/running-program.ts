@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../base/logger.js'
 import { livingMembers, signalGroup } from './group.js'
+import { type StartCount, startedAfter } from './newcomers.js'
 import type { ProgramOutput } from './program-output.js'
 import { sweepProgram } from './sweep.js'
 
@@ -21,9 +22,11 @@ export type Leader = {
   readonly lifeLine: Writable
 }
 
-type Options = { readonly mark: string; readonly graceMs: number }
+type Options = { readonly mark: string; readonly graceMs: number; readonly startsBefore: StartCount }
 type Deps = { readonly leader: Leader; readonly output: ProgramOutput; readonly log: Logger }
 
+/** Between two looks at a group that is to end: twice as long each time, since most end at once. */
+const LOOK_FIRST_MS = 1
 const LOOK_EVERY_MS = 25
 /** A process that outlives SIGKILL hangs in the kernel (a driver, a dead network disk). */
 const UNKILLABLE_AFTER_MS = 10_000
@@ -81,9 +84,9 @@ export class RunningProgram {
     if (!(await this.#isAlive())) return
     signalGroup(this.pid, 'SIGTERM')
     signalGroup(this.pid, 'SIGCONT') // a stopped program cannot obey
-    while (await this.#isAlive()) {
+    for (let pauseMs = LOOK_FIRST_MS; await this.#isAlive(); pauseMs = Math.min(2 * pauseMs, LOOK_EVERY_MS)) {
       if (performance.now() >= this.#killAt) return this.#kill()
-      await sleep(LOOK_EVERY_MS)
+      await sleep(pauseMs)
     }
   }
 
@@ -105,7 +108,8 @@ export class RunningProgram {
   async #endEscaped(): Promise<void> {
     const { log } = this.#deps
     try {
-      const escaped = await sweepProgram(this.#options.mark)
+      const { mark, startsBefore } = this.#options
+      const escaped = await sweepProgram(mark, await startedAfter(this.pid, startsBefore))
       if (escaped.length > 0) log.warn({ pid: this.pid, escaped }, 'processes that had left the group were killed')
     } catch (err) {
       log.error({ err, pid: this.pid }, 'no look for processes that left the group') // as when no file can be opened

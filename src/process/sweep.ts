@@ -18,23 +18,28 @@ export async function sweepOwned(match: (owner: string) => boolean): Promise<num
   return sweep(OWNER_VARIABLE, match)
 }
 
-/** As sweepOwned, for what one started program has left behind. */
-export async function sweepProgram(mark: string): Promise<number[]> {
-  return sweep(PROGRAM_VARIABLE, (value) => value === mark)
+/** As sweepOwned, for what one started program has left behind; a first look goes to those that `canBe` allows. */
+export async function sweepProgram(mark: string, canBe?: (pid: number) => boolean): Promise<number[]> {
+  return sweep(PROGRAM_VARIABLE, (value) => value === mark, canBe)
 }
 
-async function sweep(variable: string, match: (value: string) => boolean): Promise<number[]> {
+async function sweep(
+  variable: string,
+  match: (value: string) => boolean,
+  canBe?: (pid: number) => boolean,
+): Promise<number[]> {
   const killed = new Set<number>()
   let emptyPasses = 0
   // Once something was found, until nothing is found twice: a process may fork between our look and our signal.
   for (let pass = 0; pass < MAX_PASSES && emptyPasses < (killed.size === 0 ? 1 : 2); pass++) {
     if (pass > 0) await sleep(BETWEEN_PASSES_MS)
     let found = 0
-    await visitEnvironments(variable, (pid, value) => {
+    const visit = (pid: number, value: string) => {
       if (pid === process.pid || value === '' || !match(value) || !kill(pid)) return
       killed.add(pid)
       found += 1
-    })
+    }
+    await visitEnvironments(variable, visit, pass === 0 ? canBe : undefined)
     emptyPasses = found === 0 ? emptyPasses + 1 : 0
   }
   return [...killed]
