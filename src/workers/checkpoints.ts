@@ -11,7 +11,8 @@ import { noteRun, restoreNewest } from './checkpoints/restore.js'
 import { takeSnapshot } from './checkpoints/snapshot.js'
 import { createCheckpointStore } from './checkpoints/store.js'
 
-/** A hand-back must be over in nine seconds, of which the program may take five. */
+/** A worker that is asked to end must be gone after nine seconds; what its programs leave of them is for packing. */
+const GONE_AFTER_MS = 7500
 const HAND_BACK_MS = 2500
 const SETTLE_MS = 200
 const PATIENCE_MS = 10_000
@@ -60,6 +61,8 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   const store = createCheckpointStore(options.folder, options.trainingId)
   const closing = new AbortController()
   const packing = new AbortController()
+  let askedToEndAt: number | undefined
+  deps.endSignal.addEventListener('abort', () => (askedToEndAt = performance.now()), { once: true })
   closing.signal.addEventListener('abort', () => packing.abort(), { once: true })
   let say: Say = () => undefined
   let epoch: number | null = null
@@ -165,10 +168,10 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
     async handBack() {
       const work = async () => {
         await packer.rest()
-        const how = { settleMs: 0, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal }
-        await pack(how)
+        await pack({ settleMs: 0, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal })
       }
-      await within(HAND_BACK_MS, work().catch(warn))
+      const left = askedToEndAt === undefined ? 0 : askedToEndAt + GONE_AFTER_MS - performance.now()
+      await within(Math.max(HAND_BACK_MS, left), work().catch(warn))
       closing.abort()
     },
     async finish(finished) {

@@ -41,7 +41,8 @@ export async function packTar(
   try {
     // A name that begins with "@" would be read as an archive to take in.
     const safeNames = names.map((name) => (name.startsWith('@') ? `./${name}` : name))
-    const packed = create({ cwd: folder, portable: true, strict: true }, safeNames)
+    // Small pieces: each is hashed on the thread that everything else in this process waits for.
+    const packed = create({ cwd: folder, portable: true, strict: true, maxReadSize: 512 * 1024 }, safeNames)
     await pipeline(packed, counted, createWriteStream(temporary, { flags: 'wx', flush: true }), options)
     await rename(temporary, targetFile)
     return { sha256: hash.digest('hex'), bytes }
