@@ -1,7 +1,7 @@
-import { appendFile, open, stat } from 'node:fs/promises'
+import { appendFile, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { hasCode, readJsonFile, writeFileAtomic } from '../base/files.js'
+import { hasCode, readJsonFile } from '../base/files.js'
 import { type FileLine, readJsonLines, tailJsonLines } from '../base/json-lines.js'
 import type { Logger } from '../base/logger.js'
 import type { EventQueue, QueuedEvent } from './event-queue.js'
@@ -48,8 +48,10 @@ export async function openEventsFile(
 
   if (options.resume) {
     for (const queued of await leftOver(options.workspace, path, read)) deps.queue.push(queued)
-  } else {
+  } else if (size > 0) {
     await saveOffset(options.workspace, size)
+  } else {
+    await rm(offsetPath(options.workspace), { force: true })
   }
   return {
     async follow(signal) {
@@ -78,9 +80,14 @@ function toQueued(workspace: string, event: TrainerEvent, endOffset: number): Qu
   return { event, confirm: () => saveOffset(workspace, endOffset) }
 }
 
-/** Remembers up to where the events are dealt with, for the next start in this workspace. */
+/**
+ * Remembers up to where the events are dealt with, for the next start in this workspace. Whole or not at all when we
+ * are killed, but without waiting for the disk: after a power cut some events are handed over twice.
+ */
 async function saveOffset(workspace: string, offset: number): Promise<void> {
-  await writeFileAtomic(offsetPath(workspace), JSON.stringify({ offset }))
+  const path = offsetPath(workspace)
+  await writeFile(`${path}.new`, JSON.stringify({ offset }))
+  await rename(`${path}.new`, path)
 }
 
 /** What a program wrote before it was killed together with us; of its models only the last one can still be whole. */
