@@ -31,6 +31,8 @@ import { workspacePaths } from './workspace-paths.js'
 
 export type WorkerOptions = {
   readonly hostId: string
+  /** Machine and data folder: another owner of this host's name is refused, a restart of this one is not. */
+  readonly owner?: string
   readonly dataFolder: string
   /** What programs may inherit from; secrets are kept back by an allow-list. */
   readonly programEnv: Readonly<Record<string, string | undefined>>
@@ -70,6 +72,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   const trainerConsumers: Consumer[] = []
   const stepConsumers: Consumer[] = []
   let heartbeat: NodeJS.Timeout | undefined
+  let isAnnounced = false
   let watch: { close(): Promise<void> } | undefined
   let stopped: Promise<void> | undefined
 
@@ -146,6 +149,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   async function start(): Promise<void> {
+    await announce() // first of all: a name that is taken must not touch what belongs to its owner
+    isAnnounced = true
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
     await forgetCheckpoints()
     await takeOverFromPredecessor()
@@ -164,8 +169,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), take, settings))
     }
     keeper.tidy()
-    await announce()
-    heartbeat = setInterval(() => void announce(), HEARTBEAT_MS)
+    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     log.info({ trainers: options.trainers.map((trainer) => trainer.name), places: options.places }, 'worker started')
   }
 
@@ -205,9 +209,11 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       trainings: dispatcher.active.map((training) => training.id),
       gpus: deps.stageDeps.gpuFigures(),
     }
-    await deps.fleet.announceHost(host, { ttlMs: 3 * HEARTBEAT_MS }).catch((error: unknown) => {
-      log.warn({ err: error }, 'heartbeat not written')
-    })
+    await deps.fleet.announceHost(host, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner })
+  }
+
+  async function announceSafely(): Promise<void> {
+    await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
   }
 
   async function stop(): Promise<void> {
@@ -218,7 +224,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await Promise.all(stepConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
     await watch?.close()
     await keeper.close()
-    await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
+    if (isAnnounced) await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
     log.info('worker stopped')
   }
 

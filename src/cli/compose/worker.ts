@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { hostEnvironment } from '../../config/load.js'
 import type { Environment } from '../../config/variables.js'
@@ -44,6 +45,7 @@ export async function startWorker(
   const worker = createWorker(
     {
       hostId,
+      owner: `${hostname()}:${settings.folder}`,
       dataFolder: settings.folder,
       programEnv: hostEnvironment(),
       trainers: settings.trainers,
