@@ -109,7 +109,10 @@ export const variables = {
     meaning:
       'A trainer node tells changes alone, without a status every 5 s, until `PUT /socketio` with `on` (see `--port`).',
   },
-  USE_BACKDOOR_CONTROLS: { schema: flag, meaning: 'Test endpoints of a node on; never in production.' },
+  USE_BACKDOOR_CONTROLS: {
+    schema: flag,
+    meaning: 'Turns `POST /reset` and `POST /force_status_update` of a node on (see `--port`); never in production.',
+  },
 } as const satisfies Record<string, Variable>
 
 /** Names that the Python library's detectors read; they mean nothing to a trainer, and are not read yet. */

@@ -6,10 +6,13 @@ export type NodeSwitches = {
   /** False disconnects the node from the Loop and keeps it so. */
   setOnline(online: boolean): Promise<void>
   setDebugLogging(on: boolean): void
+  /** For tests only (USE_BACKDOOR_CONTROLS); without it these endpoints do not exist. */
+  readonly backdoor?: { reset(): Promise<void>; tellStatus(): void }
 }
 
 /**
- * The endpoints every Python node answers: `PUT /socketio` and `PUT /debug_logging`, each with the body on or off.
+ * The endpoints every Python node answers: `PUT /socketio` and `PUT /debug_logging`, each with the body on or off; with
+ * a backdoor also `POST /reset` (aborts what it trains) and `POST /force_status_update`.
  * The caller listens and closes.
  */
 export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Logger }): FastifyInstance {
@@ -31,6 +34,18 @@ export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Log
     switches.setDebugLogging(on)
     return reply.type('application/json').send(JSON.stringify(on ? 'on' : 'off'))
   })
+  const { backdoor } = switches
+  if (backdoor !== undefined) {
+    server.post('/reset', async (_request, reply) => {
+      log.warn('reset by its backdoor')
+      await backdoor.reset()
+      return reply.type('application/json').send('null')
+    })
+    server.post('/force_status_update', async (_request, reply) => {
+      backdoor.tellStatus()
+      return reply.type('application/json').send('null')
+    })
+  }
   return server
 }
 

@@ -26,6 +26,12 @@ describe('the REST endpoints of a node', () => {
   const put = (url: '/socketio' | '/debug_logging', body: string, type = 'text/plain') =>
     server.inject({ method: 'PUT', url, headers: { 'content-type': type }, payload: body })
 
+  it('has no backdoor unless it is given one', async () => {
+    for (const url of ['/reset', '/force_status_update']) {
+      expect((await server.inject({ method: 'POST', url })).statusCode, url).to.equal(404)
+    }
+  })
+
   for (const [url, name] of [
     ['/socketio', 'online'],
     ['/debug_logging', 'debug'],

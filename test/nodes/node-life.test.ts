@@ -67,6 +67,29 @@ describe('a trainer node', () => {
     })
   })
 
+  describe('with a backdoor', () => {
+    it('aborts what it trains on reset, and speaks when it is told to', async () => {
+      const node = await seats.startNode({ seats: 2 })
+      const http = createNodeHttp(
+        { setOnline: node.setOnline, setDebugLogging: () => undefined, backdoor: node },
+        { log: silentLogger() },
+      )
+      const post = (url: string) => http.inject({ method: 'POST', url })
+      await seats.order({ trainer: UUID_B })
+      const { id } = await seats.unfinished(UUID_B)
+
+      const reset = await post('/reset')
+      expect([reset.statusCode, reset.json()]).to.deep.equal([200, null])
+      expect((await seats.journal.load(id))?.outcome).to.equal('aborted')
+      await until('both are idle', () => [UUID_A, UUID_B].every((uuid) => seats.shown(uuid)?.state === 'idle'))
+
+      const before = seats.shown()?.lastSeen ?? 0
+      expect((await post('/force_status_update')).json()).to.equal(null)
+      await until('it has spoken', () => (seats.shown()?.lastSeen ?? 0) > before)
+      await http.close()
+    })
+  })
+
   describe('that starts muted', () => {
     it('tells changes alone until it is switched on', async () => {
       const node = await seats.startNode({ muted: true, heartbeatMs: 20 })

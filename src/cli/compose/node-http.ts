@@ -8,7 +8,7 @@ export async function startNodeHttp(
   address: { readonly port: number; readonly host: string },
   { node, closers, context }: { readonly node: TrainerNode; readonly closers: Closers; readonly context: CliContext },
 ): Promise<number> {
-  const { log } = context
+  const { log, environment } = context
   const usual = log.level
   const server = createNodeHttp(
     {
@@ -16,6 +16,7 @@ export async function startNodeHttp(
       setDebugLogging(on) {
         log.level = on ? 'debug' : usual
       },
+      ...(environment.USE_BACKDOOR_CONTROLS && { backdoor: node }),
     },
     { log },
   )

@@ -62,6 +62,8 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
 
 // Neither the account of a real Loop nor a shell's own HOST and USERNAME may reach the demo's parts.
 const NO_LOOP = { LOOP_USERNAME: '', LOOP_PASSWORD: '', HOST: '', USERNAME: '', PASSWORD: '' }
+/** The demo's trainer node stays until the demo is over, whatever a shell has set for another one. */
+const STAYS = { RESTART_AFTER_TRAINING: '', TRAINER_IDLE_TIMEOUT_SEC: '' }
 
 type DemoDeps = {
   readonly context: CliContext
@@ -84,7 +86,7 @@ async function startParts(folder: string, flags: DemoFlags, { context, view, clo
   view.say('Starting a Loop, Redis, a trainer node, a worker and the dashboard on this machine …')
   const redis = await start('redis', ['--data', folder])
   const loop = await start('loop', ['--port', '0', '--data', join(folder, 'loop'), '--seed', String(flags.seed)])
-  const env = { ...NO_LOOP, REDIS_URL: fact(redis, 'url'), LOOP_HOST: fact(loop, 'host') }
+  const env = { ...NO_LOOP, ...STAYS, REDIS_URL: fact(redis, 'url'), LOOP_HOST: fact(loop, 'host') }
   const [trainer, worker, dashboard] = await Promise.all([
     start('trainer', [flags.trainer, '--data', join(folder, 'node')], env),
     start('worker', ['--trainer', flags.trainer, '--data', join(folder, 'host'), '--places', '1'], env),

@@ -54,6 +54,10 @@ export type Seat = {
   trainingChanged(trainingId: string): void
   /** False disconnects the seat from the Loop until it is set true again. */
   setOnline(online: boolean): Promise<void>
+  /** Tells the Loop its status now, whether or not it has changed. */
+  tellStatus(): void
+  /** Aborts its training, if it has one. */
+  reset(): Promise<void>
 }
 
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
@@ -217,6 +221,11 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   return {
     trainingChanged,
+    tellStatus,
+    async reset() {
+      await inTurn(() => request('abort'))
+      tellStatus()
+    },
     async setOnline(online) {
       if (online && isMuted) startHeartbeat()
       if (online === isOnline || life === undefined) return

@@ -44,6 +44,10 @@ const HEARTBEAT_MS = 5000
 /** A trainer node; `setOnline(false)` keeps all its seats away from the Loop. */
 export type TrainerNode = Service & {
   setOnline(online: boolean): Promise<void>
+  /** All seats tell the Loop their status now. */
+  tellStatus(): void
+  /** Aborts the trainings of all seats. */
+  reset(): Promise<void>
   /** Resolves with the reason when the node has done what it was started for; only if the options ask for that. */
   readonly over: Promise<string>
 }
@@ -97,6 +101,12 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
   return {
     start,
     over: life.over,
+    tellStatus() {
+      for (const seat of seats) seat.tellStatus()
+    },
+    async reset() {
+      await Promise.all(seats.map((seat) => seat.reset()))
+    },
     async setOnline(online) {
       await Promise.all(seats.map((seat) => seat.setOnline(online)))
     },
