@@ -56,15 +56,22 @@ return run`)
 
 /**
  * KEYS training. ARGV id, channel, run or '' (no fence), use of the run ('useful', 'excused' or ''), then fields and
- * values. An ended training takes nothing from a run any more. A run that was useful stays so.
+ * values. An ended training takes nothing from a run any more. A run that was useful stays so. Told is only what
+ * the Loop sees of a training, and only when it is another than before.
  */
 export const UPDATE = luaScript(`${PRELUDE}
+local SEEN = {state = true, progress = true, errors = true, trainImageCount = true, testImageCount = true,
+  skippedImageCount = true}
 local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
 if not it[2] then return 'unknown' end
 if ARGV[3] ~= '' and (it[1] ~= ARGV[3] or it[2] ~= 'null') then return 'superseded' end
+local isSeen = false
+for at = 5, #ARGV, 2 do
+  if SEEN[ARGV[at]] and redis.call('HGET', KEYS[1], ARGV[at]) ~= ARGV[at + 1] then isSeen = true end
+end
 redis.call('HSET', KEYS[1], 'updatedAt', stamp(), unpack(ARGV, 5))
 if ARGV[4] ~= '' and it[3] ~= 'useful' then redis.call('HSET', KEYS[1], 'runUse', ARGV[4]) end
-redis.call('PUBLISH', ARGV[2], ARGV[1])
+if isSeen then redis.call('PUBLISH', ARGV[2], ARGV[1]) end
 return 'ok'`)
 
 /** KEYS training, seats, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, then fields. */

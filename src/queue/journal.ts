@@ -55,7 +55,7 @@ export type Journal = TrainingLog &
     ): Promise<void>
     /** Makes a failed training unfinished again, to go on from the step that failed. */
     reopen(id: string): Promise<Reopened>
-    /** Hears the id of every training that changes; after an outage of Redis those of all unfinished ones. */
+    /** Hears the id of every training of which something the Loop sees has changed; after an outage of Redis those of all unfinished ones. */
     watch(onChange: (id: string) => void): Promise<Subscription>
   }
 

@@ -307,6 +307,24 @@ describe('the journal', () => {
     await watch.close()
   })
 
+  it('tells nobody of what the Loop does not see, or sees already', async () => {
+    const heard: string[] = []
+    const watch = await journal.watch((id) => heard.push(id))
+    const { id } = await accepted()
+    await journal.beginRun(id, hostA)
+
+    await journal.update(id, 1, { progress: 0.5, state: 'initialized' })
+    await journal.update(id, 1, { progress: 0.5, modelId: 'm1', facts: { begun: true } })
+    await journal.finishStep(id, 1, 'train', { hostId: 'a', seconds: 1, result: {} })
+    await journal.update(id, 1, { errors: { train: 'no' } })
+    await journal.finish(id, 1, { outcome: 'completed' })
+
+    await until('the order, the run, two changes and the end are heard', () => heard.length >= 5)
+    expect(heard).to.have.lengthOf(5)
+    expect(await journal.load(id)).to.include({ modelId: 'm1', progress: 0.5 })
+    await watch.close()
+  })
+
   it('keeps a hostile order as it is', async () => {
     const name = `"}]]]\u0000\n<script>${'ä'.repeat(1000)}`
     const category = { id: 'x', name, type: 'box' as const }
