@@ -5,10 +5,11 @@ import type { Logger } from '../../base/logger.js'
 import type { ImageData } from '../protocol/index.js'
 import { createAdaptiveLimit } from './adaptive-limit.js'
 import { type FetchImageDataOptions, fetchImageData } from './image-data.js'
-import { createImageDownload, type ImageDownload, type ImageOutcome } from './image-download.js'
+import { createImageDownload, type ImageOutcome } from './image-download.js'
 import type { FetchOptions, OfProject } from './image-fetch.js'
 import { createImageTroubles } from './image-troubles.js'
-import { createJpeginfo, hasJpeginfo } from './jpeginfo.js'
+import { createJpeginfoBatches, hasJpeginfo, hasStdbuf, type Jpeginfo } from './jpeginfo.js'
+import { createJpeginfoStream } from './jpeginfo-stream.js'
 import type { LoopRest } from './rest.js'
 import { runBounded } from './run-bounded.js'
 import type { LoopSession } from './session.js'
@@ -58,7 +59,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
   const log = deps.log.child({ component: 'image-exchange' })
   // One limit for all fetches: they burden the same Loop.
   const limit = createAdaptiveLimit({ start: concurrency, max: Math.max(concurrency, maxConcurrency) })
-  let withJpeginfo: Promise<boolean> | undefined
+  let opener: Promise<((folder: string) => Jpeginfo) | undefined> | undefined
 
   const projectFolder = ({ organization, project }: OfProject) =>
     join(options.folder, safePathSegment(organization), safePathSegment(project))
@@ -81,8 +82,14 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
 
     await removeStale(parent)
     const temporary = await mkdtemp(join(parent, TEMPORARY))
+    const { organization, project } = what
+    let jpeginfo: Jpeginfo | undefined
     try {
-      const download = await openDownload(what, temporary)
+      jpeginfo = await openJpeginfo(temporary)
+      const download = createImageDownload(
+        { organization, project, temporary, attempts, maxImageBytes, retryFirstMs },
+        { session: deps.session, limit, jpeginfo },
+      )
       const troubles = createImageTroubles(absent.length)
       const fetchOne = async (id: string, own: AbortSignal) => {
         const outcome = await download
@@ -98,22 +105,18 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
       await runBounded(absent, fetchOne, { atOnce: UNDER_WAY, signal })
       await troubles.judge(() => isLoopWell(signal))
     } finally {
+      await jpeginfo?.end()
       await removeTree(temporary)
     }
-    const { organization, project } = what
     const counts = { corrupt: fetched.corrupt.length, missing: fetched.missing.length }
     if (counts.corrupt + counts.missing > 0) log.warn({ organization, project, ...counts }, 'images left out')
     log.info({ organization, project, fetched: absent.length, limit: limit.limit }, 'images fetched')
     return fetched
   }
 
-  async function openDownload({ organization, project }: OfProject, temporary: string): Promise<ImageDownload> {
-    withJpeginfo ??= useJpeginfo ? hasJpeginfo() : Promise.resolve(false)
-    const jpeginfo = (await withJpeginfo) ? createJpeginfo(temporary) : undefined
-    return createImageDownload(
-      { organization, project, temporary, attempts, maxImageBytes, retryFirstMs },
-      { session: deps.session, limit, jpeginfo },
-    )
+  async function openJpeginfo(temporary: string): Promise<Jpeginfo | undefined> {
+    opener ??= useJpeginfo ? jpeginfoOpener() : Promise.resolve(undefined)
+    return (await opener)?.(temporary)
   }
 
   async function isLoopWell(signal: AbortSignal): Promise<boolean> {
@@ -131,6 +134,12 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
     imagePath: (organization, project, imageId) =>
       join(projectFolder({ organization, project }), 'images', fileName(imageId)),
   }
+}
+
+async function jpeginfoOpener(): Promise<((folder: string) => Jpeginfo) | undefined> {
+  const [isThere, canStream] = await Promise.all([hasJpeginfo(), hasStdbuf()])
+  if (!isThere) return undefined
+  return canStream ? createJpeginfoStream : createJpeginfoBatches
 }
 
 /** Unfinished files of a process that was killed; young ones may belong to one that lives. */

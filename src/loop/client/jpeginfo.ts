@@ -5,20 +5,32 @@ import { hasCode } from '../../base/files.js'
 
 const run = promisify(execFile)
 
-/** Checks files of one folder by the program `jpeginfo`, several per start of it. */
+/** Checks files of one folder by the program `jpeginfo`. */
 export type Jpeginfo = {
   /** Whether the file decodes; undefined when the program said nothing about it. */
   check(name: string): Promise<boolean | undefined>
+  /** Resolves when no program of it runs any more. */
+  end(): Promise<void>
 }
 
+/** How many of them may run side by side. */
+export const MAX_JPEGINFO_RUNS = Math.min(4, Math.max(1, availableParallelism() - 1))
 const MAX_BATCH = 64
-const MAX_RUNS = Math.min(4, Math.max(1, availableParallelism() - 1))
 const TIMEOUT_MS = 60_000
 
 /** Whether `jpeginfo` is on the PATH. */
-export async function hasJpeginfo(): Promise<boolean> {
+export function hasJpeginfo(): Promise<boolean> {
+  return hasProgram('jpeginfo')
+}
+
+/** Whether `stdbuf` is on the PATH, without which jpeginfo answers only at its end. */
+export function hasStdbuf(): Promise<boolean> {
+  return hasProgram('stdbuf')
+}
+
+async function hasProgram(name: string): Promise<boolean> {
   try {
-    await run('jpeginfo', ['--version'], { timeout: 10_000 })
+    await run(name, ['--version'], { timeout: 10_000 })
     return true
   } catch (error) {
     return !hasCode(error, 'ENOENT', 'EACCES')
@@ -26,10 +38,10 @@ export async function hasJpeginfo(): Promise<boolean> {
 }
 
 /**
- * A checker over the folder's files. Starting a program costs more than checking an image, so whatever came in while
+ * A checker over the folder's files, several per start of the program. Starting a program costs more than checking an image, so whatever came in while
  * one run was under way goes into the next one; names must be our own, they become arguments.
  */
-export function createJpeginfo(folder: string): Jpeginfo {
+export function createJpeginfoBatches(folder: string): Jpeginfo {
   let waiting: { readonly name: string; readonly done: (verdict: boolean | undefined) => void }[] = []
   let running = 0
 
@@ -62,8 +74,9 @@ export function createJpeginfo(folder: string): Jpeginfo {
     check: (name) =>
       new Promise((done) => {
         waiting.push({ name, done })
-        if (running < MAX_RUNS) void work()
+        if (running < MAX_JPEGINFO_RUNS) void work()
       }),
+    end: () => Promise.resolve(), // nobody ends before all checks are answered, and then nothing runs
   }
 }
 

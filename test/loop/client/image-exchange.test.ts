@@ -274,28 +274,89 @@ describe('Image exchange', () => {
       process.env.PATH = `${bin}${delimiter}${path}`
     }
 
-    it('drops the images that it does not call OK, and starts it for many at once', async () => {
-      const calls = join(folder, 'calls')
-      await install(`#!/bin/sh
-case "$1" in --version) exit 0;; esac
-shift
-echo "$#" >> ${calls}
-for name in "$@"; do
-  if [ "$(tail -c 3 "$name")" = BAD ]; then echo "$name 64 x 48 24bit N 99 WARNING bad OK?"; else echo "$name 64 x 48 24bit N 99 OK"; fi
-done
+    /** Judges by the last bytes of a file, whether the names come as arguments or one by one. */
+    const judging = `judge() {
+  case "$(tail -c 3 "$1")" in
+    BAD) echo "$1 64 x 48 24bit N 99 WARNING bad OK?";;
+    DIE) kill -9 $$;;
+    *) echo "$1 64 x 48 24bit N 99 OK";;
+  esac
+}
+case "$1 $2" in
+  --version*) exit 0;;
+  '-c -f') while read -r name; do judge "$name"; done;;
+  *) shift; for name in "$@"; do judge "$name"; done;;
+esac
 exit 1
-`)
-      const bad = Buffer.concat([jpeg, Buffer.from('BAD')])
-      const { exchange } = await open((request) => ({ body: idOf(request) === 'id-3' ? bad : jpeg }), {
+`
+    const marked = (mark: string) => Buffer.concat([jpeg, Buffer.from(mark)])
+
+    it('drops the images that it does not call OK, and starts it once for all', async () => {
+      const calls = join(folder, 'calls')
+      await install(`#!/bin/sh\necho "$1" >> ${calls}\n${judging}`)
+      const { exchange } = await open((request) => ({ body: idOf(request) === 'id-3' ? marked('BAD') : jpeg }), {
         useJpeginfo: true,
+        concurrency: 4,
+        maxConcurrency: 4,
       })
 
       const fetched = await exchange.fetchImages({ ...project, ids: some(60), signal: never })
 
       expect(fetched.corrupt).to.deep.equal(['id-3'])
       expect(fetched.available).to.have.lengthOf(59)
-      const sizes = (await readFile(calls, 'utf8')).trim().split('\n')
-      expect(sizes.length).to.be.lessThan(40)
+      const starts = (await readFile(calls, 'utf8')).trim().split('\n')
+      expect(starts.filter((call) => call === '-c').length).to.be.lessThan(5)
+    })
+
+    it('goes on behind an image that it dies over, which the own check found whole', async () => {
+      await install(`#!/bin/sh\n${judging}`)
+      const marks = new Map([
+        ['id-7', 'DIE'],
+        ['id-30', 'BAD'],
+      ])
+      const { exchange } = await open((request) => ({ body: marked(marks.get(idOf(request)) ?? '') }), {
+        useJpeginfo: true,
+      })
+
+      const fetched = await exchange.fetchImages({ ...project, ids: some(40), signal: never })
+
+      expect(fetched.corrupt).to.deep.equal(['id-30'])
+      expect(fetched.available).to.include('id-7').and.to.have.lengthOf(39)
+    })
+
+    it('is given the names as arguments where there is no stdbuf', async () => {
+      await install(`#!/bin/sh\nPATH='${path}'\n${judging}`)
+      process.env.PATH = join(folder, 'bin')
+      const { exchange } = await open((request) => ({ body: idOf(request) === 'id-3' ? marked('BAD') : jpeg }), {
+        useJpeginfo: true,
+      })
+
+      const fetched = await exchange.fetchImages({ ...project, ids: some(20), signal: never })
+
+      expect(fetched.corrupt).to.deep.equal(['id-3'])
+      expect(fetched.available).to.have.lengthOf(19)
+    })
+
+    it('is gone when the fetch is aborted', async () => {
+      const pidFile = join(folder, 'pid')
+      await install(`#!/bin/sh\ncase "$1" in --version) exit 0;; esac\necho $$ > ${pidFile}\n${judging}`)
+      const ending = new AbortController()
+      const { exchange } = await open(
+        (request) => {
+          if (idOf(request) === 'id-40') ending.abort(new Error('enough'))
+          return idOf(request) < 'id-40' ? { body: jpeg } : { silent: true }
+        },
+        { useJpeginfo: true },
+      )
+
+      const error = await exchange
+        .fetchImages({ ...project, ids: some(80), signal: ending.signal })
+        .catch((thrown: unknown) => thrown)
+
+      expect(error).to.have.property('message', 'enough')
+      const pid = Number(await readFile(pidFile, 'utf8'))
+      expect(() => process.kill(pid, 0)).to.throw('ESRCH')
+      expect(await readdir(join(folder, 'acme', 'demo'))).to.deep.equal(['images'])
     })
 
     it('relies on the own check when it breaks down', async () => {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
 import { LoopLoginError, LoopRequestError } from '../../../src/loop/client/errors.js'
@@ -197,6 +199,84 @@ describe('Loop session', () => {
       .catch((thrown: unknown) => thrown)
 
     expect(error).to.deep.include({ failure: 'fatal' })
+  })
+
+  describe('a GET of plain bytes', () => {
+    const headers = { 'accept-encoding': 'identity' }
+    const image = { method: 'GET', path: '/acme/image', headers } as const
+
+    it('logs in again when the session has expired', async () => {
+      const state = { logins: 0, valid: '' }
+      const session = open(await serve(guarded(state)), account)
+      await session.request(image)
+      state.valid = 'token=expired'
+
+      const response = await session.request(image)
+
+      expect(response.body.toString()).to.equal('{"ok":true}')
+      expect(state.logins).to.equal(2)
+    })
+
+    it('shares its connection with all other requests', async () => {
+      const loop = await serve(() => json({ ok: true }))
+      const ports = new Set<number | undefined>()
+      loop.server.on('request', (request) => ports.add(request.socket.remotePort))
+      const session = open(loop)
+
+      await session.request({ method: 'GET', path: '/status' })
+      await session.request(image)
+      await session.request(image)
+
+      expect(ports.size).to.equal(1)
+    })
+
+    it('is unpacked when a proxy packs it all the same', async () => {
+      const loop = await serve(() => ({ headers: { 'content-encoding': 'gzip' }, body: gzipSync('the image') }))
+
+      const response = await open(loop).request(image)
+
+      expect(response.body.toString()).to.equal('the image')
+    })
+
+    it('holds neither cookie nor password in its errors', async () => {
+      const state = { logins: 0, valid: '' }
+      const loop = await serve((request) =>
+        request.url === '/api/login' ? guarded(state)(request) : { body: 'x'.repeat(100), cutAfter: 10 },
+      )
+      const session = open(loop, account)
+
+      const error = await session.request(image).catch((thrown: unknown) => thrown)
+
+      expect(error).to.be.instanceOf(LoopRequestError).and.to.include({ failure: 'transient' })
+      expect(inspect(error, { depth: 10, showHidden: true })).not.to.match(/token=|t1\b|secret-of-robot/)
+    })
+
+    it('ends with the reason of the signal, before it is sent and while it waits', async () => {
+      const reason = new Error('not any more')
+      const ending = new AbortController()
+      const loop = await serve(() => {
+        ending.abort(reason)
+        return { silent: true }
+      })
+      const session = open(loop)
+      const aborted = AbortSignal.abort(reason)
+
+      const early = await session.request({ ...image, signal: aborted }).catch((thrown: unknown) => thrown)
+      const waiting = await session.request({ ...image, signal: ending.signal }).catch((thrown: unknown) => thrown)
+
+      expect([early, waiting]).to.deep.equal([reason, reason])
+      expect(loop.seen).to.have.lengthOf(1)
+    })
+
+    it('is given up when the Loop says nothing', async () => {
+      const loop = await serve(() => ({ silent: true }))
+
+      const error = await open(loop, { timeoutMs: 50 })
+        .request(image)
+        .catch((thrown: unknown) => thrown)
+
+      expect(error).to.have.property('message').that.includes('no sign of life for 0.05 s')
+    })
   })
 
   it('waits until the Loop is ready', async () => {
