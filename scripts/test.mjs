@@ -18,9 +18,9 @@ step('laws of import', [
   '--config',
   '.dependency-cruiser.cjs',
 ])
-const mocha = [bin('mocha'), '--config', '.mocharc.json', ...(files.length > 0 ? files : ['dist/test/**/*.test.js'])]
 const coverage = ['--exclude-after-remap', '--src', 'src', '--include', 'src/**', '--reporter', 'text-summary']
-step('tests', files.length > 0 ? mocha : [bin('c8'), ...coverage, process.execPath, ...mocha])
+const suites = [bin('c8'), ...coverage, process.execPath, join(root, 'scripts/run-suites.mjs')]
+step('tests', files.length > 0 ? [bin('mocha'), ...files] : suites)
 process.stdout.write(`\nall green in ${Math.round((Date.now() - started) / 1000)} s\n`)
 
 function step(name, [script, ...args]) {

@@ -32,7 +32,7 @@ describe('the figures of a program', () => {
     await program.end()
 
     expect(tree[0]).to.equal(program.pid)
-    expect(tree).to.have.lengthOf(2)
+    expect(tree.length).to.be.at.least(2) // a child between fork and exec counts too
     expect(busy.memoryBytes).to.be.above(50 * 1024 * 1024)
     expect(busy.cpuPercent).to.be.below(1000)
     expect(await treeFigures(program.pid)).to.equal(null)

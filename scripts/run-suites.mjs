@@ -1,0 +1,33 @@
+// Runs the compiled tests as two mocha processes side by side: most of what the end-to-end and contract tests do is
+// waiting for other processes, so the unit tests fit in between. Ends with one line of figures and fails if either did.
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import process from 'node:process'
+
+const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
+const WAITING = ['contract', 'end-to-end', 'cli']
+
+const folders = readdirSync('dist/test', { withFileTypes: true }).filter((entry) => entry.isDirectory())
+const others = folders.map((entry) => entry.name).filter((name) => !WAITING.includes(name))
+
+const results = await Promise.all([run(WAITING, { live: true }), run(others, { live: false })])
+process.stdout.write(results.map(({ held }) => held).join(''))
+
+const sum = (pattern) => results.reduce((total, { text }) => total + Number(pattern.exec(text)?.[1] ?? 0), 0)
+process.stdout.write(`\n${sum(/^ {2}(\d+) passing/m)} passed, ${sum(/^ {2}(\d+) failing/m)} failed\n`)
+process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1
+
+/** Live output goes through as it comes; the other run's is held back so that the two do not mix. */
+function run(names, { live }) {
+  return new Promise((resolve) => {
+    const files = names.map((name) => `dist/test/${name}/**/*.test.js`)
+    const child = spawn(process.execPath, [mocha, ...files], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk
+      if (live) process.stdout.write(chunk)
+    })
+    child.on('close', (code) => resolve({ code, text, held: live ? '' : text }))
+  })
+}
