@@ -44,7 +44,14 @@ export type Journal = TrainingLog &
     checkRun(id: string, run: number): Promise<void>
     /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
     update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
-    finishStep(id: string, run: number, stage: Stage, step: Omit<StepRecord, 'at'>): Promise<void>
+    /** Notes a step as done; what changes with it is written in the same moment. */
+    finishStep(
+      id: string,
+      run: number,
+      stage: Stage,
+      step: Omit<StepRecord, 'at'>,
+      patch?: Partial<TrainingProgressFields>,
+    ): Promise<void>
     /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
     excuseRun(id: string, run: number): Promise<void>
     /** Ends the training and frees its seat; a second time it does nothing. */
@@ -129,8 +136,8 @@ export function createJournal(
     async update(id, run, patch) {
       await write(id, run, patch.best ? 'useful' : '', toHashPairs(patch))
     },
-    async finishStep(id, run, stage, step) {
-      await write(id, run, 'useful', toHashPairs({ steps: { [stage]: { ...step, at: Date.now() } } }))
+    async finishStep(id, run, stage, step, patch = {}) {
+      await write(id, run, 'useful', toHashPairs({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }))
     },
     excuseRun: (id, run) => write(id, run, 'excused', []),
 

@@ -6,6 +6,8 @@ import type { StepJob, StepProgress } from '../queue/job-schemas.js'
 import type { Journal } from '../queue/journal.js'
 import type { Stage as StageName } from '../queue/names.js'
 import { toFailureFacts } from './failure-facts.js'
+import { createShownErrors } from './shown-errors.js'
+import { showing, shownStates } from './shown-states.js'
 import type { Stage, StageContext, StageDeps } from './stages/stage.js'
 import { createThrottle } from './throttle.js'
 import type { TrainingRun } from './training-run.js'
@@ -55,6 +57,7 @@ class StepHandedBackError extends LoopfleetError {
 /** What surrounds every stage: fence, signal, time, log, journal, and the error the Loop sees meanwhile. */
 export function createStepRunner(deps: StepRunnerDeps) {
   const busy = new Map<string, Promise<unknown>>()
+  const shownErrors = createShownErrors()
 
   return async function runStep(job: JobHandle<StepJob>, jobSignal: AbortSignal): Promise<unknown> {
     const { trainingId, run, stage } = job.data
@@ -79,22 +82,36 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const startedAt = performance.now()
     try {
       if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
-      await training.checkFence()
+      await Promise.all([training.checkFence(), shownErrors.load(training)])
       log.info({ attempt: job.attemptsStarted }, 'stage started')
-      await job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
+      ignoreOutage(
+        job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`),
+      )
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
       if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
       await throttle.flush()
-      await job.log(`${stage} done in ${seconds.toFixed(2)} s`)
-      await deps.journal.finishStep(training.id, training.run, stage, { hostId: training.hostId, seconds, result })
-      await clearError(training, stage)
+      ignoreOutage(job.log(`${stage} done in ${seconds.toFixed(2)} s`))
+      await finishStep(training, stage, { seconds, result })
       log.info({ seconds }, 'stage done')
       return result
     } catch (error) {
       await throttle.flush().catch(() => undefined) // progress is worth nothing beside the error itself
       await noteError(training, stage, job, error, signal)
       throw signal.aborted ? toEnd(signal.reason, job.id) : error
+    }
+  }
+
+  // One write: nobody sees a done step with the state or the error of before.
+  async function finishStep(training: TrainingRun, stage: StageName, done: { seconds: number; result: unknown }) {
+    const { id, run, hostId } = training
+    const cleared = shownErrors.clear(training, errorKeys[stage])
+    const patch = { ...showing(shownStates[stage].after), ...(cleared && { errors: cleared.others }) }
+    try {
+      await deps.journal.finishStep(id, run, stage, { hostId, ...done }, patch)
+    } catch (error) {
+      cleared?.putBack()
+      throw error
     }
   }
 
@@ -135,8 +152,8 @@ export function createStepRunner(deps: StepRunnerDeps) {
     log: Logger,
   ) {
     try {
-      await job.updateProgress(progress)
-      if (showsProgress(stage)) await training.update({ progress: progress.progress })
+      const shown = showsProgress(stage) ? training.update({ progress: progress.progress }) : undefined
+      await Promise.all([job.updateProgress(progress), shown])
     } catch (error) {
       log.debug({ err: error }, 'progress not written')
     }
@@ -154,10 +171,10 @@ export function createStepRunner(deps: StepRunnerDeps) {
     ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
     try {
-      const { errors } = await training.record()
+      await shownErrors.load(training)
       const where = { stage, hostId: training.hostId, attempt: job.attemptsStarted, at: Date.now() }
       await training.update({
-        errors: { ...errors, [errorKeys[stage]]: messageOf(error) },
+        errors: shownErrors.note(training, errorKeys[stage], messageOf(error)),
         facts: { failure: toFailureFacts(error, where) },
       })
     } catch (failure) {
@@ -166,9 +183,14 @@ export function createStepRunner(deps: StepRunnerDeps) {
   }
 
   async function clearError(training: TrainingRun, stage: StageName) {
-    const { errors } = await training.record()
-    const { [errorKeys[stage]]: cleared, ...others } = errors
-    if (cleared !== undefined) await training.update({ errors: others })
+    const cleared = shownErrors.clear(training, errorKeys[stage])
+    if (cleared === undefined) return
+    try {
+      await training.update({ errors: cleared.others })
+    } catch (error) {
+      cleared.putBack()
+      throw error
+    }
   }
 }
 

@@ -8,20 +8,8 @@ import { queueNames, type Stage, stageKinds, stepId } from '../queue/names.js'
 import { JobRemovedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import type { Walk } from './pipeline.js'
+import { showing, shownStates } from './shown-states.js'
 import type { TrainingRun } from './training-run.js'
-
-/** The state the Loop sees while a step runs, and when it is done; null leaves it as it is. */
-const shownStates: Record<Stage, { readonly during: TrainerState | null; readonly after: TrainerState | null }> = {
-  'download-data': { during: 'data_downloading', after: 'data_downloaded' },
-  'download-model': { during: null, after: null },
-  train: { during: 'running', after: 'training_finished' },
-  'sync-metrics': { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
-  convert: { during: null, after: null },
-  'upload-model': { during: 'train_model_uploading', after: 'train_model_uploaded' },
-  detect: { during: 'detecting', after: 'detected' },
-  'upload-detections': { during: 'detection_uploading', after: null },
-  cleanup: { during: 'ready_for_cleanup', after: null },
-}
 
 export type WalkDeps = {
   readonly queues: Pick<Queues, 'runJob' | 'remove'>
@@ -32,8 +20,16 @@ export type WalkDeps = {
 export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
   const { stopSwitch, definition } = training
   const running = new Set<Stage>()
+  let taken: Promise<TrainingRecord> | undefined
 
-  async function runStep(stage: Stage): Promise<void> {
+  // What makes a step done before was written by earlier runs, which write no more, so it is read once.
+  function earlier(): Promise<TrainingRecord> {
+    taken ??= training.record()
+    return taken
+  }
+
+  /** Answers whether the step was done, not just ended. */
+  async function runStep(stage: Stage): Promise<boolean> {
     const queue = queueNames.host(training.hostId, stageKinds[stage])
     const id = stepId(training.id, training.run, stage)
     const signal = stopSwitch.signalFor(stage)
@@ -44,12 +40,14 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     try {
       if (signal.aborted && stage !== 'train') signal.throwIfAborted()
       await run()
+      return true
     } catch (error) {
       if (stage === 'cleanup') throw error
       if (!signal.aborted || stopSwitch.endSignal.aborted) throw endOr(error)
       // Stopped while it waited for another attempt: it still has to say whether there is a model to keep.
-      if (stage === 'train' && error instanceof JobRemovedError) return void (await run())
-      if (!DETECTION.includes(stage)) throw signal.reason // a stopped detection is done as it is: the model is uploaded
+      if (stage === 'train' && error instanceof JobRemovedError) return run().then(() => true)
+      if (!DETECTION.includes(stage)) throw signal.reason
+      return false // a stopped detection is left as it is: the model is uploaded
     } finally {
       signal.removeEventListener('abort', takeOut)
     }
@@ -63,13 +61,15 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
 
   async function step(stage: Stage): Promise<void> {
     stopSwitch.phase = stage === 'train' ? 'training' : stopSwitch.phase
-    if (await isDone(stage, training)) {
+    if (await isDone(stage, await earlier(), training)) {
       training.log.debug({ stage }, 'stage was done before')
     } else {
       running.add(stage)
-      await show(shownStates[stage].during)
-      await runStep(stage).finally(() => running.delete(stage))
-      await show(shownStates[stage].after)
+      const shown = show(shownStates[stage].during)
+      shown.catch(() => undefined) // heard of below, unless the step itself fails
+      const isFinished = await runStep(stage).finally(() => running.delete(stage))
+      await shown
+      if (!isFinished) await show(shownStates[stage].after) // else written together with the step
     }
     if (stage === 'download-data' && waitsForModel()) await show('train_model_downloading')
     stopSwitch.phase = stage === 'train' ? 'after' : stopSwitch.phase
@@ -92,7 +92,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
   }
 
   async function show(state: TrainerState | null): Promise<void> {
-    if (state !== null) await training.update({ state, progress: null })
+    if (state !== null) await training.update(showing(state))
   }
 
   return {
@@ -101,7 +101,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     detects: () => definition.detect !== undefined && !stopSwitch.leavesDetectionOut,
     async withLease(work) {
       // A stop that is already there starts no program, so it needs no slot.
-      if (stopSwitch.signalFor('train').aborted || (await isDone('train', training))) return work()
+      if (stopSwitch.signalFor('train').aborted || (await isDone('train', await earlier(), training))) return work()
       await show('train_model_downloaded')
       const lease = await acquire()
       training.lease = lease
@@ -127,8 +127,7 @@ const DETECTION: readonly Stage[] = ['detect', 'upload-detections']
 const BEFORE_UPLOAD: readonly Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert']
 
 /** What is on this host's disk counts here only; what is at the Loop counts everywhere. */
-async function isDone(stage: Stage, training: TrainingRun): Promise<boolean> {
-  const record = await training.record()
+async function isDone(stage: Stage, record: TrainingRecord, training: TrainingRun): Promise<boolean> {
   if (BEFORE_UPLOAD.includes(stage) && isAtLoop(record)) return true
   const step = record.steps[stage]
   if (step === undefined) return false

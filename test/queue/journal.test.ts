@@ -185,6 +185,24 @@ describe('the journal', () => {
       expect(record?.steps.train).to.deep.include({ hostId: 'host-a', seconds: 2, result: { epochs: 3 } })
     })
 
+    it('and writes what changes with a step in the moment in which it is done, and only then', async () => {
+      const { id } = await accepted()
+      const run = await journal.beginRun(id, hostA)
+      await journal.update(id, run, { state: 'running', errors: { run_training: 'it died' } })
+      const step = { hostId: 'host-a', seconds: 2, result: null }
+      const change = { state: 'training_finished', progress: null, errors: {} } as const
+
+      expect(await rejection(journal.finishStep(id, run - 1, 'train', step, change))).to.include({
+        code: 'LF_RUN_SUPERSEDED',
+      })
+      expect(await journal.load(id)).to.deep.include({ state: 'running', errors: { run_training: 'it died' } })
+
+      await journal.finishStep(id, run, 'train', step, change)
+      const record = await journal.load(id)
+      expect(record).to.deep.include(change)
+      expect(record?.steps.train).to.deep.include(step)
+    })
+
     it('and lets no run touch a training that has ended', async () => {
       const { id } = await accepted()
       const run = await journal.beginRun(id, hostA)

@@ -36,8 +36,9 @@ describe('the runner of steps', () => {
     }[] = []
     const lines: string[] = []
     const journal: Pick<Journal, 'finishStep' | 'appendLog'> = {
-      async finishStep(_id, run, done, { seconds, result }) {
+      async finishStep(_id, run, done, { seconds, result }, patch) {
         await of.training.checkFence()
+        Object.assign(of.record, patch)
         steps.push({ stage: done, run, result, seconds })
       },
       appendLog: async (_id, line) => void lines.push(line),
@@ -74,6 +75,55 @@ describe('the runner of steps', () => {
     expect(steps[0]).to.deep.include({ stage: 'upload-model', run: 1, result: { modelId: 'm1' } })
     expect(jobLog[0]).to.equal('upload-model started on host-a, run 1, attempt 1')
     expect(jobLog.at(-1)).to.match(/^upload-model done in \d+\.\d\d s$/)
+  })
+
+  for (const [stage, state] of [
+    ['download-data', 'data_downloaded'],
+    ['train', 'training_finished'],
+    ['sync-metrics', 'confusion_matrix_synced'],
+    ['upload-model', 'train_model_uploaded'],
+    ['detect', 'detected'],
+  ] as const) {
+    it(`shows ${state} in the moment in which ${stage} is done, with a fresh progress`, async () => {
+      const { run } = aRunner(stage, async () => ({}))
+      of.record.progress = 0.9
+
+      await run()
+
+      expect(of.record).to.deep.include({ state, progress: null })
+      expect(of.updates.filter((update) => 'state' in update)).to.deep.equal([])
+    })
+  }
+
+  it('leaves the state as it is after a step that has none of its own', async () => {
+    const { run } = aRunner('convert', async () => ({}))
+    of.record.state = 'confusion_matrix_synced'
+
+    await run()
+
+    expect(of.record.state).to.equal('confusion_matrix_synced')
+  })
+
+  it('still knows an error that it could not clear', async () => {
+    const { run } = aRunner('upload-model', async () => ({}))
+    of.record.errors = { upload_model: 'The Loop is away.' }
+    const { training } = of
+    const { checkFence } = training
+    let checks = 0
+    // The first check is that of the runner, the second that of the journal.
+    Object.assign(training, {
+      checkFence: async () => {
+        checks += 1
+        if (checks === 2) throw new LoopfleetError('LF_TEST', 'Redis is away.', { failure: 'transient' })
+        await checkFence()
+      },
+    })
+
+    await rejection(run())
+    expect(Object.keys(of.record.errors)).to.deep.equal(['upload_model'])
+
+    await run()
+    expect(of.record.errors).to.deep.equal({})
   })
 
   it('passes progress on to the job and, of the stages that show it, to the training', async () => {
