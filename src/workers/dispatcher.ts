@@ -65,8 +65,11 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function run(record: TrainingRecord, signal: AbortSignal) {
     const number = await deps.journal.beginRun(record.id, { hostId: options.hostId, workerPid: options.workerPid })
-    await forgetSteps(record)
-    await deps.sweepTraining(record.id)
+    const hasEarlierRuns = number > 1
+    if (hasEarlierRuns) {
+      await forgetSteps(record)
+      await deps.sweepTraining(record.id)
+    }
     const training = await openRun(record, number)
     runs.set(record.id, training)
     const end = () => training.stopSwitch.end(toEndReason(signal.reason, training))
@@ -74,8 +77,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     if (signal.aborted) end()
     training.log.info({ run: number, trainer: record.trainer }, 'training taken')
     try {
-      const { fruitlessRuns } = await training.record() // the run before is counted when the next one begins
-      if (fruitlessRuns >= MAX_FRUITLESS_RUNS) return await fail(training, new FruitlessRunsError(record.id))
+      if (hasEarlierRuns && (await isFruitless(training)))
+        return await fail(training, new FruitlessRunsError(record.id))
       await obeyEarlierRequest(record, training)
       return await walk(training)
     } finally {
@@ -135,6 +138,11 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })
     await deps.control.clear(training.id)
     throw new TrainingFailedError(state, error instanceof Error ? error : new Error(String(error)))
+  }
+
+  // The run before is counted when the next one begins.
+  async function isFruitless(training: TrainingRun): Promise<boolean> {
+    return (await training.record()).fruitlessRuns >= MAX_FRUITLESS_RUNS
   }
 
   function noteFailure(id: string, run: number, error: unknown): Promise<void> {
