@@ -16,8 +16,7 @@ const IMAGES_PER_FILE = 200
  */
 export const detect: Stage = async (context, deps) => {
   const { training } = context
-  const model = await fetchModel(context, deps)
-  const ids = await fetchImages(context, deps)
+  const { model, ids } = await fetchBoth(context, deps)
   await removeTree(training.paths.detections)
 
   const detector = await openDetector({ training, model, signal: context.signal, log: context.log }, deps)
@@ -30,6 +29,21 @@ export const detect: Stage = async (context, deps) => {
     eventLoop.stop()
     await detector.close()
   }
+}
+
+/** When one fails the other is ended and waited for: the stage may be tried again, with the same folders. */
+async function fetchBoth(context: StageContext, deps: StageDeps) {
+  const failure = new AbortController()
+  const signal = AbortSignal.any([context.signal, failure.signal])
+  const endOther = (error: unknown): never => {
+    failure.abort(error)
+    throw error
+  }
+  const model = fetchModel({ ...context, signal }, deps).catch(endOther)
+  const ids = fetchImages({ ...context, signal }, deps).catch(endOther)
+  await Promise.allSettled([model, ids])
+  failure.signal.throwIfAborted() // with what failed first
+  return { model: await model, ids: await ids }
 }
 
 async function fetchModel(context: StageContext, deps: StageDeps): Promise<ModelJson & { version: string }> {
@@ -52,12 +66,12 @@ async function fetchModel(context: StageContext, deps: StageDeps): Promise<Model
 async function fetchImages(context: StageContext, deps: StageDeps): Promise<string[]> {
   const { training, signal } = context
   const { organization, project } = training.order
-  const ids = new Set<string>()
-  for (const [index, state] of imageStates.entries()) {
-    for (const id of await deps.rest.imageIds(organization, project, state, { signal })) ids.add(id)
-    context.progress({ progress: (index + 1) / 10 })
-  }
-  const { available } = await deps.images.fetchImages({ organization, project, ids: [...ids], signal })
+  const lists = await Promise.all(
+    imageStates.map((state) => deps.rest.imageIds(organization, project, state, { signal })),
+  )
+  context.progress({ progress: 0.4 })
+  const ids = [...new Set(lists.flat())]
+  const { available } = await deps.images.fetchImages({ organization, project, ids, signal })
   context.progress({ progress: 0.5 })
   return available
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { writeJsonFile } from '../../base/files.js'
 import { exportDataset } from '../../executors/dataset/index.js'
+import { commandValues } from '../../executors/order-values.js'
 import { type ImageData, imageDataSchema } from '../../loop/protocol/index.js'
 import { NoImagesError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -15,6 +16,7 @@ export const fetchedDataSchema = z.object({ images: z.array(imageDataSchema) })
 export const downloadData: Stage = async (context, deps) => {
   const { training, signal } = context
   const { organization, project } = training.order
+  commandValues(training.definition, training.order, []) // an order that cannot be trained fails before it loads data
   const ids = await deps.rest.imageIds(organization, project, 'complete', { signal })
   if (ids.length === 0) throw new NoImagesError({ organization, project, set: 'complete' })
 

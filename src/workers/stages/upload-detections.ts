@@ -36,7 +36,6 @@ export const uploadDetections: Stage = async (context, deps) => {
   let position = written ?? { file: 0, offset: 0 }
   let isUncertain = (await training.record()).facts[BEGUN] === true
   await training.update({ facts: { [BEGUN]: true } })
-  await writeJsonFile(positionFile, position)
   let sent = 0
   while (position.file < files.length) {
     const entries = await readEntries(folder, position.file)

@@ -13,22 +13,27 @@ export const uploadModel: Stage = async (context, deps) => {
   const { training } = context
   const formats = Object.entries(training.definition.upload)
   if (formats.length === 0) throw new NoModelError('The trainer definition names no files to upload.')
-  let modelId: string | null = null
+  const { models, ...record } = await training.record()
+  let { modelId } = record
   for (const [index, [format, names]] of formats.entries()) {
     context.progress({ progress: index / formats.length, message: format })
     const files = names.map((name) => join(training.paths.model, name))
-    modelId = await uploadOnce(format, files, context, deps)
-    await training.update({ modelId })
+    const hash = await hashFiles(files)
+    const known = models[format]
+    if (known?.state !== 'confirmed' || known.hash !== hash) {
+      modelId = await upload({ format, files, hash }, context, deps)
+    } else if (known.id !== modelId) {
+      modelId = known.id
+      await training.update({ modelId })
+    }
   }
   return { modelId, formats: formats.map(([format]) => format) }
 }
 
-async function uploadOnce(format: string, files: string[], context: StageContext, deps: StageDeps): Promise<string> {
+type Upload = { readonly format: string; readonly files: string[]; readonly hash: string }
+
+async function upload({ format, files, hash }: Upload, context: StageContext, deps: StageDeps): Promise<string> {
   const { training, signal } = context
-  const hash = await hashFiles(files)
-  const { models } = await training.record()
-  const known = models[format]
-  if (known?.state === 'confirmed' && known.hash === hash) return known.id
   await training.update({ models: { [format]: { id: '', hash, state: 'intent' } } })
   await training.checkFence()
   const { id } = await deps.models.uploadTrained({
@@ -40,7 +45,7 @@ async function uploadOnce(format: string, files: string[], context: StageContext
     modelJson: { categories: training.order.categories },
     signal,
   })
-  await training.update({ models: { [format]: { id, hash, state: 'confirmed' } } })
+  await training.update({ models: { [format]: { id, hash, state: 'confirmed' } }, modelId: id })
   context.say(`uploaded ${format} as model ${id}`)
   return id
 }
