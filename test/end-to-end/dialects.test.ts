@@ -60,6 +60,12 @@ for (const dialect of ['current', '0.8'] as const) {
           return tap
         },
       })
+      // Every state lasts long enough to be told: a seat passes over one that is gone before it could send it.
+      fleet.loop.addFault({
+        match: { path: '^/api/[^/]+/projects/[^/]+/data' },
+        kind: 'delay',
+        delayMs: 80,
+      })
     })
     after(async () => fleet?.close())
 
