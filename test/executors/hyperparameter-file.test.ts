@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { parse } from 'yaml'
 import { writeHyperparameterFile } from '../../src/executors/hyperparameter-file.js'
+import { pythonEnvironment } from '../helpers/python-environment.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { makeDefinition, makeOrder } from './support.js'
@@ -66,12 +67,12 @@ hyperparameter_file:
   })
 
   it('is read by Python with the same types', async function () {
-    const probe = await execa('python3', ['-c', 'import yaml'], { reject: false })
-    if (probe.failed) this.skip()
+    this.timeout(120_000)
+    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
     const text = await write({ lr0: 1e-7, fl_gamma: -3, mosaic: 0, optimizer: 'yes' })
 
     const script = 'import sys, yaml; print(repr(list(yaml.safe_load(sys.stdin).values())[:6]))'
-    const { stdout } = await execa('python3', ['-c', script], { input: text })
+    const { stdout } = await execa(python, ['-c', script], { input: text })
 
     expect(stdout).to.equal("[1e-07, -3.0, 0.0001, 3, False, 'yes']")
   })
