@@ -11,21 +11,21 @@ import { fixtures } from './support.js'
 const TWO_GPUS = [
   {
     index: 0,
-    name: 'NVIDIA GeForce RTX 4090',
-    utilizationPercent: 97,
-    memoryUsedBytes: 18331 * 1024 ** 2,
-    memoryTotalBytes: 24564 * 1024 ** 2,
-    temperatureCelsius: 67,
-    powerWatts: 382.45,
+    name: 'NVIDIA L4',
+    utilizationPercent: 2,
+    memoryUsedBytes: 1024 ** 2,
+    memoryTotalBytes: 23034 * 1024 ** 2,
+    temperatureCelsius: 45,
+    powerWatts: 27.22,
   },
   {
     index: 1,
-    name: 'NVIDIA GeForce RTX 4090',
+    name: 'NVIDIA L4',
     utilizationPercent: 3,
-    memoryUsedBytes: 11 * 1024 ** 2,
-    memoryTotalBytes: 24564 * 1024 ** 2,
-    temperatureCelsius: 38,
-    powerWatts: 21.7,
+    memoryUsedBytes: 1024 ** 2,
+    memoryTotalBytes: 23034 * 1024 ** 2,
+    temperatureCelsius: 40,
+    powerWatts: 29.54,
   },
 ]
 
