@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { addDashboardCommand } from './commands/dashboard.js'
 import { addDemoCommand } from './commands/demo.js'
+import { addHostsCommand } from './commands/hosts.js'
 import { addLoopCommand } from './commands/loop.js'
 import { addRedisCommand } from './commands/redis.js'
 import { addStatusCommand } from './commands/status.js'
@@ -24,5 +25,6 @@ export function createProgram(): Command {
   addDashboardCommand(program)
   addStatusCommand(program)
   addTrainingsCommand(program)
+  addHostsCommand(program)
   return program
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Control } from '../queue/control.js'
+import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
@@ -9,6 +10,7 @@ export type ApiDeps = {
   readonly look: Look
   readonly journal: Pick<Journal, 'load' | 'readLog'>
   readonly control: Pick<Control, 'request' | 'retry'>
+  readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
 
 const pageSchema = z.object({
@@ -17,6 +19,7 @@ const pageSchema = z.object({
 })
 const idSchema = z.object({ id: z.string().regex(/^[0-9a-z]{1,32}$/) })
 const actionSchema = idSchema.extend({ action: z.enum(['stop', 'abort', 'retry']) })
+const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum(['drain', 'undrain']) })
 const logSchema = z.object({
   from: z
     .string()
@@ -26,7 +29,7 @@ const logSchema = z.object({
 })
 
 /** What the page reads and does, for programs too. */
-export function registerApi(app: FastifyInstance, { look, journal, control }: ApiDeps): void {
+export function registerApi(app: FastifyInstance, { look, journal, control, fleet }: ApiDeps): void {
   app.get('/api/trainings', async (request) => await look.trainings(read(pageSchema, request.query)))
   app.get('/api/hosts', async () => await look.hosts())
   app.get('/api/nodes', async () => await look.nodes())
@@ -60,6 +63,14 @@ export function registerApi(app: FastifyInstance, { look, journal, control }: Ap
     const reopened = await control.retry(id)
     if (reopened.outcome === 'refused') throw new RequestRefusedError(409, reopened.reason)
     return { id, action, outcome: reopened.outcome }
+  })
+  app.post('/api/hosts/:hostId/:action', async (request) => {
+    const { hostId, action } = read(hostSchema, request.params)
+    const hosts = await fleet.hosts()
+    if (!hosts.some((host) => host.hostId === hostId))
+      throw new RequestRefusedError(404, 'There is no host of that name.')
+    await fleet.setDraining(hostId, action === 'drain')
+    return { hostId, isDraining: action === 'drain' }
   })
 }
 

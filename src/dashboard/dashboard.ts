@@ -11,6 +11,7 @@ import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
 import { type ErrorAnswer, RequestRefusedError, toErrorAnswer } from './errors.js'
 import { createLook } from './look.js'
+import { registerMetrics } from './metrics.js'
 import { registerPage } from './page-routes.js'
 
 export type DashboardOptions = {
@@ -37,7 +38,7 @@ export type Dashboard = {
   close(): Promise<void>
 }
 
-/** The fleet page at `/`, its JSON at `/api`, bull-board at `/queues`. Throws LF_INVALID_INPUT for an unsafe address. */
+/** The fleet page at `/`, its JSON at `/api`, bull-board at `/queues`, Prometheus at `/metrics`. Throws LF_INVALID_INPUT for an unsafe address. */
 export function createDashboard(options: DashboardOptions, deps: DashboardDeps): Dashboard {
   const { host = '127.0.0.1', port, token } = options
   checkAccess({ host, token })
@@ -55,6 +56,7 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
+  registerMetrics(app, look)
   registerBoard(app, { queues: boardQueues, fleet: deps.fleet, toAnswer })
 
   return {

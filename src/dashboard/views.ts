@@ -1,3 +1,4 @@
+import { failureOf } from '../queue/failure-facts.js'
 import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
 import type { JobView } from '../queue/job-view.js'
 import type { TrainingRecord } from '../queue/journal.js'
@@ -34,6 +35,8 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     stopRequested: record.stopRequested,
     progress: record.progress,
     errors: record.errors,
+    /** The last failure, also when it was got over. */
+    failure: failureOf(record) ?? null,
     hostId: record.hostId,
     run: record.run,
     createdAt: record.createdAt,

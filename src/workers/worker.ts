@@ -13,6 +13,7 @@ import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../queue/journal.js'
 import { queueNames, workKinds } from '../queue/names.js'
+import { HandBackError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { forgetEnded, isOver } from './checkpoints/store.js'
 import { createCheckpoints } from './checkpoints.js'
@@ -73,12 +74,11 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   const stepConsumers: Consumer[] = []
   let heartbeat: NodeJS.Timeout | undefined
   let isAnnounced = false
+  let isDraining = false
   let watch: { close(): Promise<void> } | undefined
   let stopped: Promise<void> | undefined
 
-  const places = createPlaces(options.places, (free) => {
-    for (const consumer of trainerConsumers) void (free === 0 ? consumer.pause() : consumer.resume())
-  })
+  const places = createPlaces(options.places, openOrShut)
   const dispatcher = createDispatcher(
     { hostId: options.hostId, workerPid: process.pid },
     {
@@ -131,6 +131,19 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.journal)
   }
 
+  function openOrShut(): void {
+    const isShut = isDraining || places.free === 0
+    for (const consumer of trainerConsumers) void (isShut ? consumer.pause() : consumer.resume())
+  }
+
+  async function readDraining(): Promise<void> {
+    const wanted = await deps.fleet.isDraining(options.hostId)
+    if (wanted === isDraining) return
+    isDraining = wanted
+    log.info({ isDraining }, isDraining ? 'takes no more trainings' : 'takes trainings again')
+    openOrShut()
+  }
+
   // What no training needs any more goes, also of those that were ended while no host had them.
   async function forgetCheckpoints(): Promise<void> {
     if (options.checkpoints === undefined) return
@@ -143,6 +156,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
+    if (isDraining) throw new HandBackError() // fetched in the moment before its queue was shut
     const result = await dispatcher.take(job, signal)
     await forgetCheckpoints()
     return result
@@ -151,6 +165,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   async function start(): Promise<void> {
     await announce() // first of all: a name that is taken must not touch what belongs to its owner
     isAnnounced = true
+    await readDraining()
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
     await forgetCheckpoints()
     await takeOverFromPredecessor()
@@ -168,6 +183,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       const settings = { ...timing, concurrency: options.places, schema: trainingJobSchema }
       trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), take, settings))
     }
+    openOrShut()
     keeper.tidy()
     heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     log.info({ trainers: options.trainers.map((trainer) => trainer.name), places: options.places }, 'worker started')
@@ -214,6 +230,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   async function announceSafely(): Promise<void> {
     await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
+    await readDraining().catch(() => undefined) // Redis is away, which the heartbeat has said
   }
 
   async function stop(): Promise<void> {

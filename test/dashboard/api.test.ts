@@ -114,6 +114,62 @@ describe('dashboard api', () => {
     expect(await dashboard.redis.queues.job('trainings.shapes', id)).to.have.property('state', 'waiting')
   })
 
+  it('tells why a training failed, with the last lines of its program', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    const failure = {
+      stage: 'train',
+      code: 'LF_TRAINER_EXITED',
+      message: 'The trainer ended with exit code 1.',
+      failure: 'program',
+      hostId: 'host-a',
+      attempt: 3,
+      exitCode: 1,
+      signal: null,
+      lastLogLines: ['loading', 'CUDA out of memory'],
+      at: 5,
+    } as const
+    await dashboard.journal.update(id, run, { facts: { failure } })
+
+    const { body } = await get(`/api/trainings/${id}`)
+
+    expect(body.failure).to.eql(failure)
+  })
+
+  it('lets a host drain and take trainings again', async () => {
+    await dashboard.fleet.announceHost({ hostId: 'host-a', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
+
+    expect(await post('/api/hosts/host-a/drain')).to.eql({ status: 200, body: { hostId: 'host-a', isDraining: true } })
+    expect((await get('/api/hosts')).body).to.have.nested.property('hosts[0].isDraining', true)
+    expect(await post('/api/hosts/host-a/undrain')).to.have.nested.property('body.isDraining', false)
+    expect((await post('/api/hosts/elsewhere/drain')).status).to.equal(404)
+    expect((await post('/api/hosts/host-a/explode')).status).to.equal(400)
+  })
+
+  it('tells Prometheus of queues, hosts, nodes and GPUs, whatever their names hold', async () => {
+    await dashboard.order()
+    const { queues } = await dashboard.redis.another() // the emptied Redis has forgotten the queue's name
+    await queues.add('trainings.shapes', 'training', { trainingId: 'other' }, { id: 'other' })
+    const name = 'a "card"\nwith \\'
+    const host = { hostId: 'host-a', pid: 11, trainers: ['shapes'], places: 2, free: 1, gpus: [{ ...gpu, name }] }
+    await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
+
+    const response = await fetch(`${dashboard.url}/metrics`)
+    const lines = (await response.text()).split('\n')
+
+    expect(response.headers.get('content-type')).to.contain('text/plain')
+    expect(lines).to.include('loopfleet_trainings{which="unfinished"} 1')
+    expect(lines).to.include('loopfleet_host_places_free{host="host-a"} 1')
+    expect(lines).to.include('loopfleet_node_up{uuid="seat-a",name="Trainer A",type="trainer"} 1')
+    expect(lines).to.include(
+      'loopfleet_gpu_utilization_ratio{host="host-a",gpu="0",name="a \\"card\\"\\nwith \\\\"} 0.87',
+    )
+    expect(lines.some((line) => /^loopfleet_queue_jobs\{queue="[^"]+",state="waiting"\} \d+$/.test(line))).to.equal(
+      true,
+    )
+  })
+
   it('refuses to retry a training that has not failed, with a sentence', async () => {
     const { id } = await dashboard.order()
 

@@ -80,6 +80,41 @@ describe('fleet page', function () {
     expect(await dashboard.journal.load(id)).to.include({ outcome: null })
   })
 
+  it('shows the cause of a failure with the last lines of the program', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, { hostId: 'host-a', workerPid: 1 })
+    const failure = {
+      stage: 'train',
+      code: 'LF_TRAINER_EXITED',
+      message: 'The trainer ended by itself.',
+      failure: 'program',
+      hostId: 'host-a',
+      exitCode: 3,
+      signal: null,
+      lastLogLines: ['loading', SCRIPT],
+      at: Date.now(),
+    } as const
+    await dashboard.journal.update(id, run, { facts: { failure } })
+    await dashboard.journal.finish(id, run, { outcome: 'failed', errors: { run_training: 'exit code 3' } })
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    await page.getByText('The trainer ended by itself.').waitFor()
+
+    expect(await page.locator('.failure').textContent()).to.contain('exit code 3')
+    expect(await page.locator('.failure pre').textContent()).to.equal(`loading\n${SCRIPT}`)
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+  })
+
+  it('drains a host at the press of a button', async () => {
+    await dashboard.fleet.announceHost({ hostId: 'host a/1', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
+
+    await page.goto(dashboard.url)
+    await page.getByRole('button', { name: 'drain', exact: true }).click()
+    await page.getByRole('button', { name: 'undrain' }).waitFor()
+
+    expect(await dashboard.fleet.isDraining('host a/1')).to.equal(true)
+  })
+
   it('asks before it aborts', async () => {
     const { id } = await dashboard.order()
     await page.goto(dashboard.url)

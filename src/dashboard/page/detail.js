@@ -44,7 +44,26 @@ function facts(training, now) {
     el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
   )
   const steps = el('ol', { class: 'way' }, ...STAGES.map((stage) => stepOf(stage, training, now)))
-  return [head, ...errorsOf(training.errors), steps, ...training.current.flatMap(figuresOf), list(training)]
+  return [head, ...errorsOf(training.errors), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
+}
+
+/** Why its last failure came about, with the last lines of the program that ended. */
+function failureOf({ failure, outcome }, now) {
+  if (failure === null) return []
+  const { stage, attempt, hostId, message, code, exitCode, signal, outOfMemory, lastLogLines = [], at } = failure
+  const where = [stage === undefined ? '' : `in ${stage}`, attempt > 1 ? `attempt ${attempt}` : '', `on ${hostId}`]
+  const how = signal ? `ended by ${signal}` : isNumber(exitCode) ? `exit code ${exitCode}` : ''
+  const told = [`${where.filter(Boolean).join(', ')}, ${duration(now - at)} ago`, how, outOfMemory ? 'out of memory' : '']
+  const title = outcome === null || outcome === 'completed' ? 'Last failure, got over' : 'Cause'
+  return [
+    el(
+      'div',
+      { class: 'failure' },
+      el('div', {}, el('b', {}, `${title}: `), message, ' ', el('code', { class: 'small' }, code)),
+      el('div', { class: 'muted small' }, told.filter(Boolean).join(' · ')),
+      lastLogLines.length === 0 ? null : el('pre', { 'aria-label': 'Last lines of the program' }, lastLogLines.join('\n')),
+    ),
+  ]
 }
 
 function stepOf(stage, { steps, current, outcome }, now) {

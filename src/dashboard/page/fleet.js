@@ -19,13 +19,20 @@ function hostCard(host, now, names) {
   return el(
     'div',
     { class: isAlive ? 'host' : 'host away' },
-    el('div', { class: 'host-head' }, el('b', {}, hostId), el('span', { class: `badge ${state[0]}` }, state[1])),
+    el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
     el('div', { class: 'muted' }, `${free} of ${places} places free · ${trainers.join(', ')}`),
     work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
     gpus === null || gpus.length === 0
       ? el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
       : gpuTable(gpus),
   )
+}
+
+// A draining host finishes what it has, so that it can be switched off.
+function drainButton({ hostId, isDraining }) {
+  const action = isDraining ? 'undrain' : 'drain'
+  const title = isDraining ? 'takes trainings again' : 'finishes its trainings and takes no more'
+  return el('button', { 'data-host': hostId, 'data-host-action': action, 'data-key': `drain ${hostId}`, title }, action)
 }
 
 /** One row per card: load, memory, temperature, power. */

@@ -14,12 +14,13 @@ addEventListener('hashchange', () => refresh())
 
 // One listener for all buttons of trainings, since they come and go.
 addEventListener('click', async (event) => {
-  const { action, id, choose } = event.target.closest('button')?.dataset ?? {}
+  const { action, id, choose, host, hostAction } = event.target.closest('button')?.dataset ?? {}
   if (choose !== undefined) location.hash = choose === chosen() ? '' : choose
-  if (action === undefined) return
+  if (action === undefined && hostAction === undefined) return
   if (action === 'abort' && !confirm('Abort this training and throw its work away?')) return
   try {
-    await api(`/api/trainings/${encodeURIComponent(id)}/${action}`, 'POST')
+    if (action !== undefined) await api(`/api/trainings/${encodeURIComponent(id)}/${action}`, 'POST')
+    else await api(`/api/hosts/${encodeURIComponent(host)}/${hostAction}`, 'POST')
     tell('')
   } catch (error) {
     tell(error.message)

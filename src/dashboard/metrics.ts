@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import { Gauge, Registry } from 'prom-client'
+import type { KnownHost, Seen } from '../queue/fleet.js'
+import type { Look } from './look.js'
+
+/** What Prometheus is told; names and units follow its conventions (base units, `_ratio` from 0 to 1). */
+const HELP = {
+  loopfleet_queue_jobs: 'Jobs of a queue by state.',
+  loopfleet_trainings: 'Trainings that the journal knows, and those that have not ended.',
+  loopfleet_host_up: 'Whether the heartbeat of a host goes on.',
+  loopfleet_host_places: 'Trainings that a host works on at once.',
+  loopfleet_host_places_free: 'Trainings that a host would take now.',
+  loopfleet_host_draining: 'Whether a host takes no more trainings.',
+  loopfleet_node_up: 'Whether the heartbeat of a node goes on.',
+  loopfleet_gpu_utilization_ratio: 'Load of a GPU.',
+  loopfleet_gpu_memory_used_bytes: 'Memory of a GPU in use.',
+  loopfleet_gpu_memory_total_bytes: 'Memory of a GPU.',
+  loopfleet_gpu_temperature_celsius: 'Temperature of a GPU.',
+  loopfleet_gpu_power_watts: 'Power that a GPU draws.',
+} as const
+
+type Name = keyof typeof HELP
+type Set = (name: Name, labels: Readonly<Record<string, string>>, value: number | null) => void
+
+/** `/metrics` for Prometheus, read from Redis at each scrape. */
+export function registerMetrics(app: FastifyInstance, look: Look): void {
+  app.get('/metrics', async (_request, reply) => {
+    const registry = await collect(look)
+    return await reply.type(registry.contentType).send(await registry.metrics())
+  })
+}
+
+async function collect(look: Look): Promise<Registry> {
+  const [{ queues }, { hosts }, { nodes }, { total, unfinished }] = await Promise.all([
+    look.queueCounts(),
+    look.hosts(),
+    look.nodes(),
+    look.trainings({ limit: 1, offset: 0 }),
+  ])
+  const registry = new Registry()
+  const set = createSetter(registry)
+  for (const { name, counts } of queues) {
+    for (const [state, count] of Object.entries(counts)) set('loopfleet_queue_jobs', { queue: name, state }, count)
+  }
+  set('loopfleet_trainings', { which: 'all' }, total)
+  set('loopfleet_trainings', { which: 'unfinished' }, unfinished)
+  for (const host of hosts) setHost(set, host)
+  for (const { uuid, name, type, isAlive } of nodes) set('loopfleet_node_up', { uuid, name, type }, Number(isAlive))
+  return registry
+}
+
+function setHost(set: Set, host: Seen<KnownHost> & { readonly isDraining: boolean }): void {
+  const labels = { host: host.hostId }
+  set('loopfleet_host_up', labels, Number(host.isAlive))
+  set('loopfleet_host_draining', labels, Number(host.isDraining))
+  if (!host.isAlive) return // what it told last holds no more
+  set('loopfleet_host_places', labels, host.places)
+  set('loopfleet_host_places_free', labels, host.free)
+  for (const gpu of host.gpus ?? []) {
+    const card = { ...labels, gpu: String(gpu.index), name: gpu.name ?? '' }
+    const load = gpu.utilizationPercent === null ? null : gpu.utilizationPercent / 100
+    set('loopfleet_gpu_utilization_ratio', card, load)
+    set('loopfleet_gpu_memory_used_bytes', card, gpu.memoryUsedBytes)
+    set('loopfleet_gpu_memory_total_bytes', card, gpu.memoryTotalBytes)
+    set('loopfleet_gpu_temperature_celsius', card, gpu.temperatureCelsius)
+    set('loopfleet_gpu_power_watts', card, gpu.powerWatts)
+  }
+}
+
+function createSetter(registry: Registry): Set {
+  const gauges = new Map<Name, Gauge>()
+  return (name, labels, value) => {
+    if (value === null) return
+    let gauge = gauges.get(name)
+    if (gauge === undefined) {
+      gauge = new Gauge({ name, help: HELP[name], labelNames: Object.keys(labels), registers: [registry] })
+      gauges.set(name, gauge)
+    }
+    gauge.set({ ...labels }, value)
+  }
+}
