@@ -1,0 +1,232 @@
+import { messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { Service } from '../base/service.js'
+import {
+  type AboutAnswer,
+  type Dialect,
+  type ImageMetadata,
+  type ModelInfo,
+  type ModelVersionAnswer,
+  type NodeState,
+  type OperationMode,
+  type OutboxMode,
+  toVersionText,
+} from '../loop/protocol/index.js'
+import { toModelInfo } from './answers.js'
+import { createDetection, type Detection } from './detection.js'
+import { DetectorRequestError, ImageNotKeptError } from './errors.js'
+import { checkReadable, toJpeg } from './jpeg.js'
+import type { ClientImage, DetectorModel, DetectorOutbox, DetectorParts, TargetModel } from './parts.js'
+import { toChosenUpload } from './uploads.js'
+
+export type DetectorOptions = { readonly dialect: Dialect }
+
+export type DetectorDeps = {
+  /** Makes the parts, not started; asked again after a reset. */
+  readonly open: () => Promise<DetectorParts>
+  /** Removes what the stopped parts have kept on disk. */
+  readonly wipe: () => Promise<void>
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** How the detector is, for the Loop and for people. */
+export type DetectorCondition = {
+  readonly state: NodeState
+  readonly operationMode: OperationMode
+  readonly currentVersion: string | null
+  readonly targetVersion: string | null
+  readonly errors: Readonly<Record<string, string>>
+  readonly uptimeSeconds: number
+}
+
+export type DetectorFigures = {
+  readonly imagesInFlight: number
+  readonly threads: number
+  readonly model: string | null
+  readonly outbox: ReturnType<DetectorOutbox['status']>
+}
+
+/** A detector without its servers and without the Loop: detection, uploads, modes and versions. */
+export type Detector = Service &
+  Detection & {
+    /** Keeps an image that a client has chosen; durable when it resolves. Throws LF_DETECTOR_NOT_KEPT. */
+    upload(image: ClientImage, metadata: ImageMetadata, options: { readonly priority: boolean }): Promise<void>
+    setOperationMode(mode: OperationMode): void
+    condition(): DetectorCondition
+    about(): AboutAnswer
+    modelInfo(): ModelInfo | null
+    modelVersion(): ModelVersionAnswer
+    setModelVersion(text: string): Promise<void>
+    outboxMode(): OutboxMode
+    setOutboxMode(mode: OutboxMode): Promise<void>
+    setTarget(target: TargetModel | null): void
+    figures(): DetectorFigures
+    /** Wipes all that is kept on disk and begins anew. */
+    reset(): Promise<void>
+    /** After a swap, an error of an update, a change of operation mode, and a reset. */
+    onChange(callback: () => void): () => void
+  }
+
+export function createDetector(options: DetectorOptions, deps: DetectorDeps): Detector {
+  const { dialect } = options
+  const { now } = deps
+  const log = deps.log.child({ component: 'detector' })
+  const startedAt = now()
+  const callbacks = new Set<() => void>()
+  let life: AbortSignal | undefined
+  let operationMode: OperationMode = 'startup'
+  let running:
+    | { readonly parts: DetectorParts; readonly detection: Detection; readonly unwatch: () => void }
+    | undefined
+  let keepProblem: string | null = null
+  let stopped: Promise<void> | undefined
+  let resetting: Promise<void> | undefined
+
+  function changed(): void {
+    for (const callback of [...callbacks]) callback()
+  }
+
+  function onKept(problem: string | null): void {
+    if ((problem === null) === (keepProblem === null)) return
+    keepProblem = problem
+    changed()
+  }
+
+  async function open(signal: AbortSignal): Promise<void> {
+    const parts = await deps.open()
+    const detection = createDetection({ dialect }, { ...parts, now, log, onKept })
+    const unwatch = parts.models.onChange(changed)
+    running = { parts, detection, unwatch }
+    await parts.outbox.start({ signal })
+    await parts.models.start({ signal })
+  }
+
+  async function close(): Promise<void> {
+    const was = running
+    running = undefined
+    was?.unwatch()
+    await was?.parts.models.stop()
+    await was?.parts.outbox.stop()
+  }
+
+  function setOperationMode(mode: OperationMode): void {
+    if (mode === operationMode) return
+    log.info({ from: operationMode, to: mode }, 'operation mode changed')
+    operationMode = mode
+    running?.parts.models.setUpdatesAllowed(mode === 'idle')
+    changed()
+  }
+
+  async function reset(): Promise<void> {
+    if (life === undefined || life.aborted) return
+    log.warn('all models and waiting images are wiped')
+    setOperationMode('startup')
+    await close()
+    await deps.wipe()
+    keepProblem = null
+    await open(life)
+    setOperationMode('idle')
+  }
+
+  function used() {
+    if (running === undefined) throw new DetectorRequestError('detector not yet initialized', { status: 503 })
+    return running
+  }
+
+  function loaded(): DetectorModel | null {
+    return running?.parts.models.loaded() ?? null
+  }
+
+  function modelInfo(): ModelInfo | null {
+    const model = loaded()
+    return model === null ? null : toModelInfo(model)
+  }
+
+  function condition(): DetectorCondition {
+    const { currentVersion = null, targetVersion = null } = running?.parts.models.versionControl() ?? {}
+    const errors = { ...running?.parts.models.state().errors, ...(keepProblem !== null && { outbox: keepProblem }) }
+    const uptimeSeconds = (now() - startedAt) / 1000
+    return { state: 'online', operationMode, currentVersion, targetVersion, errors, uptimeSeconds }
+  }
+
+  const detector: Detector = {
+    detect: (image, facts, work) => used().detection.detect(image, facts, work),
+    detectBatch: (images, facts, work) => used().detection.detectBatch(images, facts, work),
+    async upload(image, metadata, { priority }) {
+      const { outbox } = used().parts
+      await checkReadable(image)
+      const categories = loaded()?.modelJson.categories ?? []
+      const json = toChosenUpload(metadata, categories, { dialect, at: new Date(now()) })
+      const bytes = await toJpeg(image)
+      try {
+        await outbox.save({ image: { bytes }, metadata: json, priority })
+      } catch (error) {
+        onKept(messageOf(error))
+        throw new ImageNotKeptError(messageOf(error), error)
+      }
+      onKept(null)
+    },
+    setOperationMode,
+    condition,
+    about() {
+      const { state, targetVersion } = condition()
+      const version_control = running?.parts.models.versionControl().mode ?? 'follow_loop'
+      return {
+        operation_mode: operationMode,
+        state,
+        model_info: modelInfo(),
+        target_model: targetVersion,
+        version_control,
+      }
+    },
+    modelInfo,
+    modelVersion() {
+      const control = used().parts.models.versionControl()
+      return {
+        current_version: toVersionText(control.currentVersion),
+        target_version: toVersionText(control.targetVersion),
+        loop_version: toVersionText(control.loopVersion),
+        local_versions: [...control.localVersions],
+        version_control: control.mode,
+      }
+    },
+    setModelVersion: (text) => used().parts.models.setVersionControl(text),
+    outboxMode: () => used().parts.outbox.mode,
+    setOutboxMode: (mode) => used().parts.outbox.setMode(mode),
+    setTarget: (target) => running?.parts.models.setTarget(target),
+    figures() {
+      const model = loaded()
+      const outbox = running?.parts.outbox.status() ?? NOTHING_WAITS
+      return {
+        imagesInFlight: model?.pool.inFlight ?? 0,
+        threads: model?.pool.threadIds.length ?? 0,
+        model: model?.version ?? null,
+        outbox,
+      }
+    },
+    reset() {
+      resetting ??= reset().finally(() => {
+        resetting = undefined
+      })
+      return resetting
+    },
+    onChange(callback) {
+      callbacks.add(callback)
+      return () => void callbacks.delete(callback)
+    },
+    async start({ signal }) {
+      life = signal
+      await open(signal)
+      setOperationMode('idle')
+    },
+    stop() {
+      stopped ??= Promise.resolve(resetting).then(close)
+      return stopped
+    },
+    [Symbol.asyncDispose]: () => detector.stop(),
+  }
+  return detector
+}
+
+const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0 }

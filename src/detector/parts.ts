@@ -1,0 +1,87 @@
+import type { Service } from '../base/service.js'
+import type { Findings } from '../inference/findings.js'
+import type { ModelJson, OutboxMode, VersionMode } from '../loop/protocol/index.js'
+
+/** An image as a client sent it: encoded, or raw rows of grey, RGB or RGBA. */
+export type ClientImage =
+  | { readonly bytes: Uint8Array }
+  | {
+      readonly pixels: Uint8Array
+      readonly width: number
+      readonly height: number
+      readonly channels: 1 | 3 | 4
+    }
+
+/** When to give up: the client has gone, or the answer would come too late. */
+export type DetectWork = { readonly signal?: AbortSignal; readonly deadlineMs?: number }
+
+/** What detection needs of an inference pool. */
+export type DetectionPool = {
+  detect(image: ClientImage, work?: DetectWork): Promise<{ readonly detections: Findings }>
+  detectBatch(images: readonly ClientImage[], work?: DetectWork): Promise<readonly { readonly detections: Findings }[]>
+  readonly inFlight: number
+  readonly threadIds: readonly number[]
+}
+
+export type DetectorModel = {
+  readonly version: string
+  readonly id: string
+  readonly folder: string
+  readonly modelJson: ModelJson
+  readonly pool: DetectionPool
+}
+
+/** A model of the Loop that is to be run. */
+export type TargetModel = { readonly id: string; readonly version: string }
+
+/** Where models come from: what is loaded, what is wanted, and the swaps between. */
+export type DetectorModels = Service & {
+  /** Holds the model while the work runs; throws LF_DETECTOR_NO_MODEL or LF_DETECTOR_UPDATING. */
+  use<T>(work: (model: DetectorModel) => Promise<T>): Promise<T>
+  loaded(): DetectorModel | null
+  versionControl(): {
+    readonly mode: VersionMode
+    readonly currentVersion: string | null
+    readonly targetVersion: string | null
+    readonly loopVersion: string | null
+    readonly localVersions: readonly string[]
+  }
+  /** `follow_loop`, `pause` or a version; throws LF_DETECTOR_VERSION. */
+  setVersionControl(text: string): Promise<void>
+  setTarget(target: TargetModel | null): void
+  setUpdatesAllowed(allowed: boolean): void
+  state(): { readonly updating: string | null; readonly errors: Readonly<Record<string, string>> }
+  onChange(callback: () => void): () => void
+}
+
+/** What waits for the Loop: JPEG and the JSON that goes with it. */
+export type OutboxEntry = {
+  readonly image: { readonly bytes: Uint8Array }
+  readonly metadata: Record<string, unknown>
+  readonly priority?: boolean
+}
+
+export type DetectorOutbox = Service & {
+  /** Resolves when the image is durable on disk. */
+  save(item: OutboxEntry): Promise<string>
+  readonly mode: OutboxMode
+  setMode(mode: OutboxMode): Promise<void>
+  status(): {
+    readonly normal: number
+    readonly priority: number
+    readonly bytes: number
+    readonly dropped: number
+    readonly setAside: number
+    readonly uploaded: number
+  }
+}
+
+/** Says why the Loop should see an image; nothing when it should not. */
+export type DetectorFilter = { causes(findings: Findings, cameraId: string | null): string[] }
+
+/** The living things a detector is made of. */
+export type DetectorParts = {
+  readonly models: DetectorModels
+  readonly outbox: DetectorOutbox
+  readonly filter: DetectorFilter
+}

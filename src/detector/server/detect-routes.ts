@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify'
+import type { Dialect } from '../../loop/protocol/index.js'
+import { emptyMetadata } from '../answers.js'
+import type { Detector } from '../detector.js'
+import { checkDate } from '../image-facts.js'
+import { clientSignal } from './client-signal.js'
+import type { ServerLimits } from './limits.js'
+import { readImages } from './request-images.js'
+import { factsOf, flagOf, givenValue } from './request-values.js'
+import { detectDocs, uploadDocs } from './route-docs.js'
+
+export type DetectRoutesOptions = { readonly dialect: Dialect; readonly limits: ServerLimits }
+
+/** `POST /detect` and `POST /upload`. */
+export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutesOptions, detector: Detector): void {
+  const { dialect, limits } = options
+  app.post('/detect', { schema: detectDocs(dialect) }, async (request, reply) => {
+    const facts = factsOf(request, dialect)
+    const signal = clientSignal(reply)
+    const [bytes] = await readImages(request, 'file', 1)
+    return detector.detect({ bytes: bytes ?? NO_BYTES }, facts, { signal, deadlineMs: limits.deadlineMs })
+  })
+
+  app.post('/upload', { schema: uploadDocs }, async (request) => {
+    const source = givenValue(request, 'source') ?? null
+    const created = checkDate(givenValue(request, 'creation_date'))
+    const priority = flagOf(request, 'upload_priority')
+    const images = await readImages(request, 'files', limits.maxFiles)
+    for (const bytes of images) await detector.upload({ bytes }, { ...emptyMetadata(), source, created }, { priority })
+    return [200, 'OK'] // as the Python library answers
+  })
+}
+
+const NO_BYTES = new Uint8Array()

@@ -1,0 +1,54 @@
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from '../../base/logger.js'
+import type { Dialect } from '../../loop/protocol/index.js'
+import type { Detector } from '../detector.js'
+import { registerDetectRoutes } from './detect-routes.js'
+import { registerDocsPage } from './docs-page.js'
+import { createHttpServer } from './http-server.js'
+import { defaultLimits, type ServerLimits } from './limits.js'
+import { registerModeRoutes } from './mode-routes.js'
+
+export type DetectorServerOptions = {
+  readonly dialect: Dialect
+  readonly version: string
+  readonly limits?: Partial<ServerLimits>
+}
+
+export type DetectorServerDeps = {
+  readonly detector: Detector
+  readonly log: Logger
+  /** Adds what every node answers, such as its switches. */
+  readonly addRoutes?: (app: FastifyInstance) => void
+}
+
+export type DetectorServer = {
+  /** Resolves with the port it listens on. */
+  listen(address: { readonly port: number; readonly host: string }): Promise<number>
+  close(): Promise<void>
+}
+
+/** The detector's REST API and its socket, on one port. */
+export async function createDetectorServer(
+  options: DetectorServerOptions,
+  deps: DetectorServerDeps,
+): Promise<DetectorServer> {
+  const { dialect } = options
+  const { detector } = deps
+  const log = deps.log.child({ component: 'detector-server' })
+  const limits = { ...defaultLimits, ...options.limits }
+  const app = await createHttpServer(limits, { log })
+  await registerDocsPage(app, options)
+  app.register(async (scope) => {
+    registerDetectRoutes(scope, { dialect, limits }, detector)
+    registerModeRoutes(scope, detector)
+    deps.addRoutes?.(scope)
+  })
+  return {
+    async listen(address) {
+      await app.listen(address)
+      const bound = app.server.address()
+      return typeof bound === 'object' && bound !== null ? bound.port : address.port
+    },
+    close: () => app.close(),
+  }
+}

@@ -1,0 +1,26 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+
+/** The OpenAPI page at `/docs` and its description at `/openapi.json`; nothing is loaded from elsewhere. */
+export async function registerDocsPage(app: FastifyInstance, info: { readonly version: string }): Promise<void> {
+  // Schemas of routes are for this page: values are checked by the parts, and answers go out as they are.
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.0.3',
+      info: {
+        title: 'loopfleet detector',
+        version: info.version,
+        description: 'Finds things in images with a model of the Learning Loop. The same by socket at /ws/socket.io.',
+      },
+    },
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { tryItOutEnabled: true, validatorUrl: null },
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+}

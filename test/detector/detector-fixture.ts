@@ -1,0 +1,162 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { removeTree } from '../../src/base/files.js'
+import { silentLogger } from '../../src/base/logger.js'
+import { createDetector, type Detector } from '../../src/detector/detector.js'
+import type {
+  ClientImage,
+  DetectionPool,
+  DetectorModel,
+  DetectorModels,
+  DetectorOutbox,
+  DetectWork,
+  OutboxEntry,
+} from '../../src/detector/parts.js'
+import { createDetectorServer, type DetectorServer } from '../../src/detector/server/detector-server.js'
+import type { ServerLimits } from '../../src/detector/server/limits.js'
+import { createInferencePool } from '../../src/inference/pool.js'
+import { type Dialect, modelJsonSchema } from '../../src/loop/protocol/index.js'
+
+const CATEGORIES = [
+  { id: 'id-a', name: 'A', type: 'box' },
+  { id: 'id-b', name: 'B', type: 'box' },
+]
+const GRID = { layout: 'grid', input: { width: 64, height: 48 }, stride: 8, threshold: 0.5, nms_iou: 0.5 }
+
+export type DetectorFixture = {
+  readonly url: string
+  readonly port: number
+  readonly detector: Detector
+  readonly server: DetectorServer
+  /** What was kept for the Loop. */
+  readonly kept: OutboxEntry[]
+  /** Takes the model away, or gives it back. */
+  setLoaded(isLoaded: boolean): void
+  /** What the next uses of the model end with. */
+  failWith(error: Error | undefined): void
+  /** What the next images that are kept end with. */
+  failToKeep(error: Error | undefined): void
+  close(): Promise<void>
+}
+
+export type FixtureOptions = {
+  readonly dialect?: Dialect
+  readonly limits?: Partial<ServerLimits>
+  readonly causes?: readonly string[]
+}
+
+/**
+ * A detector and its server around a real pool with a real model (64x48, everything red is an "A"), without models from
+ * the Loop and with an outbox in memory.
+ */
+export async function startDetectorFixture(options: FixtureOptions = {}): Promise<DetectorFixture> {
+  const { dialect = 'current', causes = [] } = options
+  const log = silentLogger()
+  const folder = await mkdtemp(join(tmpdir(), 'loopfleet-detector-'))
+  const decoderFile = join(folder, 'decoder.json')
+  await writeFile(decoderFile, JSON.stringify(GRID))
+  const modelFile = fileURLToPath(new URL('../fixtures/onnx/red-is-an-object.onnx', import.meta.url))
+  const backend = { kind: 'onnx' as const, modelFile, decoderFile, categories: CATEGORIES }
+  const pool = await createInferencePool({ threads: 2, backend }, { log })
+  const modelJson = modelJsonSchema.parse({
+    id: 'model-1',
+    organization: 'zauberzeug',
+    project: 'demo',
+    version: '1.1',
+    categories: CATEGORIES,
+  })
+  const batches: DetectionPool = {
+    detect: (image: ClientImage, work?: DetectWork) => {
+      if (!('bytes' in image)) throw new Error('raw pixels are not read yet')
+      return pool.detect(image, work)
+    },
+    detectBatch: (images: readonly ClientImage[], work?: DetectWork) =>
+      Promise.all(images.map((image) => batches.detect(image, work))),
+    get inFlight() {
+      return pool.inFlight
+    },
+    get threadIds() {
+      return pool.threadIds
+    },
+  }
+  const model: DetectorModel = { version: '1.1', id: 'model-1', folder, modelJson, pool: batches }
+  let isLoaded = true
+  let failure: Error | undefined
+  let keepFailure: Error | undefined
+  const kept: OutboxEntry[] = []
+  const service = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+  let mode: 'follow_loop' | 'pause' | 'specific_version' = 'follow_loop'
+  const models: DetectorModels = {
+    ...service,
+    async use(work) {
+      if (failure !== undefined) throw failure
+      return await work(model)
+    },
+    loaded: () => (isLoaded ? model : null),
+    versionControl: () => ({
+      mode,
+      currentVersion: isLoaded ? '1.1' : null,
+      targetVersion: null,
+      loopVersion: null,
+      localVersions: ['1.1'],
+    }),
+    async setVersionControl(text) {
+      mode = text === 'pause' ? 'pause' : text === 'follow_loop' ? 'follow_loop' : 'specific_version'
+    },
+    setTarget: () => undefined,
+    setUpdatesAllowed: () => undefined,
+    state: () => ({ updating: null, errors: {} }),
+    onChange: () => () => undefined,
+  }
+  const outbox: DetectorOutbox = {
+    ...service,
+    async save(item) {
+      if (keepFailure !== undefined) throw keepFailure
+      kept.push(item)
+      return String(kept.length)
+    },
+    mode: 'continuous_upload',
+    setMode: async () => undefined,
+    status: () => ({ normal: kept.length, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0 }),
+  }
+  const detector = createDetector(
+    { dialect },
+    {
+      open: async () => ({ models, outbox, filter: { causes: () => [...causes] } }),
+      wipe: async () => undefined,
+      log,
+      now: Date.now,
+    },
+  )
+  await detector.start({ signal: new AbortController().signal })
+  const server = await createDetectorServer({ dialect, version: '0.1.0', limits: options.limits }, { detector, log })
+  const port = await server.listen({ port: 0, host: '127.0.0.1' })
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    detector,
+    server,
+    kept,
+    setLoaded(loaded) {
+      isLoaded = loaded
+    },
+    failWith(error) {
+      failure = error
+    },
+    failToKeep(error) {
+      keepFailure = error
+    },
+    async close() {
+      await server.close()
+      await detector.stop()
+      await pool.close()
+      await removeTree(folder)
+    },
+  }
+}
