@@ -15,7 +15,12 @@ export function lastWordOf(thrown: unknown): LastWord | undefined {
   return sentence === undefined ? undefined : { sentence, exitCode: 2 }
 }
 
-const INPUT_CODES: readonly string[] = ['LF_INVALID_INPUT', 'LF_BAD_TRAINER_FILE', 'LF_BAD_LOOP_HOST']
+const INPUT_CODES: readonly string[] = [
+  'LF_INVALID_INPUT',
+  'LF_BAD_TRAINER_FILE',
+  'LF_ANNOTATION_TOOL',
+  'LF_BAD_LOOP_HOST',
+]
 
 function ownWord(error: Error, code: string): LastWord {
   return { sentence: `${error.message} [${code}]`, exitCode: INPUT_CODES.includes(code) ? 2 : 1 }

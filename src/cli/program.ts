@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { addAnnotatorCommand } from './commands/annotator.js'
 import { addDashboardCommand } from './commands/dashboard.js'
 import { addDemoCommand } from './commands/demo.js'
 import { addHostsCommand } from './commands/hosts.js'
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   addUpCommand(program)
   addTrainerCommand(program)
   addWorkerCommand(program)
+  addAnnotatorCommand(program)
   addLoopCommand(program)
   addRedisCommand(program)
   addDashboardCommand(program)

@@ -14,6 +14,7 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'docs/local-loop.md',
+  'docs/guides/annotator.md',
   'docs/guides/first-training.md',
   'docs/guides/docker.md',
   'docs/guides/two-hosts.md',

@@ -1,12 +1,14 @@
-import { createNodeHttp } from '../../nodes/node-http.js'
-import type { TrainerNode } from '../../nodes/trainer/trainer-node.js'
+import { createNodeHttp, type NodeSwitches } from '../../nodes/node-http.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
+
+/** Of a node of any type, what its REST endpoints act on. */
+export type ServedNode = Pick<NodeSwitches, 'setOnline'> & NonNullable<NodeSwitches['backdoor']>
 
 /** Serves the node's REST endpoints; answers the port it listens on. */
 export async function startNodeHttp(
   address: { readonly port: number; readonly host: string },
-  { node, closers, context }: { readonly node: TrainerNode; readonly closers: Closers; readonly context: CliContext },
+  { node, closers, context }: { readonly node: ServedNode; readonly closers: Closers; readonly context: CliContext },
 ): Promise<number> {
   const { log, environment } = context
   const usual = log.level

@@ -1,0 +1,54 @@
+import type { Command } from 'commander'
+import { portNumber, wholeNumber } from '../options.js'
+
+type AnnotatorFlags = {
+  tool?: string
+  name: string
+  uuid?: string
+  threads?: number
+  data?: string
+  port?: number
+  host: string
+}
+
+export function addAnnotatorCommand(program: Command): void {
+  program
+    .command('annotator')
+    .description('an annotator node: helps people to outline objects in the Loop')
+    .option('--tool <file>', 'annotation tool (JavaScript module); the demo segmentation tool without it')
+    .option('--name <name>', 'name at the Loop', 'segmentation')
+    .option('--uuid <uuid>', 'identity at the Loop (default: made once and kept in the data folder)')
+    .option(
+      '--threads <n>',
+      'threads of the demo segmentation tool (default: cores - 1, at most 2)',
+      wholeNumber(1, 64),
+    )
+    .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
+    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
+    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .action(runAnnotator)
+}
+
+async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
+  const [{ runUntilAsked }, { openLoopClient }, { startAnnotatorNode }, { startNodeHttp }] = await Promise.all([
+    import('../run-until-asked.js'),
+    import('../compose/loop-client.js'),
+    import('../compose/annotator-node.js'),
+    import('../compose/node-http.js'),
+  ])
+  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  await runUntilAsked(async (context, closers) => {
+    const folder = dataFolder(flags.data, context.environment)
+    const loop = openLoopClient(context, closers, folder)
+    let askedToRestart: () => void = () => undefined
+    const over = new Promise<void>((resolve) => {
+      askedToRestart = resolve
+    })
+    const parts = { closers, loop, onRestart: askedToRestart }
+    const { uuid, node } = await startAnnotatorNode({ ...flags, folder }, context, parts)
+    const { port: asked, host } = flags
+    const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
+    sayReady('annotator', { uuid, name: flags.name, port })
+    return { over }
+  })
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod'
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { ImageExchange } from '../../loop/client/image-exchange.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
+import { type Dialect, nodeEventAckMs, parseMessage } from '../../loop/protocol/index.js'
+import { LoopRefusedError } from '../errors.js'
+import type { NodeIdentity } from '../identity.js'
+import { createAnnotationImages } from './annotation-images.js'
+import { mergeMoves, parseUserInput, type ReceivedInput } from './annotation-input.js'
+import type { AnnotationTool } from './annotation-tool.js'
+import { createAnnotatorStatus } from './annotator-status.js'
+import { AnnotatorOfflineError, InputGivenUpError } from './errors.js'
+import { createHistories } from './histories.js'
+import { runTool } from './run-tool.js'
+import { createUserTurns } from './user-turns.js'
+
+export type AnnotatorNodeOptions = {
+  readonly identity: NodeIdentity
+  readonly dialect: Dialect
+  /** No status every few seconds until the node is set online (SKIP_REPEAT_ON_START). */
+  readonly muted?: boolean
+  readonly heartbeatMs?: number
+  readonly statusAckMs?: number
+  /** A user's history that was not used for so long is dropped; an hour by default. */
+  readonly historyExpireMs?: number
+  readonly maxUsers?: number
+  /** How long the tool may take for one input. */
+  readonly toolTimeoutMs?: number
+  /** Inputs of one user that may wait. */
+  readonly maxWaiting?: number
+}
+
+export type AnnotatorNodeDeps = {
+  /** A fresh socket, not started. */
+  readonly createSocket: () => LoopSocket
+  readonly images: Pick<ImageExchange, 'fetchImages' | 'imagePath'>
+  readonly tool: AnnotationTool
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** An annotator at the Loop: takes what users do in its image editor, answers drawings, and sends annotations. */
+export type AnnotatorNode = Service & {
+  /** False keeps the node away from the Loop until it is set true again. */
+  setOnline(online: boolean): Promise<void>
+  tellStatus(): void
+  /** Forgets all users. */
+  reset(): Promise<void>
+}
+
+const HOUR_MS = 3_600_000
+
+export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: AnnotatorNodeDeps): AnnotatorNode {
+  const { identity, historyExpireMs = HOUR_MS, maxUsers = 1000 } = options
+  const { toolTimeoutMs = 30_000, maxWaiting = 100 } = options
+  const { tool } = deps
+  const log = deps.log.child({ component: 'annotator', annotator: identity.name })
+  const images = createAnnotationImages(deps)
+  const histories = createHistories(
+    { expireMs: historyExpireMs, maxUsers },
+    { create: () => tool.createHistory(), now: deps.now },
+  )
+  const turns = createUserTurns({ merge: mergeMoves, maxWaiting }, answer)
+  let socket = openSocket()
+  const status = createAnnotatorStatus(options, { socket: () => socket, onCycle: histories.sweep, log })
+  let life: AbortSignal | undefined
+  let isOnline = true
+  let stopped: Promise<void> | undefined
+
+  function openSocket(): LoopSocket {
+    const fresh = deps.createSocket()
+    fresh.on('handle_user_input', (value) => take(value))
+    fresh.on('user_logout', (frontendId) => logOut(parseMessage(z.string(), frontendId, 'user_logout')))
+    fresh.onConnect(() => status.tell())
+    return fresh
+  }
+
+  async function take(value: unknown): Promise<string> {
+    const input = parseUserInput(value)
+    if (!socket.connected) throw new AnnotatorOfflineError()
+    if (input.keyUp === 'Escape') {
+      forget(input.frontendId)
+      return ''
+    }
+    try {
+      return await turns.take(input.frontendId, input)
+    } catch (error) {
+      if (error instanceof InputGivenUpError) return '' // nobody looks at this drawing any more
+      throw error
+    }
+  }
+
+  async function answer(user: string, input: ReceivedInput, signal: AbortSignal): Promise<string> {
+    const imagePath = await images.pathOf(input, { signal })
+    signal.throwIfAborted()
+    const history = histories.of(user)
+    const { svg, annotation } = await runTool(tool, { ...input, imagePath }, history, {
+      signal,
+      timeoutMs: toolTimeoutMs,
+    }).catch((error: unknown) => {
+      // After an Escape the user may have a new history already.
+      if (!signal.aborted) histories.delete(user)
+      throw error
+    })
+    signal.throwIfAborted()
+    if (annotation !== undefined) await send(input, annotation, signal)
+    return svg
+  }
+
+  async function send({ organization, project }: ReceivedInput, annotation: object, signal: AbortSignal) {
+    if (!socket.connected) throw new AnnotatorOfflineError()
+    const event = 'update_segmentation_annotation'
+    const ack = { timeoutMs: nodeEventAckMs[event], signal }
+    const answered = await socket.emit(event, organization, project, annotation, ack)
+    if (!answered.success) throw new LoopRefusedError(event, answered.error_msg)
+  }
+
+  function forget(user: string): boolean {
+    turns.giveUp(user)
+    return histories.delete(user)
+  }
+
+  function logOut(user: string): boolean {
+    forget(user)
+    log.info({ user }, 'user has gone')
+    return tool.logout?.(user) ?? true
+  }
+
+  async function stop(): Promise<void> {
+    status.stop()
+    await turns.close()
+    await socket.stop()
+    await tool.close?.()
+    log.info('annotator stopped')
+  }
+
+  return {
+    tellStatus: () => status.tell(),
+    reset: async () => {
+      for (const user of histories.users()) forget(user)
+    },
+    async setOnline(online) {
+      if (online) status.unmute()
+      if (online === isOnline || life === undefined) return
+      isOnline = online
+      if (!online) return socket.stop()
+      socket = openSocket()
+      await socket.start({ signal: life })
+    },
+    async start({ signal }) {
+      life = signal
+      await tool.start?.()
+      status.start()
+      await socket.start({ signal })
+      log.info('annotator started')
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    [Symbol.asyncDispose]: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { availableParallelism } from 'node:os'
+import type { Piscina } from 'piscina'
+import { messageOf } from '../../../../base/errors.js'
+import type { Logger } from '../../../../base/logger.js'
+import { Turnstile } from '../../../../inference/turnstile.js'
+import { unlessAborted } from '../../../../loop/client/patience.js'
+import type { ImagePoint } from '../../annotation-tool.js'
+import { AnnotationToolError } from '../../errors.js'
+import type { ProposalAnswer, ProposalRequest } from './proposal.js'
+
+export type ProposerOptions = {
+  /** One less than the machine has cores, at most two, by default. */
+  readonly threads?: number
+  /** A thread that needs longer is ended and replaced. */
+  readonly timeoutMs?: number
+}
+
+/** Outlines objects in images, in threads of its own. */
+export type Proposer = {
+  /** Starts the threads and loads OpenCV in each. */
+  start(): Promise<void>
+  /** The outline of what stands out, undefined when nothing does. An abort ends the waiting, not the thread's work. */
+  propose(request: ProposalRequest, options: { readonly signal: AbortSignal }): Promise<ImagePoint[] | undefined>
+  close(): Promise<void>
+}
+
+export function createProposer(options: ProposerOptions, deps: { readonly log: Logger }): Proposer {
+  const { threads = Math.max(1, Math.min(2, availableParallelism() - 1)), timeoutMs = 20_000 } = options
+  const turnstile = new Turnstile(threads)
+  let pool: Piscina | undefined
+
+  async function open(): Promise<Piscina> {
+    const { Piscina } = await import('piscina')
+    // Run from its TypeScript source (tests), this module must start the thread from source too.
+    const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+    const opened = new Piscina({
+      filename: file.href,
+      name: 'propose',
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+    })
+    opened.on('error', (err: unknown) => deps.log.warn({ err }, 'an idle annotation thread failed'))
+    return opened
+  }
+
+  async function run(threadPool: Piscina, request: ProposalRequest | undefined): Promise<ProposalAnswer> {
+    try {
+      return await threadPool.run(request, { signal: AbortSignal.timeout(timeoutMs) })
+    } catch (cause) {
+      throw new AnnotationToolError(`The thread of the segmentation tool failed: ${messageOf(cause)}.`, cause)
+    }
+  }
+
+  return {
+    async start() {
+      if (pool !== undefined) return
+      const opened = await open()
+      pool = opened
+      await Promise.all(Array.from({ length: threads }, () => run(opened, undefined)))
+    },
+    async propose(request, { signal }) {
+      if (pool === undefined) throw new AnnotationToolError('The segmentation tool was not started.')
+      const leave = await turnstile.enter(signal)
+      const work = run(pool, request).finally(leave)
+      work.catch(() => undefined) // whoever asked may have given up
+      const answer = await unlessAborted(work, signal)
+      if (answer.ok) return answer.outline?.map(({ x, y }) => ({ x, y }))
+      throw new AnnotationToolError(answer.message)
+    },
+    async close() {
+      await turnstile.empty()
+      await pool?.destroy()
+      pool = undefined
+    },
+  }
+}

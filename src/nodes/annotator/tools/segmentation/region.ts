@@ -1,0 +1,55 @@
+import sharp, { type Sharp } from 'sharp'
+import { type Box, boundsOf, clip, grow, type Size } from './geometry.js'
+import type { ProposalRequest } from './proposal.js'
+
+/** The part of an image that is looked at, as rows of RGB. */
+export type Region = Size & {
+  /** Its top left corner in the image. */
+  readonly x: number
+  readonly y: number
+  readonly pixels: Uint8Array
+  /** Where the object may lie, in pixels of the region; the rest is background for sure. */
+  readonly area: Box
+}
+
+// Enough of the surroundings to learn the colours of the background.
+const MARGIN = 0.35
+const MIN_MARGIN = 12
+const MAX_PIXELS = 64_000_000
+
+/** Reads what is needed of the image; undefined when the box lies outside. Throws when it cannot be read. */
+export async function readRegion(request: ProposalRequest): Promise<Region | undefined> {
+  // Pixels as they are stored, without EXIF orientation: so the Loop counts.
+  const image = sharp(request.imagePath, { failOn: 'error', limitInputPixels: MAX_PIXELS })
+  const { width, height } = await image.metadata()
+  const area = areaOf(request, { width, height })
+  if (area === undefined) return undefined
+  const marginX = Math.max(MIN_MARGIN, Math.round(area.width * MARGIN))
+  const marginY = Math.max(MIN_MARGIN, Math.round(area.height * MARGIN))
+  const region = clip(grow(area, marginX, marginY), { width, height })
+  if (region === undefined) return undefined
+  return {
+    ...region,
+    pixels: await pixelsOf(image, region),
+    area: { ...area, x: area.x - region.x, y: area.y - region.y },
+  }
+}
+
+/** The box, and whatever foreground was drawn outside of it. */
+function areaOf({ box, strokes }: ProposalRequest, size: Size): Box | undefined {
+  const corners = strokes
+    .filter(({ kind }) => kind === 'foreground')
+    .flatMap(({ points, width }) => points.flatMap(({ x, y }) => [at(x - width, y - width), at(x + width, y + width)]))
+  return clip(boundsOf(box, corners), size)
+}
+
+const at = (x: number, y: number) => ({ x, y })
+
+async function pixelsOf(image: Sharp, { x, y, width, height }: Box): Promise<Uint8Array> {
+  return await image
+    .extract({ left: x, top: y, width, height })
+    .removeAlpha()
+    .toColourspace('srgb') // CMYK and grey become three channels
+    .raw()
+    .toBuffer()
+}
