@@ -122,8 +122,8 @@ async function temporarySibling(path: string): Promise<string> {
   return join(dirname(path), `.${basename(path).slice(0, 40)}.${randomUUID()}.tmp`)
 }
 
-/** A rename is only durable with its folder. */
-async function syncFolder(folder: string): Promise<void> {
+/** Brings a folder's own entries to the disk; a rename is only durable with its folder. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()

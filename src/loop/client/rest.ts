@@ -23,7 +23,6 @@ import {
   trainingsAnswerSchema,
 } from '../protocol/index.js'
 import { LoopAnswerError, LoopRequestError } from './errors.js'
-import { type MultipartPart, multipartFiles } from './multipart.js'
 import type { LoopRequest, LoopResponse, LoopSession } from './session.js'
 
 export type CallOptions = { readonly signal?: AbortSignal }
@@ -82,13 +81,6 @@ export type LoopRest = {
     organization: string,
     project: string,
     report: DetectorReport,
-    options?: CallOptions,
-  ): Promise<void>
-  /** Image uploads of the outbox: alternately a JSON part and a JPEG part. */
-  uploadImages(
-    organization: string,
-    project: string,
-    parts: readonly MultipartPart[],
     options?: CallOptions,
   ): Promise<void>
 }
@@ -163,15 +155,6 @@ export function createLoopRest(session: LoopSession): LoopRest {
         path: paths.detectors(organization, project),
         json: report,
         accept: (status) => status >= 200 && status < 300,
-        signal: options.signal,
-      }),
-    uploadImages: (organization, project, parts, options = {}) =>
-      write({
-        method: 'POST',
-        path: paths.imageUpload(organization, project),
-        multipart: multipartFiles(parts),
-        login: false,
-        onTooMany: 'throw',
         signal: options.signal,
       }),
   }

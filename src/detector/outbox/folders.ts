@@ -1,0 +1,33 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeTree } from '../../base/files.js'
+
+/** The places of an outbox. All lie in one folder, so that an image moves between them by a single rename. */
+export type OutboxFolders = {
+  readonly root: string
+  readonly normal: string
+  readonly priority: string
+  readonly setAside: string
+  /** Holds what is being written or deleted; emptied at every start. */
+  readonly temporary: string
+  readonly identFile: string
+}
+
+/** Makes the folders that are missing, and clears what a killed process has left half done. */
+export async function openFolders(root: string): Promise<OutboxFolders> {
+  const folders = {
+    root,
+    normal: join(root, 'normal'),
+    priority: join(root, 'priority'),
+    setAside: join(root, 'set_aside'),
+    temporary: join(root, 'tmp'),
+    identFile: join(root, 'next_ident'),
+  }
+  await removeTree(folders.temporary)
+  for (const folder of [folders.normal, folders.priority, folders.setAside, folders.temporary]) {
+    await mkdir(folder, { recursive: true })
+  }
+  const halves = (await readdir(root)).filter((name) => name.startsWith('.next_ident.') && name.endsWith('.tmp'))
+  for (const half of halves) await removeTree(join(root, half))
+  return folders
+}

@@ -1,0 +1,118 @@
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { ImageUpload } from '../../loop/client/image-upload.js'
+import type { OutboxMode } from '../../loop/protocol/index.js'
+import type { Entry } from './entries.js'
+import { OutboxClosedError, OutboxFullError, OutboxWriteError } from './errors.js'
+import { type OpenOutbox, type OutboxStatus, openOutbox } from './open-outbox.js'
+import { type OutboxOptions, type OutboxSettings, outboxOptionsSchema } from './options.js'
+import { writeEntry } from './write-entry.js'
+
+export type OutboxItem = {
+  readonly image: { readonly bytes: Uint8Array }
+  /** Goes to the Loop as it is; a `date` of null becomes the time in the image's name. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly priority?: boolean
+}
+
+/** Images on their way to the Loop, kept on disk until it has taken them. */
+export interface Outbox extends Service {
+  /**
+   * Resolves with the image's name when it is on disk for good. Throws LF_OUTBOX_WRITE (disk full), LF_OUTBOX_FULL and
+   * LF_OUTBOX_CLOSED; then nothing is kept.
+   */
+  save(item: OutboxItem): Promise<string>
+  readonly mode: OutboxMode
+  /** `stopped` goes on saving; it resolves when nothing is being sent any more. */
+  setMode(mode: OutboxMode): Promise<void>
+  status(): OutboxStatus
+}
+
+export type { OutboxStatus } from './open-outbox.js'
+
+export type OutboxDeps = { readonly upload: ImageUpload; readonly log: Logger; readonly now: () => number }
+
+/** The outbox of a folder, which nobody else may use meanwhile. */
+export function createOutbox(options: OutboxOptions, deps: OutboxDeps): Outbox {
+  const settings = outboxOptionsSchema.parse(options)
+  const log = deps.log.child({ component: 'outbox' })
+  const saves = new Set<Promise<unknown>>()
+  let mode: OutboxMode = settings.mode
+  let opening: Promise<OpenOutbox> | undefined
+  let parts: OpenOutbox | undefined
+  let lastParts: OpenOutbox | undefined
+
+  async function stop(): Promise<void> {
+    const opened = await opening?.catch(() => undefined)
+    parts = undefined
+    opening = undefined
+    await opened?.sender.switchOff()
+    await Promise.allSettled(saves)
+  }
+
+  return {
+    async start({ signal }) {
+      signal.throwIfAborted()
+      const mine = opening ?? openOutbox(settings, { ...deps, log })
+      opening = mine
+      const opened = await mine
+      if (opening !== mine) return // stopped meanwhile
+      parts = opened
+      lastParts = opened
+      if (mode === 'continuous_upload') opened.sender.switchOn()
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+    async save(item) {
+      if (parts === undefined) throw new OutboxClosedError()
+      const saving = saveItem(item, parts, settings)
+      saves.add(saving)
+      try {
+        return await saving
+      } finally {
+        saves.delete(saving)
+      }
+    },
+    get mode() {
+      return mode
+    },
+    async setMode(wanted) {
+      mode = wanted
+      if (wanted === 'continuous_upload') parts?.sender.switchOn()
+      else await parts?.sender.switchOff()
+    },
+    status: () => lastParts?.status() ?? NOTHING,
+  }
+}
+
+const NOTHING = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }
+
+async function saveItem(item: OutboxItem, parts: OpenOutbox, settings: OutboxSettings): Promise<string> {
+  const isPriority = item.priority === true
+  const bytes = item.image.bytes.length + Buffer.byteLength(JSON.stringify(item.metadata))
+  const claim = parts.shelf.claim(bytes, isPriority)
+  if (claim === undefined) throw new OutboxFullError({ bytes, ...settings })
+  let entry: Entry
+  try {
+    entry = await parts.writes(() => write(item, isPriority, parts))
+  } catch (error) {
+    claim.cancel()
+    throw new OutboxWriteError({ folder: settings.folder }, error)
+  }
+  await parts.drop(claim.fulfil(entry))
+  parts.sender.wake()
+  return entry.ident
+}
+
+async function write({ image, metadata }: OutboxItem, isPriority: boolean, parts: OpenOutbox): Promise<Entry> {
+  for (;;) {
+    const ident = await parts.idents.next()
+    const dated = metadata.date === null ? { ...metadata, date: ident.slice(0, DATE_LENGTH) } : metadata
+    const what = { ident, metadata: JSON.stringify(dated), image: image.bytes, isPriority }
+    const entry = await writeEntry(what, parts.folders, parts.syncParent)
+    if (entry !== undefined) return entry
+  }
+}
+
+/** Down to milliseconds, as dialect 0.8 writes its names and dates. */
+const DATE_LENGTH = 23

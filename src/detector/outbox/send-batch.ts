@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { backOffMs } from '../../base/back-off.js'
+import { type ImageUpload, isContentRefusal, type UploadImage } from '../../loop/client/image-upload.js'
+import { type Entry, readEntry } from './entries.js'
+
+/** An entry that was read and can be sent. */
+export type ReadyImage = UploadImage & { readonly entry: Entry }
+
+export type BatchDeps = {
+  readonly upload: ImageUpload
+  /** The Loop has taken these. */
+  readonly onTaken: (entries: readonly Entry[]) => Promise<void>
+  /** This one can never be sent. */
+  readonly onUnfit: (entry: Entry, reason: string) => Promise<void>
+  readonly onVanished: (entry: Entry) => void
+  readonly bisectPauseMs: number
+}
+
+const MAX_BISECT_PAUSE_MS = 5_000
+
+/** Sends a batch; a refused one is halved until the unfit images stand alone. Throws when the Loop does not answer. */
+export async function sendBatch(batch: readonly Entry[], deps: BatchDeps, signal: AbortSignal): Promise<void> {
+  const ready: ReadyImage[] = []
+  for (const entry of batch) {
+    const image = await prepare(entry, deps)
+    if (image !== undefined) ready.push(image)
+  }
+  // The halves that are still to be sent, first one last; the number of refusals since the Loop took something.
+  const waiting = ready.length === 0 ? [] : [ready]
+  let refusals = 0
+  for (let images = waiting.pop(); images !== undefined; images = waiting.pop()) {
+    signal.throwIfAborted()
+    const refusal = await tryToSend(images, deps.upload, signal)
+    if (refusal === undefined) {
+      refusals = 0
+      await deps.onTaken(images.map(({ entry }) => entry))
+      continue
+    }
+    const [first] = images
+    if (images.length === 1 && first !== undefined) await deps.onUnfit(first.entry, refusal)
+    else waiting.push(...halves(images).reverse())
+    refusals += 1
+    if (waiting.length > 0) await pause(refusals, deps.bisectPauseMs, signal)
+  }
+}
+
+async function prepare(entry: Entry, deps: BatchDeps): Promise<ReadyImage | undefined> {
+  const content = await readEntry(entry)
+  switch (content.kind) {
+    case 'whole':
+      return { entry, ident: entry.ident, metadata: content.metadata, imagePath: content.imagePath }
+    case 'broken':
+      await deps.onUnfit(entry, content.problem)
+      return undefined
+    case 'vanished':
+      deps.onVanished(entry)
+      return undefined
+    default:
+      return content satisfies never
+  }
+}
+
+/** Why the Loop refuses these images; undefined when it has taken them. */
+async function tryToSend(
+  images: readonly ReadyImage[],
+  upload: ImageUpload,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await upload.upload(images, { signal })
+    return undefined
+  } catch (error) {
+    if (isContentRefusal(error)) return error.message
+    throw error
+  }
+}
+
+function halves<T>(items: readonly T[]): T[][] {
+  const middle = Math.ceil(items.length / 2)
+  return [items.slice(0, middle), items.slice(middle)]
+}
+
+async function pause(refusals: number, firstMs: number, signal: AbortSignal): Promise<void> {
+  if (firstMs === 0) return
+  await sleep(backOffMs(refusals, { firstMs, maxMs: MAX_BISECT_PAUSE_MS }), undefined, { signal })
+}

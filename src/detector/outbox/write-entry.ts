@@ -1,0 +1,64 @@
+import { mkdir, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hasCode, removeTree, syncFolder } from '../../base/files.js'
+import type { Entry } from './entries.js'
+import type { OutboxFolders } from './folders.js'
+
+export type NewImage = {
+  readonly ident: string
+  readonly metadata: string
+  readonly image: Uint8Array
+  readonly isPriority: boolean
+}
+
+/**
+ * Puts an image into the outbox: all of it or nothing, and on disk when it resolves. Undefined when the name is taken
+ * by somebody else.
+ */
+export async function writeEntry(
+  { ident, metadata, image, isPriority }: NewImage,
+  folders: OutboxFolders,
+  syncParent: (folder: string) => Promise<void>,
+): Promise<Entry | undefined> {
+  const temporary = join(folders.temporary, ident)
+  const parent = isPriority ? folders.priority : folders.normal
+  const folder = join(parent, ident)
+  if (!(await tookName(() => mkdir(temporary)))) return undefined
+  try {
+    await Promise.all([
+      writeDurably(join(temporary, `image_${ident}.json`), metadata),
+      writeDurably(join(temporary, `image_${ident}.jpg`), image),
+    ])
+    await syncFolder(temporary)
+    if (!(await tookName(() => rename(temporary, folder)))) {
+      await removeTree(temporary)
+      return undefined
+    }
+    await syncParent(parent)
+  } catch (error) {
+    await removeTree(temporary).catch(() => undefined) // the first error says more
+    await removeTree(folder).catch(() => undefined)
+    throw error
+  }
+  return { ident, folder, isPriority, bytes: image.length + Buffer.byteLength(metadata) }
+}
+
+async function tookName(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EEXIST', 'ENOTEMPTY')) return false
+    throw error
+  }
+}
+
+async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    await file.writeFile(data)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

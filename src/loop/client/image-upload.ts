@@ -1,0 +1,73 @@
+import { type Dialect, paths } from '../protocol/index.js'
+import { LoopRequestError } from './errors.js'
+import { type MultipartPart, multipartFiles } from './multipart.js'
+import type { LoopSession } from './session.js'
+
+/** One image as it goes up: its metadata as JSON text, and a JPEG file that is streamed from disk. */
+export type UploadImage = {
+  /** Names its two parts; unique within a request. */
+  readonly ident: string
+  readonly metadata: string
+  readonly imagePath: string
+}
+
+export type ImageUpload = {
+  /** How many images fit into one request. */
+  readonly maxImages: number
+  /**
+   * Sends the images in one request and resolves when the Loop has taken all of them. Throws LF_LOOP_REQUEST; the Loop
+   * has then taken none, unless no answer came. A 429 is passed on at once.
+   */
+  upload(images: readonly UploadImage[], options: { readonly signal: AbortSignal }): Promise<void>
+}
+
+export type ImageUploadOptions = {
+  readonly organization: string
+  readonly project: string
+  readonly dialect?: Dialect
+  /** Longest silence of the Loop. */
+  readonly timeoutMs?: number
+}
+
+const MAX_IMAGES: Readonly<Record<Dialect, number>> = { '0.8': 1, current: 20 }
+
+/** Uploads of a detector's outbox, by the session's connections and certificate, without asking for a login. */
+export function createImageUpload(
+  options: ImageUploadOptions,
+  deps: { readonly session: Pick<LoopSession, 'request'> },
+): ImageUpload {
+  const { organization, project, dialect = 'current', timeoutMs = 30_000 } = options
+  const path = paths.imageUpload(organization, project)
+  const maxImages = MAX_IMAGES[dialect]
+  return {
+    maxImages,
+    async upload(images, { signal }) {
+      if (images.length > maxImages) throw new RangeError(`${images.length} images in one upload`)
+      const multipart = multipartFiles(images.flatMap((image) => toParts(image, dialect)))
+      await deps.session.request({
+        method: 'POST',
+        path,
+        multipart,
+        login: false,
+        onTooMany: 'throw',
+        timeoutMs,
+        signal,
+      })
+    },
+  }
+}
+
+/** Whether the Loop refuses what was sent (422, or 413: too large), so that a part of it may still be taken. */
+export function isContentRefusal(error: unknown): error is LoopRequestError {
+  return error instanceof LoopRequestError && (error.details.status === 422 || error.details.status === 413)
+}
+
+function toParts({ ident, metadata, imagePath }: UploadImage, dialect: Dialect): MultipartPart[] {
+  // Colons (and all else that could end a header) go percent-encoded, as the Loop knows it from its nodes.
+  const stem = dialect === '0.8' ? 'image' : `image_${encodeURIComponent(ident)}`
+  const jsonType = dialect === '0.8' ? 'application/json' : 'text/plain; charset=utf-8'
+  return [
+    { name: `${stem}.json`, data: metadata, contentType: jsonType },
+    { name: `${stem}.jpg`, path: imagePath, contentType: 'image/jpeg' },
+  ]
+}
