@@ -1,0 +1,106 @@
+import { z } from 'zod'
+import type { Findings } from '../../inference/findings.js'
+import { dialects } from '../../loop/protocol/index.js'
+import { createHistory, type History } from './history.js'
+import { type Box, distance, intersectionOverUnion, type Point } from './similarity.js'
+
+export const relevanceOptionsSchema = z
+  .strictObject({
+    minUncertain: z.number().min(0).max(1).default(0.3).describe('Confidence from which on a finding is uncertain.'),
+    maxUncertain: z.number().min(0).max(1).default(0.6).describe('Confidence up to which it is.'),
+    forgetSeconds: z.number().min(0).default(3600).describe('An object unseen for so long is new again.'),
+    maxCameras: z.int().min(1).default(1000).describe('The camera unused for longest is forgotten past this count.'),
+    maxObjects: z.int().min(1).default(2000).describe('The same for objects of one category before one camera.'),
+    dialect: z.enum(dialects).default('current'),
+  })
+  .refine(({ minUncertain, maxUncertain }) => minUncertain <= maxUncertain, {
+    message: 'the lower end of the uncertain range lies above its upper end',
+    path: ['minUncertain'],
+  })
+export type RelevanceOptions = z.input<typeof relevanceOptionsSchema>
+
+/** Decides which images the Loop wants to see. */
+export type RelevanceFilter = {
+  /** Why this image is worth an upload, each cause once; empty when it is not. */
+  causes(findings: Readonly<Findings>, cameraId: string | null): string[]
+}
+
+type Named = { readonly confidence: number }
+
+const SIMILAR_IOU = 0.5
+const SIMILAR_DISTANCE_PX = 10
+const MANY_DETECTIONS = 80
+
+type Camera = { readonly boxes: History<Box>; readonly points: History<Point>; usedAtMs: number }
+
+/** The Loop's rules of active learning; `now` is in milliseconds and best a clock that never jumps. */
+export function createRelevanceFilter(
+  options: RelevanceOptions,
+  deps: { readonly now: () => number },
+): RelevanceFilter {
+  const settings = relevanceOptionsSchema.parse(options)
+  const forgetMs = settings.forgetSeconds * 1000
+  // The order of use: the camera unused for longest is the first. Unnamed cameras share one history.
+  const cameras = new Map<string | null, Camera>()
+
+  function use(cameraId: string | null, atMs: number): Camera {
+    const camera = cameras.get(cameraId) ?? newCamera()
+    camera.usedAtMs = atMs
+    cameras.delete(cameraId)
+    cameras.set(cameraId, camera)
+    for (const [id, { usedAtMs }] of cameras) {
+      if (cameras.size <= settings.maxCameras && atMs - usedAtMs <= forgetMs) break
+      cameras.delete(id)
+    }
+    return camera
+  }
+
+  function newCamera(): Camera {
+    const common = { forgetMs, maxObjects: settings.maxObjects }
+    const isSimilarBox = (a: Box, b: Box) => intersectionOverUnion(a, b) >= SIMILAR_IOU
+    const isSimilarPoint = (a: Point, b: Point) => distance(a, b) < SIMILAR_DISTANCE_PX
+    return {
+      boxes: createHistory({ ...common, isSimilar: isSimilarBox }),
+      points: createHistory({ ...common, isSimilar: isSimilarPoint }),
+      usedAtMs: 0,
+    }
+  }
+
+  const isUncertain = ({ confidence }: Named) =>
+    settings.minUncertain <= confidence && confidence <= settings.maxUncertain
+
+  return {
+    causes(findings, cameraId) {
+      const atMs = deps.now()
+      const { boxes, points } = use(cameraId, atMs)
+      const causes = new Set<string>()
+      for (const box of findings.box_detections) {
+        if (!boxes.see(box.category_name, toBox(box), atMs) && isUncertain(box)) causes.add('uncertain')
+      }
+      for (const point of findings.point_detections) {
+        if (!points.see(point.category_name, { x: point.x, y: point.y }, atMs) && isUncertain(point))
+          causes.add('uncertain')
+      }
+      if (findings.segmentation_detections.length > 0) causes.add('segmentation_detection')
+      for (const found of findings.classification_detections) {
+        if (settings.dialect === '0.8') causes.add('classification_detection')
+        else if (isUncertain(found)) causes.add('uncertain')
+      }
+      if (countOf(findings) >= MANY_DETECTIONS) causes.add('unexpected_observations_count')
+      return [...causes]
+    },
+  }
+}
+
+function toBox({ x, y, width, height }: Box): Box {
+  return { x, y, width, height }
+}
+
+function countOf(findings: Readonly<Findings>): number {
+  return (
+    findings.box_detections.length +
+    findings.point_detections.length +
+    findings.segmentation_detections.length +
+    findings.classification_detections.length
+  )
+}
