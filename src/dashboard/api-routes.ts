@@ -5,10 +5,11 @@ import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
+import { toCurveView } from './views.js'
 
 export type ApiDeps = {
   readonly look: Look
-  readonly journal: Pick<Journal, 'load' | 'readLog'>
+  readonly journal: Pick<Journal, 'load' | 'readLog' | 'readCurve'>
   readonly control: Pick<Control, 'request' | 'retry'>
   readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
@@ -55,6 +56,11 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
     if ((await journal.load(id)) === undefined) return unknown(id)
     const entries = await journal.readLog(id, from === undefined ? { limit } : { from, limit })
     return { entries, cursor: entries.at(-1)?.cursor ?? from ?? null }
+  })
+  app.get('/api/trainings/:id/curve', async (request) => {
+    const { id } = readTraining(request)
+    if ((await journal.load(id)) === undefined) return unknown(id)
+    return toCurveView(await journal.readCurve(id))
   })
   app.post('/api/trainings/:id/:action', async (request) => {
     const { id, action } = readAction(request)

@@ -10,6 +10,7 @@ const FILES = {
   '/page/page.js': { file: 'page.js', type: SCRIPT },
   '/page/trainings.js': { file: 'trainings.js', type: SCRIPT },
   '/page/detail.js': { file: 'detail.js', type: SCRIPT },
+  '/page/curves.js': { file: 'curves.js', type: SCRIPT },
   '/page/fleet.js': { file: 'fleet.js', type: SCRIPT },
   '/page/dom.js': { file: 'dom.js', type: SCRIPT },
 } as const

@@ -3,6 +3,7 @@ import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/j
 import type { JobView } from '../queue/job-view.js'
 import type { TrainingRecord } from '../queue/journal.js'
 import { type Stage, stages } from '../queue/names.js'
+import type { CurvePoint } from '../queue/training-curve.js'
 
 export type TrainingAction = 'stop' | 'abort' | 'retry'
 
@@ -46,6 +47,7 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     testImageCount: record.testImageCount,
     skippedImageCount: record.skippedImageCount,
     best: record.best,
+    categories: order.categories.map(({ id, name }) => ({ id, name })),
     modelVersion: record.modelVersion,
     formats: Object.entries(models)
       .filter(([, model]) => model.state === 'confirmed')
@@ -57,6 +59,16 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     current: record.endedAt === null ? current : [],
     actions: actionsOf(record),
   }
+}
+
+/** Curves by name: one value per epoch, null where the trainer told none. */
+export function toCurveView(points: readonly CurvePoint[]) {
+  const names = [...new Set(points.flatMap(({ values }) => Object.keys(values)))]
+  const series = names.map((name) => ({
+    name,
+    values: points.map(({ values }) => (Object.hasOwn(values, name) ? (values[name] ?? null) : null)),
+  }))
+  return { epochs: points.map(({ epoch }) => epoch), series }
 }
 
 function actionsOf(record: TrainingRecord): TrainingAction[] {

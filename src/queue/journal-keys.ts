@@ -10,6 +10,8 @@ export function journalKeys(link: Pick<RedisLink, 'prefix'>) {
     prefix: `${base}:training:`,
     training: (id: string) => `${base}:training:${id}`,
     log: (id: string) => `${base}:log:${id}`,
+    /** Hash: epoch → metrics as JSON. */
+    curve: (id: string) => `${base}:curve:${id}`,
     /** Hash: organization/project#number → id of the last training so named. */
     names: `${base}:training-names`,
     /** Hash: uuid of a seat → id of its unfinished training. */

@@ -9,6 +9,7 @@ import { ACCEPT, BEGIN_RUN, FINISH, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import type { Subscription } from './subscriptions.js'
+import { createTrainingCurve, type TrainingCurve } from './training-curve.js'
 import { createTrainingLog, type TrainingLog } from './training-log.js'
 import {
   type StepRecord,
@@ -30,6 +31,7 @@ export type Reopened =
 
 /** The durable record of all trainings; what must change together changes in one step. */
 export type Journal = TrainingLog &
+  TrainingCurve &
   RecordReader & {
     /** Decides whether an order is a new training, one we have, or none we can take now. */
     accept(order: {
@@ -94,6 +96,7 @@ export function createJournal(
 
   return {
     ...records,
+    ...createTrainingCurve(link, keys),
     ...createTrainingLog(link, keys, async (id) => (await link.client.hget(keys.training(id), 'endedAt')) !== 'null'),
 
     async accept({ order, trainer, seat }) {

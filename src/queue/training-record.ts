@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { trainerStates, trainingOrderSchema } from '../loop/protocol/index.js'
+import { confusionMatrixSchema, trainerStates, trainingOrderSchema } from '../loop/protocol/index.js'
 import { RecordInvalidError } from './journal-errors.js'
 import { stages } from './names.js'
 
@@ -47,7 +47,10 @@ export const trainingRecordSchema = z.object({
   models: z.record(z.string(), uploadedModelSchema),
   modelId: z.string().nullable(),
   modelVersion: z.string().nullable(),
-  best: z.object({ epoch: z.number(), f1: z.number().optional() }).nullable(),
+  /** The newest best model; `classes` counts hits and misses by category id. */
+  best: z
+    .object({ epoch: z.number(), f1: z.number().optional(), classes: confusionMatrixSchema.optional() })
+    .nullable(),
   stopRequested: z.boolean(),
   /** What stages note down for themselves, by name. */
   facts: z.record(z.string(), z.unknown()),

@@ -3,6 +3,7 @@ import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { Journal, TrainingProgressFields, TrainingRecord } from '../queue/journal.js'
+import type { CurvePoint } from '../queue/training-curve.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
@@ -37,11 +38,13 @@ export type TrainingRun = {
   record(): Promise<TrainingRecord>
   /** Writes to the journal, refused when this run is superseded. */
   update(patch: Partial<TrainingProgressFields>): Promise<void>
+  /** Notes what was measured in an epoch, for the curves; never fails, since no training ends for a picture. */
+  addPoint(point: CurvePoint): Promise<void>
   /** Throws RunSupersededError when another host has taken over; called directly before every effect outside. */
   checkFence(): Promise<void>
 }
 
-export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'checkFence' | 'lease'>
+export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'addPoint' | 'checkFence' | 'lease'>
 
 export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
   const { id, run } = parts
@@ -54,6 +57,11 @@ export function createTrainingRun(parts: TrainingRunParts, journal: Journal): Tr
       return record
     },
     update: (patch) => journal.update(id, run, patch),
+    async addPoint(point) {
+      await journal
+        .addPoint(id, point)
+        .catch((error: unknown) => parts.log.warn({ err: error }, 'point of a curve not written'))
+    },
     checkFence: () => journal.checkRun(id, run),
   }
 }

@@ -136,6 +136,21 @@ describe('dashboard api', () => {
     expect(body.failure).to.eql(failure)
   })
 
+  it('gives the curves of a training, with gaps where it told nothing', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.journal.addPoint(id, { epoch: 1, values: { loss: 2 } })
+    await dashboard.journal.addPoint(id, { epoch: 2, values: { loss: 1, f1: 0.5 } })
+
+    expect((await get(`/api/trainings/${id}/curve`)).body).to.eql({
+      epochs: [1, 2],
+      series: [
+        { name: 'loss', values: [2, 1] },
+        { name: 'f1', values: [null, 0.5] },
+      ],
+    })
+    expect((await get('/api/trainings/nosuchid1234/curve')).status).to.equal(404)
+  })
+
   it('lets a host drain and take trainings again', async () => {
     await dashboard.fleet.announceHost({ hostId: 'host-a', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
 

@@ -105,6 +105,28 @@ describe('fleet page', function () {
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
   })
 
+  it('draws the curves of a training and counts the best model by category', async () => {
+    const { id, order } = await dashboard.order()
+    const category = order.categories[0]?.id ?? ''
+    const run = await dashboard.journal.beginRun(id, { hostId: 'host-a', workerPid: 1 })
+    for (const epoch of [1, 2, 3]) {
+      const values = { 'train/loss': 3 / epoch, 'val/loss': 4 / epoch, f1: epoch / 4, [SCRIPT]: epoch }
+      await dashboard.journal.addPoint(id, { epoch, values })
+    }
+    const classes = { [category]: { tp: 8, fp: 2, fn: 0 }, [SCRIPT]: { tp: 0, fp: 0, fn: 0 } }
+    await dashboard.journal.update(id, run, { best: { epoch: 2, f1: 0.9, classes } })
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    await page.locator('.curve').first().waitFor()
+
+    const captions = await page.locator('.curve figcaption').allTextContents()
+    expect(captions).to.include('train/loss 1val/loss 1.33').and.include('f1 0.75')
+    expect(await page.locator('.curve').first().locator('polyline').count()).to.equal(2)
+    expect(await page.locator('#classes tbody tr').first().textContent()).to.contain('0.8001.0000.889820')
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+    expect(complaints).to.eql([])
+  })
+
   it('drains a host at the press of a button', async () => {
     await dashboard.fleet.announceHost({ hostId: 'host a/1', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
 

@@ -106,6 +106,7 @@ export function aTraining(options: {
       test.updates.push(patch)
       Object.assign(test.record, patch)
     },
+    addPoint: async () => undefined,
     checkFence: fence,
   }
   return Object.assign(test, { training })

@@ -1,3 +1,4 @@
+import { showClasses, showCurves } from '/page/curves.js'
 import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words } from '/page/dom.js'
 import { gpuTable } from '/page/fleet.js'
 import { actionsOf, epochOf, errorsOf, stateBadge } from '/page/trainings.js'
@@ -29,6 +30,8 @@ export async function showDetail(id, { now }) {
   try {
     const training = await api(`/api/trainings/${encodeURIComponent(id)}`)
     show(byId('facts'), ...facts(training, now))
+    showClasses(training)
+    showCurves(await api(`/api/trainings/${encodeURIComponent(id)}/curve`), training.best)
     await followLog(id)
   } catch (error) {
     show(byId('facts'), el('div', { class: 'error' }, error.message))

@@ -8,6 +8,7 @@ import { NoModelError, TrainerExitedError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 const FIGURES_EVERY_MS = 1000
+const MAX_CLASSES = 500 // in the journal; the Loop gets all
 
 /**
  * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
@@ -84,12 +85,14 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
     }
     case 'metrics':
       context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
+      await training.addPoint({ epoch: event.epoch, values: event.values })
       return
     case 'model': {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
       training.metricsSync.push(set)
-      await training.update({ best: { epoch: event.epoch ?? set.sequence, f1: event.values?.f1 } })
+      const classes = Object.keys(event.confusion_matrix).length > MAX_CLASSES ? undefined : event.confusion_matrix
+      await training.update({ best: { epoch: event.epoch ?? set.sequence, f1: event.values?.f1, classes } })
       context.say(`new best model of epoch ${event.epoch}`)
       return
     }

@@ -1,0 +1,50 @@
+import { expect } from 'chai'
+import { createJournal, type Journal } from '../../src/queue/journal.js'
+import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
+
+describe('the curve of a training', () => {
+  let redis: RedisFixture
+  let journal: Journal
+  before(async () => {
+    redis = await startRedisFixture()
+    journal = createJournal(redis.link)
+  })
+  after(() => redis.close())
+  beforeEach(() => redis.link.client.flushall())
+
+  it('is read by epoch, and the last word about an epoch counts', async () => {
+    await journal.addPoint('a', { epoch: 10, values: { loss: 0.5 } })
+    await journal.addPoint('a', { epoch: 9, values: { loss: 0.7, __proto__x: 1 } })
+    await journal.addPoint('a', { epoch: 10, values: { loss: 0.4 } })
+    await journal.addPoint('b', { epoch: 1, values: { loss: 9 } })
+
+    expect(await journal.readCurve('a')).to.deep.equal([
+      { epoch: 9, values: { loss: 0.7, __proto__x: 1 } },
+      { epoch: 10, values: { loss: 0.4 } },
+    ])
+    expect(await journal.readCurve('never')).to.deep.equal([])
+  })
+
+  it('keeps its shape in bounded memory, however long the training', async () => {
+    for (let epoch = 0; epoch < 5000; epoch++) await journal.addPoint('a', { epoch, values: { loss: 1 / (epoch + 1) } })
+
+    const points = await journal.readCurve('a')
+
+    expect(points).to.have.lengthOf.within(1000, 2000)
+    expect(points[0]).to.deep.equal({ epoch: 0, values: { loss: 1 } })
+    expect(points.at(-1)?.epoch).to.equal(4999)
+    const gaps = points.slice(1).map((point, index) => point.epoch - (points[index]?.epoch ?? 0))
+    expect(Math.max(...gaps), 'widest gap').to.be.below(10)
+  })
+
+  it('leaves out what is no point, and takes only so many names', async () => {
+    await redis.link.client.hset(`${redis.link.prefix}:curve:a`, { x: '{}', 3: 'no json', 4: '{"loss":"high"}' })
+    const values = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`m${index}`, index]))
+    await journal.addPoint('a', { epoch: 5, values })
+
+    const points = await journal.readCurve('a')
+
+    expect(points.map(({ epoch }) => epoch)).to.deep.equal([5])
+    expect(Object.keys(points[0]?.values ?? {})).to.have.lengthOf(40)
+  })
+})
