@@ -6,7 +6,11 @@ import { registerDetectRoutes } from './detect-routes.js'
 import { registerDocsPage } from './docs-page.js'
 import { createHttpServer } from './http-server.js'
 import { defaultLimits, type ServerLimits } from './limits.js'
+import { createMetrics } from './metrics.js'
 import { registerModeRoutes } from './mode-routes.js'
+import { socketEvents } from './socket-events.js'
+import { createSocketServer } from './socket-server.js'
+import { registerWatchRoutes, watchRequests } from './watch-routes.js'
 
 export type DetectorServerOptions = {
   readonly dialect: Dialect
@@ -37,18 +41,26 @@ export async function createDetectorServer(
   const log = deps.log.child({ component: 'detector-server' })
   const limits = { ...defaultLimits, ...options.limits }
   const app = await createHttpServer(limits, { log })
+  const metrics = createMetrics(detector)
   await registerDocsPage(app, options)
   app.register(async (scope) => {
+    watchRequests(scope, metrics)
+    registerWatchRoutes(scope, detector, metrics)
     registerDetectRoutes(scope, { dialect, limits }, detector)
     registerModeRoutes(scope, detector)
     deps.addRoutes?.(scope)
   })
+  const events = socketEvents({ dialect, limits }, detector)
+  const sockets = createSocketServer({ dialect, limits }, { server: app.server, events, watch: metrics.watch, log })
   return {
     async listen(address) {
       await app.listen(address)
       const bound = app.server.address()
       return typeof bound === 'object' && bound !== null ? bound.port : address.port
     },
-    close: () => app.close(),
+    async close() {
+      await sockets.close()
+      await app.close()
+    },
   }
 }

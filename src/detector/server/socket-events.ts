@@ -1,0 +1,92 @@
+import {
+  batchDetectEventSchema,
+  cameraIdOf,
+  type DetectEvent,
+  type Dialect,
+  detectEventSchema,
+  imageMetadataSchema,
+  outboxModes,
+  parseMessage,
+  type UploadEvent,
+  uploadEventSchema,
+} from '../../loop/protocol/index.js'
+import { emptyMetadata } from '../answers.js'
+import type { Detector } from '../detector.js'
+import { fieldError } from '../errors.js'
+import { checkDate, type ImageFacts, toImageFacts } from '../image-facts.js'
+import type { ServerLimits } from './limits.js'
+import { oneOf } from './mode-routes.js'
+import { wordOf } from './request-values.js'
+import { toClientImage } from './socket-image.js'
+
+/** What an event is answered with; undefined is an ack without argument. */
+export type SocketEventHandler = (payload: unknown, signal: AbortSignal) => Promise<unknown>
+
+const MAX_BATCH = 1000
+
+/** The events of the detector's socket. Payloads of both dialects are told apart by their shape. */
+export function socketEvents(
+  options: { readonly dialect: Dialect; readonly limits: ServerLimits },
+  detector: Detector,
+): Readonly<Record<string, SocketEventHandler>> {
+  const { dialect, limits } = options
+  const { deadlineMs } = limits
+  const isOlder = dialect === '0.8'
+  return {
+    async detect(payload, signal) {
+      const event = parseMessage(detectEventSchema, withImage(payload, 'image'), 'detect')
+      return detector.detect(toClientImage(event.image), factsOf(event, dialect), { signal, deadlineMs })
+    },
+    async batch_detect(payload, signal) {
+      const event = parseMessage(batchDetectEventSchema, withImage(payload, 'images'), 'batch_detect')
+      if (event.images.length > MAX_BATCH) throw fieldError('body', 'images', `must be at most ${MAX_BATCH} images.`)
+      const images = event.images.map(toClientImage)
+      return { items: await detector.detectBatch(images, factsOf(event, dialect), { signal, deadlineMs }) }
+    },
+    async upload(payload) {
+      const event = parseMessage(uploadEventSchema, withImage(payload, 'image'), 'upload')
+      await detector.upload(toClientImage(event.image), metadataOf(event), { priority: event.upload_priority })
+      return isOlder ? undefined : OK
+    },
+    async info() {
+      const info = detector.modelInfo()
+      if (info !== null) return info
+      return isOlder ? NO_MODEL : { status: NO_MODEL }
+    },
+    about: async () => detector.about(),
+    get_model_version: async () => detector.modelVersion(),
+    get_outbox_mode: async () => ({ outbox_mode: detector.outboxMode() }),
+    async set_model_version_mode(payload) {
+      await detector.setModelVersion(wordOf(payload))
+      return OK
+    },
+    async set_outbox_mode(payload) {
+      await detector.setOutboxMode(oneOf(outboxModes, payload, 'outbox mode'))
+      return OK
+    },
+  }
+}
+
+const OK = { status: 'OK' }
+const NO_MODEL = 'No model loaded'
+
+// A missing image is the most common mistake, and its sentence says so plainly.
+function withImage(payload: unknown, key: 'image' | 'images'): unknown {
+  if (typeof payload === 'object' && payload !== null && key in payload) return payload
+  throw fieldError('body', key, 'is missing: send an object with the JPEG bytes, or with bytes, dtype and shape.')
+}
+
+function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): ImageFacts {
+  const { tags, source, creation_date: creationDate, autoupload } = event
+  return toImageFacts({ cameraId: cameraIdOf(event), tags, source, creationDate, autoupload }, dialect)
+}
+
+/** Metadata as one object, or its parts side by side as before 0.17.0. */
+function metadataOf(event: UploadEvent) {
+  if (event.metadata !== null) {
+    return { ...event.metadata, created: checkDate(event.metadata.created) }
+  }
+  const found = event.detections === null ? {} : imageMetadataSchema.parse(event.detections)
+  const tags = event.tags ?? event.detections?.tags ?? []
+  return { ...emptyMetadata(), ...found, tags, source: event.source, created: checkDate(event.creation_date) }
+}

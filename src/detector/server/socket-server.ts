@@ -1,0 +1,91 @@
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import { Server, type Socket } from 'socket.io'
+import type { Logger } from '../../base/logger.js'
+import type { Dialect } from '../../loop/protocol/index.js'
+import { ClientGoneError } from './client-signal.js'
+import { type ErrorAnswer, toErrorAnswer } from './error-answer.js'
+import type { ServerLimits } from './limits.js'
+import type { RequestWatch } from './metrics.js'
+import type { SocketEventHandler } from './socket-events.js'
+
+export type SocketServerOptions = { readonly dialect: Dialect; readonly limits: ServerLimits }
+
+export type SocketServerDeps = {
+  readonly server: HttpServer
+  readonly events: Readonly<Record<string, SocketEventHandler>>
+  readonly watch: RequestWatch
+  readonly log: Logger
+}
+
+/** The detector's socket at `/ws/socket.io`: every event is answered, and an error ends nothing but its own request. */
+export function createSocketServer(options: SocketServerOptions, deps: SocketServerDeps): Server {
+  const { dialect, limits } = options
+  const { events, watch, log } = deps
+  const sockets = new Server(deps.server, {
+    path: '/ws/socket.io',
+    maxHttpBufferSize: limits.maxBodyBytes,
+    perMessageDeflate: false, // images do not shrink
+    httpCompression: false,
+    serveClient: false,
+    // Releases of dialect 0.8 let any page in, later ones only those of their own origin.
+    ...(dialect === '0.8' && { cors: { origin: true } }),
+    allowRequest: (request, done) => {
+      const isAllowed = dialect === '0.8' || isSameOrigin(request)
+      done(isAllowed ? null : 'Pages of other origins are not served.', isAllowed)
+    },
+  })
+  sockets.on('connection', (socket) => {
+    log.debug({ socketId: socket.id }, 'client connected')
+    const gone = new AbortController()
+    socket.once('disconnect', (reason) => {
+      gone.abort(new ClientGoneError())
+      log.debug({ socketId: socket.id, reason }, 'client disconnected')
+    })
+    // The name of an event may also be a number.
+    socket.onAny((event: unknown, ...args: unknown[]) => void answer(socket, gone.signal, String(event), args))
+  })
+
+  async function answer(socket: Socket, signal: AbortSignal, event: string, args: readonly unknown[]): Promise<void> {
+    const last = args.at(-1)
+    const acknowledge = typeof last === 'function' ? last : undefined
+    const [payload] = acknowledge === undefined ? args : args.slice(0, -1)
+    const result = await resultOf(event, payload, signal)
+    if (acknowledge === undefined || !socket.connected) return
+    if (result === undefined) acknowledge()
+    else acknowledge(result)
+  }
+
+  async function resultOf(event: string, payload: unknown, signal: AbortSignal): Promise<unknown> {
+    const handler = Object.hasOwn(events, event) ? events[event] : undefined
+    const done = watch('socket', handler === undefined ? 'unknown' : event)
+    try {
+      if (handler === undefined) {
+        done(404)
+        return { error: `There is no event "${event.slice(0, 60)}".` }
+      }
+      const result = await handler(payload, signal)
+      done(200)
+      return result
+    } catch (error) {
+      const failure = toErrorAnswer(error)
+      done(failure.status)
+      if (failure.isOurs) log.error({ err: error, event }, 'event failed')
+      else log.debug({ event, reason: failure.sentence }, 'event refused')
+      return toErrorPayload(failure)
+    }
+  }
+
+  return sockets
+}
+
+function toErrorPayload({ sentence, retryAfterSeconds }: ErrorAnswer) {
+  return { error: sentence, ...(retryAfterSeconds !== undefined && { retry_after: retryAfterSeconds }) }
+}
+
+/** Programs send no origin; a browser names that of its page. */
+function isSameOrigin({ headers }: IncomingMessage): boolean {
+  const { origin } = headers
+  if (origin === undefined) return true
+  const hosts = [headers.host, headers['x-forwarded-host']].flat().filter((host) => host !== undefined)
+  return URL.canParse(origin) && hosts.includes(new URL(origin).host)
+}
