@@ -9,7 +9,7 @@ const mayImport = {
   'src/workers': ['src/base', 'src/loop', 'src/queue', 'src/executors', 'src/inference'],
   'src/inference': ['src/base', 'src/process', 'src/loop/protocol'],
   'src/detector': ['src/base', 'src/loop', 'src/inference'],
-  'src/nodes': ['src/base', 'src/loop', 'src/queue', 'src/inference'],
+  'src/nodes': ['src/base', 'src/loop', 'src/queue', 'src/inference', 'src/detector'],
   'src/dashboard': ['src/base', 'src/loop/protocol', 'src/queue'],
   'src/mock/loop': ['src/base', 'src/loop/protocol'],
   'src/mock/nodes': ['src/base', 'src/process', 'src/loop/protocol', 'src/executors', 'src/inference', 'src/nodes'],

@@ -16,11 +16,21 @@ export type NodeSwitches = {
  * The caller listens and closes.
  */
 export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Logger }): FastifyInstance {
-  const log = deps.log.child({ component: 'node-http' })
   const server = fastify({ bodyLimit: 1024, requestTimeout: 10_000 })
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  registerNodeSwitches(server, switches, deps)
+  registerBackdoor(server, switches, deps)
+  return server
+}
 
+/** The two switches alone, on a server that hands bodies on as text. */
+export function registerNodeSwitches(
+  server: FastifyInstance,
+  switches: Pick<NodeSwitches, 'setOnline' | 'setDebugLogging'>,
+  deps: { readonly log: Logger },
+): void {
+  const log = deps.log.child({ component: 'node-http' })
   server.put('/socketio', async (request, reply) => {
     const on = toOnOff(request.body)
     if (on === undefined) return reply.code(400).send({ detail: 'Invalid state' })
@@ -34,19 +44,19 @@ export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Log
     switches.setDebugLogging(on)
     return reply.type('application/json').send(JSON.stringify(on ? 'on' : 'off'))
   })
-  const { backdoor } = switches
-  if (backdoor !== undefined) {
-    server.post('/reset', async (_request, reply) => {
-      log.warn('reset by its backdoor')
-      await backdoor.reset()
-      return reply.type('application/json').send('null')
-    })
-    server.post('/force_status_update', async (_request, reply) => {
-      backdoor.tellStatus()
-      return reply.type('application/json').send('null')
-    })
-  }
-  return server
+}
+
+function registerBackdoor(server: FastifyInstance, { backdoor }: NodeSwitches, deps: { readonly log: Logger }): void {
+  if (backdoor === undefined) return
+  server.post('/reset', async (_request, reply) => {
+    deps.log.warn('reset by its backdoor')
+    await backdoor.reset()
+    return reply.type('application/json').send('null')
+  })
+  server.post('/force_status_update', async (_request, reply) => {
+    backdoor.tellStatus()
+    return reply.type('application/json').send('null')
+  })
 }
 
 function toOnOff(body: unknown): boolean | undefined {

@@ -1,0 +1,145 @@
+import { messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { Service } from '../base/service.js'
+import type { DetectorCondition } from '../detector/detector.js'
+import type { TargetModel } from '../detector/parts.js'
+import type { LoopRest } from '../loop/client/rest.js'
+import type { LoopSocket } from '../loop/client/socket.js'
+import type { Dialect } from '../loop/protocol/index.js'
+import { createRestLink } from './detector/rest-link.js'
+import { createSocketLink } from './detector/socket-link.js'
+import type { NodeIdentity } from './identity.js'
+
+export type DetectorNodeOptions = {
+  readonly identity: NodeIdentity
+  readonly organization: string
+  readonly project: string
+  readonly modelFormat: string
+  readonly dialect: Dialect
+  /** Between the end of one cycle and the next; 5 s by default. */
+  readonly cycleMs?: number
+  /** Current dialect: every how-many-th cycle tells the status; 6 by default. */
+  readonly syncCycles?: number
+  /** Tells changes alone until it is set online (SKIP_REPEAT_ON_START). */
+  readonly muted?: boolean
+}
+
+export type DetectorNodeDeps = {
+  readonly detector: {
+    condition(): DetectorCondition
+    setTarget(target: TargetModel | null): void
+    onChange(callback: () => void): () => void
+  }
+  readonly rest: Pick<LoopRest, 'postDetectorReport' | 'deploymentTarget'>
+  /** A fresh socket, not started; dialect 0.8. */
+  readonly createSocket: () => LoopSocket
+  readonly log: Logger
+}
+
+/** The Loop's side of a detector: tells how it is, hears which model it is to run, and never dies of a silent Loop. */
+export type DetectorNode = Service & {
+  /** False keeps it away from the Loop until it is set true again. */
+  setOnline(online: boolean): Promise<void>
+  /** Resolves when the Loop asks the node to restart. */
+  readonly over: Promise<string>
+}
+
+const CYCLE_MS = 5000
+const SYNC_CYCLES = 6
+
+export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorNodeDeps): DetectorNode {
+  const { cycleMs = CYCLE_MS, syncCycles = SYNC_CYCLES } = options
+  const log = deps.log.child({ component: 'detector-node', detector: options.identity.name })
+  let restart: (reason: string) => void = () => undefined
+  const over = new Promise<string>((resolve) => {
+    restart = resolve
+  })
+  const link =
+    options.dialect === '0.8'
+      ? createSocketLink(options, { ...deps, log, onRestart: () => restart('asked by the Loop') })
+      : createRestLink({ ...options, syncCycles }, { ...deps, log })
+
+  const stopping = new AbortController()
+  let isOnline = true
+  let isMuted = options.muted === true
+  let timer: NodeJS.Timeout | undefined
+  let turn: Promise<void> | undefined
+  let unwatch: (() => void) | undefined
+  let isAway = false
+  let isChangeWaiting = false
+
+  /** One cycle after the other; a change in between tells the status at once. */
+  function schedule(): void {
+    clearTimeout(timer)
+    if (stopping.signal.aborted || !isOnline || isMuted) return
+    timer = setTimeout(() => void run(() => link.cycle(stopping.signal)).then(schedule), cycleMs)
+  }
+
+  function run(work: () => Promise<void>): Promise<void> {
+    const next = (turn ?? Promise.resolve()).then(async () => {
+      if (stopping.signal.aborted || !isOnline) return
+      try {
+        await work()
+        if (isAway) log.info('the Loop answers again')
+        isAway = false
+      } catch (error) {
+        if (stopping.signal.aborted) return
+        // Said once: a detector at the edge may be without a network for days.
+        log[isAway ? 'debug' : 'warn']({ reason: messageOf(error) }, 'no word with the Loop')
+        isAway = true
+      }
+    })
+    turn = next
+    return next
+  }
+
+  /** Several changes while a word with the Loop takes its time are told once. */
+  function tellChange(): void {
+    if (isChangeWaiting) return
+    isChangeWaiting = true
+    const tell = () => {
+      isChangeWaiting = false
+      return link.tellStatus(stopping.signal)
+    }
+    void run(tell).finally(() => {
+      isChangeWaiting = false
+    })
+  }
+
+  async function begin(signal: AbortSignal): Promise<void> {
+    await link.open(signal)
+    if (!isMuted) void run(() => link.cycle(signal)).then(schedule)
+  }
+
+  async function stop(): Promise<void> {
+    stopping.abort(new Error('the node stops'))
+    clearTimeout(timer)
+    unwatch?.()
+    await link.close()
+    await turn
+  }
+
+  return {
+    over,
+    async start({ signal }) {
+      if (signal.aborted) stopping.abort(signal.reason)
+      signal.addEventListener('abort', () => stopping.abort(signal.reason), { signal: stopping.signal })
+      if (stopping.signal.aborted) return
+      unwatch = deps.detector.onChange(tellChange)
+      await begin(stopping.signal)
+    },
+    async setOnline(online) {
+      if (online && isMuted) {
+        isMuted = false
+        if (isOnline) schedule()
+      }
+      if (online === isOnline || stopping.signal.aborted) return
+      isOnline = online
+      clearTimeout(timer)
+      if (online) await begin(stopping.signal)
+      else await link.close()
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
