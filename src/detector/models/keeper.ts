@@ -1,0 +1,280 @@
+import { z } from 'zod'
+import type { BackOffOptions } from '../../base/back-off.js'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { VersionMode } from '../../loop/protocol/index.js'
+import { DetectorUpdatingError, NoDetectorModelError } from './errors.js'
+import { FailedTargets } from './failed-targets.js'
+import { type BuildPool, ModelBuilder } from './model-builder.js'
+import type { ModelDownload } from './model-download.js'
+import { type LoadedModel, ServedModel } from './served-model.js'
+import { createModelStore, type ModelStore } from './store.js'
+import { isSameModel, type ModelTarget, modelTargetSchema } from './target.js'
+import { ModelUpdater } from './updater.js'
+import { readVersionChoice, resolveVersionChoice, type VersionChoice, writeVersionChoice } from './version-choice.js'
+
+export const modelKeeperOptionsSchema = z.strictObject({
+  folder: z.string().min(1).describe('The data folder; models lie in `models/{version}` below it.'),
+  format: z.string().min(1).describe('Format of the models that the detector runs.'),
+  keepVersions: z.int().min(1).default(3).describe('Versions that stay on disk, the served one among them.'),
+  exclusiveBuild: z.boolean().default(false).describe('Frees the old model before the new one is built.'),
+  initialMode: z.enum(['follow_loop', 'pause']).default('follow_loop').describe('Until a mode is chosen.'),
+})
+export type ModelKeeperOptions = z.input<typeof modelKeeperOptionsSchema>
+
+export type ModelKeeperDeps = {
+  readonly models: ModelDownload
+  readonly buildPool: BuildPool
+  readonly log: Logger
+  /** Waits after a failed update, for tests that are in a hurry. */
+  readonly waits?: { readonly retry?: BackOffOptions; readonly badModel?: BackOffOptions }
+}
+
+export type VersionControl = {
+  readonly mode: VersionMode
+  readonly currentVersion: string | null
+  readonly targetVersion: string | null
+  readonly loopVersion: string | null
+  readonly localVersions: string[]
+}
+
+/** Keeps a good model serving: from disk at the start, then the one that the Loop or a person wants. */
+export interface ModelKeeper extends Service {
+  /** Holds the model while the work runs; throws LF_DETECTOR_NO_MODEL or LF_DETECTOR_UPDATING. */
+  use<T>(work: (model: LoadedModel) => Promise<T>): Promise<T>
+  loaded(): LoadedModel | null
+  versionControl(): VersionControl
+  /** `follow_loop`, `pause` or a version, which is looked up first; kept over restarts. Throws LF_DETECTOR_VERSION. */
+  setVersionControl(text: string): Promise<void>
+  /** What the Loop wants; null if it has no wish. */
+  setTarget(target: ModelTarget | null): void
+  /** While not allowed, a download that runs is finished, but no model is built or swapped. */
+  setUpdatesAllowed(allowed: boolean): void
+  state(): { readonly updating: string | null; readonly errors: Record<string, string> }
+  /** Calls back after a swap, a failed update and every other change of state; answers how to end that. */
+  onChange(callback: () => void): () => void
+}
+
+/** `start` resolves when the last good model is loaded from disk, or when there is none. */
+export function createModelKeeper(options: ModelKeeperOptions, deps: ModelKeeperDeps): ModelKeeper {
+  return new DiskModelKeeper(modelKeeperOptionsSchema.parse(options), deps)
+}
+
+class DiskModelKeeper implements ModelKeeper {
+  readonly #options: z.output<typeof modelKeeperOptionsSchema>
+  readonly #deps: ModelKeeperDeps
+  readonly #log: Logger
+  readonly #served: ServedModel
+  readonly #store: ModelStore
+  readonly #builder: ModelBuilder
+  readonly #failed: FailedTargets
+  readonly #updater: ModelUpdater
+  readonly #listeners = new Set<() => void>()
+  readonly #stopping = new AbortController()
+  #choice: VersionChoice
+  #choosing: Promise<void> = Promise.resolve()
+  #choiceProblem: string | undefined
+  #loopTarget: ModelTarget | null = null
+  #targetProblem: string | undefined
+  #shownTarget: ModelTarget | null = null
+  #isAllowed = true
+  #started: Promise<void> | undefined
+  #running: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: z.output<typeof modelKeeperOptionsSchema>, deps: ModelKeeperDeps) {
+    this.#options = options
+    this.#deps = deps
+    this.#log = deps.log.child({ component: 'model-keeper' })
+    this.#choice = { mode: options.initialMode }
+    this.#served = new ServedModel({ log: this.#log })
+    this.#builder = new ModelBuilder(deps)
+    this.#failed = new FailedTargets(deps.waits ?? {}, { onDue: () => this.#updater.steer() })
+    this.#store = createModelStore(options, {
+      models: deps.models,
+      inUse: () => this.#served.folders,
+      log: this.#log,
+    })
+    this.#updater = new ModelUpdater(options, {
+      store: this.#store,
+      served: this.#served,
+      builder: this.#builder,
+      failed: this.#failed,
+      wanted: () => this.#wanted(),
+      isAllowed: () => this.#isAllowed,
+      onChange: () => this.#changed(),
+      log: this.#log,
+    })
+  }
+
+  start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason)
+    signal.addEventListener('abort', () => void this.stop(signal.reason), { once: true, signal: this.#stopping.signal })
+    this.#started ??= this.#start()
+    return this.#started
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    await this.#store.open()
+    await this.#readChoice()
+    try {
+      await this.#updater.loadFromDisk()
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return
+      throw error
+    }
+    this.#running = this.#updater.run()
+    this.#changed()
+  }
+
+  stop(reason?: unknown): Promise<void> {
+    this.#stopped ??= this.#stop(reason)
+    return this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #stop(reason: unknown): Promise<void> {
+    this.#stopping.abort(reason)
+    this.#updater.stop(reason)
+    await this.#started?.catch(() => undefined) // whoever started it was told
+    await this.#running
+    await this.#choosing
+    this.#failed.clear()
+    this.#served.swap(null)
+    await this.#served.allClosed()
+    await this.#builder.stop()
+  }
+
+  async use<T>(work: (model: LoadedModel) => Promise<T>): Promise<T> {
+    const using = this.#served.use(work)
+    if (using !== undefined) return await using
+    const { freedFor } = this.#updater
+    if (freedFor !== null) throw new DetectorUpdatingError(freedFor)
+    throw new NoDetectorModelError(this.#whyNone())
+  }
+
+  loaded(): LoadedModel | null {
+    return this.#served.model
+  }
+
+  versionControl(): VersionControl {
+    return {
+      mode: this.#choice.mode,
+      currentVersion: this.#served.model?.version ?? null,
+      targetVersion: this.#shownTarget?.version ?? null,
+      loopVersion: this.#loopTarget?.version ?? null,
+      localVersions: [...this.#store.versions()],
+    }
+  }
+
+  setVersionControl(text: string): Promise<void> {
+    const chosen = this.#choosing.then(() => this.#choose(text)) // the last one that was asked for wins
+    this.#choosing = chosen.catch(() => undefined)
+    return chosen
+  }
+
+  setTarget(target: ModelTarget | null): void {
+    const checked = target === null || target.id === '' ? null : modelTargetSchema.safeParse(target)
+    const problem =
+      checked?.success === false ? `the Loop names a target that cannot be one: ${shown(target)}` : undefined
+    const next = checked?.success === true ? checked.data : null
+    if (isSameModel(next, this.#loopTarget) && problem === this.#targetProblem) return
+    if (problem !== undefined) this.#log.warn({ problem }, 'target refused')
+    this.#loopTarget = next
+    this.#targetProblem = problem
+    this.#steer()
+  }
+
+  setUpdatesAllowed(allowed: boolean): void {
+    if (this.#isAllowed === allowed) return
+    this.#isAllowed = allowed
+    this.#steer()
+  }
+
+  state(): { readonly updating: string | null; readonly errors: Record<string, string> } {
+    const refused = this.#choice.mode === 'follow_loop' ? this.#targetProblem : undefined
+    return {
+      updating: this.#updater.updatingTo,
+      errors: {
+        ...(refused !== undefined && { update_model: `Could not update model: ${refused}` }),
+        ...this.#updater.problems,
+        ...(this.#choiceProblem !== undefined && { version_control: this.#choiceProblem }),
+      },
+    }
+  }
+
+  onChange(callback: () => void): () => void {
+    const listener = () => callback()
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #wanted(): ModelTarget | null {
+    if (this.#choice.mode === 'pause') return null
+    return this.#choice.mode === 'follow_loop' ? this.#loopTarget : this.#choice.target
+  }
+
+  async #choose(text: string): Promise<void> {
+    const { models } = this.#deps
+    const installed = async () => (await this.#store.list()).models
+    const choice = await resolveVersionChoice(
+      text,
+      { models, format: this.#options.format, installed, log: this.#log },
+      { signal: this.#stopping.signal },
+    )
+    await writeVersionChoice(this.#options.folder, choice)
+    this.#choice = choice
+    this.#choiceProblem = undefined
+    const wanted = this.#wanted()
+    if (wanted !== null) this.#failed.forget(wanted) // a person asks: it is tried at once
+    this.#log.info({ choice }, 'version control changed')
+    this.#steer()
+  }
+
+  async #readChoice(): Promise<void> {
+    try {
+      this.#choice = (await readVersionChoice(this.#options.folder)) ?? this.#choice
+    } catch (err) {
+      // Whoever pinned a version had a reason, so nothing is updated until somebody chooses again.
+      this.#log.warn({ err }, 'the chosen version is lost, updates are paused')
+      this.#choice = { mode: 'pause' }
+      this.#choiceProblem = `Updates are paused: ${messageOf(err)}`
+    }
+    this.#shownTarget = this.#wanted()
+  }
+
+  #steer(): void {
+    if (this.#choice.mode !== 'pause') this.#shownTarget = this.#wanted()
+    this.#updater.steer()
+    this.#changed()
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener()
+      } catch (err) {
+        this.#log.warn({ err }, 'a listener of the model keeper failed')
+      }
+    }
+  }
+
+  #whyNone(): string {
+    if (this.#stopping.signal.aborted) return 'it is stopped'
+    if (this.#running === undefined) return 'it is starting'
+    const { update_model: problem } = this.state().errors
+    if (problem !== undefined) return problem
+    const target = this.#wanted()
+    return target === null ? 'no target is set' : `version ${target.version} is on its way`
+  }
+}
+
+function shown(target: ModelTarget | null): string {
+  const text = JSON.stringify(target)
+  return text.length <= 200 ? text : `${text.slice(0, 197)}...`
+}
