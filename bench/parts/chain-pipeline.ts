@@ -13,6 +13,7 @@ import { createJournal, type TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, workKinds } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
+import { confirmedPoint } from '../../src/workers/confirmed-point.js'
 import { createDispatcher } from '../../src/workers/dispatcher.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'
 import { createModelSets } from '../../src/workers/model-sets.js'
@@ -71,7 +72,7 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     const point = async () => ({ trainImageCount: 0, testImageCount: 0, hyperparameters: {} })
     const metricsSync = createMetricsSync(
       { trainingId: id, run, seat, organization, project, point },
-      { queues, modelSets, signal: stopSwitch.endSignal, log },
+      { queues, modelSets, confirmed: confirmedPoint(journal, id, run), signal: stopSwitch.endSignal, log },
     )
     const names = { id, run, hostId: HOST, owner: `${HOST}:${id}.${run}`, programEnv: {} }
     const parts = { ...names, order, seat, definition, paths, stopSwitch, modelSets, metricsSync, log }

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import type { Logger } from '../base/logger.js'
 import type { MetricsJob } from '../queue/job-schemas.js'
 import { queueNames } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
+import type { ConfirmedPoint } from './confirmed-point.js'
 import type { ModelSet, ModelSets } from './model-sets.js'
 
 /**
@@ -21,6 +23,8 @@ export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' 
 export type MetricsSyncDeps = {
   readonly queues: Pick<Queues, 'runJob'>
   readonly modelSets: ModelSets
+  /** What the journal knows of the last acked point: another host may restore its set without knowing. */
+  readonly confirmed: ConfirmedPoint
   readonly signal: AbortSignal
   readonly log: Logger
 }
@@ -41,7 +45,12 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
   }
 
   async function sendSet(set: ModelSet, signal: AbortSignal): Promise<void> {
-    await send(set.sequence, set.epoch, set.confusionMatrix, signal)
+    const digest = digestOf(set)
+    // Only the last one counts: any other would not be the Loop's newest point any more.
+    if ((await deps.confirmed.read()) !== digest) {
+      await send(set.sequence, set.epoch, set.confusionMatrix, signal)
+      await deps.confirmed.write(digest)
+    }
     await deps.modelSets.markSynced(set)
   }
 
@@ -61,4 +70,10 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
       return { points: sets.at(-1)?.sequence ?? 0 }
     },
   }
+}
+
+function digestOf({ sequence, epoch, confusionMatrix }: ModelSet): string {
+  return createHash('sha256')
+    .update(JSON.stringify([sequence, epoch, confusionMatrix]))
+    .digest('hex')
 }

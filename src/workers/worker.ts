@@ -17,6 +17,7 @@ import { HandBackError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { forgetEnded, isOver } from './checkpoints/store.js'
 import { createCheckpoints } from './checkpoints.js'
+import { confirmedPoint } from './confirmed-point.js'
 import { createDispatcher } from './dispatcher.js'
 import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
@@ -115,9 +116,10 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       const { trainImageCount = null, testImageCount = null } = now ?? {}
       return { trainImageCount, testImageCount, hyperparameters: order.hyperparameters }
     }
+    const confirmed = confirmedPoint(deps.journal, id, run)
     const metricsSync = createMetricsSync(
       { trainingId: id, run, seat, organization: order.organization, project: order.project, point },
-      { queues: deps.queues, modelSets, signal: stopSwitch.endSignal, log: runLog },
+      { queues: deps.queues, modelSets, confirmed, signal: stopSwitch.endSignal, log: runLog },
     )
     const checkpoints =
       options.checkpoints &&

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { createRandom } from '../helpers/random.js'
 import { until } from '../helpers/until.js'
 
 const TRAININGS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
@@ -48,12 +49,3 @@ describe('worker, trainer node and Redis killed at random moments', function () 
     }
   }
 })
-
-/** Numbers from 0 to 1 that are the same for the same seed. */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 48271) % 2147483647
-    return state / 2147483647
-  }
-}

@@ -24,6 +24,8 @@ export type FleetOptions = {
   /** Without it one worker is started, on data folder `a`. */
   readonly workers?: readonly string[]
   readonly project?: Partial<Parameters<LocalLoop['generate']>[0]>
+  /** What the Loop asks its nodes for; without it nobody needs to log in. */
+  readonly login?: { readonly username: string; readonly password: string }
   /** More variables of trainer node and workers. */
   readonly env?: Readonly<Record<string, string>>
   /** Stands between the nodes and the Loop, whose host it is given. */

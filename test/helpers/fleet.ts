@@ -46,7 +46,7 @@ async function openFleet(
   await mkdir(logs)
   const redis = await startRedisServer({ folder: join(folder, 'redis') }, { log })
   closers.push(() => redis.close())
-  const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
+  const loop = await startLocalLoop({ folder: join(folder, 'loop'), ...options.login }, { log })
   closers.push(() => loop.close())
   const between = await options.through?.(loop.host)
   if (between !== undefined) closers.push(() => between.close())
@@ -83,6 +83,7 @@ async function openFleet(
       LOOPFLEET_STALLED_MS: String(options.stalledMs ?? 500),
       LOOPFLEET_THREADS: String(options.threads ?? 2),
       LOOPFLEET_LOG_LEVEL: 'debug',
+      ...(options.login && { LOOP_USERNAME: options.login.username, LOOP_PASSWORD: options.login.password }),
       ...options.env,
       ...more,
     }
@@ -225,14 +226,9 @@ async function openFleet(
     },
     hold(match, delayMs = 1500) {
       const { id: faultId } = loop.addFault({ match, kind: 'delay', delayMs })
-      const doneOf = async () => {
-        const answer: unknown = await (await fetch(`${loop.url}/api/local/faults`)).json()
-        const { faults } = answer as { faults: { id: number; done: number }[] }
-        return faults.find((fault) => fault.id === faultId)?.done ?? 0
-      }
+      const isReached = () => loop.faults().some((fault) => fault.id === faultId && fault.done > 0)
       return {
-        reached: async () =>
-          void (await until(`a request of ${JSON.stringify(match)}`, async () => (await doneOf()) > 0, 20_000)),
+        reached: async () => void (await until(`a request of ${JSON.stringify(match)}`, isReached, 20_000)),
         release: () => loop.clearFaults(faultId),
       }
     },

@@ -16,7 +16,9 @@ function aSet(sequence: number, synced = false): ModelSet {
 }
 
 /** Sets in memory, a queue whose jobs the test lets end, and the sync between them. */
-function aSync(options: { sets?: ModelSet[]; send?: (job: MetricsJob) => Promise<unknown> } = {}) {
+function aSync(
+  options: { sets?: ModelSet[]; acked?: string | undefined; send?: (job: MetricsJob) => Promise<unknown> } = {},
+) {
   let sets = options.sets ?? []
   const sent: { readonly queue: string; readonly id: string; readonly job: MetricsJob }[] = []
   const end = new AbortController()
@@ -38,8 +40,16 @@ function aSync(options: { sets?: ModelSet[]; send?: (job: MetricsJob) => Promise
   }
   const point = async () => ({ trainImageCount: 5, testImageCount: 3, hyperparameters: { steps: 10 } })
   const address = { trainingId: 't1', run: 2, seat: seatA, organization: 'zauberzeug', project: 'shapes' }
-  const sync = createMetricsSync({ ...address, point }, { queues, modelSets, signal: end.signal, log: silentLogger() })
-  return { sync, sent, end, all: () => sets, signal: new AbortController().signal }
+  let acked = options.acked
+  const confirmed = {
+    read: async () => acked,
+    write: async (digest: string) => {
+      acked = digest
+    },
+  }
+  const deps = { queues, modelSets, confirmed, signal: end.signal, log: silentLogger() }
+  const sync = createMetricsSync({ ...address, point }, deps)
+  return { acked: () => acked, sync, sent, end, all: () => sets, signal: new AbortController().signal }
 }
 
 describe('the sync of metrics', () => {
@@ -71,6 +81,20 @@ describe('the sync of metrics', () => {
       },
     ])
     expect(all().map(({ synced }) => synced)).to.deep.equal([true])
+  })
+
+  it('does not send again what the journal knows as acked last, as when another host has restored the models', async () => {
+    const first = aSync({ sets: [aSet(1), aSet(2)] })
+    await first.sync.flush(first.signal)
+
+    const other = aSync({ sets: [aSet(2)], acked: first.acked() })
+    await other.sync.flush(other.signal)
+    const anew = aSync({ sets: [aSet(1), aSet(2)], acked: first.acked() })
+    await anew.sync.flush(anew.signal)
+
+    expect(other.sent).to.deep.equal([])
+    expect(other.all().map(({ synced }) => synced)).to.deep.equal([true])
+    expect(anew.sent.map(({ job }) => job.sequence)).to.deep.equal([1, 2])
   })
 
   it('sends one point after the other, never two at once', async () => {

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, open, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { ArchiveRefusedError } from '../../base/archives/archive-error.js'
 import { unzipChecked } from '../../base/archives/unzip.js'
 import { retry } from '../../base/back-off.js'
 import { hasCode, removeTree } from '../../base/files.js'
@@ -29,6 +30,8 @@ export type DownloadedModel = {
 }
 
 const ATTEMPTS = 4
+/** So often a zip that is refused is fetched in all, before that is its own fault. */
+const FETCHES = 3
 
 /** Streams the model's zip to disk, checks and unpacks it beside the target, and swaps it in when it is whole. */
 export async function downloadModel(
@@ -40,15 +43,18 @@ export async function downloadModel(
   // Beside the target, so that the swap is a rename. No name comes from the Loop.
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target).slice(0, 40)}.model-`))
   try {
-    const zip = join(temporary, 'model.zip')
-    const part: PartOfZip = { bytes: 0, tag: undefined }
-    await retry(() => fetchRest(zip, part, options, deps.session), {
-      signal: options.signal,
-      attempts: ATTEMPTS,
-      backOff: { firstMs: deps.retryFirstMs, maxMs: 10_000 },
-    })
+    const { signal } = options
+    const backOff = { firstMs: deps.retryFirstMs, maxMs: 10_000 }
     const unpacked = join(temporary, 'unpacked')
-    const files = await unzipChecked(zip, unpacked, { signal: options.signal })
+    const fetchAndUnpack = async () => {
+      const zip = join(temporary, 'model.zip')
+      const part: PartOfZip = { bytes: 0, tag: undefined }
+      await retry(() => fetchRest(zip, part, options, deps.session), { signal, attempts: ATTEMPTS, backOff })
+      return await unzipChecked(zip, unpacked, { signal })
+    }
+    // What a proxy has cut on its way as if it were all looks like a zip that is broken at the Loop.
+    const shouldRetry = (error: unknown) => error instanceof ArchiveRefusedError
+    const files = await retry(fetchAndUnpack, { signal, attempts: FETCHES, shouldRetry, backOff })
     const modelJson = await readModelJson(unpacked)
     options.signal.throwIfAborted()
     await swap(unpacked, target, join(temporary, 'replaced'))

@@ -26,6 +26,8 @@ export type LoopAccess = {
   setTarget(organization: string, project: string, modelId: string | null): Promise<void>
   evaluate(organization: string, project: string, modelVersion?: string, iou?: number): Evaluation
   addFault(rule: FaultRule): ActiveFault
+  /** What is injected now, with how often it fitted and how often it was done. */
+  faults(): readonly ActiveFault[]
   clearFaults(id?: number): void
   expireSessions(): void
   /** Cuts all sockets, as a server that goes down does. */
@@ -65,6 +67,7 @@ export function toAccess(context: LoopContext, changes: EventEmitter): LoopAcces
     },
     evaluate: (o, p, modelVersion, iou = 0.5) => evaluate(projectOf(o, p), modelVersion, iou),
     addFault: (rule) => context.faults.add(rule),
+    faults: () => context.faults.list(),
     clearFaults: (id) => context.faults.clear(id),
     expireSessions: () => context.sessions.expireAll(),
     dropSockets: () => context.sockets.disconnectSockets(true),

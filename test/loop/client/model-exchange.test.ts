@@ -156,6 +156,27 @@ describe('Model exchange', () => {
       expect(loop.seen).to.have.lengthOf(3)
     })
 
+    it('is fetched anew when a proxy has cut it as if it were all', async () => {
+      const zip = await zipOf({ 'model.pt': Buffer.alloc(300_000, 'w') })
+      const bodies = [zip.subarray(0, zip.length / 2), zip.subarray(0, 10)]
+      const { exchange, loop } = await open(() => ({ body: bodies.pop() ?? zip }))
+
+      const model = await exchange.download(wanted())
+
+      expect(model.files).to.deep.equal(['model.pt'])
+      expect(loop.seen).to.have.lengthOf(3)
+    })
+
+    it('gives a zip up that is broken every time', async () => {
+      const { exchange, loop } = await open(() => ({ body: 'no zip' }))
+
+      const error = await exchange.download(wanted()).catch((thrown: unknown) => thrown)
+
+      expect(error).to.deep.include({ code: 'LF_ARCHIVE_REFUSED', failure: 'fatal' })
+      expect(loop.seen).to.have.lengthOf(3)
+      expect(await readdir(folder)).to.deep.equal([])
+    })
+
     it('asks only for the rest when the Loop can resume', async () => {
       const zip = await zipOf({ 'model.pt': randomBytes(4_000_000), x: 'y' })
       const etag = '"v1"'

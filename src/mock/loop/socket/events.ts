@@ -24,6 +24,7 @@ export function onEvent(
     switch (fault?.kind) {
       case 'delay':
         await sleep(fault.delayMs ?? 1000)
+        if (!socket.connected) return // it was still on its way when the connection went
         break
       case 'status':
       case 'too-many-requests':
