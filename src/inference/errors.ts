@@ -9,10 +9,14 @@ export const inferenceErrorCodes = [
   'LF_RUNTIME_MISSING',
   'LF_INFERENCE_FAILED',
   'LF_INFERENCE_THREAD_DIED',
+  'LF_INFERENCE_PROGRAM_DIED',
   'LF_INFERENCE_TIMEOUT',
+  'LF_INFERENCE_DEADLINE',
   'LF_INFERENCE_BUSY',
+  'LF_INFERENCE_DOWN',
   'LF_INFERENCE_CLOSED',
   'LF_DETECT_OUTPUT',
+  'LF_BACKEND_UNUSABLE',
 ] as const
 export type InferenceErrorCode = (typeof inferenceErrorCodes)[number]
 

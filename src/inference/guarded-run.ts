@@ -1,8 +1,11 @@
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Piscina } from 'piscina'
+import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
-import { condemn, createNativeGuard, type NativeGuard } from './native-guard.js'
-import type { ThreadAnswer, ThreadImage, ThreadTask } from './thread-messages.js'
+import { buffersOf } from './image-source.js'
+import { condemn, createNativeGuard, type NativeGuard, workedMs } from './native-guard.js'
+import type { ThreadAnswer, ThreadTask } from './thread-messages.js'
 
 export type GuardedRun = {
   /** Rejects with LF_INFERENCE_TIMEOUT or LF_INFERENCE_THREAD_DIED. */
@@ -12,25 +15,44 @@ export type GuardedRun = {
   readonly guard: NativeGuard
 }
 
-/** Gives one image to a free thread; a thread that is late is ended as soon as that is safe, and piscina replaces it. */
-export function runGuarded(piscina: Piscina, image: ThreadImage | undefined, timeoutMs: number): GuardedRun {
+export type RunLimits = {
+  /** For the work itself. */
+  readonly timeoutMs: number
+  /** For loading the model before it, if the thread is new. */
+  readonly loadMs: number
+}
+
+/** Gives one task to the thread; one that is late is ended as soon as that is safe, and piscina replaces it. */
+export function runGuarded(piscina: Piscina, what: Omit<ThreadTask, 'guard'>, limits: RunLimits): GuardedRun {
   const guard = createNativeGuard()
   const ending = new AbortController()
-  const task: ThreadTask = { image, guard }
-  const transferList = image !== undefined && 'bytes' in image ? [image.bytes.buffer] : []
+  const task: ThreadTask = { ...what, guard }
+  const transferList = task.images.flatMap(buffersOf)
   const run: Promise<ThreadAnswer> = piscina.run(task, { signal: ending.signal, transferList })
   const over = run.then(
     () => {},
     () => {},
   )
   const answer = new Promise<ThreadAnswer>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(timeoutError(timeoutMs))
+    const stopWatching = watch(guard, limits, () => {
+      reject(timeoutError(limits.timeoutMs))
       void endWhenSafe(guard, ending, over)
-    }, timeoutMs)
-    run.then(resolve, (cause: unknown) => reject(diedError(cause))).finally(() => clearTimeout(timer))
+    })
+    run.then(resolve, (cause: unknown) => reject(diedError(cause))).finally(stopWatching)
   })
   return { answer, over, guard }
+}
+
+// The time runs from when the thread has begun; a new one loads its model first.
+function watch(guard: NativeGuard, { timeoutMs, loadMs }: RunLimits, onLate: () => void): () => void {
+  const giveUpAt = performance.now() + loadMs
+  const look = () => {
+    const leftMs = timeoutMs - (workedMs(guard) ?? 0)
+    if (leftMs <= 0 || performance.now() >= giveUpAt) onLate()
+    else timer = setTimeout(look, leftMs)
+  }
+  let timer = setTimeout(look, timeoutMs)
+  return () => clearTimeout(timer)
 }
 
 async function endWhenSafe(guard: NativeGuard, ending: AbortController, over: Promise<void>): Promise<void> {
@@ -48,7 +70,6 @@ function timeoutError(timeoutMs: number): InferenceError {
 }
 
 function diedError(cause: unknown): InferenceError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const message = `The inference thread ended while it held an image (${reason}); it was replaced.`
+  const message = `The inference thread ended while it held an image (${messageOf(cause)}); it was replaced.`
   return new InferenceError('LF_INFERENCE_THREAD_DIED', message, { cause, failure: 'transient' })
 }

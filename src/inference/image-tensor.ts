@@ -2,8 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import sharp, { type Sharp } from 'sharp'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
-
-export type ImageSource = { readonly path: string } | { readonly bytes: Uint8Array }
+import { checkPixels, type ImageSource, type RawPixels } from './image-source.js'
 
 /**
  * How an image is brought to the model's input size: stretched, shrunk with a grey border (letterbox), or shrunk until
@@ -41,30 +40,52 @@ export async function fillTensor(
   target: Float32Array,
   options: TensorOptions,
 ): Promise<Placement> {
-  const bytes = 'path' in source ? await readImageFile(source.path) : source.bytes
-  if (!isKnownFormat(bytes)) {
-    const what = bytes.byteLength === 0 ? 'is empty' : 'is no JPEG, PNG or WebP'
-    throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} ${what}.`)
-  }
+  const image = await openImage(source)
   try {
-    const image = sharp(bytes, { failOn: 'error', limitInputPixels: false })
     return await place(image, target, options)
   } catch (cause) {
-    if (cause instanceof InferenceError) throw cause
-    const reason = messageOf(cause).trim().replaceAll('\n', ' ')
-    throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} cannot be decoded: ${reason}.`, { cause })
+    throw unreadable(source, cause)
   }
 }
 
-async function place(image: Sharp, target: Float32Array, options: TensorOptions): Promise<Placement> {
-  const { width: imageWidth, height: imageHeight } = await image.metadata()
-  if (imageWidth * imageHeight > options.maxPixels) {
-    throw new InferenceError(
-      'LF_IMAGE_TOO_LARGE',
-      `The image has ${imageWidth}x${imageHeight} pixels; at most ${options.maxPixels} are read.`,
-      { details: { imageWidth, imageHeight, maxPixels: options.maxPixels } },
-    )
+/** Opens an image for decoding, if its format is known; throws LF_IMAGE_UNREADABLE or LF_IMAGE_TOO_LARGE. */
+export async function openImage(source: ImageSource): Promise<Sharp> {
+  if ('pixels' in source) {
+    checkPixels(source)
+    const { pixels, width, height, channels } = source
+    return sharp(pixels, { raw: { width, height, channels }, limitInputPixels: false })
   }
+  const bytes = await bytesOf(source)
+  if (isKnownFormat(bytes)) return sharp(bytes, { failOn: 'error', limitInputPixels: false })
+  const what = bytes.byteLength === 0 ? 'is empty' : 'is no JPEG, PNG or WebP'
+  throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} ${what}.`)
+}
+
+/** The encoded image; read from its file if it is one. */
+export async function bytesOf(source: Exclude<ImageSource, RawPixels>): Promise<Uint8Array> {
+  return 'path' in source ? await readImageFile(source.path) : source.bytes
+}
+
+/** What decoding threw, as LF_IMAGE_UNREADABLE. */
+export function unreadable(source: ImageSource, cause: unknown): InferenceError {
+  if (cause instanceof InferenceError) return cause
+  const reason = messageOf(cause).trim().replaceAll('\n', ' ')
+  return new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} cannot be decoded: ${reason}.`, { cause })
+}
+
+/** Width and height from the header; throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
+export async function checkedSize(image: Sharp, maxPixels: number): Promise<{ width: number; height: number }> {
+  const { width, height } = await image.metadata()
+  if (width * height <= maxPixels) return { width, height }
+  throw new InferenceError(
+    'LF_IMAGE_TOO_LARGE',
+    `The image has ${width}x${height} pixels; at most ${maxPixels} are read.`,
+    { details: { imageWidth: width, imageHeight: height, maxPixels } },
+  )
+}
+
+async function place(image: Sharp, target: Float32Array, options: TensorOptions): Promise<Placement> {
+  const { width: imageWidth, height: imageHeight } = await checkedSize(image, options.maxPixels)
   const size = shownSize(imageWidth, imageHeight, options)
   const pixels = await image
     .resize(size.width, size.height, { fit: options.fit === 'crop' ? 'cover' : 'fill', kernel: 'linear' })

@@ -1,15 +1,20 @@
 /**
  * Tells whether a thread is inside ONNX Runtime. Ending a thread there aborts the whole process ("terminate called
- * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true.
+ * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. A second
+ * cell tells since when the thread is at its task, which it begins when its model is loaded.
  */
 export type NativeGuard = Int32Array<SharedArrayBuffer>
+
+/** Does native work; how a thread's code says that it must not be ended meanwhile. */
+export type InsideNative = <T>(work: () => Promise<T>) => Promise<T>
 
 const OUTSIDE = 0
 const INSIDE = 1
 const CONDEMNED = 2
+const BEGUN_CELL = 1
 
 export function createNativeGuard(): NativeGuard {
-  return new Int32Array(new SharedArrayBuffer(4))
+  return new Int32Array(new SharedArrayBuffer(8))
 }
 
 /** In the thread: runs native work; a condemned thread never comes back from here, it is about to be ended. */
@@ -21,6 +26,22 @@ export async function insideNative<T>(guard: NativeGuard, work: () => Promise<T>
     Atomics.store(guard, 0, OUTSIDE)
     Atomics.notify(guard, 0)
   }
+}
+
+/** In the thread: the model is loaded, the work itself begins. */
+export function markBegun(guard: NativeGuard): void {
+  Atomics.store(guard, BEGUN_CELL, clockMs() || 1)
+}
+
+/** For how long the thread has been at its task; undefined before it has begun. */
+export function workedMs(guard: NativeGuard): number | undefined {
+  const begunAt = Atomics.load(guard, BEGUN_CELL)
+  return begunAt === 0 ? undefined : (clockMs() - begunAt) | 0
+}
+
+// The same clock in all threads of the process, unlike performance.now(); cut to 32 bits.
+function clockMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n) | 0
 }
 
 /** In the main thread: true if the thread is outside and will stay so, which makes it safe to end. */

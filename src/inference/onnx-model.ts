@@ -5,14 +5,16 @@ import type { ModelOutput } from './decoders/model-output.js'
 import { InferenceError } from './errors.js'
 import type { Fit } from './image-tensor.js'
 
-/** A loaded model; one image at a time, into `input` and then `run`. */
+/** A loaded model; images go into its slots, then it is run on some of them. */
 export type OnnxModel = {
   readonly width: number
   readonly height: number
   readonly fit: Fit
-  /** RGB planes, reused for every image. */
-  readonly input: Float32Array
-  run(): Promise<ModelOutput>
+  readonly hasBatchAxis: boolean
+  /** RGB planes of one image, reused for the next; valid until a higher slot is asked for the first time. */
+  slot(index: number): Float32Array
+  /** One output per image, from slot `first` on. */
+  run(first: number, count: number): Promise<ModelOutput[]>
 }
 
 export type OnnxModelOptions = {
@@ -28,14 +30,38 @@ export type OnnxModelDeps = { readonly importRuntime?: () => Promise<typeof Ort>
 export async function openOnnxModel(options: OnnxModelOptions, deps: OnnxModelDeps = {}): Promise<OnnxModel> {
   const ort = await loadRuntime(deps.importRuntime ?? (() => import('onnxruntime-node')))
   const session = await openSession(ort, options.modelFile)
-  const size = inputSize(session, options)
-  const { width, height } = size
-  const input = new Float32Array(3 * width * height)
+  const { width, height } = inputSize(session, options)
   const inputName = session.inputNames[0] ?? ''
-  const outputName = session.outputNames[0] ?? ''
-  const tensor = new ort.Tensor('float32', input, [1, 3, height, width])
-  const run = async () => toModelOutput((await runSession(session, inputName, tensor, outputName))[outputName])
-  return { width, height, fit: fitOf(session, options.plan), input, run }
+  const outputNames = outputNamesOf(session)
+  const slots = new Slots(3 * width * height)
+  const run = async (first: number, count: number) => {
+    const tensor = new ort.Tensor('float32', slots.range(first, count), [count, 3, height, width])
+    return toModelOutputs(await runSession(session, { [inputName]: tensor }, outputNames), outputNames, count)
+  }
+  const hasBatchAxis =
+    isFree(session.inputMetadata[0]) && outputNames.every((_, index) => isFree(session.outputMetadata[index]))
+  return { width, height, fit: fitOf(session, options.plan), hasBatchAxis, slot: (index) => slots.at(index), run }
+}
+
+/** Room for as many images as were ever in one batch, behind each other as the model wants them. */
+class Slots {
+  readonly #size: number
+  #memory: Float32Array
+
+  constructor(size: number) {
+    this.#size = size
+    this.#memory = new Float32Array(size)
+  }
+
+  at(index: number): Float32Array {
+    return this.range(index, 1)
+  }
+
+  range(first: number, count: number): Float32Array {
+    const end = (first + count) * this.#size
+    if (end > this.#memory.length) this.#memory = new Float32Array(end)
+    return this.#memory.subarray(first * this.#size, end)
+  }
 }
 
 async function loadRuntime(importRuntime: () => Promise<typeof Ort>): Promise<typeof Ort> {
@@ -92,6 +118,17 @@ function inputSize(session: Ort.InferenceSession, { modelFile, plan, resolution 
   return { width: size.width, height: size.height }
 }
 
+function isFree(metadata: Ort.InferenceSession.ValueMetadata | undefined): boolean {
+  return metadata?.isTensor === true && typeof metadata.shape[0] === 'string'
+}
+
+// Segmentation models have the shapes of the masks as a second output; what others add (raw feature maps) is not needed.
+function outputNamesOf({ outputNames, outputMetadata }: Ort.InferenceSession): string[] {
+  const [first, second] = outputMetadata.map((metadata) => (metadata.isTensor ? metadata.shape.length : 0))
+  const hasMasks = outputNames.length === 2 && first === 3 && second === 4
+  return outputNames.slice(0, hasMasks ? 2 : 1)
+}
+
 function mayBe(dim: number | string | undefined, size: number): boolean {
   return dim === size || typeof dim === 'string'
 }
@@ -104,13 +141,39 @@ function fitOf(session: Ort.InferenceSession, plan: DecoderPlan): Fit {
   return hasClasses ? 'crop' : 'letterbox'
 }
 
-async function runSession(session: Ort.InferenceSession, inputName: string, tensor: Ort.Tensor, outputName: string) {
+async function runSession(session: Ort.InferenceSession, feeds: Record<string, Ort.Tensor>, outputNames: string[]) {
   try {
-    return await session.run({ [inputName]: tensor }, [outputName])
+    return await session.run(feeds, outputNames)
   } catch (cause) {
-    const message = `The model cannot be run on [${tensor.dims.join(', ')}]: ${firstLine(cause)}.`
+    const dims = Object.values(feeds)[0]?.dims.join(', ')
+    const message = `The model cannot be run on [${dims}]: ${firstLine(cause)}.`
     throw new InferenceError('LF_INFERENCE_FAILED', message, { cause })
   }
+}
+
+function toModelOutputs(
+  tensors: Readonly<Record<string, Ort.Tensor>>,
+  names: readonly string[],
+  count: number,
+): ModelOutput[] {
+  const [output, masks] = names.map((name) => toModelOutput(tensors[name]))
+  if (output === undefined) return []
+  return Array.from({ length: count }, (_, index) => {
+    const one = pick(output, index, count)
+    return masks === undefined ? one : { ...one, masks: pick(masks, index, count) }
+  })
+}
+
+/** The part of one image, as if the model had been run on it alone. */
+function pick(output: ModelOutput, index: number, count: number): ModelOutput {
+  if (count === 1) return output
+  const [batch, ...rest] = output.dims
+  if (batch !== count) {
+    const message = `The model answers ${count} images with [${output.dims.join(', ')}].`
+    throw new InferenceError('LF_MODEL_OUTPUT', message, { details: { dims: output.dims } })
+  }
+  const size = output.data.length / count
+  return { dims: [1, ...rest], data: output.data.subarray(index * size, (index + 1) * size) }
 }
 
 function toModelOutput(tensor: Ort.Tensor | undefined): ModelOutput {

@@ -1,42 +1,41 @@
 import { access } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Piscina } from 'piscina'
 import type { Logger } from '../base/logger.js'
+import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
 import { type DecoderPlan, planWithoutFile, readDecoderFile } from './decoder-file.js'
-import { InferenceError } from './errors.js'
-import type { Findings, InferenceCategory } from './findings.js'
-import { runGuarded } from './guarded-run.js'
-import type { ImageSource } from './image-tensor.js'
-import { condemnNow, type NativeGuard } from './native-guard.js'
-import { fromThreadError, type ThreadAnswer, type ThreadImage, type ThreadSettings } from './thread-messages.js'
-import { Turnstile } from './turnstile.js'
+import type { InferencePool } from './inference-pool.js'
+import type { Lane } from './lane.js'
+import { openProgramLane } from './program/program-lane.js'
+import { QueuedPool } from './queued-pool.js'
+import { openThreadLane } from './thread-lane.js'
+import type { ThreadSettings } from './thread-messages.js'
 
-const EXIT_WAIT_MS = 10_000
-const WARM_UP_MS = 300_000 // a large model from a slow disk
+export type { Backend, ModuleBackend, OnnxBackend, ProgramBackend } from './backend.js'
+export type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
 
-export type OnnxBackend = {
-  readonly kind: 'onnx'
-  readonly modelFile: string
-  /** By default the decoder.json beside the model, if there is one. */
-  readonly decoderFile?: string
-  /** In the order of the model's outputs, as in model.json. */
-  readonly categories: readonly InferenceCategory[]
-  /** Edge of the square input of a YOLO model that names no size of its own. */
-  readonly resolution?: number
-}
+const LOAD_MS = 300_000 // a large model from a slow disk
 
 export type InferencePoolOptions = {
-  readonly backend: OnnxBackend
-  /** Two at least; by default one less than the machine has cores. */
+  readonly backend: Backend
+  /** Two at least; by default one less than the machine has cores. A program is always one. */
   readonly threads?: number
   readonly confidence?: 'unit' | 'percent'
   /** Images that may wait for a thread; more are refused with LF_INFERENCE_BUSY. */
   readonly maxQueue?: number
+  /** What a request without a deadline of its own gets; none by default. */
+  readonly deadlineMs?: number
+  /**
+   * Most images of one run. Only what already waits is put together, and only where the model has a free batch axis
+   * or the backend takes several. By default ONNX models see one at a time, other backends as many as they ask for.
+   */
+  readonly batch?: { readonly maxImages: number }
   /** Larger images are refused with LF_IMAGE_TOO_LARGE; 64 million by default. */
   readonly maxPixels?: number
-  /** A thread that needs longer for one image is ended and replaced; a minute by default. */
+  /** A thread or program that needs longer for one image is ended and replaced; a minute by default. */
   readonly timeoutMs?: number
+  /** A thread whose JavaScript heap grows beyond is ended and replaced. */
+  readonly maxHeapMb?: number
 }
 
 export type InferencePoolDeps = {
@@ -45,127 +44,45 @@ export type InferencePoolDeps = {
   readonly threadFile?: URL
 }
 
-export type DetectResult = { readonly detections: Findings; readonly threadId: number }
-
-export interface InferencePool {
-  /**
-   * Finds what is on one image. Aborting removes a waiting image from the queue; one that runs is let finish unseen.
-   * `bytes` must not be changed before the answer. Throws InferenceError; `isImageError` tells a bad image.
-   */
-  detect(image: ImageSource, options?: { readonly signal?: AbortSignal }): Promise<DetectResult>
-  /** The threads that have answered so far, replaced ones included. */
-  readonly threadIds: readonly number[]
-  /** Images that wait or run. */
-  readonly inFlight: number
-  /** Takes no more images, waits for all that were taken, then ends the threads. */
-  close(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
-}
-
-/** Starts the threads and loads the model in each; rejects if the model, its decoder.json or the runtime is bad. */
+/** Starts the threads or the program and loads the model in each; rejects if that or what it needs is bad. */
 export async function createInferencePool(
   options: InferencePoolOptions,
   deps: InferencePoolDeps,
 ): Promise<InferencePool> {
-  const { backend } = options
-  const threads = options.threads ?? Math.max(2, availableParallelism() - 1)
-  const settings: ThreadSettings = {
-    modelFile: backend.modelFile,
-    plan: await findPlan(backend),
-    categories: backend.categories.map(({ id, name, type }) => ({ id, name, type })),
-    resolution: backend.resolution,
-    confidence: options.confidence ?? 'unit',
-    maxPixels: options.maxPixels ?? 64_000_000,
-  }
-  const piscina = await startThreads(threads, settings, deps)
-  const pool = new OnnxPool(piscina, threads, options)
+  const { backend, maxQueue = Number.POSITIVE_INFINITY, deadlineMs, batch } = options
+  const lanes = await openLanes(options, deps)
+  const pool = new QueuedPool(lanes, { maxQueue, deadlineMs, maxImages: batch?.maxImages }, deps)
   try {
-    await pool.warmUp(threads)
+    await pool.start()
   } catch (error) {
     await pool.close()
     throw error
   }
-  deps.log.debug({ threads, modelFile: backend.modelFile, layout: settings.plan.layout }, 'inference pool is warm')
+  deps.log.debug({ backend: backend.kind, lanes: lanes.length }, 'inference pool is warm')
   return pool
 }
 
-class OnnxPool implements InferencePool {
-  readonly #piscina: Piscina
-  readonly #turnstile: Turnstile
-  readonly #maxQueue: number
-  readonly #timeoutMs: number
-  readonly #threadIds = new Set<number>()
-  readonly #guards = new Set<NativeGuard>()
-  #closed: Promise<void> | undefined
+async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Lane[]> {
+  const { backend, timeoutMs = 60_000, maxHeapMb } = options
+  const shared = { confidence: options.confidence ?? ('unit' as const), maxPixels: options.maxPixels ?? 64_000_000 }
+  if (backend.kind === 'program') return [openProgramLane({ backend, timeoutMs, loadMs: LOAD_MS, ...shared }, deps)]
+  const threads = options.threads ?? Math.max(2, availableParallelism() - 1)
+  const settings = { ...(await settingsOf(backend)), ...shared }
+  const lane = { settings, timeoutMs, loadMs: LOAD_MS, maxHeapMb }
+  return await Promise.all(Array.from({ length: threads }, () => openThreadLane(lane, deps)))
+}
 
-  // A process that exits ends its threads wherever they are.
-  readonly #onExit = () => {
-    for (const guard of this.#guards) condemnNow(guard, EXIT_WAIT_MS)
-  }
+type Unshared<Settings> = Settings extends ThreadSettings ? Omit<Settings, 'confidence' | 'maxPixels'> : never
 
-  constructor(piscina: Piscina, threads: number, options: InferencePoolOptions) {
-    this.#piscina = piscina
-    this.#turnstile = new Turnstile(threads)
-    this.#maxQueue = options.maxQueue ?? Number.POSITIVE_INFINITY
-    this.#timeoutMs = options.timeoutMs ?? 60_000
-    process.once('exit', this.#onExit)
+async function settingsOf(backend: OnnxBackend | ModuleBackend): Promise<Unshared<ThreadSettings>> {
+  const { resolution } = backend
+  const categories = backend.categories.map(({ id, name, type }) => ({ id, name, type }))
+  if (backend.kind === 'module') {
+    const { kind, file, modelFolder } = backend
+    return { kind, file, modelFolder, categories, resolution }
   }
-
-  get threadIds(): readonly number[] {
-    return [...this.#threadIds]
-  }
-
-  get inFlight(): number {
-    return this.#turnstile.inside + this.#turnstile.waiting
-  }
-
-  // All have to be over before the threads may be ended, also when the first one has failed.
-  async warmUp(threads: number): Promise<void> {
-    const runs = Array.from({ length: threads }, () => this.#run(undefined, WARM_UP_MS))
-    await Promise.all(runs.map(({ over }) => over))
-    await Promise.all(runs.map(({ result }) => result))
-  }
-
-  async detect(image: ImageSource, options: { readonly signal?: AbortSignal } = {}): Promise<DetectResult> {
-    const { signal } = options
-    if (this.#closed !== undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
-    if (this.#turnstile.waiting >= this.#maxQueue) throw busyError(this.#maxQueue)
-    const leave = await this.#turnstile.enter(signal)
-    const { result, over } = this.#run(withOwnBytes(image), this.#timeoutMs)
-    void over.then(leave)
-    return await untilAborted(result, signal)
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
-  }
-
-  // Not piscina's own close(): it drops requests that run.
-  async #close(): Promise<void> {
-    await this.#turnstile.empty()
-    await this.#piscina.destroy()
-    process.removeListener('exit', this.#onExit)
-  }
-
-  #run(image: ThreadImage | undefined, timeoutMs: number): { result: Promise<DetectResult>; over: Promise<void> } {
-    const { answer, over, guard } = runGuarded(this.#piscina, image, timeoutMs)
-    this.#guards.add(guard)
-    void over.then(() => this.#guards.delete(guard))
-    const result = answer.then((found) => this.#toResult(found))
-    result.catch(() => {}) // the caller may have given up
-    return { result, over }
-  }
-
-  #toResult(answer: ThreadAnswer): DetectResult {
-    this.#threadIds.add(answer.threadId)
-    if (!answer.ok) throw fromThreadError(answer.error)
-    return { detections: answer.findings, threadId: answer.threadId }
-  }
+  const { kind, modelFile } = backend
+  return { kind, modelFile, plan: await findPlan(backend), categories, resolution }
 }
 
 async function findPlan({ modelFile, decoderFile }: OnnxBackend): Promise<DecoderPlan> {
@@ -176,42 +93,4 @@ async function findPlan({ modelFile, decoderFile }: OnnxBackend): Promise<Decode
     () => false,
   )
   return exists ? await readDecoderFile(beside) : planWithoutFile
-}
-
-async function startThreads(threads: number, settings: ThreadSettings, deps: InferencePoolDeps): Promise<Piscina> {
-  const { Piscina } = await import('piscina')
-  // Run from its TypeScript source (tests), this module must start the thread from source too; the loader that makes
-  // that possible comes with the process's own --import, which threads inherit.
-  const beside = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-  const piscina = new Piscina({
-    filename: (deps.threadFile ?? beside).href,
-    name: 'detect',
-    minThreads: threads,
-    maxThreads: threads,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: 1,
-    workerData: settings,
-  })
-  piscina.on('error', (err: unknown) => deps.log.warn({ err }, 'an idle inference thread failed'))
-  return piscina
-}
-
-// A copy with a buffer of its own can be moved to the thread; a Buffer may share its memory with others.
-function withOwnBytes(image: ImageSource): ThreadImage {
-  return 'bytes' in image ? { bytes: new Uint8Array(image.bytes) } : { path: image.path }
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work
-  return await new Promise((resolve, reject) => {
-    const giveUp = () => reject(signal.reason)
-    signal.addEventListener('abort', giveUp, { once: true })
-    if (signal.aborted) giveUp()
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp))
-  })
-}
-
-function busyError(maxQueue: number): InferenceError {
-  const message = `${maxQueue} images already wait for inference; try again later.`
-  return new InferenceError('LF_INFERENCE_BUSY', message, { failure: 'transient', details: { maxQueue } })
 }

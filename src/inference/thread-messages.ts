@@ -1,49 +1,44 @@
-import type { FailureClass } from '../base/errors.js'
 import type { DecoderPlan } from './decoder-file.js'
-import { InferenceError, type InferenceErrorCode, inferenceErrorCodes } from './errors.js'
-import type { Findings, InferenceCategory } from './findings.js'
+import type { InferenceCategory } from './findings.js'
+import type { OwnedImage } from './image-source.js'
+import type { LaneAnswer } from './lane.js'
 import type { NativeGuard } from './native-guard.js'
+import type { ThreadError } from './thread-error.js'
 
-/** What each thread gets when it starts: plain data, since it is cloned. */
-export type ThreadSettings = {
-  readonly modelFile: string
-  readonly plan: DecoderPlan
+type SharedSettings = {
   readonly categories: readonly InferenceCategory[]
   readonly resolution: number | undefined
   readonly confidence: 'unit' | 'percent'
   readonly maxPixels: number
 }
+export type OnnxSettings = SharedSettings & {
+  readonly kind: 'onnx'
+  readonly modelFile: string
+  readonly plan: DecoderPlan
+}
+export type ModuleSettings = SharedSettings & {
+  readonly kind: 'module'
+  readonly file: string
+  readonly modelFolder: string
+}
 
-/** Bytes of their own can be moved to the thread instead of copied. */
-export type ThreadImage = { readonly path: string } | { readonly bytes: Uint8Array<ArrayBuffer> }
+/** What each thread gets when it starts: plain data, since it is cloned. */
+export type ThreadSettings = OnnxSettings | ModuleSettings
 
-/** No image: load the model and run it once on grey. */
-export type ThreadTask = { readonly image: ThreadImage | undefined; readonly guard: NativeGuard }
+/** `start` loads the model and tries it; `close` lets the backend give back what it holds. */
+export type ThreadTask = {
+  readonly kind: 'start' | 'detect' | 'close'
+  readonly images: readonly OwnedImage[]
+  readonly guard: NativeGuard
+}
 
-/** Errors cross as data: a cloned Error loses its class and its code. */
+/** Errors cross as data: a cloned Error loses its class and its code. An `error` here says that there is no model. */
 export type ThreadAnswer =
-  | { readonly ok: true; readonly findings: Findings; readonly threadId: number }
+  | {
+      readonly ok: true
+      readonly answers: readonly LaneAnswer[]
+      readonly maxImages: number
+      readonly wantsBatches: boolean
+      readonly threadId: number
+    }
   | { readonly ok: false; readonly error: ThreadError; readonly threadId: number }
-
-export type ThreadError = {
-  readonly code: InferenceErrorCode
-  readonly message: string
-  readonly details: Readonly<Record<string, unknown>>
-  readonly failure: FailureClass
-}
-
-/** An error as it crosses the border; strangers become LF_INFERENCE_FAILED. */
-export function toThreadError(thrown: unknown): ThreadError {
-  if (thrown instanceof InferenceError) {
-    const { code, message, details, failure } = thrown
-    return { code, message, details, failure }
-  }
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return { code: 'LF_INFERENCE_FAILED', message: `Inference failed: ${message}`, details: {}, failure: 'fatal' }
-}
-
-/** The error again, with its class. */
-export function fromThreadError({ code, message, details, failure }: ThreadError): InferenceError {
-  const known = inferenceErrorCodes.includes(code) ? code : 'LF_INFERENCE_FAILED'
-  return new InferenceError(known, message, { details, failure })
-}

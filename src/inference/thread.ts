@@ -1,44 +1,45 @@
 import { threadId, workerData } from 'node:worker_threads'
 import sharp from 'sharp'
-import { decode } from './decoders/decode.js'
-import { emptyFindings, type Findings, toFindings } from './findings.js'
-import { fillTensor } from './image-tensor.js'
-import { insideNative } from './native-guard.js'
-import { type OnnxModel, openOnnxModel } from './onnx-model.js'
-import { type ThreadAnswer, type ThreadSettings, type ThreadTask, toThreadError } from './thread-messages.js'
+import { openModuleBackend } from './module-backend.js'
+import { type InsideNative, insideNative, markBegun, type NativeGuard } from './native-guard.js'
+import { openOnnxBackend } from './onnx-backend.js'
+import type { ThreadBackend } from './thread-backend.js'
+import { toThreadError } from './thread-error.js'
+import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
 
 // Entry of a pool thread. The model is opened with the first task, not while the module loads: a model that cannot be
 // opened is then an answer with a reason, and piscina does not start one thread after the other.
-let model: Promise<OnnxModel> | undefined
+let backend: Promise<ThreadBackend> | undefined
+let guard: NativeGuard | undefined
 const settings: ThreadSettings = workerData
 
-/** Reads one image, or only warms the thread up; every failure is an answer, so that the thread lives on. */
+const guarded: InsideNative = (work) => (guard === undefined ? work() : insideNative(guard, work))
+
+/** Works on images, or only loads the model; every failure is an answer, so that the thread lives on. */
 export async function detect(task: ThreadTask): Promise<ThreadAnswer> {
+  guard = task.guard
   try {
-    model ??= insideNative(task.guard, open)
-    return { ok: true, findings: await detectWith(await model, task), threadId }
+    if (task.kind === 'close') return await close()
+    backend ??= open()
+    const { maxImages, wantsBatches, detect: detectAll } = await backend
+    markBegun(task.guard)
+    return { ok: true, answers: await detectAll(task.images), maxImages, wantsBatches, threadId }
   } catch (error) {
+    backend = undefined
     return { ok: false, error: toThreadError(error), threadId }
   }
 }
 
-async function open(): Promise<OnnxModel> {
+async function open(): Promise<ThreadBackend> {
   sharp.concurrency(1) // the pool is the parallelism
   sharp.cache(false)
-  return await openOnnxModel(settings)
+  return settings.kind === 'onnx'
+    ? await openOnnxBackend(settings, guarded)
+    : await openModuleBackend(settings, guarded)
 }
 
-async function detectWith(loaded: OnnxModel, task: ThreadTask): Promise<Findings> {
-  const run = () => insideNative(task.guard, () => loaded.run())
-  const { plan, categories, confidence, maxPixels } = settings
-  if (task.image === undefined) {
-    loaded.input.fill(0.5)
-    decode(await run(), plan, categories.length)
-    return emptyFindings()
-  }
-  const { width, height, fit } = loaded
-  const place = await fillTensor(task.image, loaded.input, { width, height, fit, maxPixels })
-  const decoded = decode(await run(), plan, categories.length)
-  const pointCategories = 'point_categories' in plan ? plan.point_categories : undefined
-  return toFindings(decoded, place, { categories, pointCategories, confidence })
+async function close(): Promise<ThreadAnswer> {
+  const opened = await backend
+  await opened?.close()
+  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, threadId }
 }

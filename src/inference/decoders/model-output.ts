@@ -1,8 +1,10 @@
 import { InferenceError } from '../errors.js'
 import type { Scored } from '../non-maximum-suppression.js'
 
-/** The first output of a model for one image, row-major. */
-export type ModelOutput = { readonly dims: readonly number[]; readonly data: Float32Array }
+export type OutputTensor = { readonly dims: readonly number[]; readonly data: Float32Array }
+
+/** The first output of a model for one image, row-major; a segmentation model has the shapes of its masks beside it. */
+export type ModelOutput = OutputTensor & { readonly masks?: OutputTensor }
 
 /** What a decoder found, in pixels of the model's input; a classification has no boxes but scores per category. */
 export type Decoded =

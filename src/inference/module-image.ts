@@ -1,0 +1,30 @@
+import { decodePixels } from './decode-pixels.js'
+import type { ImageSize } from './image-size.js'
+import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
+import { bytesOf } from './image-tensor.js'
+
+/** The image as a module sees it: as it came, or decoded when it asks for that. */
+export type ModuleImage = {
+  readonly source: ImageSource
+  /** The encoded file; undefined for raw pixels. */
+  bytes(): Promise<Uint8Array | undefined>
+  /** RGB rows, decoded once; throws for a bad image, which should be let through. */
+  pixels(): Promise<RawPixels>
+}
+
+/** Wraps an image for a module; `sizeOf` is its size as far as it has become known. */
+export function toModuleImage(source: OwnedImage, maxPixels: number) {
+  let decoded: Promise<RawPixels> | undefined
+  let size: ImageSize | undefined = 'pixels' in source ? source : undefined
+  const image: ModuleImage = {
+    source,
+    bytes: async () => ('pixels' in source ? undefined : await bytesOf(source)),
+    pixels: async () => {
+      decoded ??= decodePixels(source, maxPixels)
+      const found = await decoded
+      size = found
+      return found
+    },
+  }
+  return { image, knownSize: () => size }
+}

@@ -1,0 +1,230 @@
+import { performance } from 'node:perf_hooks'
+import { messageOf } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import { InferenceError } from './errors.js'
+import { type ImageSource, type OwnedImage, toOwned } from './image-source.js'
+import type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
+import type { Lane } from './lane.js'
+import { LaneKeeper } from './lane-keeper.js'
+import { RecentRate } from './recent-rate.js'
+import { fromThreadError, toThreadError } from './thread-error.js'
+import { type Verdict, WaitingImage } from './waiting-image.js'
+
+export type QueuedPoolOptions = {
+  readonly maxQueue: number
+  readonly deadlineMs: number | undefined
+  /** Most images of one batch; undefined leaves it to the backend. */
+  readonly maxImages: number | undefined
+}
+
+const EXIT_WAIT_MS = 10_000
+
+/** Hands images to the lanes in order of arrival; what already waits when a lane gets free may go as one batch. */
+export class QueuedPool implements InferencePool {
+  readonly #lanes: readonly LaneKeeper[]
+  readonly #options: QueuedPoolOptions
+  readonly #rate = new RecentRate(() => performance.now())
+  readonly #waiting = new Set<WaitingImage>()
+  /** Those whose batch broke, which go first and alone. */
+  readonly #again = new Set<WaitingImage>()
+  readonly #threadIds = new Set<number>()
+  readonly #mending = new Set<Promise<void>>()
+  readonly #ending = new AbortController()
+  readonly #whenEmpty = new Set<() => void>()
+  #running = 0
+  #closed: Promise<void> | undefined
+
+  // A process that exits ends its threads wherever they are.
+  readonly #onExit = () => {
+    for (const lane of this.#lanes) lane.prepareExit(EXIT_WAIT_MS)
+  }
+
+  constructor(lanes: readonly Lane[], options: QueuedPoolOptions, deps: { readonly log: Logger }) {
+    this.#lanes = lanes.map((lane) => new LaneKeeper(lane, deps))
+    this.#options = options
+    process.once('exit', this.#onExit)
+  }
+
+  get threadIds(): readonly number[] {
+    return [...this.#threadIds]
+  }
+
+  get inFlight(): number {
+    return this.#waiting.size + this.#again.size + this.#running
+  }
+
+  /** Loads the model in all lanes; they have to be through before they may be closed, also when one has failed. */
+  async start(): Promise<void> {
+    const starts = await Promise.allSettled(this.#lanes.map((lane) => lane.start()))
+    for (const start of starts) {
+      if (start.status === 'rejected') throw start.reason
+      this.#threadIds.add(start.value)
+    }
+  }
+
+  async detect(image: ImageSource, options: RequestOptions = {}): Promise<DetectResult> {
+    this.#admit(1, options.signal)
+    return this.#toResult(await this.#enter(image, options).verdict)
+  }
+
+  async detectBatch(images: readonly ImageSource[], options: RequestOptions = {}): Promise<DetectResult[]> {
+    this.#admit(images.length, options.signal)
+    const entered = images.map((image) => this.#enter(image, options, false))
+    this.#dispatch()
+    return await Promise.all(entered.map(async ({ verdict }) => this.#toResult(await verdict)))
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#whenEmpty.add(resolve))
+    this.#ending.abort()
+    await Promise.all(this.#lanes.map((lane) => lane.close()))
+    await Promise.all(this.#mending)
+    process.removeListener('exit', this.#onExit)
+  }
+
+  #admit(count: number, signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closed !== undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
+    if (this.#lanes.every(({ state }) => state === 'broken')) throw this.#downError()
+    const idle = this.#lanes.filter(({ state }) => state === 'idle').length
+    if (this.#waiting.size + count - idle <= this.#options.maxQueue) return
+    const retryAfterSeconds = this.#rate.secondsFor(this.inFlight)
+    const message = `${this.#waiting.size} images already wait for inference; try again in ${retryAfterSeconds} s.`
+    const details = { maxQueue: this.#options.maxQueue, retryAfterSeconds }
+    throw new InferenceError('LF_INFERENCE_BUSY', message, { failure: 'transient', details })
+  }
+
+  #enter(image: ImageSource, options: RequestOptions, dispatch = true): WaitingImage {
+    const withDeadline = { ...options, deadlineMs: options.deadlineMs ?? this.#options.deadlineMs }
+    const entered = new WaitingImage(image, withDeadline, (settled) => this.#forget(settled))
+    this.#waiting.add(entered)
+    if (dispatch) this.#dispatch()
+    return entered
+  }
+
+  #forget(image: WaitingImage): void {
+    this.#waiting.delete(image)
+    this.#again.delete(image)
+    this.#tellIfEmpty()
+  }
+
+  #dispatch(): void {
+    for (const lane of this.#lanes) {
+      if (lane.state !== 'idle') continue
+      const batch = this.#take(lane)
+      if (batch.length === 0) return
+      void this.#work(lane, batch)
+    }
+  }
+
+  /** What goes to the lane now: its share of what waits, so that the others find something too. */
+  #take(lane: LaneKeeper): Prepared[] {
+    for (const image of this.#again) {
+      this.#again.delete(image)
+      const prepared = prepare(image, true)
+      if (prepared !== undefined) return [prepared]
+    }
+    const share = Math.ceil(this.#waiting.size / this.#lanes.filter(({ state }) => state !== 'broken').length)
+    const most = Math.min(this.#mostOf(lane), share)
+    const batch: Prepared[] = []
+    for (const image of this.#waiting) {
+      if (batch.length >= most) break
+      this.#waiting.delete(image)
+      const prepared = prepare(image, most === 1)
+      if (prepared !== undefined) batch.push(prepared)
+    }
+    return batch
+  }
+
+  #mostOf({ maxImages, wantsBatches }: LaneKeeper): number {
+    const { maxImages: asked } = this.#options
+    if (asked === undefined) return wantsBatches ? maxImages : 1
+    return Math.min(asked, maxImages)
+  }
+
+  async #work(lane: LaneKeeper, batch: readonly Prepared[]): Promise<void> {
+    this.#running += batch.length
+    let failure: { readonly error: unknown } | undefined
+    try {
+      const { answers, threadId } = await lane.run(batch.map(({ owned }) => owned))
+      this.#threadIds.add(threadId)
+      this.#rate.add(batch.length)
+      for (const [index, { image }] of batch.entries()) image.resolve({ answer: answers[index], threadId })
+    } catch (error) {
+      failure = { error }
+      for (const { image } of batch) this.#takeBack(image, batch.length, error)
+    }
+    if (failure !== undefined) this.#mend(lane, failure.error)
+    this.#running -= batch.length
+    this.#dispatch()
+    this.#tellIfEmpty()
+  }
+
+  #takeBack(image: WaitingImage, batchSize: number, error: unknown): void {
+    if (batchSize === 1) image.reject(error)
+    else if (image.isStillWanted()) this.#again.add(image)
+  }
+
+  #mend(lane: LaneKeeper, cause: unknown): void {
+    const mending = lane
+      .mend(cause, this.#ending.signal, () => this.#refuseIfDown())
+      .then((isMended) => {
+        if (isMended) this.#dispatch()
+      })
+      .finally(() => this.#mending.delete(mending))
+    this.#mending.add(mending)
+  }
+
+  #refuseIfDown(): void {
+    if (this.#lanes.some(({ state }) => state !== 'broken')) return
+    for (const image of [...this.#again, ...this.#waiting]) image.reject(this.#downError())
+  }
+
+  #downError(): InferenceError {
+    const now = performance.now()
+    const retryAfterSeconds = Math.min(...this.#lanes.map((lane) => lane.secondsToStart(now)))
+    const cause = this.#lanes[0]?.error
+    const message = `Inference is down (${messageOf(cause)}); it is started again in ${retryAfterSeconds} s.`
+    return new InferenceError('LF_INFERENCE_DOWN', message, {
+      cause,
+      failure: 'transient',
+      details: { retryAfterSeconds },
+    })
+  }
+
+  #toResult({ answer, threadId }: Verdict): DetectResult {
+    if (answer === undefined)
+      throw new InferenceError('LF_INFERENCE_FAILED', 'The backend gave fewer answers than images.')
+    if (!answer.ok) throw fromThreadError(answer.error)
+    return { detections: answer.findings, threadId }
+  }
+
+  #tellIfEmpty(): void {
+    if (this.inFlight > 0) return
+    for (const resolve of this.#whenEmpty) resolve()
+    this.#whenEmpty.clear()
+  }
+}
+
+type Prepared = { readonly image: WaitingImage; readonly owned: OwnedImage }
+
+/** Undefined for an image that nobody wants any more, or whose memory is gone. An image in a batch may have to go again. */
+function prepare(image: WaitingImage, goesAlone: boolean): Prepared | undefined {
+  if (!image.isStillWanted()) return undefined
+  try {
+    return { image, owned: toOwned(image.image, image.mayMove && goesAlone) }
+  } catch (error) {
+    const { message } = toThreadError(error)
+    image.reject(new InferenceError('LF_IMAGE_UNREADABLE', `The image's memory is gone: ${message}`, { cause: error }))
+    return undefined
+  }
+}

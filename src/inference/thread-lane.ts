@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Piscina } from 'piscina'
+import type { Logger } from '../base/logger.js'
+import { type RunLimits, runGuarded } from './guarded-run.js'
+import type { OwnedImage } from './image-source.js'
+import type { Lane, LaneRun, LaneStart } from './lane.js'
+import { condemnNow, type NativeGuard } from './native-guard.js'
+import { fromThreadError } from './thread-error.js'
+import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
+
+export type ThreadLaneOptions = {
+  readonly settings: ThreadSettings
+  readonly timeoutMs: number
+  readonly loadMs: number
+  /** The thread dies when its heap grows beyond. */
+  readonly maxHeapMb: number | undefined
+}
+
+export type ThreadLaneDeps = {
+  readonly log: Logger
+  /** The module that runs in the thread, for tests that need one that breaks. */
+  readonly threadFile?: URL
+}
+
+/** How long a late thread inside ONNX Runtime is waited for before another one takes its place. */
+const LATE_MS = 1000
+const CLOSE_MS = 2000
+
+/** Opens a lane with a thread of its own; a piscina of one, so that it is known which thread runs what. */
+export async function openThreadLane(options: ThreadLaneOptions, deps: ThreadLaneDeps): Promise<Lane> {
+  const { Piscina } = await import('piscina')
+  return new ThreadLane(options, () => startThread(Piscina, options, deps))
+}
+
+class ThreadLane implements Lane {
+  readonly #options: ThreadLaneOptions
+  readonly #startThread: () => Piscina
+  readonly #guards = new Set<NativeGuard>()
+  #piscina: Piscina
+  /** The last run is over: its thread is free or gone. */
+  #over: Promise<void> = Promise.resolve()
+  #isOver = true
+  /** The thread that could not be ended, until it is. */
+  #left: Promise<void> | undefined
+
+  constructor(options: ThreadLaneOptions, startThread: () => Piscina) {
+    this.#options = options
+    this.#startThread = startThread
+    this.#piscina = startThread()
+  }
+
+  async start(): Promise<LaneStart> {
+    await this.#leaveLate()
+    const { loadMs } = this.#options
+    const { threadId, maxImages, wantsBatches } = await this.#run('start', [], { timeoutMs: loadMs, loadMs })
+    return { threadId, maxImages, wantsBatches }
+  }
+
+  async run(images: readonly OwnedImage[]): Promise<LaneRun> {
+    const { timeoutMs, loadMs } = this.#options
+    const { answers, threadId } = await this.#run('detect', images, { timeoutMs: timeoutMs * images.length, loadMs })
+    return { answers, threadId }
+  }
+
+  // Not piscina's own close(): it drops requests that run.
+  async close(): Promise<void> {
+    await this.#over
+    const { kind } = this.#options.settings
+    const limits = { timeoutMs: CLOSE_MS, loadMs: CLOSE_MS }
+    if (kind === 'module') await this.#run('close', [], limits).catch(() => {})
+    await this.#over
+    await this.#left
+    await this.#piscina.destroy()
+  }
+
+  prepareExit(maxMs: number): void {
+    for (const guard of this.#guards) condemnNow(guard, maxMs)
+  }
+
+  async #run(kind: ThreadTask['kind'], images: readonly OwnedImage[], limits: RunLimits) {
+    const { answer, over, guard } = runGuarded(this.#piscina, { kind, images }, limits)
+    this.#guards.add(guard)
+    this.#isOver = false
+    this.#over = over.then(() => {
+      this.#guards.delete(guard)
+      this.#isOver = true
+    })
+    return orThrow(await answer)
+  }
+
+  // A thread inside ONNX Runtime cannot be ended. One per lane is left behind to end when it may; a second is waited for.
+  async #leaveLate(): Promise<void> {
+    const over = this.#over
+    const patience = new AbortController()
+    await Promise.race([over, sleep(LATE_MS, undefined, { signal: patience.signal }).catch(() => {})])
+    patience.abort()
+    if (this.#isOver) return
+    await this.#left
+    if (this.#isOver) return
+    const late = this.#piscina
+    this.#left = over.then(() => late.destroy())
+    this.#piscina = this.#startThread()
+  }
+}
+
+type Done = Extract<ThreadAnswer, { readonly ok: true }>
+
+function orThrow(answer: ThreadAnswer): Done {
+  if (answer.ok) return answer
+  throw fromThreadError(answer.error)
+}
+
+function startThread(
+  PiscinaClass: typeof Piscina,
+  { settings, maxHeapMb }: ThreadLaneOptions,
+  { log, threadFile }: ThreadLaneDeps,
+): Piscina {
+  // Run from its TypeScript source (tests), this module must start the thread from source too; the loader that makes
+  // that possible comes with the process's own --import, which threads inherit.
+  const beside = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+  const piscina = new PiscinaClass({
+    filename: (threadFile ?? beside).href,
+    name: 'detect',
+    minThreads: 1,
+    maxThreads: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: 1,
+    // With "sync", timers and sockets of a module stand still between its images.
+    atomics: settings.kind === 'module' ? 'async' : 'sync',
+    workerData: settings,
+    ...(maxHeapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } }),
+  })
+  piscina.on('error', (err: unknown) => log.warn({ err }, 'an idle inference thread failed'))
+  return piscina
+}
