@@ -88,6 +88,10 @@ export class PoolDouble implements InferencePool {
     return { detections: emptyFindings(), threadId: 1 }
   }
 
+  async detectBatch(images: readonly unknown[]) {
+    return await Promise.all(images.map(() => this.detect()))
+  }
+
   async close(): Promise<void> {
     this.isClosed = true
     PoolDouble.open.delete(this)
