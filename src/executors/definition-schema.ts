@@ -29,6 +29,9 @@ const trainSchema = z.strictObject({
     .describe('Started when the order names a model of the Loop to continue.'),
   resume: commandSchema(TRAINING).optional().describe('Started to go on after an interruption.'),
   resume_when: innerPathSchema.optional().describe('File whose existence says that the training can be resumed.'),
+  resume_check: commandSchema(TRAINING)
+    .optional()
+    .describe('Asked before a resume: exit code 0 says that the training can be resumed, 1 that it cannot.'),
 })
 
 const progressSchema = z.union(
@@ -126,6 +129,9 @@ export const trainerDefinitionSchema = z.strictObject({
     )
     .describe('The files of every format that goes to the Loop.'),
   detect: detectSchema.optional(),
+  cleanup: commandSchema(TRAINING)
+    .optional()
+    .describe('Run when the training is over, before its workspace is cleared.'),
   errors: z
     .array(z.strictObject({ log: regexSchema([]), cause: z.string().min(1) }))
     .default([])

@@ -26,6 +26,11 @@ export async function loadTrainerDefinition(path: string): Promise<TrainerDefini
 /** Parses the text of a trainer file; `file` stands in the error sentences. */
 export function parseTrainerDefinition(source: string, file: string): TrainerFile {
   const value = parseYaml(source, file)
+  return checkTrainerFile(value, file)
+}
+
+/** The content of a trainer file; throws `LF_BAD_TRAINER_FILE` for what does not fit, also across keys. */
+export function checkTrainerFile(value: unknown, file: string): TrainerFile {
   const parsed = trainerDefinitionSchema.safeParse(value)
   if (!parsed.success) throw problem(parsed.error, value, file)
   checkFormats(parsed.data, file)
@@ -88,8 +93,14 @@ function checkFormats(trainer: TrainerFile, file: string): void {
 
 /** Every hyperparameter that is used must be declared, since its type is what keeps free text out of commands. */
 function checkHyperparameters(trainer: TrainerFile, file: string): void {
-  const { scratch, continue: goOn, resume } = trainer.train
-  const commands = { 'train.scratch': scratch, 'train.continue': goOn, 'train.resume': resume }
+  const { scratch, continue: goOn, resume, resume_check: check } = trainer.train
+  const commands = {
+    'train.scratch': scratch,
+    'train.continue': goOn,
+    'train.resume': resume,
+    'train.resume_check': check,
+    cleanup: trainer.cleanup,
+  }
   const detect = trainer.detect !== undefined && 'command' in trainer.detect ? trainer.detect.command : undefined
   const uses = [
     ...Object.entries({ ...commands, 'detect.command': detect }).map(([key, command]) => ({ key, command })),

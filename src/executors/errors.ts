@@ -53,6 +53,19 @@ export class CommandFailedError extends LoopfleetError {
   }
 }
 
+/** A command took longer than it may and was ended. */
+export class CommandTimedOutError extends LoopfleetError {
+  static {
+    this.prototype.name = 'CommandTimedOutError'
+  }
+  constructor(details: { readonly command: string; readonly timeoutMs: number }) {
+    super('LF_COMMAND_TIMED_OUT', `The command ${details.command} took longer than ${details.timeoutMs / 1000} s.`, {
+      details,
+      failure: 'program',
+    })
+  }
+}
+
 /** More GPUs are asked for than the host lends at all. */
 export class NotEnoughGpusError extends LoopfleetError {
   static {

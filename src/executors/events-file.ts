@@ -120,7 +120,8 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-async function readOffset(workspace: string): Promise<number> {
+/** Up to where the events of a workspace are dealt with. */
+export async function readOffset(workspace: string): Promise<number> {
   try {
     return (await readJsonFile(offsetPath(workspace), offsetSchema))?.offset ?? 0
   } catch {

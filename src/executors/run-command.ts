@@ -7,7 +7,7 @@ import { buildCommand } from './command.js'
 import { commandText } from './command-schema.js'
 import type { Command, CommandTemplate, TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
-import { CommandFailedError } from './errors.js'
+import { CommandFailedError, CommandTimedOutError } from './errors.js'
 import { commandValues } from './order-values.js'
 import { DATASET_FOLDER } from './workspace.js'
 
@@ -18,7 +18,7 @@ export type RunCommandOptions = {
   readonly workspace: string
   readonly order: TrainingOrder
   /** `{model}`: the best model's files. */
-  readonly modelFolder: string
+  readonly modelFolder?: string
   /** `{images}`: the images to detect on. */
   readonly imagesFolder?: string
   /** `{output}`: where the result goes; the model folder unless said otherwise. */
@@ -29,11 +29,13 @@ export type RunCommandOptions = {
   readonly logFile: string
   readonly signal: AbortSignal
   readonly graceMs?: number
+  /** A command that takes longer is ended; without it there is no limit. */
+  readonly timeoutMs?: number
 }
 
 /**
- * Runs a convert or detect command of a trainer file to its end. Throws LF_COMMAND_FAILED for anything but code 0;
- * an abort ends the program with its children and throws the signal's reason.
+ * Runs a command of a trainer file, other than its training, to its end. Throws LF_COMMAND_FAILED for anything but code
+ * 0 and LF_COMMAND_TIMED_OUT; an abort ends the program with its children and throws the signal's reason.
  */
 export async function runCommand(options: RunCommandOptions, deps: { readonly log: Logger }): Promise<ProgramExit> {
   const { definition, workspace, signal } = options
@@ -52,10 +54,14 @@ export async function runCommand(options: RunCommandOptions, deps: { readonly lo
   const end = () => void program.end()
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
+  const { timeoutMs = 0 } = options
+  const limit = timeoutMs > 0 ? setTimeout(end, timeoutMs) : undefined
   const exit = await program.exited
+  clearTimeout(limit)
   signal.removeEventListener('abort', end)
   await program.end() // its children, if it left some
   signal.throwIfAborted()
+  if (exit.endedByUs) throw new CommandTimedOutError({ command: commandText(options.command), timeoutMs })
   if (exit.exitCode === 0) return exit
   const lastLogLines = program.lastLines()
   const cause = knownCause(definition, lastLogLines)

@@ -4,8 +4,8 @@ import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { CommandTemplate, TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
 
-/** Whether a training in this workspace can go on from where it was. */
-export async function canResume(definition: Pick<TrainerDefinition, 'train'>, workspace: string): Promise<boolean> {
+/** Whether the file of `train.resume_when` is there, or none is asked for. */
+export async function hasCheckpoint(definition: Pick<TrainerDefinition, 'train'>, workspace: string): Promise<boolean> {
   const { resume, resume_when: file } = definition.train
   if (file === undefined) return resume !== undefined
   try {
@@ -23,7 +23,7 @@ export async function chooseStart(options: {
   readonly resume: boolean
 }): Promise<{ readonly command: CommandTemplate; readonly resumes: boolean }> {
   const { definition, order } = options
-  const resumes = options.resume && (await canResume(definition, options.workspace))
+  const resumes = options.resume && (await hasCheckpoint(definition, options.workspace))
   if (resumes && definition.train.resume !== undefined) return { command: definition.train.resume, resumes }
   return { command: firstCommand(definition, order), resumes }
 }

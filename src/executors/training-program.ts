@@ -17,8 +17,8 @@ import { commandValues, hyperparameterTexts } from './order-values.js'
 import { chooseStart } from './start-choice.js'
 import { DATASET_FOLDER, setResume } from './workspace.js'
 
+export { canResume } from './resume-check.js'
 export { runCommand } from './run-command.js'
-export { canResume } from './start-choice.js'
 
 export type StartTrainingOptions = {
   readonly definition: TrainerDefinition

@@ -9,6 +9,7 @@ import type { InferencePool } from '../inference/pool.js'
 import type { ModelJson } from '../loop/protocol/index.js'
 import { NoModelError } from './errors.js'
 import type { StageDeps } from './stages/stage.js'
+import { ensureTrainingFile } from './training-file.js'
 import type { TrainingRun } from './training-run.js'
 
 /** Runs a model over images: on the thread pool, or by the trainer's own detect command. */
@@ -87,6 +88,7 @@ function openCommand({ training, signal, log }: DetectorOptions, deps: StageDeps
     async *detect(ids) {
       if (command === undefined || ids.length === 0) return
       await training.checkFence()
+      await ensureTrainingFile(training)
       const options = {
         images: ids.map((id) => ({ id, path: imagePath(id, training, deps) })),
         categories: order.categories,

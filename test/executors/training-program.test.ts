@@ -2,7 +2,7 @@ import { access, appendFile, mkdir, readFile, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadTrainerDefinition } from '../../src/executors/definition.js'
-import { canResume } from '../../src/executors/training-program.js'
+import { hasCheckpoint } from '../../src/executors/start-choice.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
@@ -82,7 +82,7 @@ describe('training program', function () {
     await allEvents(training)
 
     expect((await startsOf())[0]).to.include({ resume: false, first_epoch: 1 })
-    expect(await canResume(await quick(), folder.path)).to.equal(true)
+    expect(await hasCheckpoint(await quick(), folder.path)).to.equal(true)
   })
 
   it('hands over again, when resumed, what nobody dealt with, but only the last model and no half line', async () => {

@@ -7,7 +7,7 @@ export function addTrainerCommand(program: Command): void {
   program
     .command('trainer')
     .description('a trainer node: takes orders from the Loop and tells it how they go')
-    .argument('<file>', 'trainer definition (YAML)')
+    .argument('<file>', 'trainer file: YAML, or a plug-in (.js, .mjs, .ts)')
     .option('--name <name>', 'name at the Loop (default: the name of the trainer)')
     .option('--uuid <uuid>', 'identity of the first seat (default: made once and kept in the data folder)')
     .option('--seats <n>', 'trainer identities at the Loop; more than GPUs means a queue', wholeNumber(1, 1000), 1)
@@ -18,17 +18,17 @@ export function addTrainerCommand(program: Command): void {
 }
 
 async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
-  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startTrainerNode }, { loadTrainerDefinition }] =
+  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startTrainerNode }, { readTrainer }] =
     await Promise.all([
       import('../run-until-asked.js'),
       import('../compose/fleet-link.js'),
       import('../compose/loop-client.js'),
       import('../compose/trainer-node.js'),
-      import('../../executors/definition.js'),
+      import('../compose/trainers.js'),
     ])
   const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
   await runUntilAsked(async (context, closers) => {
-    const trainer = await loadTrainerDefinition(file)
+    const trainer = await readTrainer(file, context)
     const folder = dataFolder(flags.data, context.environment)
     const fleet = await openFleetLink(context, closers)
     const loop = openLoopClient(context, closers, folder)

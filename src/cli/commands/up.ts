@@ -6,7 +6,7 @@ export function addUpCommand(program: Command): void {
   program
     .command('up')
     .description('a node on this machine alone: Redis, trainer nodes, a worker and the dashboard in one process tree')
-    .requiredOption('--trainer <file>', 'trainer definition (YAML); may be given several times', collect)
+    .requiredOption('--trainer <file>', 'trainer file (YAML or plug-in); may be given several times', collect)
     .option(
       '--seats <n>',
       'identities of each trainer at the Loop; more than GPUs means a queue',

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/load.js'
-import { loadTrainerDefinition, type TrainerDefinition } from '../../executors/definition.js'
+import type { TrainerDefinition } from '../../executors/definition.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
+import { readTrainer } from '../compose/trainers.js'
 import { type CliContext, dataFolder } from '../context.js'
 import { startPart } from '../parts.js'
 import { type ReadyFacts, sayReady } from '../ready-line.js'
@@ -24,7 +25,7 @@ export type UpFlags = {
 export async function runUp(flags: UpFlags): Promise<void> {
   await runUntilAsked(async (context, closers) => {
     try {
-      const trainers = await Promise.all(flags.trainer.map(loadTrainerDefinition))
+      const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
       assertNamesDiffer(trainers)
       sayReady('up', await startAll(trainers, flags, context, closers))
       return {}

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from '../../executors/training-program.js'
 import { NoModelError } from '../errors.js'
+import { ensureTrainingFile } from '../training-file.js'
 import type { Stage } from './stage.js'
 
 /** Runs the trainer's conversion programs one after the other on the model to be uploaded. */
@@ -9,6 +10,7 @@ export const convert: Stage = async (context) => {
   const { training, signal } = context
   const { definition, paths } = training
   const formats: string[] = []
+  await ensureTrainingFile(training)
   for (const [index, step] of definition.convert.entries()) {
     context.progress({ progress: index / definition.convert.length, message: step.format })
     await training.checkFence()

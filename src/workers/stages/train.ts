@@ -2,9 +2,9 @@ import { TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reas
 import { messageOf } from '../../base/errors.js'
 import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
-import { writeWorkspace } from '../../executors/workspace.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
+import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 const FIGURES_EVERY_MS = 1000
@@ -20,15 +20,20 @@ export const train: Stage = async (context, deps) => {
   const restored = await training.checkpoints?.restore(context.say)
   if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
-  const resume = await canResume(training.definition, training.paths.workspace)
-  await writeWorkspace({
-    folder: training.paths.workspace,
-    order: training.order,
-    training: { id: training.id },
-    dataset: training.definition.dataset,
-    baseModel: training.order.baseModel.kind === 'loop',
-    resume,
-  })
+  await writeTrainingFile(training)
+  const resume = await canResume(
+    {
+      definition: training.definition,
+      workspace: training.paths.workspace,
+      order: training.order,
+      gpus: training.lease?.slots ?? [],
+      owner: training.owner,
+      env: training.programEnv,
+      logFile: training.paths.log,
+      signal,
+    },
+    { log: context.log },
+  )
   await training.checkpoints?.follow(context.say)
   await training.checkFence()
   const program = await startTraining(
