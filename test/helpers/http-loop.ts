@@ -36,7 +36,11 @@ export async function startHttpLoop(
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
+    try {
+      for await (const chunk of request) chunks.push(chunk)
+    } catch {
+      return // whoever sent it was killed in the middle
+    }
     const one = {
       method: request.method ?? '',
       url: request.url ?? '',

@@ -1,0 +1,158 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { json } from '../../helpers/http-loop.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { until } from '../../helpers/until.js'
+import { image, NOBODY, numbersOf, type SentImage, useOutboxes } from './an-outbox.js'
+
+describe('an outbox before a difficult Loop', () => {
+  const folder = useTemporaryFolder()
+  const { open, serve } = useOutboxes()
+  const path = (...names: string[]) => join(folder.path, ...names)
+  const stopped = { mode: 'stopped' } as const
+  const hasNumber = (images: readonly SentImage[], ...numbers: number[]) =>
+    images.some(({ metadata }) => numbers.includes(Number(metadata.number)))
+
+  it('finds the one poisonous image among a thousand and sends the others, each once', async function () {
+    this.timeout(120_000)
+    const loop = await serve((images) => (hasNumber(images, 617) ? json({ detail: 'bad content' }, 422) : json({})))
+    const outbox = await open({ folder: folder.path, ...stopped }, loop.host)
+    const idents = await Promise.all(Array.from({ length: 1000 }, (_, number) => outbox.save(image(number))))
+
+    await outbox.setMode('continuous_upload')
+    await until('all are dealt with', () => outbox.status().normal === 0, 100_000)
+
+    expect(outbox.status()).to.include({ uploaded: 999, setAside: 1, dropped: 0 })
+    const sent = numbersOf(loop.taken)
+    expect(sent).to.have.lengthOf(999)
+    expect(new Set(sent).size).to.equal(999)
+    expect(sent).not.to.include(617)
+    expect(await readdir(path('set_aside'))).to.deep.equal([idents[617]])
+    expect(await readFile(path('set_aside', idents[617] ?? '', 'reason.txt'), 'utf8')).to.contain('bad content')
+  })
+
+  it('bounds what is set aside when the Loop refuses everything', async () => {
+    const loop = await serve(() => json({ detail: 'no' }, 422))
+    const outbox = await open({ folder: folder.path, ...stopped, maxSetAside: 5 }, loop.host)
+    const idents: string[] = []
+    for (let number = 0; number < 12; number += 1) idents.push(await outbox.save(image(number)))
+
+    await outbox.setMode('continuous_upload')
+    await until('all are set aside', async () => {
+      const { normal, setAside } = outbox.status()
+      return normal === 0 && setAside === 5 && (await readdir(path('set_aside'))).length === 5
+    })
+
+    expect(await readdir(path('set_aside'))).to.deep.equal(idents.slice(7))
+    expect(loop.seen).to.have.lengthOf(23)
+  })
+
+  it('sends fewer images at once when they are too large together', async () => {
+    const loop = await serve((images) => (images.length > 3 ? json({}, 413) : json({})))
+    const outbox = await open({ folder: folder.path, ...stopped }, loop.host)
+    for (let number = 0; number < 20; number += 1) await outbox.save(image(number))
+
+    await outbox.setMode('continuous_upload')
+    await until('all are sent', () => outbox.status().uploaded === 20)
+
+    expect(numbersOf(loop.taken)).to.deep.equal(Array.from({ length: 20 }, (_, number) => number))
+    expect(outbox.status().setAside).to.equal(0)
+  })
+
+  it('waits as long as a busy Loop asks for', async () => {
+    const at: number[] = []
+    const loop = await serve(() => {
+      at.push(performance.now())
+      return at.length === 1 ? { ...json({}, 429), headers: { 'retry-after': '1' } } : json({})
+    })
+    const outbox = await open({ folder: folder.path }, loop.host)
+
+    await outbox.save(image(1))
+    await until('it is sent', () => outbox.status().uploaded === 1)
+
+    expect((at[1] ?? 0) - (at[0] ?? 0)).to.be.at.least(990)
+    expect(loop.seen).to.have.lengthOf(2)
+  })
+
+  it('tries again after errors and lost connections, and says why nothing goes out', async () => {
+    const answers = [json({ detail: 'on fire' }, 500), json({}, 404), { status: 200, body: 'x', cutAfter: 0 }]
+    const loop = await serve(() => answers.shift() ?? json({}))
+    const outbox = await open({ folder: folder.path, retryFirstMs: 100, retryMaxMs: 200 }, loop.host)
+
+    await outbox.save(image(1))
+    await until('it says why', () => outbox.status().problem?.includes('on fire'))
+    await until('it is sent', () => outbox.status().uploaded === 1)
+
+    expect(loop.seen.length).to.be.at.least(3)
+    expect(outbox.status()).to.include({ problem: null, normal: 0, setAside: 0, dropped: 0 })
+  })
+
+  it('keeps everything while nobody answers, and sends it when somebody does', async () => {
+    const first = await open({ folder: folder.path, maxImages: 50 }, NOBODY)
+    for (let number = 0; number < 60; number += 1) await first.save(image(number))
+    await until('it says why', () => first.status().problem !== null)
+    const held = first.status()
+    await first.stop()
+    const loop = await serve()
+
+    const second = await open({ folder: folder.path }, loop.host)
+    await until('all are sent', () => second.status().uploaded === held.normal)
+
+    expect(held.normal).to.be.within(50, 51)
+    expect(held.normal + held.dropped).to.equal(60)
+  })
+
+  it('has one request under way at a time for single images, and several full ones for many', async () => {
+    let [underWay, most] = [0, 0]
+    const loop = await serve(async () => {
+      underWay += 1
+      most = Math.max(most, underWay)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      underWay -= 1
+      return json({})
+    })
+    const outbox = await open({ folder: folder.path }, loop.host)
+    for (let number = 0; number < 10; number += 1) await outbox.save(image(number))
+    await until('the few are sent', () => outbox.status().uploaded === 10)
+    const mostForFew = most
+
+    await outbox.setMode('stopped')
+    await Promise.all(Array.from({ length: 100 }, (_, number) => outbox.save(image(number))))
+    await outbox.setMode('continuous_upload')
+    await until('the many are sent', () => outbox.status().uploaded === 110)
+
+    expect(mostForFew).to.equal(1)
+    expect(most).to.be.within(2, 4)
+  })
+
+  it('ends a request under way before it stops, and breaks off one that takes too long', async () => {
+    const loop = await serve(() => new Promise((resolve) => setTimeout(() => resolve(json({})), 200)))
+    const outbox = await open({ folder: folder.path }, loop.host)
+    await outbox.save(image(1))
+    await until('it is under way', () => loop.seen.length === 1)
+    await outbox.setMode('stopped')
+    expect(outbox.status().uploaded).to.equal(1)
+    const silent = await serve(() => ({ silent: true }))
+    const stuck = await open({ folder: path('stuck'), stopGraceMs: 50 }, silent.host)
+    await stuck.save(image(2))
+    await until('it is under way', () => silent.seen.length === 1)
+
+    await stuck.stop()
+
+    expect(stuck.status()).to.include({ normal: 1, uploaded: 0 })
+  })
+
+  it('may be stopped before its start, twice and during it', async () => {
+    const loop = await serve()
+    const outbox = await open({ folder: folder.path }, loop.host)
+    await outbox.stop()
+    const starting = outbox.start({ signal: new AbortController().signal })
+    await Promise.all([outbox.stop(), outbox.stop(), starting])
+    await outbox.stop()
+
+    await outbox.start({ signal: new AbortController().signal })
+    await outbox.save(image(1))
+    await until('it is sent', () => outbox.status().uploaded === 1)
+  })
+})
