@@ -5,7 +5,7 @@ import { WorkerShutdownError } from '../base/abort-reasons.js'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
-import { countProgramFailure } from './held-jobs.js'
+import { countProgramFailure, takeBackJob } from './held-jobs.js'
 import { toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
 import type { RedisLink } from './open-redis.js'
@@ -46,6 +46,7 @@ export function createConsumer<T>(
   deps: ConsumerDeps,
 ): Consumer {
   const { link, log } = deps
+  const lockMs = options.lockMs ?? 30_000
   const running = new Map<string, RunningJob>()
   let isPaused = false
   let cancel: { readonly reason: unknown } | undefined
@@ -56,7 +57,7 @@ export function createConsumer<T>(
     connection: link.connection(),
     prefix: link.prefix,
     concurrency: options.concurrency ?? 1,
-    lockDuration: options.lockMs ?? 30_000,
+    lockDuration: lockMs,
     stalledInterval: options.stalledMs ?? 2_000,
     maxStalledCount: 1_000_000_000, // counts a lifetime, hand-overs included; the journal limits runs instead
     runRetryDelay: 1_000,
@@ -64,10 +65,11 @@ export function createConsumer<T>(
   })
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
   worker.on('lockRenewalFailed', (ids) => {
-    for (const id of ids) {
-      log.warn({ queue, jobId: id }, 'lock lost; the job is cancelled here')
-      running.get(id)?.abort.abort(new LockLostError({ queue, id }))
-    }
+    for (const id of ids) void keepOrCancel(id)
+  })
+  // Sooner than others find out that its locks have run out meanwhile.
+  const stopListening = link.onReconnect(() => {
+    for (const id of running.keys()) takeBack(id).catch(() => undefined) // the renewal finds out
   })
 
   const stopLooking = releaseUndelivered(
@@ -77,30 +79,66 @@ export function createConsumer<T>(
 
   async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
     const id = job.id ?? ''
+    const earlier = running.get(id)
+    if (earlier !== undefined) return await adopt(earlier, job, token)
+    // A worker that was waiting for a job when it was paused still takes that one.
+    if (isPaused) return await handBack(job, token)
+
     const abort = new AbortController()
     signal?.addEventListener('abort', () => abort.abort(signal.reason), { once: true })
-    const earlier = running.get(id)
-    // Our own job came back after its lock was lost. BullMQ keeps its books by id, so the first take hears of it from
-    // us only, and the second must begin anew when the first has ended.
-    if (earlier !== undefined) {
-      earlier.abort.abort(new LockLostError({ queue, id }))
-      await earlier.settled
-    }
-    // A worker that was waiting for a job when it was paused still takes that one.
-    if (earlier !== undefined || isPaused) return await handBack(job, token)
-
     let settle: () => void = () => undefined
-    running.set(id, { abort, settled: new Promise((resolve) => (settle = resolve)) })
+    const settled = new Promise<void>((resolve) => (settle = resolve))
+    const outcome = handle(job, abort)
+    const own: RunningJob = { abort, token, begun: job.attemptsStarted, settled, outcome, isAdopted: false }
+    running.set(id, own)
+    try {
+      return await outcome
+    } catch (error) {
+      if (own.isAdopted) throw error // settled by whoever has the lock now
+      return await settleFailure(job, token, error)
+    } finally {
+      running.delete(id)
+      settle()
+    }
+  }
+
+  async function handle(job: Job, abort: AbortController): Promise<unknown> {
     if (cancel !== undefined) abort.abort(cancel.reason)
     try {
       abort.signal.throwIfAborted()
       return await handler(toHandle(queue, job, options.schema, log), abort.signal)
     } catch (thrown) {
-      return await settleFailure(job, token, causeOf(thrown, abort.signal))
-    } finally {
-      running.delete(id)
-      settle()
+      throw causeOf(thrown, abort.signal)
     }
+  }
+
+  // Our own job came back after its lock had run out (Redis was away for longer): what runs goes on, under the new lock.
+  async function adopt(earlier: RunningJob, job: Job, token: string | undefined): Promise<unknown> {
+    if (earlier.abort.signal.aborted) {
+      await earlier.settled
+      return await handBack(job, token)
+    }
+    log.info({ queue, jobId: job.id }, 'own job came back; what runs goes on')
+    Object.assign(earlier, { isAdopted: true, token, begun: job.attemptsStarted })
+    try {
+      return await earlier.outcome
+    } catch (error) {
+      return await settleFailure(job, token, error)
+    }
+  }
+
+  async function takeBack(id: string): Promise<boolean> {
+    const own = running.get(id)
+    if (own === undefined) return true
+    const { token = '', begun } = own
+    return await takeBackJob(link, queue, { id, token, begun }, lockMs)
+  }
+
+  async function keepOrCancel(id: string): Promise<void> {
+    const isOurs = await takeBack(id).catch(() => true) // Redis is away again; the next renewal finds out
+    if (isOurs) return
+    log.warn({ queue, jobId: id }, 'lock lost; the job is cancelled here')
+    running.get(id)?.abort.abort(new LockLostError({ queue, id }))
   }
 
   async function settleFailure(job: Job, token: string | undefined, error: unknown): Promise<never> {
@@ -128,6 +166,7 @@ export function createConsumer<T>(
   async function close(): Promise<void> {
     isPaused = true
     stopLooking()
+    stopListening()
     await worker.pause(true)
     while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))
     await closeOrLeave(link, worker.close())
@@ -156,7 +195,16 @@ export function createConsumer<T>(
   }
 }
 
-type RunningJob = { readonly abort: AbortController; readonly settled: Promise<void> }
+type RunningJob = {
+  readonly abort: AbortController
+  readonly settled: Promise<void>
+  /** What the handler answers or throws. */
+  readonly outcome: Promise<unknown>
+  /** Of the lock under which it runs, and the how-many-th start of the job that is. */
+  token: string | undefined
+  begun: number
+  isAdopted: boolean
+}
 
 // What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.
 function causeOf(thrown: unknown, signal: AbortSignal): unknown {

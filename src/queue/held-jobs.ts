@@ -29,6 +29,19 @@ redis.call('DEL', KEYS[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 return 1`)
 
+// Nobody has begun it since: then `ats` would be higher. One that the stalled check has moved is taken out of the queue.
+const TAKE_BACK = luaScript(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[5], 'ats') ~= ARGV[4] then return 0 end
+if not redis.call('LPOS', KEYS[3], ARGV[1]) then
+  if redis.call('LREM', KEYS[4], 1, ARGV[1]) == 0 then return 0 end
+  redis.call('LPUSH', KEYS[3], ARGV[1])
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SREM', KEYS[2], ARGV[1])
+return 1`)
+
 const COUNT_FAILURE = luaScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'loopfleet:program-failures', 1)`)
@@ -64,6 +77,22 @@ export async function findHeldJobs(link: RedisLink, queue: string, tokenStart: s
 export async function releaseHeldJob(link: RedisLink, queue: string, job: HeldJob): Promise<void> {
   const base = `${link.prefix}:${queue}:`
   await RELEASE_TOKEN(link.client, [`${base}${job.id}:lock`, `${base}stalled`], [job.id, job.token])
+}
+
+/**
+ * Takes a job whose lock has run out again for its holder, who is still at work on it; false when somebody else has
+ * taken it since, or it is gone.
+ */
+export async function takeBackJob(
+  link: RedisLink,
+  queue: string,
+  job: HeldJob & { readonly begun: number },
+  lockMs: number,
+): Promise<boolean> {
+  const base = `${link.prefix}:${queue}:`
+  const { id, token, begun } = job
+  const keys = [`${base}${id}:lock`, `${base}stalled`, `${base}active`, `${base}wait`, `${base}${id}`]
+  return (await TAKE_BACK(link.client, keys, [id, token, lockMs, begun])) === 1
 }
 
 /** Deletes a job's lock, whoever holds it: its holder can neither renew it nor finish the job any more. */

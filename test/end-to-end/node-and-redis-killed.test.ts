@@ -78,7 +78,7 @@ describe('a training during an outage', function () {
     await expectOneOfEach()
   })
 
-  it('ends with one model although Redis hangs for longer than locks live', async () => {
+  it('goes on in the same program although Redis hangs for longer than locks live', async () => {
     const impatient = await startFleet({ lockMs: 1500, stalledMs: 500 })
     try {
       await impatient.order({ hyperparameters: SOME_SECONDS })
@@ -87,8 +87,12 @@ describe('a training during an outage', function () {
       process.kill(impatient.redis.pid, 'SIGSTOP')
       await sleep(3000) // longer than any lock
       process.kill(impatient.redis.pid, 'SIGCONT')
+      await impatient.until({ epoch: 39 })
+      const starts = await impatient.starts()
       await impatient.until({ ended: true })
 
+      expect(starts).to.have.lengthOf(1)
+      expect(await impatient.record()).to.include({ run: 1, outcome: 'completed' })
       expect(impatient.seen()).to.deep.include({ outcome: 'completed', errors: {} })
       expect(impatient.seen().models).to.have.lengthOf(1)
       expect(impatient.uploads()).to.deep.equal(ONE_EACH)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Queue } from 'bullmq'
 import { expect } from 'chai'
 import { z } from 'zod'
@@ -39,6 +40,37 @@ describe('while Redis is killed and comes back', () => {
 
     expect(await value).to.equal('done')
     expect(runs).to.equal(1)
+    await consumer.close()
+  })
+
+  it('a running job goes on although it was away for longer than its lock lives', async () => {
+    let takes = 0
+    const ends: unknown[] = []
+    let finish: () => void = () => undefined
+    const hold = (_job: unknown, signal: AbortSignal) => {
+      takes++
+      signal.addEventListener('abort', () => ends.push(signal.reason))
+      return new Promise<string>((resolve) => (finish = () => resolve('done')))
+    }
+    const options = { schema, concurrency: 2, lockMs: 600, stalledMs: 100 }
+    const consumer = redis.queues.consume('outage.long', hold, options)
+    const value = redis.queues.runJob('outage.long', 'x', { n: 1 }, { id: 'a' })
+    await until('it runs', () => takes === 1)
+
+    for (let outage = 0; outage < 3; outage += 1) {
+      const { pid } = redis.server
+      process.kill(pid, 'SIGSTOP')
+      await sleep(1500) // longer than the lock lives
+      process.kill(pid, outage === 1 ? 'SIGKILL' : 'SIGCONT')
+      if (outage === 1) await until('Redis is back', () => redis.server.pid !== pid)
+      await until('it is held again', () =>
+        redis.link.client.exists(`${redis.link.prefix}:outage.long:a:lock`).then(Boolean),
+      )
+    }
+    finish()
+
+    expect(await value).to.equal('done')
+    expect({ takes, ends }).to.deep.equal({ takes: 1, ends: [] })
     await consumer.close()
   })
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { z } from 'zod'
+import { WorkerShutdownError } from '../../src/base/abort-reasons.js'
 import { startNodeScript } from '../helpers/node-script.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -95,9 +96,14 @@ describe('a job whose holder', () => {
     await until('it is taken', () => first.running === 1)
     void first.pause()
 
-    await redis.queues.releaseHeldBy(queue, ['a'])
     const second = other.queues.consume(queue, async () => 'of the second', { schema, stalledMs: 100 })
-    const value = await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+    const waiting = redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+    const isDone = async () => {
+      await redis.queues.releaseHeldBy(queue, ['a']) // the first takes it back if it is quicker than the second
+      return (await redis.queues.job(queue, 'a'))?.state === 'completed'
+    }
+    await until('the second has done it', isDone)
+    const value = await waiting
     await until('the first is told', () => reasons.length === 1)
     await first.close()
 
@@ -107,29 +113,52 @@ describe('a job whose holder', () => {
     await second.close()
   })
 
-  it('lost its lock and takes it again itself begins only when its first take has ended', async () => {
-    let running = 0
-    let most = 0
+  it('lost its lock, which nobody else has taken, is gone on with', async () => {
+    let takes = 0
+    let finish: () => void = () => undefined
+    const ends: unknown[] = []
+    const hold = (_job: unknown, signal: AbortSignal) => {
+      takes++
+      signal.addEventListener('abort', () => ends.push(signal.reason))
+      return new Promise<string>((resolve) => (finish = () => resolve(`of take ${takes}`)))
+    }
+    const consumer = redis.queues.consume(queue, hold, { schema, concurrency: 2, lockMs: 400, stalledMs: 50 })
+    const value = redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
+    await until('it is taken', () => consumer.running === 1)
+
+    for (let loss = 0; loss < 5; loss += 1) {
+      await redis.queues.releaseHeldBy(queue, ['a'])
+      await until(
+        'it is held again',
+        async () => (await redis.link.client.exists(`${redis.link.prefix}:${queue}:a:lock`)) === 1,
+      )
+    }
+    finish()
+
+    expect(await value).to.equal('of take 1')
+    expect({ takes, ends }).to.deep.equal({ takes: 1, ends: [] })
+    await consumer.close()
+  })
+
+  it('is given up by a holder that was told to end when it comes back to it', async () => {
     let takes = 0
     const consumer = redis.queues.consume(
       queue,
       async (_job, signal) => {
         takes++
-        most = Math.max(most, ++running)
-        if (takes === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve))
-        if (takes === 1) await new Promise((resolve) => setTimeout(resolve, 300))
-        running--
-        return takes
+        if (takes > 1) return takes
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        throw signal.reason
       },
       { schema, concurrency: 2, lockMs: 800, stalledMs: 50 },
     )
-    await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+    const value = redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })
     await until('it is taken', () => consumer.running === 1)
 
-    await redis.queues.releaseHeldBy(queue, ['a'])
+    await consumer.close({ cancel: new WorkerShutdownError() })
+    const next = redis.queues.consume(queue, async () => 'of the next', { schema })
 
-    expect(await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a' })).to.equal(2)
-    expect(most).to.equal(1)
-    await consumer.close()
+    expect(await value).to.equal('of the next')
+    await next.close()
   })
 })
