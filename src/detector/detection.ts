@@ -2,11 +2,10 @@ import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { Findings } from '../inference/findings.js'
 import type { Dialect } from '../loop/protocol/index.js'
-import { type DetectAnswer, toDetectAnswer } from './answers.js'
-import type { ImageFacts } from './image-facts.js'
+import type { DetectFacts } from './image-facts.js'
 import { toJpeg } from './jpeg.js'
+import { type ImageJson, toDetectAnswer, toImageMetadata, toSavedDetection } from './metadata.js'
 import type { ClientImage, DetectorFilter, DetectorModels, DetectorOutbox, DetectWork } from './parts.js'
-import { toDetectedUpload } from './uploads.js'
 
 export type DetectionDeps = {
   readonly models: Pick<DetectorModels, 'use'>
@@ -18,25 +17,27 @@ export type DetectionDeps = {
   readonly onKept: (problem: string | null) => void
 }
 
-/** One way of an image: into the pool, findings to the client, and to the outbox what the Loop should see. */
+/** The way of an image: into the pool, what was found to the client, and to the outbox what the Loop should see. */
 export type Detection = {
-  detect(image: ClientImage, facts: ImageFacts, work: DetectWork): Promise<DetectAnswer>
+  detect(image: ClientImage, facts: DetectFacts, work: DetectWork): Promise<ImageJson>
   /** The same for several images of one camera, in their order; one bad image fails all. */
-  detectBatch(images: readonly ClientImage[], facts: ImageFacts, work: DetectWork): Promise<DetectAnswer[]>
+  detectBatch(images: readonly ClientImage[], facts: DetectFacts, work: DetectWork): Promise<ImageJson[]>
 }
 
 export function createDetection(options: { readonly dialect: Dialect }, deps: DetectionDeps): Detection {
   const { dialect } = options
   const { models, outbox, filter, now } = deps
 
-  async function finish(image: ClientImage, findings: Findings, facts: ImageFacts, version: string) {
-    const context = { version, dialect, at: new Date(now()) }
-    const answer = toDetectAnswer(findings, facts, context)
+  async function finish(image: ClientImage, findings: Findings, facts: DetectFacts, version: string) {
+    const { tags, source, creationDate: created, cameraId } = facts
+    const metadata = toImageMetadata(findings, version, { tags, source, created })
+    const stamp = { dialect, at: new Date(now()) }
+    const answer = toDetectAnswer(metadata, stamp)
     const causes = causesOf(findings, facts)
     if (causes === undefined) return answer
     try {
-      const metadata = toDetectedUpload(answer, facts, causes, context)
-      await outbox.save({ image: { bytes: await toJpeg(image) }, metadata })
+      const saved = toSavedDetection(metadata, { causes, cameraId }, stamp)
+      await outbox.save({ image: { bytes: await toJpeg(image) }, metadata: saved })
       deps.onKept(null)
     } catch (error) {
       // What was found is worth more to the client than an error about a full disk.
@@ -46,7 +47,7 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
     return answer
   }
 
-  function causesOf(findings: Findings, facts: ImageFacts): readonly string[] | undefined {
+  function causesOf(findings: Findings, facts: DetectFacts): readonly string[] | undefined {
     if (facts.autoupload === 'disabled') return undefined
     if (facts.autoupload === 'all') return []
     const causes = filter.causes(findings, facts.cameraId)
@@ -55,8 +56,10 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
 
   return {
     async detect(image, facts, work) {
+      // Nobody needs the bytes any more when they are not to be kept.
+      const poolWork = { ...work, mayMove: facts.autoupload === 'disabled' }
       const { detections, version } = await models.use(async (model) => ({
-        ...(await model.pool.detect(image, work)),
+        detections: (await model.pool.detect(image, poolWork)).detections,
         version: model.version,
       }))
       return finish(image, detections, facts, version)
@@ -66,7 +69,7 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
         results: await model.pool.detectBatch(images, work),
         version: model.version,
       }))
-      const answers: DetectAnswer[] = []
+      const answers: ImageJson[] = []
       // One after the other, since the filter remembers what it has seen.
       for (const [index, { detections }] of results.entries()) {
         const image = images[index]

@@ -12,12 +12,12 @@ import {
   type OutboxMode,
   toVersionText,
 } from '../loop/protocol/index.js'
-import { toModelInfo } from './answers.js'
 import { createDetection, type Detection } from './detection.js'
-import { DetectorRequestError, ImageNotKeptError } from './errors.js'
+import { DetectorRequestError } from './errors.js'
 import { checkReadable, toJpeg } from './jpeg.js'
+import { type ImageFacts, toSavedUpload } from './metadata.js'
+import { toModelInfo } from './model-info.js'
 import type { ClientImage, DetectorModel, DetectorOutbox, DetectorParts, TargetModel } from './parts.js'
-import { toChosenUpload } from './uploads.js'
 
 export type DetectorOptions = { readonly dialect: Dialect }
 
@@ -50,8 +50,13 @@ export type DetectorFigures = {
 /** A detector without its servers and without the Loop: detection, uploads, modes and versions. */
 export type Detector = Service &
   Detection & {
-    /** Keeps an image that a client has chosen; durable when it resolves. Throws LF_DETECTOR_NOT_KEPT. */
-    upload(image: ClientImage, metadata: ImageMetadata, options: { readonly priority: boolean }): Promise<void>
+    /** Keeps an image that a client has chosen; durable when it resolves. Throws LF_OUTBOX_WRITE and LF_OUTBOX_FULL. */
+    upload(
+      image: ClientImage,
+      metadata: ImageMetadata | null,
+      facts: ImageFacts,
+      options: { readonly priority: boolean },
+    ): Promise<void>
     setOperationMode(mode: OperationMode): void
     condition(): DetectorCondition
     about(): AboutAnswer
@@ -145,7 +150,8 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
   function condition(): DetectorCondition {
     const { currentVersion = null, targetVersion = null } = running?.parts.models.versionControl() ?? {}
-    const errors = { ...running?.parts.models.state().errors, ...(keepProblem !== null && { outbox: keepProblem }) }
+    const outboxProblem = keepProblem ?? running?.parts.outbox.status().problem ?? null
+    const errors = { ...running?.parts.models.state().errors, ...(outboxProblem !== null && { outbox: outboxProblem }) }
     const uptimeSeconds = (now() - startedAt) / 1000
     return { state: 'online', operationMode, currentVersion, targetVersion, errors, uptimeSeconds }
   }
@@ -153,17 +159,17 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
   const detector: Detector = {
     detect: (image, facts, work) => used().detection.detect(image, facts, work),
     detectBatch: (images, facts, work) => used().detection.detectBatch(images, facts, work),
-    async upload(image, metadata, { priority }) {
+    async upload(image, metadata, facts, { priority }) {
       const { outbox } = used().parts
       await checkReadable(image)
       const categories = loaded()?.modelJson.categories ?? []
-      const json = toChosenUpload(metadata, categories, { dialect, at: new Date(now()) })
+      const json = toSavedUpload(metadata, facts, { dialect, at: new Date(now()), categories })
       const bytes = await toJpeg(image)
       try {
         await outbox.save({ image: { bytes }, metadata: json, priority })
       } catch (error) {
         onKept(messageOf(error))
-        throw new ImageNotKeptError(messageOf(error), error)
+        throw error
       }
       onKept(null)
     },
@@ -229,4 +235,4 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
   return detector
 }
 
-const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0 }
+const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }

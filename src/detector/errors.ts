@@ -26,16 +26,3 @@ export function fieldError(place: 'body' | 'header' | 'query', name: string, sen
   const fields = [{ loc: [place, name], msg: sentence, type: 'value_error' }]
   return new DetectorRequestError(`${name}: ${sentence}`, { status: 422, fields })
 }
-
-/** The image was detected or sent, but not kept: the disk is full or broken. */
-export class ImageNotKeptError extends LoopfleetError {
-  static {
-    this.prototype.name = 'ImageNotKeptError'
-  }
-  constructor(reason: string, cause: unknown) {
-    super('LF_DETECTOR_NOT_KEPT', `The image could not be kept for the Loop: ${reason}`, {
-      cause,
-      failure: 'transient',
-    })
-  }
-}

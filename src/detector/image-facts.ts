@@ -2,7 +2,7 @@ import { type Autoupload, autouploads, type Dialect } from '../loop/protocol/ind
 import { fieldError } from './errors.js'
 
 /** What a client says about the image that it wants to be looked at. */
-export type ImageFacts = {
+export type DetectFacts = {
   readonly cameraId: string | null
   readonly tags: readonly string[]
   readonly source: string | null
@@ -27,7 +27,7 @@ const MAX_TAGS = 100
  * Checks what a client said. An unknown `autoupload` is refused (422), but in dialect 0.8 it means that nothing is
  * uploaded, as there.
  */
-export function toImageFacts(given: GivenFacts, dialect: Dialect): ImageFacts {
+export function toImageFacts(given: GivenFacts, dialect: Dialect): DetectFacts {
   const tags = [...new Set((given.tags ?? []).map((tag) => tag.trim()).filter((tag) => tag !== ''))]
   if (tags.length > MAX_TAGS) throw fieldError('header', 'tags', `must be at most ${MAX_TAGS}, got ${tags.length}.`)
   return {

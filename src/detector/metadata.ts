@@ -84,20 +84,27 @@ export function parseImageMetadata(value: unknown): ImageMetadata {
   return parseMessage(imageMetadataSchema, value, 'metadata')
 }
 
-/** Detections with the ids of their categories by name, as the loaded model has them; `''` for names it does not know. */
+/** Detections and annotations with the ids of their categories by name, as the loaded model has them; `''` for names it does not know. */
 export function withCategoryIds(
   metadata: ImageMetadata,
   categories: readonly Pick<Category, 'id' | 'name'>[],
 ): ImageMetadata {
   const ids = new Map(categories.map(({ id, name }) => [name, id]))
-  const identified = <Found extends { readonly category_name: string }>(found: readonly Found[]) =>
-    found.map((one) => ({ ...one, category_id: ids.get(one.category_name) ?? '' }))
+  const identify = <Named extends { readonly category_name: string }>(one: Named) => ({
+    ...one,
+    category_id: ids.get(one.category_name) ?? '',
+  })
+  const identified = <Named extends { readonly category_name: string }>(found: readonly Named[]) => found.map(identify)
+  const { classification_annotation: choice } = metadata
   return {
     ...metadata,
     box_detections: identified(metadata.box_detections),
     point_detections: identified(metadata.point_detections),
     segmentation_detections: identified(metadata.segmentation_detections),
     classification_detections: identified(metadata.classification_detections),
+    box_annotations: identified(metadata.box_annotations),
+    point_annotations: identified(metadata.point_annotations),
+    classification_annotation: choice === null ? null : identify(choice),
   }
 }
 

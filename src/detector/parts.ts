@@ -13,7 +13,12 @@ export type ClientImage =
     }
 
 /** When to give up: the client has gone, or the answer would come too late. */
-export type DetectWork = { readonly signal?: AbortSignal; readonly deadlineMs?: number }
+export type DetectWork = {
+  readonly signal?: AbortSignal
+  readonly deadlineMs?: number
+  /** The image's memory may be moved to a thread, after which it is gone. */
+  readonly mayMove?: boolean
+}
 
 /** What detection needs of an inference pool. */
 export type DetectionPool = {
@@ -73,6 +78,8 @@ export type DetectorOutbox = Service & {
     readonly dropped: number
     readonly setAside: number
     readonly uploaded: number
+    /** Why nothing can be kept or sent. */
+    readonly problem: string | null
   }
 }
 

@@ -123,7 +123,7 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
     },
     mode: 'continuous_upload',
     setMode: async () => undefined,
-    status: () => ({ normal: kept.length, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0 }),
+    status: () => ({ normal: kept.length, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }),
   }
   const detector = createDetector(
     { dialect },

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import type { Dialect } from '../../loop/protocol/index.js'
-import { emptyMetadata } from '../answers.js'
 import type { Detector } from '../detector.js'
 import { checkDate } from '../image-facts.js'
 import { clientSignal } from './client-signal.js'
@@ -26,7 +25,7 @@ export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutes
     const created = checkDate(givenValue(request, 'creation_date'))
     const priority = flagOf(request, 'upload_priority')
     const images = await readImages(request, 'files', limits.maxFiles)
-    for (const bytes of images) await detector.upload({ bytes }, { ...emptyMetadata(), source, created }, { priority })
+    for (const bytes of images) await detector.upload({ bytes }, null, { source, created }, { priority })
     return [200, 'OK'] // as the Python library answers
   })
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Dialect } from '../../loop/protocol/index.js'
 import { fieldError } from '../errors.js'
-import { type GivenFacts, type ImageFacts, toImageFacts } from '../image-facts.js'
+import { type DetectFacts, type GivenFacts, toImageFacts } from '../image-facts.js'
 
 /**
  * A value that a client may send as a header or in the query, spelled with hyphens or underscores: the documentation
@@ -35,7 +35,7 @@ export function flagOf(request: FastifyRequest, name: string): boolean {
 }
 
 /** What the headers and the query say about the image. */
-export function factsOf(request: FastifyRequest, dialect: Dialect): ImageFacts {
+export function factsOf(request: FastifyRequest, dialect: Dialect): DetectFacts {
   const given: GivenFacts = {
     cameraId: givenValue(request, 'camera_id') ?? givenValue(request, 'mac'),
     tags: givenValue(request, 'tags')?.split(','),

@@ -4,16 +4,17 @@ import {
   type DetectEvent,
   type Dialect,
   detectEventSchema,
+  type ImageMetadata,
   imageMetadataSchema,
   outboxModes,
   parseMessage,
   type UploadEvent,
   uploadEventSchema,
 } from '../../loop/protocol/index.js'
-import { emptyMetadata } from '../answers.js'
 import type { Detector } from '../detector.js'
 import { fieldError } from '../errors.js'
-import { checkDate, type ImageFacts, toImageFacts } from '../image-facts.js'
+import { checkDate, type DetectFacts, toImageFacts } from '../image-facts.js'
+import type { ImageFacts } from '../metadata.js'
 import type { ServerLimits } from './limits.js'
 import { oneOf } from './mode-routes.js'
 import { wordOf } from './request-values.js'
@@ -45,7 +46,8 @@ export function socketEvents(
     },
     async upload(payload) {
       const event = parseMessage(uploadEventSchema, withImage(payload, 'image'), 'upload')
-      await detector.upload(toClientImage(event.image), metadataOf(event), { priority: event.upload_priority })
+      const { upload_priority: priority } = event
+      await detector.upload(toClientImage(event.image), metadataOf(event), factsOfUpload(event), { priority })
       return isOlder ? undefined : OK
     },
     async info() {
@@ -76,17 +78,18 @@ function withImage(payload: unknown, key: 'image' | 'images'): unknown {
   throw fieldError('body', key, 'is missing: send an object with the JPEG bytes, or with bytes, dtype and shape.')
 }
 
-function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): ImageFacts {
+function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): DetectFacts {
   const { tags, source, creation_date: creationDate, autoupload } = event
   return toImageFacts({ cameraId: cameraIdOf(event), tags, source, creationDate, autoupload }, dialect)
 }
 
-/** Metadata as one object, or its parts side by side as before 0.17.0. */
-function metadataOf(event: UploadEvent) {
-  if (event.metadata !== null) {
-    return { ...event.metadata, created: checkDate(event.metadata.created) }
-  }
-  const found = event.detections === null ? {} : imageMetadataSchema.parse(event.detections)
-  const tags = event.tags ?? event.detections?.tags ?? []
-  return { ...emptyMetadata(), ...found, tags, source: event.source, created: checkDate(event.creation_date) }
+/** Metadata as one object, or detections beside the facts as before 0.17.0. */
+function metadataOf({ metadata, detections }: UploadEvent): ImageMetadata | null {
+  if (metadata !== null) return metadata
+  return detections === null ? null : imageMetadataSchema.parse(detections)
+}
+
+function factsOfUpload({ tags, source, creation_date, metadata }: UploadEvent): ImageFacts {
+  const created = checkDate(creation_date) ?? checkDate(metadata?.created)
+  return { tags: tags ?? [], source, created }
 }

@@ -181,7 +181,7 @@ describe("The detector's REST API", () => {
     }
 
     expect(await send(new Uint8Array(100))).to.equal(400)
-    failToKeep(new Error('no space left on device'))
+    failToKeep(new LoopfleetError('LF_OUTBOX_WRITE', 'There is no room.'))
     expect(await send(new Uint8Array(await plainJpeg(20, 10, 'red')))).to.equal(503)
     expect(kept).to.be.empty
   })
