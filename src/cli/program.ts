@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { addAnnotatorCommand } from './commands/annotator.js'
 import { addDashboardCommand } from './commands/dashboard.js'
 import { addDemoCommand } from './commands/demo.js'
+import { addDetectorCommand } from './commands/detector.js'
 import { addHostsCommand } from './commands/hosts.js'
 import { addLoopCommand } from './commands/loop.js'
 import { addRedisCommand } from './commands/redis.js'
@@ -22,6 +23,7 @@ export function createProgram(): Command {
   addTrainerCommand(program)
   addWorkerCommand(program)
   addAnnotatorCommand(program)
+  addDetectorCommand(program)
   addLoopCommand(program)
   addRedisCommand(program)
   addDashboardCommand(program)

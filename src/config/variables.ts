@@ -9,6 +9,11 @@ function wholeNumber(min: number) {
   return z.coerce.number({ error }).int({ error }).min(min, { error })
 }
 
+const share = z.coerce
+  .number({ error: 'must be a number from 0 to 1' })
+  .min(0, { error: 'must be a number from 0 to 1' })
+  .max(1, { error: 'must be a number from 0 to 1' })
+
 /** One environment variable: its older name, what it may hold, and what it is for. */
 export type Variable = {
   readonly alias?: string
@@ -32,8 +37,16 @@ export const variables = {
     meaning: 'Password of that login.',
     secret: true,
   },
-  LOOP_ORGANIZATION: { alias: 'ORGANIZATION', schema: z.string().optional(), meaning: 'Organization of a node.' },
-  LOOP_PROJECT: { alias: 'PROJECT', schema: z.string().optional(), meaning: 'Project of a node.' },
+  LOOP_ORGANIZATION: {
+    alias: 'ORGANIZATION',
+    schema: z.string().optional(),
+    meaning: 'Organization of a node; a detector needs one.',
+  },
+  LOOP_PROJECT: {
+    alias: 'PROJECT',
+    schema: z.string().optional(),
+    meaning: 'Project of a node; a detector needs one.',
+  },
   LOOP_SSL_CERT_PATH: { schema: z.string().optional(), meaning: 'CA certificates (PEM) for a self-hosted Loop.' },
   LOOP_PROTOCOL: {
     schema: z.enum(dialects).default('current'),
@@ -106,23 +119,31 @@ export const variables = {
   },
   SKIP_REPEAT_ON_START: {
     schema: flag,
-    meaning:
-      'A trainer node tells changes alone, without a status every 5 s, until `PUT /socketio` with `on` (see `--port`).',
+    meaning: 'A node tells changes alone, without a status every 5 s, until `PUT /socketio` with `on` (see `--port`).',
   },
   USE_BACKDOOR_CONTROLS: {
     schema: flag,
-    meaning: 'Turns `POST /reset` and `POST /force_status_update` of a node on (see `--port`); never in production.',
+    meaning:
+      'Turns `POST /reset` of a node on, and `POST /force_status_update` of a trainer (see `--port`); never in production.',
+  },
+  MIN_UNCERTAIN_THRESHOLD: {
+    schema: share.default(0.3),
+    meaning: 'A detector sends images with new objects of this confidence or more to the Loop,',
+  },
+  MAX_UNCERTAIN_THRESHOLD: { schema: share.default(0.6), meaning: 'and of this confidence or less.' },
+  VERSION_CONTROL_DEFAULT: {
+    schema: z.string().default('follow_loop'),
+    meaning: '`pause`: a new detector keeps its model until it is told otherwise; anything else follows the Loop.',
+  },
+  SYNC_CYCLES: {
+    schema: wholeNumber(1).default(6),
+    meaning: 'A detector tells its status in every n-th cycle of 5 s (current dialect), and every change at once.',
+  },
+  EXCLUSIVE_MODEL_BUILD: {
+    schema: flag,
+    meaning: 'A detector frees its model before it builds the next one, and refuses images meanwhile.',
   },
 } as const satisfies Record<string, Variable>
-
-/** Names that the Python library's detectors read; they mean nothing to a trainer, and are not read yet. */
-export const detectorVariables = [
-  'MIN_UNCERTAIN_THRESHOLD',
-  'MAX_UNCERTAIN_THRESHOLD',
-  'VERSION_CONTROL_DEFAULT',
-  'SYNC_CYCLES',
-  'EXCLUSIVE_MODEL_BUILD',
-] as const
 
 type Variables = typeof variables
 /** The environment after reading: typed, with defaults. */

@@ -46,7 +46,7 @@ export function programEnvironment(
 ): Record<string, string> {
   const pythonPath = [pythonHelperFolder, definition.env.PYTHONPATH].filter((path) => path !== undefined)
   return {
-    ...allowed(options.host),
+    ...allowedVariables(options.host),
     PYTHONUNBUFFERED: '1',
     ...definition.env,
     PYTHONPATH: pythonPath.join(delimiter),
@@ -57,7 +57,8 @@ export function programEnvironment(
   }
 }
 
-function allowed(host: EnvironmentOptions['host']): Record<string, string> {
+/** What of the host's environment any program may see. */
+export function allowedVariables(host: EnvironmentOptions['host']): Record<string, string> {
   const entries = Object.entries(host).flatMap(([name, value]) =>
     value !== undefined && isAllowed(name) ? [[name, value] as const] : [],
   )

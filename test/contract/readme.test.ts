@@ -17,6 +17,7 @@ const pages = [
   'docs/guides/annotator.md',
   'docs/guides/first-training.md',
   'docs/guides/docker.md',
+  'docs/guides/detector-at-the-edge.md',
   'docs/guides/two-hosts.md',
   'examples/shapes-trainer/README.md',
 ]

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { detectorVariables, type Variable, variables } from '../../config/variables.js'
+import { type Variable, variables } from '../../config/variables.js'
 
 /** The reference page of the environment variables, made from their schemas. */
 export function configurationPage(): string {
@@ -19,8 +19,6 @@ ${entries.map(toRow).join('\n')}
   since a shell may set \`HOST\` or \`USERNAME\` on its own.
 - Values marked as secret are never printed or logged. Programs that loopfleet starts do not inherit them
   ([trainer contract](trainer-contract.md)).
-- Names of the Python library that only detectors need are not read yet:
-  ${detectorVariables.map((name) => `\`${name}\``).join(', ')}.
 - Trainers are described by files of their own, see the [trainer contract](trainer-contract.md).
 `
 }
@@ -42,6 +40,7 @@ const shapeSchema = z.object({
   enum: z.array(z.string()).optional(),
   pattern: z.string().optional(),
   minimum: z.number().optional(),
+  maximum: z.number().optional(),
   minLength: z.number().optional(),
 })
 
@@ -49,6 +48,7 @@ function valuesOf({ schema }: Variable): string {
   const shape = shapeSchema.parse(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }))
   if (shape.enum !== undefined) return shape.enum.map((value) => `\`${value}\``).join(', ')
   if (shape.type === 'integer') return `whole number${shape.minimum === undefined ? '' : ` from ${shape.minimum}`}`
+  if (shape.type === 'number') return `${shape.minimum} to ${shape.maximum}`
   if (shape.pattern !== undefined) return `text like \`${shape.pattern}\``
   if (shape.minLength !== undefined) return `text of ${shape.minLength} signs or more`
   return shape.type === 'string' ? 'text' : '`1` or `true`'

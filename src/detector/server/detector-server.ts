@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../../base/logger.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Detector } from '../detector.js'
+import { registerBackdoorRoutes } from './backdoor-routes.js'
 import { registerDetectRoutes } from './detect-routes.js'
 import { registerDocsPage } from './docs-page.js'
 import { createHttpServer } from './http-server.js'
@@ -15,6 +16,8 @@ import { registerWatchRoutes, watchRequests } from './watch-routes.js'
 export type DetectorServerOptions = {
   readonly dialect: Dialect
   readonly version: string
+  /** Turns the test endpoints on. */
+  readonly hasBackdoor?: boolean
   readonly limits?: Partial<ServerLimits>
 }
 
@@ -48,6 +51,7 @@ export async function createDetectorServer(
     registerWatchRoutes(scope, detector, metrics)
     registerDetectRoutes(scope, { dialect, limits }, detector)
     registerModeRoutes(scope, detector)
+    if (options.hasBackdoor === true) registerBackdoorRoutes(scope, detector, { log })
     deps.addRoutes?.(scope)
   })
   const events = socketEvents({ dialect, limits }, detector)

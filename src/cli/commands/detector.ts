@@ -1,0 +1,62 @@
+import { type Command, Option } from 'commander'
+import type { BackendKind } from '../compose/detector-backend.js'
+import { portNumber, wholeNumber } from '../options.js'
+
+type DetectorFlags = {
+  backend: BackendKind
+  module?: string
+  program?: [string, ...string[]]
+  format?: string
+  name: string
+  uuid?: string
+  port: number
+  host: string
+  data?: string
+  threads?: number
+  batch?: number
+  keepModels: number
+  outboxImages: number
+  outboxMb: number
+}
+
+export function addDetectorCommand(program: Command): void {
+  program
+    .command('detector')
+    .description('a detector: finds things in images by REST and socket, with the model that the Loop deploys')
+    .addOption(
+      new Option('--backend <kind>', 'what runs the model')
+        .choices(['onnx', 'program', 'module', 'mock'] satisfies BackendKind[])
+        .default('onnx'),
+    )
+    .option('--module <file>', 'JavaScript module of the backend "module"')
+    .option('--program <words...>', 'program and arguments of the backend "program"')
+    .option('--format <format>', 'format of its models at the Loop (default: onnx, mocked for the backend "mock")')
+    .option('--name <name>', 'name at the Loop', 'detector')
+    .option('--uuid <uuid>', 'identity at the Loop (default: made once and kept in the data folder)')
+    .option('--port <port>', 'port of REST and socket; 0 takes a free one', portNumber, 8004)
+    .option('--host <address>', 'address they are bound to', '127.0.0.1')
+    .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
+    .option('--threads <n>', 'threads of the pool (default: LOOPFLEET_THREADS or cores - 1)', wholeNumber(1, 256))
+    .option('--batch <n>', 'most images of one run, where the model has a free batch axis', wholeNumber(1, 256))
+    .option('--keep-models <n>', 'versions that stay on disk', wholeNumber(1, 1000), 3)
+    .option('--outbox-images <n>', 'images that may wait for the Loop', wholeNumber(1), 1000)
+    .option('--outbox-mb <n>', 'and their size in MB', wholeNumber(1), 1024)
+    .action(runDetector)
+}
+
+async function runDetector(flags: DetectorFlags): Promise<void> {
+  const [{ runUntilAsked }, { openLoopClient }, { startDetector }, { sayReady }, { dataFolder }] = await Promise.all([
+    import('../run-until-asked.js'),
+    import('../compose/loop-client.js'),
+    import('../compose/detector.js'),
+    import('../ready-line.js'),
+    import('../context.js'),
+  ])
+  await runUntilAsked(async (context, closers) => {
+    const folder = dataFolder(flags.data, context.environment)
+    const loop = openLoopClient(context, closers, folder)
+    const { uuid, port, over } = await startDetector({ ...flags, folder }, context, { closers, loop })
+    sayReady('detector', { uuid, name: flags.name, port, url: `http://${flags.host}:${port}` })
+    return { over }
+  })
+}

@@ -1,0 +1,179 @@
+import { join } from 'node:path'
+import { InvalidInputError } from '../../base/errors.js'
+import { removeTree } from '../../base/files.js'
+import type { Environment } from '../../config/variables.js'
+import { createDetector, type Detector } from '../../detector/detector.js'
+import { createModelKeeper } from '../../detector/models/keeper.js'
+import { createModelDownload } from '../../detector/models/model-download.js'
+import { createOutbox } from '../../detector/outbox/outbox.js'
+import { createRelevanceFilter } from '../../detector/relevance/relevance-filter.js'
+import { createDetectorServer } from '../../detector/server/detector-server.js'
+import { backendOf } from '../../inference/model-folder.js'
+import { createInferencePool } from '../../inference/pool.js'
+import { createImageUpload } from '../../loop/client/image-upload.js'
+import { createLoopSocket } from '../../loop/client/socket.js'
+import { createDetectorNode, type DetectorNode } from '../../nodes/detector-node.js'
+import { type NodeIdentity, readIdentities } from '../../nodes/identity.js'
+import { registerNodeSwitches } from '../../nodes/node-http.js'
+import { lockFolder } from '../../process/folder-lock.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+import { type BackendFlags, toBackendChoice } from './detector-backend.js'
+import type { LoopClient } from './loop-client.js'
+
+export type DetectorSettings = BackendFlags & {
+  readonly name: string
+  readonly uuid?: string
+  readonly port: number
+  readonly host: string
+  readonly threads?: number
+  readonly batch?: number
+  readonly keepModels: number
+  readonly outboxImages: number
+  readonly outboxMb: number
+}
+
+export type DetectorSurroundings = { readonly closers: Closers; readonly loop: LoopClient }
+
+/** Images that may wait for a thread; more are refused with 503. */
+const MAX_QUEUE = 512
+
+/** Builds and starts a detector on its data folder; throws LF_FOLDER_LOCKED when one runs there already. */
+export async function startDetector(
+  settings: DetectorSettings,
+  context: CliContext,
+  { closers, loop }: DetectorSurroundings,
+): Promise<{ readonly uuid: string; readonly port: number; readonly over: Promise<unknown> }> {
+  const { environment, signal } = context
+  const { folder, name } = settings
+  const place = projectOf(environment)
+  const { format } = toBackendChoice(settings) // a bad flag is told before anything is waited for
+  const lock = await lockFolder(folder, 'detector')
+  closers.add('folder lock', () => lock.release())
+  const [identity = { uuid: '', name }] = await readIdentities({ folder, name, seats: 1, uuid: settings.uuid })
+
+  const detector = buildDetector(settings, context, { loop, place })
+  closers.add('detector', () => detector.stop())
+  const node = buildNode({ identity, format, place }, context, { loop, detector })
+  const server = await buildServer(context, { detector, node })
+  closers.add('detector server', () => server.close())
+  // It answers while it loads its model, and whether or not there is a Loop.
+  const port = await server.listen(settings)
+  await detector.start({ signal })
+  closers.add('detector node', () => node.stop())
+  await node.start({ signal })
+  return { uuid: identity.uuid, port, over: Promise.race([lock.lost, node.over]) }
+}
+
+type Place = { readonly organization: string; readonly project: string }
+
+function projectOf(environment: Environment): Place {
+  const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
+  if (organization !== undefined && project !== undefined) {
+    return { organization: organization.toLowerCase(), project: project.toLowerCase() }
+  }
+  const missing = [organization === undefined && 'LOOP_ORGANIZATION', project === undefined && 'LOOP_PROJECT']
+  throw new InvalidInputError(
+    `A detector belongs to a project of the Loop; set ${missing.filter(Boolean).join(' and ')}.`,
+  )
+}
+
+function buildDetector(
+  settings: DetectorSettings,
+  { environment, log }: CliContext,
+  { loop, place }: { readonly loop: LoopClient; readonly place: Place },
+): Detector {
+  const { folder } = settings
+  const { LOOP_PROTOCOL: dialect } = environment
+  const { choice, format } = toBackendChoice(settings)
+  const relevance = {
+    dialect,
+    minUncertain: environment.MIN_UNCERTAIN_THRESHOLD,
+    maxUncertain: environment.MAX_UNCERTAIN_THRESHOLD,
+  }
+  if (relevance.minUncertain > relevance.maxUncertain) {
+    const { minUncertain, maxUncertain } = relevance
+    throw new InvalidInputError(
+      `MIN_UNCERTAIN_THRESHOLD is ${minUncertain}, which lies above MAX_UNCERTAIN_THRESHOLD (${maxUncertain}).`,
+    )
+  }
+  const outbox = join(folder, 'outbox')
+  const keeper = {
+    folder,
+    format,
+    keepVersions: settings.keepModels,
+    exclusiveBuild: environment.EXCLUSIVE_MODEL_BUILD,
+    initialMode: environment.VERSION_CONTROL_DEFAULT.toLowerCase() === 'pause' ? 'pause' : 'follow_loop',
+  } as const
+  const pool = {
+    threads: settings.threads ?? environment.LOOPFLEET_THREADS,
+    maxQueue: MAX_QUEUE,
+    ...(settings.batch !== undefined && { batch: { maxImages: settings.batch } }),
+  }
+  return createDetector(
+    { dialect },
+    {
+      log,
+      now: Date.now,
+      open: async () => ({
+        models: createModelKeeper(keeper, {
+          models: createModelDownload({ ...place, format }, { exchange: loop.models, rest: loop.rest }),
+          buildPool: async (modelFolder, modelJson) =>
+            createInferencePool({ ...pool, backend: await backendOf(modelFolder, modelJson, choice) }, { log }),
+          log,
+        }),
+        outbox: createOutbox(
+          { folder: outbox, maxImages: settings.outboxImages, maxBytes: settings.outboxMb * 1_000_000 },
+          { upload: createImageUpload({ ...place, dialect }, { session: loop.session }), log, now: Date.now },
+        ),
+        filter: createRelevanceFilter(relevance, { now: () => performance.now() }),
+      }),
+      async wipe() {
+        for (const name of ['models', 'current_model', 'model', 'outbox', 'version_control.json']) {
+          await removeTree(join(folder, name))
+        }
+      },
+    },
+  )
+}
+
+function buildNode(
+  { identity, format, place }: { readonly identity: NodeIdentity; readonly format: string; readonly place: Place },
+  { environment, log }: CliContext,
+  { loop, detector }: { readonly loop: LoopClient; readonly detector: Detector },
+): DetectorNode {
+  return createDetectorNode(
+    {
+      identity,
+      ...place,
+      modelFormat: format,
+      dialect: environment.LOOP_PROTOCOL,
+      syncCycles: environment.SYNC_CYCLES,
+      muted: environment.SKIP_REPEAT_ON_START,
+    },
+    {
+      detector,
+      rest: loop.rest,
+      createSocket: () => createLoopSocket({ nodeType: 'detector', ...place }, { session: loop.session, log }),
+      log,
+    },
+  )
+}
+
+async function buildServer(
+  { environment, log }: CliContext,
+  { detector, node }: { readonly detector: Detector; readonly node: DetectorNode },
+) {
+  const usual = log.level
+  const switches = {
+    setOnline: (online: boolean) => node.setOnline(online),
+    setDebugLogging(on: boolean) {
+      log.level = on ? 'debug' : usual
+    },
+  }
+  const { LOOP_PROTOCOL: dialect, USE_BACKDOOR_CONTROLS: hasBackdoor } = environment
+  return createDetectorServer(
+    { dialect, version: '0.1.0', hasBackdoor },
+    { detector, log, addRoutes: (app) => registerNodeSwitches(app, switches, { log }) },
+  )
+}
