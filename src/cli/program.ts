@@ -1,5 +1,7 @@
 import { Command } from 'commander'
 import { addAnnotatorCommand } from './commands/annotator.js'
+import { addConversionsCommand } from './commands/conversions.js'
+import { addConverterCommand } from './commands/converter.js'
 import { addDashboardCommand } from './commands/dashboard.js'
 import { addDemoCommand } from './commands/demo.js'
 import { addDetectorCommand } from './commands/detector.js'
@@ -22,6 +24,7 @@ export function createProgram(): Command {
   addUpCommand(program)
   addTrainerCommand(program)
   addWorkerCommand(program)
+  addConverterCommand(program)
   addAnnotatorCommand(program)
   addDetectorCommand(program)
   addLoopCommand(program)
@@ -30,5 +33,6 @@ export function createProgram(): Command {
   addStatusCommand(program)
   addTrainingsCommand(program)
   addHostsCommand(program)
+  addConversionsCommand(program)
   return program
 }

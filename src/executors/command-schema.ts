@@ -26,19 +26,31 @@ const argumentSchema = z.union([z.string(), groupSchema, z.array(z.union([z.stri
   error: 'must be a text, {if: HYPERPARAMETER, then: [ARGUMENT, …]}, or a list of them',
 })
 
+export type CommandRules = {
+  /** What `if` may name; any name without it, since hyperparameters are checked where all of them are known. */
+  readonly conditions?: readonly string[]
+  /** Whether the command may use values of an order. */
+  readonly hasHyperparameters?: boolean
+}
+
 /**
- * A command whose placeholders are among the allowed ones; hyperparameters are checked where all of them are known. A
- * list inside the list is put in its place, so that commands can share arguments by a YAML anchor.
+ * A command whose placeholders are among the allowed ones. A list inside the list is put in its place, so that
+ * commands can share arguments by a YAML anchor.
  */
-export function commandSchema(allowed: readonly Placeholder[]) {
+export function commandSchema(allowed: readonly Placeholder[], rules: CommandRules = {}) {
+  const { conditions, hasHyperparameters = true } = rules
   return z
     .tuple([z.string().min(1)], argumentSchema, { error: 'must be a list: the program, then its arguments' })
     .transform(([program, ...rest]): CommandTemplate => [program, ...rest.flat()])
     .superRefine((command, context) => {
+      const add = (index: number, message: string) => context.addIssue({ code: 'custom', path: [index], message })
       for (const [index, argument] of command.entries()) {
+        if (typeof argument !== 'string' && conditions?.includes(argument.if) === false)
+          add(index, `has the unknown condition "${argument.if}"; known here are ${conditions.join(', ')}`)
         for (const text of textsOf(argument)) {
-          const problem = placeholderProblem(text, allowed) ?? (index === 0 ? programProblem(text) : undefined)
-          if (problem !== undefined) context.addIssue({ code: 'custom', path: [index], message: problem })
+          const problem =
+            placeholderProblem(text, allowed, hasHyperparameters) ?? (index === 0 ? programProblem(text) : undefined)
+          if (problem !== undefined) add(index, problem)
         }
       }
     })
@@ -64,10 +76,16 @@ function textsOf(argument: string | ArgumentGroup): readonly string[] {
   return typeof argument === 'string' ? [argument] : [...argument.then, ...argument.else]
 }
 
-function placeholderProblem(argument: string, allowed: readonly Placeholder[]): string | undefined {
-  const list = `${allowed.map((name) => `{${name}}`).join(' ')} {hyperparameters.NAME}`
+function placeholderProblem(
+  argument: string,
+  allowed: readonly Placeholder[],
+  hasHyperparameters: boolean,
+): string | undefined {
+  const list = [...allowed, ...(hasHyperparameters ? ['hyperparameters.NAME'] : [])]
+    .map((name) => `{${name}}`)
+    .join(' ')
   for (const name of placeholdersIn(argument)) {
-    if (isHyperparameter(name)) continue
+    if (hasHyperparameters && isHyperparameter(name)) continue
     if (!isPlaceholder(name))
       return `has the unknown placeholder {${name}}; known here are ${list}; write {{${name}}} for the text itself`
     if (!allowed.includes(name))

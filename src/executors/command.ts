@@ -5,28 +5,30 @@ import { OrderNotPossibleError } from './errors.js'
 import { fillPlaceholders, type PlaceholderValues } from './placeholders.js'
 
 /**
- * The argument list that is started: groups whose condition holds put in, placeholders filled, `python` replaced by the trainer's interpreter, and the
- * script after it, or a program that starts with `./`, looked for beside the trainer file. Never a shell line.
+ * The argument list that is started: groups whose condition holds put in, placeholders filled, `python` replaced by the
+ * definition's interpreter, and the script after it, or a program that starts with `./`, looked for beside the
+ * definition's file. Never a shell line.
  */
 export function buildCommand(
   definition: Pick<TrainerDefinition, 'folder' | 'python' | 'name'>,
   command: CommandTemplate,
   values: PlaceholderValues,
   given: ReadonlySet<string> = new Set(),
+  onMissing: (name: string) => never = (name) => missing(definition.name, name),
 ): Command {
   const all: PlaceholderValues = { trainer: definition.folder, ...values }
-  const fill = (argument: string) => fillPlaceholders(argument, all, (name) => missing(definition.name, name))
+  const fill = (argument: string) => fillPlaceholders(argument, all, onMissing)
   const [program, ...rest] = command
   const args = rest.flatMap((argument) => {
     if (typeof argument === 'string') return [argument]
     return given.has(argument.if) ? argument.then : argument.else
   })
-  if (program !== 'python') return [besideTrainer(definition, fill(program)), ...args.map(fill)]
-  return [besideTrainer(definition, definition.python), ...withScript(definition, args).map(fill)]
+  if (program !== 'python') return [besideFile(definition, fill(program)), ...args.map(fill)]
+  return [besideFile(definition, definition.python), ...withScript(definition, args).map(fill)]
 }
 
-/** A bare name is searched on the PATH; anything with a slash is relative to the trainer file. */
-function besideTrainer(definition: { readonly folder: string }, program: string): string {
+/** A bare name is searched on the PATH; anything with a slash is relative to the definition's file. */
+function besideFile(definition: { readonly folder: string }, program: string): string {
   return program.includes('/') ? resolve(definition.folder, program) : program
 }
 

@@ -7,11 +7,12 @@ import { isInnerPath } from './paths.js'
 import type { Placeholder } from './placeholders.js'
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/i
-const nameSchema = z
+/** A name that can stand in a queue, a file and a path of the Loop. */
+export const nameSchema = z
   .string()
   .regex(NAME, { error: 'must start with a letter or digit and hold only letters, digits, _ and -' })
 const fileNameSchema = z.string().refine(isPlainFileName, { error: 'must be a plain file name without a folder' })
-const innerPathSchema = z
+export const innerPathSchema = z
   .string()
   .refine(isInnerPath, { error: 'must be a path inside the workspace, relative and without ..' })
 const confidenceSchema = z.enum(['unit', 'percent'], { error: 'must be unit (0 to 1) or percent (0 to 100)' })
@@ -96,11 +97,7 @@ export const trainerDefinitionSchema = z.strictObject({
     .default([])
     .describe('The provided pretrained models.'),
   dataset: z.enum(datasetFormats, { error: `must be ${datasetFormats.join(', ')}` }),
-  python: z
-    .string()
-    .min(1)
-    .default('python3')
-    .describe('Interpreter behind the word python; a path is relative to this file.'),
+  python: pythonSchema(),
   train: trainSchema,
   checkpoint: z
     .array(innerPathSchema)
@@ -132,13 +129,10 @@ export const trainerDefinitionSchema = z.strictObject({
   cleanup: commandSchema(TRAINING)
     .optional()
     .describe('Run when the training is over, before its workspace is cleared.'),
-  errors: z
-    .array(z.strictObject({ log: regexSchema([]), cause: z.string().min(1) }))
-    .default([])
-    .describe('Log lines that say why a training failed.'),
+  errors: knownErrorsSchema().describe('Log lines that say why a training failed.'),
   gpus: z.int().min(0).max(64).default(1),
   resolution: z.int().min(1).optional().describe('Image size when the order names none.'),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), envValueSchema()).default({}),
+  env: envSchema(),
 })
 
 export type TrainerFile = z.output<typeof trainerDefinitionSchema>
@@ -164,6 +158,23 @@ function regexProblem(source: string, groups: readonly string[]): string | undef
   }
   if (groups.length === 0 || groups.some((group) => source.includes(`(?<${group}>`))) return undefined
   return `must have one of the named groups ${groups.map((group) => `(?<${group}>…)`).join(', ')}`
+}
+
+/** Log lines that say why a program failed. */
+export function knownErrorsSchema() {
+  return z.array(z.strictObject({ log: regexSchema([]), cause: z.string().min(1) })).default([])
+}
+
+export function pythonSchema() {
+  return z
+    .string()
+    .min(1)
+    .default('python3')
+    .describe('Interpreter behind the word python; a path is relative to this file.')
+}
+
+export function envSchema() {
+  return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), envValueSchema()).default({})
 }
 
 function envValueSchema() {

@@ -1,12 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
-import type { z } from 'zod'
-import { messageOf } from '../base/errors.js'
 import { hyperparametersUsed } from './command-schema.js'
 import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 import { TrainerFileError } from './errors.js'
-import { sentenceOfIssue } from './yaml-sentences.js'
+import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'
 
 export type { CommandTemplate } from './command-schema.js'
 export { type Command, type DatasetFormat, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
@@ -14,63 +10,30 @@ export { type Command, type DatasetFormat, type TrainerFile, trainerDefinitionSc
 /** A trainer file with the absolute folder it lies in; scripts beside it are found there. */
 export type TrainerDefinition = TrainerFile & { readonly folder: string; readonly file: string }
 
-const MAX_FILE_BYTES = 1024 * 1024
+const KIND = {
+  name: 'trainer',
+  schema: trainerDefinitionSchema,
+  fail: (...args: ConstructorParameters<typeof TrainerFileError>) => new TrainerFileError(...args),
+} as const
 
 /** Reads and checks a trainer's YAML file; throws `LF_BAD_TRAINER_FILE` with file, key, value and the way out. */
 export async function loadTrainerDefinition(path: string): Promise<TrainerDefinition> {
   const file = resolve(path)
-  const source = await readSource(file)
+  const source = await readYamlSource(file, KIND)
   return { ...parseTrainerDefinition(source, file), folder: dirname(file), file }
 }
 
 /** Parses the text of a trainer file; `file` stands in the error sentences. */
 export function parseTrainerDefinition(source: string, file: string): TrainerFile {
-  const value = parseYaml(source, file)
-  return checkTrainerFile(value, file)
+  return checkTrainerFile(parseYaml(source, file, KIND), file)
 }
 
 /** The content of a trainer file; throws `LF_BAD_TRAINER_FILE` for what does not fit, also across keys. */
 export function checkTrainerFile(value: unknown, file: string): TrainerFile {
-  const parsed = trainerDefinitionSchema.safeParse(value)
-  if (!parsed.success) throw problem(parsed.error, value, file)
-  checkFormats(parsed.data, file)
-  checkHyperparameters(parsed.data, file)
-  return parsed.data
-}
-
-async function readSource(file: string): Promise<string> {
-  try {
-    const bytes = await readFile(file)
-    if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8')
-  } catch (error) {
-    throw new TrainerFileError(`Trainer file ${file} cannot be read: ${messageOf(error)}.`, { file }, error)
-  }
-  throw new TrainerFileError(`Trainer file ${file} is larger than 1 MiB; is it really a trainer's YAML file?`, { file })
-}
-
-function parseYaml(source: string, file: string): unknown {
-  const document = parseDocument(source, { lineCounter: new LineCounter(), prettyErrors: true })
-  const error = document.errors[0]
-  if (error !== undefined) {
-    const line = error.linePos?.[0].line ?? 1
-    const shown = JSON.stringify(source.split('\n')[line - 1]?.trim().slice(0, 80))
-    const text = error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')
-    throw new TrainerFileError(`${file}, line ${line} (${shown}): ${text}.`, { file }, error)
-  }
-  try {
-    return document.toJS({ maxAliasCount: 100 })
-  } catch (thrown) {
-    throw new TrainerFileError(`${file} cannot be read as YAML: ${messageOf(thrown)}.`, { file }, thrown)
-  }
-}
-
-function problem(error: z.ZodError, value: unknown, file: string): TrainerFileError {
-  const [first, ...others] = error.issues.map((issue) => sentenceOfIssue(issue, value, trainerDefinitionSchema))
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  return new TrainerFileError(`${basename(file)}: ${first?.sentence ?? error.message}${more} [${file}]`, {
-    file,
-    key: first?.key,
-  })
+  const trainer = checkYamlValue(value, file, KIND)
+  checkFormats(trainer, file)
+  checkHyperparameters(trainer, file)
+  return trainer
 }
 
 /** What hangs together across keys: every format that is made or used must be listed under `upload`. */

@@ -11,6 +11,16 @@ export class TrainerFileError extends LoopfleetError {
   }
 }
 
+/** A converter's YAML file is wrong; the sentence names file, key, value and the way out. */
+export class ConverterFileError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConverterFileError'
+  }
+  constructor(message: string, details: { readonly file: string; readonly key?: string }, cause?: unknown) {
+    super('LF_BAD_CONVERTER_FILE', message, { details, cause })
+  }
+}
+
 /** The order asks for what this trainer cannot do; trying again does not help. */
 export class OrderNotPossibleError extends LoopfleetError {
   static {
@@ -58,11 +68,25 @@ export class CommandTimedOutError extends LoopfleetError {
   static {
     this.prototype.name = 'CommandTimedOutError'
   }
-  constructor(details: { readonly command: string; readonly timeoutMs: number }) {
+  constructor(details: {
+    readonly command: string
+    readonly timeoutMs: number
+    readonly lastLogLines?: readonly string[]
+  }) {
     super('LF_COMMAND_TIMED_OUT', `The command ${details.command} took longer than ${details.timeoutMs / 1000} s.`, {
       details,
       failure: 'program',
     })
+  }
+}
+
+/** The model lacks what the converter's command needs; trying again does not help. */
+export class ModelNotConvertibleError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ModelNotConvertibleError'
+  }
+  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super('LF_MODEL_NOT_CONVERTIBLE', message, { details })
   }
 }
 
@@ -72,7 +96,7 @@ export class NotEnoughGpusError extends LoopfleetError {
     this.prototype.name = 'NotEnoughGpusError'
   }
   constructor(details: { readonly wanted: number; readonly present: number }) {
-    super('LF_NOT_ENOUGH_GPUS', `The trainer needs ${details.wanted} GPUs, but this host lends ${details.present}.`, {
+    super('LF_NOT_ENOUGH_GPUS', `${details.wanted} GPUs are needed, but this host lends ${details.present}.`, {
       details,
     })
   }

@@ -1,13 +1,16 @@
-/** What may stand in braces in a command of a trainer file, and what it becomes. */
+/** What may stand in braces in a command of a trainer or converter file, and what it becomes. */
 export const placeholderMeanings = {
   workspace: 'folder the program is started in',
   trainer: 'folder of the trainer file',
   dataset: 'folder of the exported dataset',
   model_variant: 'name of the pretrained model that was ordered',
-  model: "folder of the best model's files",
+  converter: 'folder of the converter file',
+  model: "folder of the model's files",
   images: 'folder with the images to detect on',
   output: 'folder the command writes its result to',
-  resolution: 'ordered image size in pixels',
+  resolution: 'image size in pixels, as ordered or as the model has it',
+  source_format: 'format of the model that is converted',
+  target_format: 'format that is made',
 } as const
 export type Placeholder = keyof typeof placeholderMeanings
 /** `{hyperparameters.epochs}`: a value of the order, declared under `hyperparameters` in the trainer file. */

@@ -1,14 +1,13 @@
 import { join } from 'node:path'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
-import { type ProgramExit, startProgram } from '../process/program.js'
-import { knownCause } from './adapters/log-watcher.js'
+import type { ProgramExit } from '../process/program.js'
 import { buildCommand } from './command.js'
 import { commandText } from './command-schema.js'
 import type { Command, CommandTemplate, TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
-import { CommandFailedError, CommandTimedOutError } from './errors.js'
 import { commandValues } from './order-values.js'
+import { runToEnd } from './run-to-end.js'
 import { DATASET_FOLDER } from './workspace.js'
 
 export type RunCommandOptions = {
@@ -38,34 +37,19 @@ export type RunCommandOptions = {
  * 0 and LF_COMMAND_TIMED_OUT; an abort ends the program with its children and throws the signal's reason.
  */
 export async function runCommand(options: RunCommandOptions, deps: { readonly log: Logger }): Promise<ProgramExit> {
-  const { definition, workspace, signal } = options
-  signal.throwIfAborted()
-  const program = await startProgram(
+  const { definition, workspace } = options
+  options.signal.throwIfAborted()
+  return await runToEnd(
     {
+      ...options,
       command: commandLine(options),
+      shown: commandText(options.command),
       cwd: workspace,
       env: programEnvironment(definition, { host: options.env ?? {}, workspace, gpus: options.gpus ?? [] }),
-      logFile: options.logFile,
-      owner: options.owner,
-      graceMs: options.graceMs,
+      errors: definition.errors,
     },
     deps,
   )
-  const end = () => void program.end()
-  signal.addEventListener('abort', end, { once: true })
-  if (signal.aborted) end()
-  const { timeoutMs = 0 } = options
-  const limit = timeoutMs > 0 ? setTimeout(end, timeoutMs) : undefined
-  const exit = await program.exited
-  clearTimeout(limit)
-  signal.removeEventListener('abort', end)
-  await program.end() // its children, if it left some
-  signal.throwIfAborted()
-  if (exit.endedByUs) throw new CommandTimedOutError({ command: commandText(options.command), timeoutMs })
-  if (exit.exitCode === 0) return exit
-  const lastLogLines = program.lastLines()
-  const cause = knownCause(definition, lastLogLines)
-  throw new CommandFailedError({ ...exit, command: commandText(options.command), cause, lastLogLines })
 }
 
 function commandLine(options: RunCommandOptions): Command {

@@ -9,6 +9,7 @@ export const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
   pid: z.int(),
   trainers: z.array(z.string()),
+  converters: z.array(z.string()).default([]),
   /** Trainings it works on at once, and how many more it would take. */
   places: z.int().min(0).default(1),
   free: z.int().min(0).default(0),
@@ -24,6 +25,8 @@ export const fleetNodeSchema = z.looseObject({
   name: z.string(),
   /** Name of the trainer definition behind a trainer node. */
   trainer: z.string().optional(),
+  /** Name of the converter definition behind a converter node. */
+  converter: z.string().optional(),
   type: z.enum(['trainer', 'converter', 'detector', 'annotator']),
   pid: z.int().optional(),
 })

@@ -39,6 +39,10 @@ export const queueNames = {
   trainings: (trainer: string): string => `trainings.${checkName('Trainer', trainer)}`,
   host: (hostId: string, kind: WorkKind): string => `${checkHostId(hostId)}.${kind}`,
   node: (uuid: string): string => `node.${checkName('Node', uuid)}`,
+  /** One job per model and target format. */
+  conversions: (converter: string): string => `conversions.${checkName('Converter', converter)}`,
+  /** When to look for models that this converter has to convert. */
+  scans: (converter: string): string => `scans.${checkName('Converter', converter)}`,
 }
 
 /** The id of a step's job: another run of the same training has other ids. */
@@ -58,7 +62,7 @@ function checkName(what: string, name: string): string {
 
 // A host called "trainings" or "node" would share its queues with trainers or seats, one called "redis" its owner mark
 // with the embedded server.
-const RESERVED = new Set(['trainings', 'node', 'redis'])
+const RESERVED = new Set(['trainings', 'node', 'conversions', 'scans', 'redis'])
 
 function checkHostId(hostId: string): string {
   if (RESERVED.has(hostId)) throw new InvalidInputError(`Host name "${hostId}" is reserved; give the host another one.`)

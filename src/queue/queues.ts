@@ -23,6 +23,9 @@ export type Queues = {
     data: object,
     options: AddOptions & { readonly signal?: AbortSignal },
   ): Promise<unknown>
+  /** Adds a job every so often from now on, wherever it is asked for; a job that still waits is not added twice. */
+  repeat(queue: string, name: string, data: object, options: RepeatOptions): Promise<void>
+  stopRepeating(queue: string, id: string): Promise<void>
   /** False when there was nothing to remove, or a worker holds it and `force` is not given. */
   remove(queue: string, id: string, options?: { readonly force?: boolean }): Promise<boolean>
   isActive(queue: string, id: string): Promise<boolean>
@@ -45,6 +48,9 @@ export type Queues = {
   consume<T>(queue: string, handler: JobHandler<T>, options: ConsumeOptions<T>): Consumer
   close(): Promise<void>
 }
+
+/** Many processes may ask for the same id; it repeats once for all of them. */
+export type RepeatOptions = Omit<AddOptions, 'lifo'> & { readonly everyMs: number }
 
 // Somebody may take the job between the breaking of its lock and its removal.
 const REMOVE_ATTEMPTS = 5
@@ -82,6 +88,14 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     runJob: (queue, name, data, options) => {
       const begin = () => add(queue, name, data, options)
       return waitForJob(open(queue), options.id, options, { events, begin })
+    },
+    async repeat(queue, name, data, { everyMs, ...options }) {
+      await register(queue)
+      const { jobId: _, lifo: _ahead, ...opts } = toJobsOptions(options)
+      await open(queue).upsertJobScheduler(options.id, { every: everyMs }, { name, data, opts })
+    },
+    async stopRepeating(queue, id) {
+      await open(queue).removeJobScheduler(id)
     },
     async remove(queue, id, options = {}) {
       for (let attempt = 1; attempt <= REMOVE_ATTEMPTS; attempt++) {

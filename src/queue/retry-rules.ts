@@ -15,6 +15,8 @@ export type AddOptions = RetryOptions & {
   readonly id: string
   /** Ahead of what waits already. */
   readonly lifo?: boolean
+  /** How many ended jobs of each kind are kept, where adding one twice does no harm. */
+  readonly keep?: number
 }
 
 const MANY_ATTEMPTS = 1_000_000
@@ -35,8 +37,8 @@ export function toJobsOptions(options: AddOptions): JobsOptions {
     attempts: options.attempts ?? MANY_ATTEMPTS,
     backoff,
     lifo: options.lifo ?? false,
-    removeOnComplete: { count: KEPT },
-    removeOnFail: { count: KEPT },
+    removeOnComplete: { count: options.keep ?? KEPT },
+    removeOnFail: { count: options.keep ?? KEPT },
   }
 }
 

@@ -39,7 +39,7 @@ return 1`)
 
 export function createTrainingLog(
   link: RedisLink,
-  keys: JournalKeys,
+  keys: Pick<JournalKeys, 'log'>,
   hasEnded: (id: string) => Promise<boolean>,
 ): TrainingLog {
   return {

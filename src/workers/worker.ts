@@ -4,10 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { WorkerShutdownError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
+import type { Converter } from '../executors/converter.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { Control } from '../queue/control.js'
+import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
@@ -18,6 +20,7 @@ import type { Queues } from '../queue/queues.js'
 import { forgetEnded, isOver } from './checkpoints/store.js'
 import { createCheckpoints } from './checkpoints.js'
 import { confirmedPoint } from './confirmed-point.js'
+import { type ConversionWorker, createConversionWorker } from './conversions/conversion-worker.js'
 import { createDispatcher } from './dispatcher.js'
 import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
@@ -39,8 +42,11 @@ export type WorkerOptions = {
   /** What programs may inherit from; secrets are kept back by an allow-list. */
   readonly programEnv: Readonly<Record<string, string | undefined>>
   readonly trainers: readonly TrainerDefinition[]
+  readonly converters?: readonly Converter[]
   /** Trainings in work at once; more than slots lets the next one fetch its data meanwhile. */
   readonly places: number
+  /** Conversions in work at once. */
+  readonly conversionPlaces?: number
   /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
   readonly lockMs?: number
   readonly stalledMs?: number
@@ -57,6 +63,9 @@ export type WorkerDeps = {
   readonly fleet: Fleet
   readonly slots: Slots
   readonly stageDeps: StageDeps
+  readonly conversions?: Conversions
+  /** REST address of the Loop, for authors of converters. */
+  readonly loopAddress?: string
   /** SIGKILLs processes whose owner mark matches; answers their ids. */
   readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
   readonly log: Logger
@@ -101,6 +110,25 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     findRun: dispatcher.findRun,
     log,
   })
+
+  const converters = options.converters ?? []
+  const conversionWorker = openConversions()
+
+  function openConversions(): ConversionWorker | undefined {
+    const { conversions } = deps
+    if (converters.length === 0 || conversions === undefined) return undefined
+    const { hostId, dataFolder, programEnv, conversionPlaces = options.places } = options
+    return createConversionWorker(
+      { ...timing, hostId, dataFolder, converters, pid: process.pid, places: conversionPlaces },
+      {
+        ...{ queues: deps.queues, conversions, slots: deps.slots, programEnv, log },
+        rest: deps.stageDeps.rest,
+        models: deps.stageDeps.models,
+        loopAddress: deps.loopAddress ?? '',
+        sweepConversion: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id))),
+      },
+    )
+  }
 
   function openRun(record: TrainingRecord, run: number): TrainingRun {
     const definition = options.trainers.find((trainer) => trainer.name === record.trainer)
@@ -176,7 +204,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       if (kind === 'abort') stopSwitch?.abort()
       else stopSwitch?.stop()
     })
-    for (const kind of workKinds) {
+    await conversionWorker?.start()
+    for (const kind of options.trainers.length === 0 ? [] : workKinds) {
       const queue = queueNames.host(options.hostId, kind)
       const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema }
       stepConsumers.push(deps.queues.consume(queue, runStep, settings))
@@ -188,7 +217,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     openOrShut()
     keeper.tidy()
     heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
-    log.info({ trainers: options.trainers.map((trainer) => trainer.name), places: options.places }, 'worker started')
+    log.info({ ...namesOfAll(), places: options.places }, 'worker started')
   }
 
   // The folder's lock is ours, so whoever held these jobs is dead: no need to wait until its locks run out.
@@ -217,11 +246,18 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     }
   }
 
+  function namesOfAll() {
+    return {
+      trainers: options.trainers.map((trainer) => trainer.name),
+      converters: converters.map((converter) => converter.name),
+    }
+  }
+
   async function announce(): Promise<void> {
     const host = {
       hostId: options.hostId,
       pid: process.pid,
-      trainers: options.trainers.map((trainer) => trainer.name),
+      ...namesOfAll(),
       places: options.places,
       free: places.free,
       trainings: dispatcher.active.map((training) => training.id),
@@ -237,10 +273,12 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   async function stop(): Promise<void> {
     clearInterval(heartbeat)
+    const conversionsEnd = conversionWorker?.stop()
     // First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work.
     for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
     await Promise.all(trainerConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
     await Promise.all(stepConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+    await conversionsEnd
     await watch?.close()
     await keeper.close()
     if (isAnnounced) await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself

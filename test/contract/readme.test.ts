@@ -16,6 +16,7 @@ const pages = [
   'docs/local-loop.md',
   'docs/guides/annotator.md',
   'docs/guides/first-training.md',
+  'docs/guides/converter.md',
   'docs/guides/docker.md',
   'docs/guides/detector-at-the-edge.md',
   'docs/guides/two-hosts.md',

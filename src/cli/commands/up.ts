@@ -5,8 +5,11 @@ import type { UpFlags } from '../up/run-up.js'
 export function addUpCommand(program: Command): void {
   program
     .command('up')
-    .description('a node on this machine alone: Redis, trainer nodes, a worker and the dashboard in one process tree')
-    .requiredOption('--trainer <file>', 'trainer file (YAML or plug-in); may be given several times', collect)
+    .description(
+      'a node on this machine alone: Redis, trainer and converter nodes, a worker and the dashboard in one process tree',
+    )
+    .option('--trainer <file>', 'trainer file (YAML or plug-in); may be given several times', collect, [])
+    .option('--converter <file>', 'converter file (YAML or plug-in); may be given several times', collect, [])
     .option(
       '--seats <n>',
       'identities of each trainer at the Loop; more than GPUs means a queue',

@@ -1,5 +1,6 @@
 import { InvalidInputError } from '../../base/errors.js'
 import { type Control, createControl } from '../../queue/control.js'
+import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
 import { createJournal, type Journal } from '../../queue/journal.js'
 import { openRedis, type RedisLink } from '../../queue/open-redis.js'
@@ -13,6 +14,7 @@ export type FleetLink = {
   readonly queues: Queues
   readonly journal: Journal
   readonly control: Control
+  readonly conversions: Conversions
   readonly fleet: Fleet
 }
 
@@ -30,5 +32,6 @@ export async function openFleetLink({ environment, log }: CliContext, closers: C
   closers.add('queues', () => queues.close())
   const journal = createJournal(link)
   const control = createControl(link, journal, queues)
-  return { link, queues, journal, control, fleet: createFleet(link) }
+  const conversions = createConversions(link, queues, {}, { log })
+  return { link, queues, journal, control, conversions, fleet: createFleet(link) }
 }

@@ -2,7 +2,9 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { hostEnvironment } from '../../config/load.js'
 import type { Environment } from '../../config/variables.js'
+import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
+import { NotEnoughGpusError } from '../../executors/errors.js'
 import { createGpuMonitor } from '../../executors/gpu/monitor.js'
 import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
 import { createSlots } from '../../executors/gpu/slots.js'
@@ -19,6 +21,9 @@ import type { LoopClient } from './loop-client.js'
 export type WorkerSettings = {
   readonly folder: string
   readonly trainers: readonly TrainerDefinition[]
+  readonly converters?: readonly Converter[]
+  /** Instead of LOOPFLEET_HOST_NAME, for a worker that is not the only one of this machine. */
+  readonly hostName?: string | undefined
   /** GPU indices to lend; undefined asks the machine, an empty list means the CPU slot. */
   readonly gpus: readonly number[] | undefined
   readonly places: number | undefined
@@ -33,13 +38,14 @@ export async function startWorker(
   const { environment, log, signal } = context
   const lock = await lockFolder(settings.folder, 'worker')
   closers.add('folder lock', () => lock.release())
-  const hostId = await readHostId(settings.folder, environment.LOOPFLEET_HOST_NAME)
+  const hostId = await readHostId(settings.folder, settings.hostName ?? environment.LOOPFLEET_HOST_NAME)
 
   const probe = createNvidiaSmiProbe()
   const gpus = settings.gpus ?? ((await probe.read({ signal })) ?? []).map((gpu) => gpu.index)
   if (gpus.length === 0) log.info('no GPU to lend, so trainings run on the CPU slot, one at a time')
   const monitor = createGpuMonitor(probe, { everyMs: 2000 })
   closers.add('gpu monitor', () => monitor.close())
+  assertEnoughGpus(settings.converters ?? [], gpus)
   const slots = createSlots({ gpus: gpus.length === 0 ? null : [...gpus] })
 
   const worker = createWorker(
@@ -49,6 +55,7 @@ export async function startWorker(
       dataFolder: settings.folder,
       programEnv: hostEnvironment(),
       trainers: settings.trainers,
+      converters: settings.converters ?? [],
       places: settings.places ?? Math.max(1, gpus.length) + 1,
       lockMs: environment.LOOPFLEET_LOCK_MS,
       stalledMs: environment.LOOPFLEET_STALLED_MS,
@@ -64,10 +71,12 @@ export async function startWorker(
       slots,
       sweepOwned,
       log,
+      loopAddress: loop.session.address.rest,
       stageDeps: {
         rest: loop.rest,
         images: loop.images,
         models: loop.models,
+        tellUpload: (model) => fleet.conversions.tellUpload(model),
         journal: fleet.journal,
         dialect: environment.LOOP_PROTOCOL,
         detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
@@ -80,6 +89,12 @@ export async function startWorker(
   closers.add('worker', () => worker.stop())
   await worker.start({ signal })
   return { hostId, gpus: gpus.length, lost: lock.lost }
+}
+
+// A host without GPUs converts on its CPU; one with too few would never get to it.
+function assertEnoughGpus(converters: readonly Converter[], gpus: readonly number[]): void {
+  const tooMuch = converters.find((converter) => gpus.length > 0 && converter.gpus > gpus.length)
+  if (tooMuch !== undefined) throw new NotEnoughGpusError({ wanted: tooMuch.gpus, present: gpus.length })
 }
 
 function checkpointsOf(environment: Environment): WorkerOptions['checkpoints'] {

@@ -8,10 +8,11 @@ export async function status(flags: { json: boolean }): Promise<void> {
     const view = await look(link)
     if (flags.json) return printJson(view)
     printTable(
-      ['HOST', 'TRAINERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
+      ['HOST', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
       view.hosts.map((host) => [
         host.hostId,
         host.trainers.join(', '),
+        host.converters.join(', '),
         `${host.free} of ${host.places}`,
         host.trainings.join(', '),
         host.gpus === null
@@ -21,8 +22,8 @@ export async function status(flags: { json: boolean }): Promise<void> {
     )
     process.stdout.write('\n')
     printTable(
-      ['NODE', 'TYPE', 'TRAINER', 'UUID'],
-      view.nodes.map((node) => [node.name, node.type, node.trainer ?? '', node.uuid]),
+      ['NODE', 'TYPE', 'DOES', 'UUID'],
+      view.nodes.map((node) => [node.name, node.type, node.trainer ?? node.converter ?? '', node.uuid]),
     )
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/load.js'
+import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
+import { loadConverters } from '../compose/converters.js'
 import { readTrainer } from '../compose/trainers.js'
 import { type CliContext, dataFolder } from '../context.js'
 import { startPart } from '../parts.js'
@@ -13,6 +15,7 @@ import { type KeptPart, keepRunning, textFact } from './keep-running.js'
 
 export type UpFlags = {
   readonly trainer: readonly string[]
+  readonly converter: readonly string[]
   readonly seats: number
   readonly data?: string
   readonly gpus?: readonly number[]
@@ -21,13 +24,17 @@ export type UpFlags = {
   readonly host: string
 }
 
-/** A whole node of the Loop on this machine: Redis, trainer nodes, one worker for all of them, and the dashboard. */
+/** A whole node of the Loop on this machine: Redis, trainer and converter nodes, one worker for all of them, and the dashboard. */
 export async function runUp(flags: UpFlags): Promise<void> {
   await runUntilAsked(async (context, closers) => {
     try {
       const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
       assertNamesDiffer(trainers)
-      sayReady('up', await startAll(trainers, flags, context, closers))
+      const converters = await loadConverters(flags.converter)
+      if (trainers.length + converters.length === 0) {
+        throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
+      }
+      sayReady('up', await startAll({ trainers, converters }, flags, context, closers))
       return {}
     } catch (error) {
       if (context.signal.aborted) return {} // asked to end while starting
@@ -36,8 +43,10 @@ export async function runUp(flags: UpFlags): Promise<void> {
   })
 }
 
+type Definitions = { readonly trainers: readonly TrainerDefinition[]; readonly converters: readonly Converter[] }
+
 async function startAll(
-  trainers: readonly TrainerDefinition[],
+  { trainers, converters }: Definitions,
   flags: UpFlags,
   context: CliContext,
   closers: Closers,
@@ -53,7 +62,10 @@ async function startAll(
     const env = { ...inherited, DATA_FOLDER: folder, ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }) }
     const startOnce = (signal: AbortSignal) =>
       startPart({ name, label, args: args(), env, logFolder: join(folder, 'logs') }, { log, signal })
-    const kept = await keepRunning({ label, exitsToRestart: name === 'trainer' }, { start: startOnce, log, signal })
+    const kept = await keepRunning(
+      { label, exitsToRestart: name === 'trainer' || name === 'converter' },
+      { start: startOnce, log, signal },
+    )
     closers.add(label, () => kept.close())
     return kept
   }
@@ -62,6 +74,10 @@ async function startAll(
   for (const trainer of trainers) {
     const args = [trainer.file, '--seats', String(flags.seats)]
     await start({ name: 'trainer', label: `trainer-${trainer.name}`, args: () => args, redisUrl })
+  }
+  for (const [index, converter] of converters.entries()) {
+    const args = [flags.converter[index] ?? '', '--no-worker']
+    await start({ name: 'converter', label: `converter-${converter.name}`, args: () => args, redisUrl })
   }
   const worker = await start({ name: 'worker', args: () => workerArgs(trainers, flags), redisUrl })
   let port = flags.port
@@ -75,6 +91,7 @@ async function startAll(
     loop: environment.LOOP_HOST,
     host: textFact(worker.first, 'hostId'),
     trainers: trainers.map((trainer) => trainer.name).join(','),
+    converters: converters.map((converter) => converter.name).join(','),
     logs: join(folder, 'logs'),
   }
 }
@@ -86,8 +103,9 @@ type PartPlan = {
   readonly redisUrl?: string
 }
 
-function workerArgs(trainers: readonly TrainerDefinition[], { gpus, places }: UpFlags): string[] {
+function workerArgs(trainers: readonly TrainerDefinition[], { gpus, places, converter }: UpFlags): string[] {
   const args = trainers.flatMap((trainer) => ['--trainer', trainer.file])
+  args.push(...converter.flatMap((file) => ['--converter', file]))
   if (gpus !== undefined) args.push('--gpus', gpus.length === 0 ? 'none' : gpus.join(','))
   if (places !== undefined) args.push('--places', String(places))
   return args

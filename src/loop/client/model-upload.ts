@@ -23,6 +23,7 @@ export type ModelUpload = {
   readonly signal: AbortSignal
 }
 export type TrainedModelUpload = ModelUpload & { readonly trainingNumber: number }
+/** Its `modelJson` is that of the source model: classes, resolution and whatever else describe the converted one too. */
 export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
 
 // The Loop packs the files before it answers.
@@ -34,7 +35,8 @@ const ANSWER_MS = 600_000
  */
 export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string }> {
   const { organization, project, trainingNumber, format } = upload
-  const request = await toRequest(paths.trainingModelFile(organization, project, trainingNumber, format), upload)
+  const path = paths.trainingModelFile(organization, project, trainingNumber, format)
+  const request = await toRequest(path, upload, toUploadedModelJson(upload.modelJson.categories))
   try {
     return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
   } catch (error) {
@@ -56,15 +58,15 @@ function idOfModelAlreadyThere(error: unknown): string | undefined {
 /** Adds a format to a model that the Loop has; its id stays. */
 export async function uploadConverted(upload: ConvertedModelUpload, session: LoopSession): Promise<{ id: string }> {
   const { organization, project, modelId, format } = upload
-  await session.request(await toRequest(paths.modelFile(organization, project, modelId, format), upload))
+  const path = paths.modelFile(organization, project, modelId, format)
+  await session.request(await toRequest(path, upload, { ...upload.modelJson, format }))
   return { id: modelId }
 }
 
-async function toRequest(path: string, { files, modelJson, signal }: ModelUpload): Promise<LoopRequest> {
+async function toRequest(path: string, { files, signal }: ModelUpload, modelJson: object): Promise<LoopRequest> {
   await assertUploadable(files)
   const parts: MultipartPart[] = files.map((file) => ({ path: file }))
-  const text = toModelJsonText(toUploadedModelJson(modelJson.categories))
-  parts.push({ name: 'model.json', data: text, contentType: 'application/json' })
+  parts.push({ name: 'model.json', data: toModelJsonText(modelJson), contentType: 'application/json' })
   return { method: 'PUT', path, multipart: multipartFiles(parts), timeoutMs: ANSWER_MS, signal }
 }
 

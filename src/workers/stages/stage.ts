@@ -15,6 +15,8 @@ export type StageDeps = {
   readonly models: ModelExchange
   readonly rest: LoopRest
   readonly journal: Journal
+  /** Tells the converters of the fleet that the Loop has a new model. */
+  readonly tellUpload?: (model: { readonly organization: string; readonly project: string }) => Promise<void>
   /** How what is sent is spelled (LOOP_PROTOCOL). */
   readonly dialect: Dialect
   /** Images per upload of detections; never more than the dialect allows. */

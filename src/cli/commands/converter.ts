@@ -1,0 +1,52 @@
+import type { Command } from 'commander'
+import { gpuList, portNumber, wholeNumber } from '../options.js'
+
+type ConverterFlags = {
+  name?: string
+  uuid?: string
+  every: number
+  worker: boolean
+  data?: string
+  gpus?: number[]
+  places?: number
+  port?: number
+  host: string
+}
+
+export function addConverterCommand(program: Command): void {
+  program
+    .command('converter')
+    .description('a converter node: makes further formats of the models at the Loop')
+    .argument('<file>', 'converter definition (YAML)')
+    .option('--name <name>', 'name at the Loop (default: the name of the converter)')
+    .option('--uuid <uuid>', 'identity of the node (default: made once and kept in the data folder)')
+    .option('--every <seconds>', 'how often to look for models without the format', wholeNumber(1, 86_400), 60)
+    .option('--no-worker', 'convert nothing here: that is for hosts with `worker --converter`')
+    .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
+    .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
+    .option('--places <n>', 'conversions in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
+    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
+    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .action(runConverter)
+}
+
+async function runConverter(file: string, flags: ConverterFlags): Promise<void> {
+  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startConverter }, { loadConverter }] =
+    await Promise.all([
+      import('../run-until-asked.js'),
+      import('../compose/fleet-link.js'),
+      import('../compose/loop-client.js'),
+      import('../compose/converter.js'),
+      import('../compose/converters.js'),
+    ])
+  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  await runUntilAsked(async (context, closers) => {
+    const converter = await loadConverter(file)
+    const folder = dataFolder(flags.data, context.environment)
+    const fleet = await openFleetLink(context, closers)
+    const loop = openLoopClient(context, closers, folder)
+    const { facts, over } = await startConverter({ ...flags, folder, converter }, context, { closers, fleet, loop })
+    sayReady('converter', facts)
+    return { over }
+  })
+}

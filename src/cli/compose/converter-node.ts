@@ -1,0 +1,58 @@
+import { hostname } from 'node:os'
+import type { Converter } from '../../executors/converter.js'
+import { createLoopSocket } from '../../loop/client/socket.js'
+import { type ConverterNode, createConverterNode } from '../../nodes/converter/converter-node.js'
+import { readIdentities } from '../../nodes/identity.js'
+import { lockFolder } from '../../process/folder-lock.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+import { toConverterProfile } from './converters.js'
+import type { FleetLink } from './fleet-link.js'
+import type { LoopClient } from './loop-client.js'
+
+export type ConverterNodeSettings = {
+  readonly folder: string
+  readonly converter: Converter
+  readonly name: string
+  readonly uuid: string | undefined
+  readonly everyMs: number
+}
+
+/** Builds and starts a converter node; throws LF_FOLDER_LOCKED when one of that name runs on its folder already. */
+export async function startConverterNode(
+  settings: ConverterNodeSettings,
+  context: CliContext,
+  parts: {
+    readonly closers: Closers
+    readonly fleet: FleetLink
+    readonly loop: LoopClient
+    /** The Loop asks the node to restart. */
+    readonly onRestart: () => void
+  },
+): Promise<{ readonly uuid: string; readonly node: ConverterNode }> {
+  const { environment, log, signal } = context
+  const { folder, name, uuid, converter, everyMs } = settings
+  const lock = await lockFolder(folder, `converter-node-${name.replaceAll(/[^A-Za-z0-9-]/g, '-')}`)
+  parts.closers.add('folder lock', () => lock.release())
+  const [identity] = await readIdentities({ folder, name, seats: 1, ...(uuid !== undefined && { uuid }) })
+  if (identity === undefined) throw new Error('A converter node has one identity.')
+  const profile = await toConverterProfile(converter)
+  const node = createConverterNode(
+    { identity, owner: `${hostname()}:${folder}`, profile, everyMs },
+    {
+      ...parts.fleet,
+      rest: parts.loop.rest,
+      log,
+      createSocket() {
+        const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
+        const options = { nodeType: 'converter' as const, organization, project }
+        const socket = createLoopSocket(options, { session: parts.loop.session, log })
+        socket.onRestart(parts.onRestart)
+        return socket
+      },
+    },
+  )
+  parts.closers.add('converter node', () => node.stop())
+  await node.start({ signal })
+  return { uuid: identity.uuid, node }
+}

@@ -1,0 +1,65 @@
+import { join } from 'node:path'
+import type { Converter } from '../../executors/converter.js'
+import type { Closers } from '../closers.js'
+import type { CliContext } from '../context.js'
+import type { ReadyFacts } from '../ready-line.js'
+import { startConverterNode } from './converter-node.js'
+import type { FleetLink } from './fleet-link.js'
+import type { LoopClient } from './loop-client.js'
+
+export type ConverterSettings = {
+  readonly folder: string
+  readonly converter: Converter
+  readonly name?: string
+  readonly uuid?: string
+  /** Seconds between two looks at the Loop. */
+  readonly every: number
+  readonly worker: boolean
+  readonly gpus?: readonly number[]
+  readonly places?: number
+}
+
+/** A converter node and, unless told otherwise, a worker of its own, on a folder of its own below the data folder. */
+export async function startConverter(
+  settings: ConverterSettings,
+  context: CliContext,
+  parts: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
+): Promise<{ readonly facts: ReadyFacts; readonly over: Promise<unknown> }> {
+  const { folder, converter, worker: hasWorker } = settings
+  let askedToRestart: () => void = () => undefined
+  const restart = new Promise<void>((resolve) => {
+    askedToRestart = resolve
+  })
+  const worker = hasWorker ? await startOwnWorker(settings, context, parts) : undefined
+  const name = settings.name ?? converter.name
+  const { uuid } = await startConverterNode(
+    { folder, converter, name, uuid: settings.uuid, everyMs: settings.every * 1000 },
+    context,
+    { ...parts, onRestart: askedToRestart },
+  )
+  const over = worker === undefined ? restart : Promise.race([restart, worker.lost])
+  return { facts: { uuid, hostId: worker?.hostId ?? null }, over }
+}
+
+// Several converters and a worker for trainings may share a data folder; each worker needs one of its own.
+async function startOwnWorker(
+  { folder, converter, gpus, places }: ConverterSettings,
+  context: CliContext,
+  parts: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
+) {
+  const { startWorker } = await import('./worker.js')
+  const machine = context.environment.LOOPFLEET_HOST_NAME
+  const hostName = machine && `${machine}-${converter.name.replaceAll('_', '-')}`.slice(0, 60)
+  return startWorker(
+    {
+      folder: join(folder, 'converters', converter.name),
+      trainers: [],
+      converters: [converter],
+      gpus,
+      places,
+      hostName,
+    },
+    context,
+    parts,
+  )
+}

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import process from 'node:process'
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { LoopRest } from '../../loop/client/rest.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
+import type { Consumer } from '../../queue/consumer.js'
+import type { Conversions } from '../../queue/conversions.js'
+import type { Fleet } from '../../queue/fleet.js'
+import { type ScanJob, scanJobSchema } from '../../queue/job-schemas.js'
+import { queueNames } from '../../queue/names.js'
+import type { Queues } from '../../queue/queues.js'
+import type { NodeIdentity } from '../identity.js'
+import { type ConverterProfile, type ScanResult, scanModels } from './scan.js'
+
+export type ConverterNodeOptions = {
+  readonly identity: NodeIdentity
+  /** Machine and data folder: another owner of the same uuid is refused, a restart of this one is not. */
+  readonly owner?: string
+  readonly profile: ConverterProfile
+  /** How often the Loop is looked at. */
+  readonly everyMs?: number
+}
+
+export type ConverterNodeDeps = {
+  readonly createSocket: () => LoopSocket
+  readonly rest: Pick<LoopRest, 'projects' | 'modelsOf'>
+  readonly queues: Queues
+  readonly conversions: Conversions
+  readonly fleet: Fleet
+  readonly log: Logger
+}
+
+/** A converter node: looks for models to convert; workers of the fleet convert them. */
+export type ConverterNode = Service & {
+  /** False disconnects the node from the Loop and keeps it so. */
+  setOnline(online: boolean): Promise<void>
+  /** False ends looking for models until it is set true again. */
+  setChecking(checking: boolean): void
+  /** Looks at the Loop now and waits until what it planned is done, well or not. */
+  step(options?: { readonly signal?: AbortSignal }): Promise<ScanResult>
+  /** Whether it looks at the Loop, or conversions of its converter wait or run. */
+  isBusy(): Promise<boolean>
+}
+
+const HEARTBEAT_MS = 5000
+const EVERY_MS = 60_000
+const KEEP_SCANS = 20
+
+export function createConverterNode(options: ConverterNodeOptions, deps: ConverterNodeDeps): ConverterNode {
+  const { identity, profile, everyMs = EVERY_MS } = options
+  const { queues, conversions } = deps
+  const log = deps.log.child({ component: 'converter-node', converter: profile.name })
+  const scans = queueNames.scans(profile.name)
+  const work = queueNames.conversions(profile.name)
+  /** Projects for which a look is asked for and has not begun. */
+  const asked = new Set<string>()
+  let isChecking = true
+  let socket: LoopSocket | undefined
+  let life: AbortSignal | undefined
+  let consumer: Consumer | undefined
+  let uploads: { close(): Promise<void> } | undefined
+  let heartbeat: NodeJS.Timeout | undefined
+  let isAnnounced = false
+  let stopped: Promise<void> | undefined
+
+  async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
+    asked.delete(keyOf(job))
+    const result = await scanModels(profile, job, { ...deps, log, signal })
+    const told = { planned: result.planned.length, failed: result.failed, skipped: result.skipped.length }
+    if (told.planned > 0) log.info(told, 'conversions planned')
+    else log.debug(told, 'looked at the Loop')
+    return result
+  }
+
+  async function ask(job: ScanJob): Promise<void> {
+    if (asked.has(keyOf(job))) return
+    asked.add(keyOf(job))
+    // Three times: what is missed here the schedule finds.
+    await queues.add(scans, 'scan', job, { id: `at-once-${randomUUID()}`, attempts: 3, keep: KEEP_SCANS })
+  }
+
+  async function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    life = signal
+    await announce()
+    isAnnounced = true
+    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
+    await connect()
+    const handle = async (job: { readonly data: ScanJob }, aborted: AbortSignal) =>
+      isChecking ? await scan(job.data, aborted) : { muted: true }
+    consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
+    uploads = await conversions.onUpload((model) => {
+      ask({ project: model }).catch((error: unknown) => log.debug({ err: error }, 'look at the Loop not asked for'))
+    })
+    await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
+    await ask(EVERYWHERE)
+    log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'converter node started')
+  }
+
+  async function connect(): Promise<void> {
+    socket = deps.createSocket()
+    await socket.start({ signal: life ?? new AbortController().signal })
+  }
+
+  async function announce(): Promise<void> {
+    const { uuid, name } = identity
+    const node = { uuid, name, type: 'converter' as const, converter: profile.name, pid: process.pid }
+    await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner ?? '' })
+  }
+
+  async function announceSafely(): Promise<void> {
+    await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
+  }
+
+  async function stop(): Promise<void> {
+    clearInterval(heartbeat)
+    await uploads?.close()
+    await consumer?.close({ cancel: new Error('The converter node ends.') })
+    await socket?.stop()
+    if (isAnnounced) await deps.fleet.withdrawNode(identity.uuid).catch(() => undefined) // it runs out by itself
+    log.info('converter node stopped')
+  }
+
+  return {
+    start,
+    async setOnline(online) {
+      await socket?.stop()
+      socket = undefined
+      if (online) await connect()
+    },
+    setChecking(checking) {
+      isChecking = checking
+    },
+    async step({ signal } = {}) {
+      const result = await scan(EVERYWHERE, signal ?? new AbortController().signal)
+      // Already there, so nothing is added: only its end is waited for.
+      const ends = result.unfinished.map((id) =>
+        queues.runJob(work, 'conversion', { conversionId: id }, { id, programAttempts: 1, ...(signal && { signal }) }),
+      )
+      await Promise.allSettled(ends)
+      return result
+    },
+    async isBusy() {
+      const [looks, works] = await Promise.all([queues.counts(scans), queues.counts(work)])
+      return (looks.active ?? 0) + (looks.waiting ?? 0) + (works.active ?? 0) + (works.waiting ?? 0) > 0
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    [Symbol.asyncDispose]: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+const EVERYWHERE: ScanJob = { project: null }
+
+function keyOf({ project }: ScanJob): string {
+  return project === null ? '*' : `${project.organization}/${project.project}`
+}

@@ -1,0 +1,190 @@
+import { join } from 'node:path'
+import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
+import { removeTree } from '../../base/files.js'
+import type { Logger } from '../../base/logger.js'
+import type { Converter } from '../../executors/converter.js'
+import type { Consumer } from '../../queue/consumer.js'
+import type { ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
+import type { JobHandle } from '../../queue/job-handle.js'
+import { type ConversionJob, conversionJobSchema } from '../../queue/job-schemas.js'
+import { queueNames } from '../../queue/names.js'
+import { HandBackError, LockLostError } from '../../queue/queue-errors.js'
+import type { Queues } from '../../queue/queues.js'
+import { toFailureFacts } from '../failure-facts.js'
+import { type ConversionDeps, convertModel } from './convert-model.js'
+import {
+  ConversionDelayedError,
+  ConversionFailedError,
+  ConversionKillsWorkersError,
+  isTheModelsFault,
+  ModelGoneError,
+  UnknownConverterError,
+} from './errors.js'
+import { createLogWriter } from './log-writer.js'
+import { conversionPaths } from './paths.js'
+
+export type ConversionWorkerOptions = {
+  readonly hostId: string
+  readonly pid: number
+  readonly dataFolder: string
+  readonly converters: readonly Converter[]
+  /** Conversions in work at once. */
+  readonly places: number
+  readonly lockMs: number
+  readonly stalledMs: number
+}
+
+export type ConversionWorkerDeps = ConversionDeps & {
+  readonly queues: Queues
+  readonly conversions: Conversions
+  /** SIGKILLs what earlier takes of a conversion have left on this host. */
+  readonly sweepConversion: (conversionId: string) => Promise<void>
+  readonly log: Logger
+}
+
+/** What of a host's worker carries out conversions. */
+export type ConversionWorker = {
+  start(): Promise<void>
+  /** Ends the programs; their conversions go back to the queue. */
+  stop(): Promise<void>
+  /** Ids of those in work. */
+  readonly active: readonly string[]
+}
+
+/** So many takes in a row in which the worker died end a conversion. */
+const MAX_DEATHS = 5
+
+export function createConversionWorker(options: ConversionWorkerOptions, deps: ConversionWorkerDeps): ConversionWorker {
+  const { conversions, queues } = deps
+  const log = deps.log.child({ component: 'conversions' })
+  const consumers: Consumer[] = []
+  const active = new Set<string>()
+
+  async function take(job: JobHandle<ConversionJob>, signal: AbortSignal): Promise<unknown> {
+    const id = job.data.conversionId
+    // Its first take on this host still winds down (lock lost).
+    if (active.has(id)) throw new HandBackError()
+    active.add(id)
+    try {
+      const begun = await conversions.begin(id, { hostId: options.hostId })
+      const record = begun === undefined ? undefined : await conversions.load(id)
+      if (begun === undefined || record === undefined) return { skipped: 'it has ended' }
+      return await carryOut(record, begun, job, signal)
+    } finally {
+      active.delete(id)
+    }
+  }
+
+  async function carryOut(
+    record: ConversionRecord,
+    { run, deaths }: { readonly run: number; readonly deaths: number },
+    job: JobHandle<ConversionJob>,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const { id, order } = record
+    const startedAt = performance.now()
+    const takeLog = log.child({ conversionId: id, run, model: order.modelVersion, format: order.targetFormat })
+    const writer = createLogWriter((text) => conversions.appendLog(id, text))
+    const say = (line: string) => {
+      void job.log(line)
+      writer.write(line)
+    }
+    const { workspace, logFile } = conversionPaths(options.dataFolder, order, id)
+    try {
+      if (run > 1) await deps.sweepConversion(id)
+      if (deaths >= MAX_DEATHS) throw new ConversionKillsWorkersError({ conversionId: id, deaths })
+      say(`${order.sourceFormat} → ${order.targetFormat} on ${options.hostId}, take ${run}`)
+      const files = await convertModel(
+        {
+          ...{ record, run, workspace, logFile, signal, log: takeLog, say },
+          converter: findConverter(order.converter),
+          owner: `${options.hostId}:${options.pid}:${id}.${run}`,
+          checkFence: () => conversions.checkRun(id, run),
+          show: writer.write,
+          progress: (progress, message) => void job.updateProgress({ progress, message, gpus: null, process: null }),
+        },
+        deps,
+      )
+      const seconds = (performance.now() - startedAt) / 1000
+      await conversions.settle(id, run, { state: 'converted', files, seconds })
+      takeLog.info({ seconds, files }, 'model converted')
+      await conversions.tellUpload(order).catch(() => undefined) // the next look finds it anyway
+      await removeTree(workspace)
+      return { files, seconds }
+    } catch (error) {
+      return await settle({ record, run, say, log: takeLog }, error, signal)
+    } finally {
+      await writer.close()
+    }
+  }
+
+  type Settling = {
+    readonly record: ConversionRecord
+    readonly run: number
+    readonly say: (line: string) => void
+    readonly log: Logger
+  }
+
+  async function settle({ record, run, say, log: takeLog }: Settling, error: unknown, signal: AbortSignal) {
+    const { id, order } = record
+    const what = `model ${order.modelVersion} (${order.organization}/${order.project}) to ${order.targetFormat}`
+    const { workspace } = conversionPaths(options.dataFolder, order, id)
+    if (error instanceof RunSupersededError || signal.reason instanceof LockLostError) throw error
+    if (signal.reason instanceof WorkerShutdownError) {
+      await conversions.settle(id, run, { state: 'waiting' })
+      throw new HandBackError()
+    }
+    if (error instanceof ModelGoneError) {
+      takeLog.info('model is gone from the Loop')
+      await conversions.forget(id, run)
+      await removeTree(workspace)
+      return { skipped: error.message }
+    }
+    const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
+    if (!isTheModelsFault(error)) {
+      takeLog.warn({ err: error }, 'conversion waits')
+      say(`waits: ${failure.message}`)
+      await conversions.settle(id, run, { state: 'waiting', failure })
+      throw new ConversionDelayedError(what, error)
+    }
+    takeLog.error({ err: error }, 'conversion failed')
+    say(`failed: ${failure.message}`)
+    await conversions.settle(id, run, { state: 'failed', failure })
+    // The log stays, for whoever looks into it; models are large and at the Loop.
+    for (const folder of ['model', 'output']) await removeTree(join(workspace, folder))
+    throw new ConversionFailedError(what, error)
+  }
+
+  function findConverter(name: string): Converter {
+    const converter = options.converters.find((each) => each.name === name)
+    if (converter === undefined) throw new UnknownConverterError(name)
+    return converter
+  }
+
+  // The folder's lock is ours, so whoever held these jobs is dead: no need to wait until its locks run out.
+  async function takeOverFromPredecessor(queue: string): Promise<void> {
+    const jobs = await queues.jobs(queue, ['active'], {})
+    const records = await Promise.all(jobs.map(({ id }) => conversions.load(id)))
+    const ours = records.flatMap((record) => (record?.hostId === options.hostId ? [record.id] : []))
+    if (ours.length > 0) log.warn({ conversions: ours }, 'taking up the conversions of a worker that died')
+    await queues.releaseHeldBy(queue, ours)
+  }
+
+  return {
+    get active() {
+      return [...active]
+    },
+    async start() {
+      for (const { name } of options.converters) {
+        const queue = queueNames.conversions(name)
+        await takeOverFromPredecessor(queue)
+        const { lockMs, stalledMs, places: concurrency } = options
+        consumers.push(queues.consume(queue, take, { schema: conversionJobSchema, concurrency, lockMs, stalledMs }))
+      }
+    },
+    async stop() {
+      await Promise.all(consumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+      await Promise.all(options.converters.map((converter) => converter.close?.()))
+    },
+  }
+}

@@ -1,0 +1,151 @@
+import { basename, join } from 'node:path'
+import { removeTree } from '../../base/files.js'
+import type { Logger } from '../../base/logger.js'
+import {
+  type ConversionFile,
+  MODEL_FOLDER,
+  OUTPUT_FOLDER,
+  writeConversionFile,
+} from '../../executors/conversion-file.js'
+import type { Converter } from '../../executors/converter.js'
+import { ModelNotConvertibleError } from '../../executors/errors.js'
+import type { Lease, Slots } from '../../executors/gpu/slots.js'
+import { LoopRequestError } from '../../loop/client/errors.js'
+import type { DownloadedModel } from '../../loop/client/model-download.js'
+import type { ModelExchange } from '../../loop/client/model-exchange.js'
+import type { LoopRest } from '../../loop/client/rest.js'
+import type { ModelJson } from '../../loop/protocol/index.js'
+import type { ConversionOrder, ConversionRecord } from '../../queue/conversions.js'
+import { ModelGoneError } from './errors.js'
+
+/** What a conversion works with; handed in once when the worker is built. */
+export type ConversionDeps = {
+  readonly rest: Pick<LoopRest, 'project' | 'models'>
+  readonly models: Pick<ModelExchange, 'download' | 'uploadConverted'>
+  readonly slots: Slots
+  /** REST address of the Loop, for the author. */
+  readonly loopAddress: string
+  /** This host's environment; programs get what is on the allow-list. */
+  readonly programEnv: Readonly<Record<string, string | undefined>>
+}
+
+/** One take of one conversion. */
+export type ConversionTake = {
+  readonly record: ConversionRecord
+  readonly converter: Converter
+  readonly run: number
+  /** Absolute; emptied before. */
+  readonly workspace: string
+  readonly logFile: string
+  readonly owner: string
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Throws when another take has begun; called directly before every effect outside. */
+  checkFence(): Promise<void>
+  /** A line for people. */
+  say(line: string): void
+  /** A line of the program. */
+  show(line: string): void
+  progress(share: number, message: string): void
+}
+
+/**
+ * Downloads the model, converts it and uploads the files; answers their names. It may be taken again at any time, after
+ * any kill: the upload names model and format, and a later take first looks whether the Loop has the format by now.
+ */
+export async function convertModel(take: ConversionTake, deps: ConversionDeps): Promise<readonly string[]> {
+  const { record, signal } = take
+  const { order } = record
+  if (take.run > 1 && (await isAtLoop(order, deps, signal))) {
+    take.say(`the Loop has ${order.targetFormat} already`)
+    return record.files
+  }
+  take.progress(0, 'download')
+  await removeTree(take.workspace)
+  const [model, categories] = await Promise.all([
+    download(take, deps),
+    deps.rest.project(order.resource, { signal }).then((project) => project.categories),
+  ])
+  const modelJson = jsonOf(model, order)
+  take.say(`model ${order.modelVersion} in ${order.sourceFormat}: ${model.files.length} files`)
+  const file: ConversionFile = {
+    version: 1,
+    converter: order.converter,
+    source_format: order.sourceFormat,
+    target_format: order.targetFormat,
+    model_folder: MODEL_FOLDER,
+    output_folder: OUTPUT_FOLDER,
+    model: {
+      host: deps.loopAddress,
+      organization: order.organization,
+      project: order.project,
+      id: order.modelId,
+      version: order.modelVersion,
+      categories,
+      resolution: modelJson.resolution,
+      model_json: modelJson,
+    },
+  }
+  await writeConversionFile(take.workspace, file)
+  take.progress(0.2, 'convert')
+  const files = await convert(file, take, deps)
+  take.progress(0.8, 'upload')
+  await take.checkFence()
+  const { organization, project, modelId, targetFormat: format } = order
+  await deps.models.uploadConverted({ organization, project, modelId, format, files, modelJson, signal })
+  take.say(`uploaded ${format} of model ${order.modelVersion}: ${files.map((path) => basename(path)).join(', ')}`)
+  return files.map((path) => basename(path))
+}
+
+async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {
+  const models = await deps.rest.models(order.organization, order.project, { signal })
+  return models.some(({ id, formats }) => id === order.modelId && formats.includes(order.targetFormat))
+}
+
+async function download(take: ConversionTake, deps: ConversionDeps): Promise<DownloadedModel> {
+  const { organization, project, modelId, sourceFormat: format } = take.record.order
+  const { signal } = take
+  const folder = join(take.workspace, MODEL_FOLDER)
+  try {
+    return await deps.models.download({ organization, project, modelId, format, folder, signal })
+  } catch (error) {
+    if (!(error instanceof LoopRequestError) || error.details.status !== 404) throw error
+    const models = await deps.rest.models(organization, project, { signal })
+    const isListed = models.some((model) => model.id === modelId && model.formats.includes(format))
+    throw isListed ? error : new ModelGoneError(modelId)
+  }
+}
+
+function jsonOf({ modelJson }: DownloadedModel, order: ConversionOrder): ModelJson {
+  if (modelJson !== undefined) return modelJson
+  throw new ModelNotConvertibleError(
+    `The zip of model ${order.modelVersion} in ${order.sourceFormat} has no model.json.`,
+    { modelId: order.modelId },
+  )
+}
+
+async function convert(file: ConversionFile, take: ConversionTake, deps: ConversionDeps): Promise<readonly string[]> {
+  const { converter } = take
+  const lease: Lease | undefined =
+    converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal: take.signal })
+  try {
+    await take.checkFence()
+    return await converter.convert(
+      {
+        workspace: take.workspace,
+        modelFolder: join(take.workspace, MODEL_FOLDER),
+        outputFolder: join(take.workspace, OUTPUT_FOLDER),
+        file,
+        gpus: lease?.slots ?? [],
+        owner: take.owner,
+        env: deps.programEnv,
+        logFile: take.logFile,
+        onOutput: take.show,
+        signal: take.signal,
+      },
+      { log: take.log },
+    )
+  } finally {
+    lease?.release()
+  }
+}

@@ -1,0 +1,75 @@
+import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
+import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } from '../../loop/client/errors.js'
+
+/** The model cannot be converted; it stays as a failed job until somebody changes the converter or retries it. */
+export class ConversionFailedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConversionFailedError'
+  }
+  constructor(what: string, cause: unknown) {
+    super('LF_CONVERSION_FAILED', `The conversion of ${what} failed: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** The Loop or this host is in the way, not the model: it is tried again after a while. */
+export class ConversionDelayedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConversionDelayedError'
+  }
+  constructor(what: string, cause: unknown) {
+    super('LF_CONVERSION_DELAYED', `The conversion of ${what} waits: ${messageOf(cause)}`, {
+      cause,
+      failure: 'transient',
+    })
+  }
+}
+
+/** Workers died again and again while they converted a model. */
+export class ConversionKillsWorkersError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConversionKillsWorkersError'
+  }
+  constructor(details: { readonly conversionId: string; readonly deaths: number }) {
+    super(
+      'LF_CONVERSION_KILLS_WORKERS',
+      `The workers of conversion ${details.conversionId} died ${details.deaths} times in a row while they had it.`,
+      { details },
+    )
+  }
+}
+
+/** The host a worker was started on has no such converter; its queue should not be served here. */
+export class UnknownConverterError extends LoopfleetError {
+  static {
+    this.prototype.name = 'UnknownConverterError'
+  }
+  constructor(converter: string) {
+    super(
+      'LF_UNKNOWN_CONVERTER',
+      `This worker has no converter "${converter}"; start it with --converter FILE of that name.`,
+      { details: { converter } },
+    )
+  }
+}
+
+/** The model or its format is not at the Loop any more. */
+export class ModelGoneError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ModelGoneError'
+  }
+  constructor(modelId: string) {
+    super('LF_MODEL_GONE', `Model ${modelId} is not at the Loop any more.`, { details: { modelId } })
+  }
+}
+
+// What these say is about our account, the address or the hurry, whatever model it is.
+const NOT_THE_FILES = [401, 402, 403, 404, 405, 407]
+
+/** Whether the model, and not the network, the Loop or our account, is the reason. */
+export function isTheModelsFault(error: unknown): boolean {
+  if (failureClassOf(error) === 'transient') return false
+  if (error instanceof LoopLoginError || error instanceof LoopAnswerError || error instanceof LoopClosedError)
+    return false
+  if (error instanceof LoopRequestError) return !NOT_THE_FILES.includes(error.details.status ?? 0)
+  return true
+}
