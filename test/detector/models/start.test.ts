@@ -2,7 +2,9 @@ import { mkdir, readdir, readlink, rename, rm, symlink, truncate, writeFile } fr
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { until } from '../../helpers/until.js'
-import { modelJsonOf, target, untilServing, useKeepers } from './keeper-fixture.js'
+import { untilServing, useKeepers } from './keeper-fixture.js'
+import { modelJsonOf } from './model-loop.js'
+import { target } from './pool-double.js'
 
 describe('A detector starts', () => {
   const fixture = useKeepers()

@@ -6,16 +6,9 @@ import type { InferencePool } from '../../../src/inference/pool.js'
 import { json } from '../../helpers/http-loop.js'
 import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
-import {
-  buildDouble,
-  modelJsonOf,
-  PoolDouble,
-  target,
-  untilError,
-  untilServing,
-  useKeepers,
-  zipOf,
-} from './keeper-fixture.js'
+import { untilError, untilServing, useKeepers } from './keeper-fixture.js'
+import { modelJsonOf, zipOf } from './model-loop.js'
+import { buildDouble, PoolDouble, target } from './pool-double.js'
 
 const soon = { firstMs: 20, maxMs: 40 }
 const late = { firstMs: 3_600_000, maxMs: 3_600_000 }

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
-import { FORMAT, target, untilServing, useKeepers } from './keeper-fixture.js'
+import { untilServing, useKeepers } from './keeper-fixture.js'
+import { FORMAT, target } from './pool-double.js'
 
 describe('Version control', () => {
   const fixture = useKeepers()
