@@ -17,6 +17,9 @@ const pages = [
   'docs/guides/annotator.md',
   'docs/guides/first-training.md',
   'docs/guides/converter.md',
+  'docs/guides/your-own-trainer.md',
+  'docs/guides/existing-script.md',
+  'docs/guides/moving-from-the-python-library.md',
   'docs/guides/docker.md',
   'docs/guides/detector-at-the-edge.md',
   'docs/guides/two-hosts.md',
@@ -102,6 +105,8 @@ async function problemOfCommand(words: readonly string[]): Promise<string | unde
     case undefined: // settings alone
     case 'git':
     case 'cd':
+    case 'mkdir':
+    case 'cp':
     case 'docker':
       return undefined
     case 'loopfleet':
