@@ -29,9 +29,16 @@ export type ProgramOptions = {
   readonly maxLogBytes?: number
   /** Each line, also of those that end in a carriage return; a line without end comes in pieces. */
   readonly onOutput?: (line: string) => void
+  /** Gives the program two more pipes: it reads from file descriptor 4 what we write, we read what it writes to 5. */
+  readonly hasChannel?: boolean
 }
 
+/** Our ends of the two pipes; neither throws when the program is gone. */
+export type ProgramChannel = { readonly toProgram: Writable; readonly fromProgram: Readable }
+
 export type Program = {
+  /** Only with `hasChannel`. */
+  readonly channel: ProgramChannel | undefined
   readonly pid: number
   /** Resolves, never rejects, when the program and all it started are gone and the log is complete. */
   readonly exited: Promise<ProgramExit>
@@ -85,7 +92,7 @@ export async function startProgram(options: ProgramOptions, deps: { readonly log
 
 type Start = { readonly file: string; readonly mark: string; readonly graceMs: number }
 
-async function spawnGuarded({ command, cwd, env, owner }: ProgramOptions, start: Start): Promise<Leader> {
+async function spawnGuarded({ command, cwd, env, owner, hasChannel }: ProgramOptions, start: Start): Promise<Leader> {
   const [name, ...args] = command
   const marks = { [OWNER_VARIABLE]: owner, [PROGRAM_VARIABLE]: start.mark }
   try {
@@ -98,23 +105,36 @@ async function spawnGuarded({ command, cwd, env, owner }: ProgramOptions, start:
       cleanup: false,
       buffer: false,
       reject: false,
-      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe', ...(hasChannel ? (['pipe', 'pipe'] as const) : [])],
     })
     const exit = new Promise<Awaited<Leader['exit']>>((resolve) => {
       subprocess.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
     })
     if (subprocess.pid === undefined) throw (await subprocess).cause ?? new Error('no process')
-    return { pid: subprocess.pid, exit, output: subprocess.stdout, lifeLine: lifeLineOf(subprocess.stdio[3]) }
+    const { pid, stdout } = subprocess
+    const pipes: readonly Pipe[] = subprocess.stdio
+    const channel = hasChannel ? channelOf(pipes[4], pipes[5]) : undefined
+    return { pid, exit, output: stdout, lifeLine: lifeLineOf(pipes[3]), channel }
   } catch (error) {
     throw new ProgramNotStartedError({ program: name, problem: messageOf(error) }, error)
   }
 }
 
 /** Our end of the guard's pipe; the kernel closes it when we die. */
-function lifeLineOf(stream: Readable | Writable | null | undefined): Writable {
+function lifeLineOf(stream: Pipe): Writable {
   if (stream === null || stream === undefined || !('write' in stream)) throw new Error('the life-line is missing')
   stream.on('error', () => undefined) // the other end is gone: so is the guard, and with it the need for one
   return stream
+}
+
+type Pipe = Readable | Writable | null | undefined
+
+function channelOf(toProgram: Pipe, fromProgram: Pipe): ProgramChannel {
+  if (toProgram === null || toProgram === undefined || !('write' in toProgram)) throw new Error('a pipe is missing')
+  if (fromProgram === null || fromProgram === undefined || !('read' in fromProgram))
+    throw new Error('a pipe is missing')
+  for (const stream of [toProgram, fromProgram]) stream.on('error', () => undefined) // its end is told by `exited`
+  return { toProgram, fromProgram }
 }
 
 async function assertFolder(cwd: string, program: string): Promise<void> {

@@ -20,6 +20,7 @@ export type Leader = {
   readonly exit: Promise<{ readonly exitCode: number | null; readonly signal: string | null }>
   readonly output: Readable
   readonly lifeLine: Writable
+  readonly channel: { readonly toProgram: Writable; readonly fromProgram: Readable } | undefined
 }
 
 type Options = { readonly mark: string; readonly graceMs: number; readonly startsBefore: StartCount }
@@ -33,6 +34,7 @@ const UNKILLABLE_AFTER_MS = 10_000
 
 export class RunningProgram {
   readonly pid: number
+  readonly channel: Leader['channel']
   readonly exited: Promise<ProgramExit>
   readonly #options: Options
   readonly #deps: Deps
@@ -44,6 +46,7 @@ export class RunningProgram {
 
   constructor(options: Options, deps: Deps) {
     this.pid = deps.leader.pid
+    this.channel = deps.leader.channel
     this.#options = options
     this.#deps = deps
     this.exited = this.#watch()
@@ -69,6 +72,8 @@ export class RunningProgram {
     leader.lifeLine.end('over\n')
     await output.finish()
     leader.lifeLine.destroy()
+    leader.channel?.toProgram.destroy()
+    leader.channel?.fromProgram.destroy()
     const exit = { exitCode, signal, endedByUs: this.#endAsked }
     log.info({ pid: this.pid, ...exit, seconds: (performance.now() - startedAt) / 1000 }, 'program ended')
     return exit
