@@ -6,6 +6,10 @@ const FILES = {
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
   '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
   '/page-images.js': { file: 'page-images.js', type: 'text/javascript; charset=utf-8' },
+  '/page-annotate.js': { file: 'page-annotate.js', type: 'text/javascript; charset=utf-8' },
+  '/page-annotate.css': { file: 'page-annotate.css', type: 'text/css; charset=utf-8' },
+  '/page-drawing.js': { file: 'page-drawing.js', type: 'text/javascript; charset=utf-8' },
+  '/page-input.js': { file: 'page-input.js', type: 'text/javascript; charset=utf-8' },
   '/page-dom.js': { file: 'page-dom.js', type: 'text/javascript; charset=utf-8' },
 } as const
 

@@ -1,15 +1,9 @@
 import { z } from 'zod'
-import {
-  annotatorStatusSchema,
-  type DetectorTarget,
-  detectorStatusSchema,
-  segmentationAnnotationSchema,
-} from '../../../loop/protocol/index.js'
+import { annotatorStatusSchema, type DetectorTarget, detectorStatusSchema } from '../../../loop/protocol/index.js'
+import { acceptAnnotation } from '../annotations/accept-annotation.js'
 import type { LoopContext } from '../context.js'
-import { digestOf } from '../effects.js'
 import { checked, requireKeys } from '../judge/checks.js'
 import { judgeTrainerStatus } from '../judge/trainer-messages.js'
-import { RefusedError } from '../refused-error.js'
 import type { Project } from '../store/project.js'
 import { acceptMetrics } from '../trainings/metrics.js'
 import { followTraining } from '../trainings/trainings.js'
@@ -39,7 +33,7 @@ export function nodeEvents(context: LoopContext): readonly NodeEventEntry[] {
     {
       event: 'update_segmentation_annotation',
       count: 3,
-      handler: ([o, p, annotation]) => annotate(context, projectOf(context, o, p), annotation),
+      handler: async ([o, p, annotation]) => acceptAnnotation(context, projectOf(context, o, p), annotation),
     },
   ]
 }
@@ -88,20 +82,6 @@ function updateAnnotator(context: LoopContext, socketId: string, value: unknown)
     errors,
     status,
   })
-}
-
-async function annotate(context: LoopContext, project: Project, value: unknown): Promise<void> {
-  const annotation = checked(segmentationAnnotationSchema, value, 'update_segmentation_annotation')
-  const image = project.images.get(annotation.image_id)
-  if (image === undefined) throw new RefusedError(422, `There is no image ${annotation.image_id} in ${project.name}.`)
-  if (!project.record.categories.some(({ id }) => id === annotation.category_id)) {
-    throw new RefusedError(422, `There is no category ${annotation.category_id} in ${project.name}.`)
-  }
-  const others = image.segmentations.filter(({ id }) => id !== annotation.id)
-  await project.putImages([{ ...image, segmentations: [...others, annotation] }])
-  await context.effects.record('annotation', [
-    { key: `${project.name}/${annotation.id}`, digest: digestOf(annotation) },
-  ])
 }
 
 function projectOf(context: LoopContext, organization: unknown, project: unknown): Project {
