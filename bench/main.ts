@@ -11,11 +11,12 @@ import { images } from './figures/images.js'
 import { missingImages } from './figures/missing-images.js'
 import { models } from './figures/models.js'
 import { order } from './figures/order.js'
+import { outbox } from './figures/outbox.js'
 import { queueCost } from './figures/queue-cost.js'
 import { statusLatency } from './figures/status-latency.js'
 import { createReport, type Report } from './report.js'
 
-const figures: readonly Figure[] = [order, images, missingImages, models, statusLatency, idleSeats, queueCost]
+const figures: readonly Figure[] = [order, images, missingImages, models, statusLatency, idleSeats, queueCost, outbox]
 
 async function main(): Promise<void> {
   const options = parseCommandLine(process.argv.slice(2))

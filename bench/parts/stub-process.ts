@@ -13,6 +13,8 @@ export type StubLoop = {
 export async function startStubLoop(options: {
   readonly images: readonly string[]
   readonly zip?: string
+  /** How long it thinks about an upload of images. */
+  readonly uploadMs?: number
 }): Promise<StubLoop> {
   const script = new URL('../programs/stub-loop', import.meta.url)
   const started = await startNodeScript(script, [JSON.stringify(options)])
