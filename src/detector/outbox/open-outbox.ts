@@ -59,13 +59,14 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
   }
 
   async function putAside(entry: Entry, reason: string): Promise<void> {
-    shelf.remove(entry)
     try {
       await setAside.put(entry, reason)
       log.warn({ ident: entry.ident, reason }, 'image set aside')
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return // it vanished
       log.error({ ident: entry.ident, reason, cause: messageOf(error) }, 'image cannot be set aside and is left alone')
+    } finally {
+      shelf.remove(entry)
     }
   }
 

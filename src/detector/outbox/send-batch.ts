@@ -4,7 +4,7 @@ import { type ImageUpload, isContentRefusal, type UploadImage } from '../../loop
 import { type Entry, readEntry } from './entries.js'
 
 /** An entry that was read and can be sent. */
-export type ReadyImage = UploadImage & { readonly entry: Entry }
+type ReadyImage = UploadImage & { readonly entry: Entry }
 
 export type BatchDeps = {
   readonly upload: ImageUpload
@@ -20,11 +20,8 @@ const MAX_BISECT_PAUSE_MS = 5_000
 
 /** Sends a batch; a refused one is halved until the unfit images stand alone. Throws when the Loop does not answer. */
 export async function sendBatch(batch: readonly Entry[], deps: BatchDeps, signal: AbortSignal): Promise<void> {
-  const ready: ReadyImage[] = []
-  for (const entry of batch) {
-    const image = await prepare(entry, deps)
-    if (image !== undefined) ready.push(image)
-  }
+  const prepared = await Promise.all(batch.map((entry) => prepare(entry, deps)))
+  const ready = prepared.filter((image) => image !== undefined)
   // The halves that are still to be sent, first one last; the number of refusals since the Loop took something.
   const waiting = ready.length === 0 ? [] : [ready]
   let refusals = 0

@@ -29,12 +29,12 @@ export async function writeEntry(
       writeDurably(join(temporary, `image_${ident}.json`), metadata),
       writeDurably(join(temporary, `image_${ident}.jpg`), image),
     ])
-    await syncFolder(temporary)
     if (!(await tookName(() => rename(temporary, folder)))) {
       await removeTree(temporary)
       return undefined
     }
-    await syncParent(parent)
+    // A power cut before the end of this may leave a folder without its files, but for it nobody has been answered.
+    await Promise.all([syncFolder(folder), syncParent(parent)])
   } catch (error) {
     await removeTree(temporary).catch(() => undefined) // the first error says more
     await removeTree(folder).catch(() => undefined)

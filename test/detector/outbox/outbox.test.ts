@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { silentLogger } from '../../../src/base/logger.js'
+import { createOutbox } from '../../../src/detector/outbox/outbox.js'
 import { json } from '../../helpers/http-loop.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
@@ -232,6 +234,22 @@ describe('an outbox', () => {
     await until('the second is sent', () => outbox.status().uploaded === 2)
 
     expect(numbersOf(loop.taken)).to.deep.equal([1, 2])
+  })
+
+  it('takes the next name when somebody else has taken one', async () => {
+    const upload = { maxImages: 20, upload: async () => undefined }
+    const now = () => new Date(2024, 2, 9, 12, 0, 0, 0).getTime()
+    const outbox = createOutbox({ folder: folder.path, ...stopped }, { upload, log: silentLogger(), now })
+    await outbox.start({ signal: new AbortController().signal })
+    await putEntry(path('normal', '2024-03-09_12:00:00.000000'), { 'image.json': '{}', 'image.jpg': 'of another' })
+    await mkdir(path('tmp', '2024-03-09_12:00:00.000001'))
+
+    const ident = await outbox.save(image(1))
+    await outbox.stop()
+
+    expect(ident).to.equal('2024-03-09_12:00:00.000002')
+    expect(await readFile(path('normal', '2024-03-09_12:00:00.000000', 'image.jpg'), 'utf8')).to.equal('of another')
+    expect(await readdir(path('tmp'))).to.deep.equal(['2024-03-09_12:00:00.000001'])
   })
 
   it('clears what a killed process was writing', async () => {
