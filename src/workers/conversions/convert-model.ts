@@ -62,10 +62,7 @@ export async function convertModel(take: ConversionTake, deps: ConversionDeps): 
   }
   take.progress(0, 'download')
   await removeTree(take.workspace)
-  const [model, categories] = await Promise.all([
-    download(take, deps),
-    deps.rest.project(order.resource, { signal }).then((project) => project.categories),
-  ])
+  const { model, categories } = await fetchModel(take, deps)
   const modelJson = jsonOf(model, order)
   take.say(`model ${order.modelVersion} in ${order.sourceFormat}: ${model.files.length} files`)
   const file: ConversionFile = {
@@ -102,18 +99,33 @@ async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: Ab
   return models.some(({ id, formats }) => id === order.modelId && formats.includes(order.targetFormat))
 }
 
-async function download(take: ConversionTake, deps: ConversionDeps): Promise<DownloadedModel> {
-  const { organization, project, modelId, sourceFormat: format } = take.record.order
+/** The model's files, and the categories of its project. Throws LF_MODEL_GONE when there is no such model any more. */
+async function fetchModel(take: ConversionTake, deps: ConversionDeps) {
+  const { organization, project, modelId, sourceFormat: format, resource } = take.record.order
   const { signal } = take
   const folder = join(take.workspace, MODEL_FOLDER)
   try {
-    return await deps.models.download({ organization, project, modelId, format, folder, signal })
+    const { categories } = await deps.rest.project(resource, { signal })
+    const model = await deps.models.download({ organization, project, modelId, format, folder, signal })
+    return { model, categories }
   } catch (error) {
-    if (!(error instanceof LoopRequestError) || error.details.status !== 404) throw error
-    const models = await deps.rest.models(organization, project, { signal })
-    const isListed = models.some((model) => model.id === modelId && model.formats.includes(format))
-    throw isListed ? error : new ModelGoneError(modelId)
+    if (isNotFound(error) && (await isGone(take.record.order, deps, signal))) throw new ModelGoneError(modelId)
+    throw error
   }
+}
+
+async function isGone(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {
+  try {
+    const models = await deps.rest.models(order.organization, order.project, { signal })
+    return !models.some(({ id, formats }) => id === order.modelId && formats.includes(order.sourceFormat))
+  } catch (error) {
+    if (isNotFound(error)) return true // the project, too
+    throw error
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof LoopRequestError && error.details.status === 404
 }
 
 function jsonOf({ modelJson }: DownloadedModel, order: ConversionOrder): ModelJson {
