@@ -5,6 +5,7 @@ import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
+import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
 import { toCurveView } from './views.js'
 
 export type ApiDeps = {
@@ -14,20 +15,8 @@ export type ApiDeps = {
   readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
 
-const pageSchema = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
-})
-const idSchema = z.object({ id: z.string().regex(/^[0-9a-z]{1,32}$/) })
 const actionSchema = idSchema.extend({ action: z.enum(['stop', 'abort', 'retry']) })
 const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum(['drain', 'undrain']) })
-const logSchema = z.object({
-  from: z
-    .string()
-    .regex(/^\d{1,20}-\d{1,20}$/)
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(500),
-})
 
 /** What the page reads and does, for programs too. */
 export function registerApi(app: FastifyInstance, { look, journal, control, fleet }: ApiDeps): void {
@@ -37,13 +26,14 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
   app.get('/api/queues', async () => await look.queueCounts())
   app.get('/api/fleet', async (request) => {
     const page = read(pageSchema, request.query)
-    const [trainings, hosts, nodes, queues] = await Promise.all([
+    const [trainings, hosts, nodes, queues, conversions] = await Promise.all([
       look.trainings(page),
       look.hosts(),
       look.nodes(),
       look.queueCounts(),
+      look.conversions(),
     ])
-    return { ...trainings, ...hosts, ...nodes, ...queues }
+    return { ...trainings, ...hosts, ...nodes, ...queues, ...conversions }
   })
 
   app.get('/api/trainings/:id', async (request) => {
@@ -78,13 +68,6 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
     await fleet.setDraining(hostId, action === 'drain')
     return { hostId, isDraining: action === 'drain' }
   })
-}
-
-function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new RequestRefusedError(400, `${issue?.path.join('.') ?? 'Request'}: ${issue?.message ?? 'not usable'}.`)
 }
 
 function readTraining(request: FastifyRequest): z.output<typeof idSchema> {

@@ -51,7 +51,7 @@ export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
         reply.header('content-security-policy', POLICY)
         // Every queue is read-only already; this also covers what bull-board may learn to change.
         if (request.method !== 'GET' && request.method !== 'HEAD') {
-          throw new RequestRefusedError(405, 'Jobs cannot be changed here; stop, abort and retry trainings at /.')
+          throw new RequestRefusedError(405, 'Jobs cannot be changed here; stop, abort and retry at /.')
         }
         const queues = await deps.queues.takeNew()
         const nodes = queues.length > 0 ? await deps.fleet.nodes() : []
@@ -86,6 +86,8 @@ function toPercent(progress: unknown): unknown {
 function describeQueue(name: string): string {
   const [first = '', ...rest] = name.split('.')
   if (first === 'trainings') return `trainings that trainer ${rest.join('.')} has to do`
+  if (first === 'conversions') return `models that converter ${rest.join('.')} has to convert`
+  if (first === 'scans') return `when converter ${rest.join('.')} looks for models`
   if (first === 'node') return 'what this trainer node has to tell the Loop'
   return `steps of kind ${rest.at(-1)} on host ${first}`
 }

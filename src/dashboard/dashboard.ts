@@ -2,6 +2,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
 import type { Control } from '../queue/control.js'
+import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import type { RedisLink } from '../queue/open-redis.js'
@@ -9,6 +10,7 @@ import type { Queues } from '../queue/queues.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
+import { registerConversionApi } from './conversion-routes.js'
 import { type ErrorAnswer, RequestRefusedError, toErrorAnswer } from './errors.js'
 import { createLook } from './look.js'
 import { registerMetrics } from './metrics.js'
@@ -27,6 +29,7 @@ export type DashboardDeps = {
   readonly queues: Queues
   readonly journal: Journal
   readonly control: Control
+  readonly conversions: Conversions
   readonly fleet: Fleet
   readonly log: Logger
   readonly now?: () => number
@@ -56,6 +59,7 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
+  registerConversionApi(app, deps)
   registerMetrics(app, look)
   registerBoard(app, { queues: boardQueues, fleet: deps.fleet, toAnswer })
 

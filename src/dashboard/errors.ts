@@ -20,9 +20,11 @@ export function toErrorAnswer(error: unknown): ErrorAnswer {
   return { status, body: { detail: status === 500 ? 'Internal error.' : messageOf(error) } }
 }
 
+const UNKNOWN: ReadonlySet<string> = new Set(['LF_TRAINING_UNKNOWN', 'LF_CONVERSION_UNKNOWN'])
+
 function statusOf(error: unknown): number {
   if (error instanceof RequestRefusedError) return error.status
-  if (error instanceof LoopfleetError) return error.code === 'LF_TRAINING_UNKNOWN' ? 404 : 409
+  if (error instanceof LoopfleetError) return UNKNOWN.has(error.code) ? 404 : 409
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   return status >= 400 && status < 500 ? status : 500
 }

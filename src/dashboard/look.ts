@@ -1,15 +1,19 @@
+import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import { workKinds } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
-import { type CurrentStep, toCurrentStep, toTrainingView } from './views.js'
+import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
   readonly journal: Pick<Journal, 'list' | 'load' | 'count'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
+  readonly conversions: Pick<Conversions, 'list' | 'count'>
   readonly now: () => number
 }
+
+const SHOWN_CONVERSIONS = 20
 
 export type Page = { readonly limit: number; readonly offset: number }
 
@@ -50,6 +54,19 @@ export function createLook(deps: LookDeps) {
     return { queues: await Promise.all(names.map(async (name) => ({ name, counts: await queues.counts(name) }))) }
   }
 
+  /** The failed ones first, since somebody has to look at them, then the newest of the others. */
+  async function conversions() {
+    const [failed, newest, total, failedCount] = await Promise.all([
+      deps.conversions.list({ limit: SHOWN_CONVERSIONS, failedOnly: true }),
+      deps.conversions.list({ limit: SHOWN_CONVERSIONS }),
+      deps.conversions.count(),
+      deps.conversions.count({ failedOnly: true }),
+    ])
+    const others = newest.filter(({ state }) => state !== 'failed')
+    const shown = [...failed, ...others].slice(0, SHOWN_CONVERSIONS).map(toConversionView)
+    return { conversions: shown, conversionCounts: { total, failed: failedCount } }
+  }
+
   /** What the hosts that are there work on now, by training. */
   async function currentSteps(): Promise<ReadonlyMap<string, CurrentStep[]>> {
     const [hosts, known] = await Promise.all([deps.fleet.hosts(), queues.names()])
@@ -68,5 +85,5 @@ export function createLook(deps: LookDeps) {
     return found
   }
 
-  return { trainings, training, hosts, nodes, queueCounts }
+  return { trainings, training, hosts, nodes, queueCounts, conversions }
 }

@@ -11,6 +11,7 @@ const FILES = {
   '/page/trainings.js': { file: 'trainings.js', type: SCRIPT },
   '/page/detail.js': { file: 'detail.js', type: SCRIPT },
   '/page/curves.js': { file: 'curves.js', type: SCRIPT },
+  '/page/conversions.js': { file: 'conversions.js', type: SCRIPT },
   '/page/fleet.js': { file: 'fleet.js', type: SCRIPT },
   '/page/dom.js': { file: 'dom.js', type: SCRIPT },
 } as const

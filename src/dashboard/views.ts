@@ -1,3 +1,4 @@
+import type { ConversionRecord } from '../queue/conversions.js'
 import { failureOf } from '../queue/failure-facts.js'
 import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
 import type { JobView } from '../queue/job-view.js'
@@ -90,4 +91,10 @@ export function toCurrentStep(queue: string, job: JobView): (CurrentStep & { tra
     attempt: job.attemptsStarted,
     startedAt: job.startedAt,
   }
+}
+
+/** A conversion as page and API show it. */
+export function toConversionView({ order, definition: _, deaths: _deaths, ...record }: ConversionRecord) {
+  const actions = record.state === 'failed' ? (['retry'] as const) : []
+  return { ...order, ...record, queue: `conversions.${order.converter}`, actions }
 }

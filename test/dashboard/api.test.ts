@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { queueNames, stepId } from '../../src/queue/names.js'
 import { hostA } from '../queue/orders.js'
+import { aFailure, anOrderToConvert, failConversion } from './conversions.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
 
 const gpu = {
@@ -49,6 +50,28 @@ describe('dashboard api', () => {
     expect(body).to.have.nested.property('hosts[0].gpus').that.eql([gpu])
     expect(body).to.have.nested.property('nodes[0].name', 'Trainer A')
     expect(body).to.have.nested.property('queues[0].name')
+  })
+
+  it('lists conversions with their causes, and retries one that failed, once', async () => {
+    const id = await failConversion(dashboard.conversions)
+    await dashboard.conversions.plan({ ...anOrderToConvert, modelId: 'm2' }, { definition: 'd1', lookedAt: 0 })
+    await dashboard.conversions.appendLog(id, 'no such layer\n')
+
+    const all = await get('/api/conversions')
+    const failed = await get('/api/conversions?failed=true')
+    const log = await get(`/api/conversions/${id}/log`)
+    const retried = await post(`/api/conversions/${id}/retry`)
+    const again = await post(`/api/conversions/${id}/retry`)
+
+    expect(all.body).to.include({ total: 2 })
+    expect(failed.body).to.include({ total: 1 })
+    expect(failed.body).to.have.nested.property('conversions[0].failure').that.eql(aFailure)
+    expect(failed.body).to.have.nested.property('conversions[0].actions').that.eql(['retry'])
+    expect(log.body).to.have.nested.property('entries[0].text', 'no such layer\n')
+    expect(retried.body).to.include({ outcome: 'reopened' })
+    expect(again).to.include({ status: 409 })
+    for (const bad of ['nobody', 'C1', 'a%2Fb'])
+      expect(await get(`/api/conversions/${bad}`)).to.include({ status: 404 })
   })
 
   it('shows the figures of the GPU and the program of a running train job', async () => {

@@ -2,6 +2,7 @@ import { silentLogger } from '../../src/base/logger.js'
 import { createDashboard } from '../../src/dashboard/dashboard.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import { type Control, createControl } from '../../src/queue/control.js'
+import { type Conversions, createConversions } from '../../src/queue/conversions.js'
 import { createFleet, type Fleet } from '../../src/queue/fleet.js'
 import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
 import { anOrder, seatA } from '../queue/orders.js'
@@ -12,6 +13,7 @@ export type DashboardFixture = {
   readonly redis: RedisFixture
   readonly journal: Journal
   readonly control: Control
+  readonly conversions: Conversions
   readonly fleet: Fleet
   readonly url: string
   /** A training as a seat's order makes it: in the journal and in the queue. */
@@ -26,10 +28,11 @@ export async function startDashboardFixture(): Promise<DashboardFixture> {
   const journal = createJournal(redis.link)
   const control = createControl(redis.link, journal, redis.queues)
   const fleet = createFleet(redis.link)
+  const conversions = createConversions(redis.link, redis.queues)
   const closers: (() => Promise<void>)[] = []
 
   async function another(options: { readonly token?: string; readonly host?: string }): Promise<string> {
-    const deps = { link: redis.link, queues: redis.queues, journal, control, fleet, log: silentLogger() }
+    const deps = { link: redis.link, queues: redis.queues, journal, control, conversions, fleet, log: silentLogger() }
     const dashboard = createDashboard({ ...options, port: 0 }, deps)
     closers.push(() => dashboard.close())
     return await dashboard.listen()
@@ -39,6 +42,7 @@ export async function startDashboardFixture(): Promise<DashboardFixture> {
     redis,
     journal,
     control,
+    conversions,
     fleet,
     url: await another({}),
     another,

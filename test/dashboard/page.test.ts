@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../helpers/find-chromium.js'
 import { hostA } from '../queue/orders.js'
+import { aFailure, failConversion } from './conversions.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
 
 const SCRIPT = '<script>window.wasHit = true</script><img src=x onerror="window.wasHit = true">'
@@ -135,6 +136,29 @@ describe('fleet page', function () {
     await page.getByRole('button', { name: 'undrain' }).waitFor()
 
     expect(await dashboard.fleet.isDraining('host a/1')).to.equal(true)
+  })
+
+  it('shows why a model could not be converted, and tries it again at the press of a button', async () => {
+    const id = await failConversion(
+      dashboard.conversions,
+      { modelVersion: SCRIPT },
+      { ...aFailure, lastLogLines: [SCRIPT] },
+    )
+
+    await page.goto(dashboard.url)
+    const row = page.locator(`[data-conversion="${id}"]`)
+    await row.locator('summary').click()
+    await row.getByText(SCRIPT).last().waitFor()
+    expect(await row.textContent())
+      .to.contain('onnx → onnx_int8')
+      .and.contain(aFailure.message)
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+
+    await row.getByRole('button', { name: 'retry' }).click()
+    await row.getByText('waiting').waitFor()
+    expect(await dashboard.conversions.load(id)).to.include({ state: 'waiting' })
+    expect(await dashboard.redis.queues.counts('conversions.quantize')).to.include({ waiting: 1 })
+    expect(complaints).to.eql([])
   })
 
   it('asks before it aborts', async () => {

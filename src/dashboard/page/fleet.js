@@ -7,7 +7,7 @@ export function showHosts({ hosts, now, trainings }) {
 }
 
 function hostCard(host, now, names) {
-  const { hostId, isAlive, isDraining, free, places, trainers, trainings, gpus } = host
+  const { hostId, isAlive, isDraining, free, places, trainers, converters, trainings, gpus } = host
   const state = isAlive
     ? isDraining
       ? ['warn', 'drains']
@@ -20,7 +20,7 @@ function hostCard(host, now, names) {
     'div',
     { class: isAlive ? 'host' : 'host away' },
     el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
-    el('div', { class: 'muted' }, `${free} of ${places} places free · ${trainers.join(', ')}`),
+    el('div', { class: 'muted' }, `${free} of ${places} places free · ${[...trainers, ...converters].join(', ')}`),
     work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
     gpus === null || gpus.length === 0
       ? el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
@@ -61,7 +61,7 @@ export function showNodes({ nodes, now }) {
       'tr',
       {},
       el('td', {}, node.name, el('div', { class: 'muted small' }, node.uuid)),
-      el('td', {}, node.type, node.trainer ? el('div', { class: 'muted small' }, node.trainer) : null),
+      el('td', {}, node.type, does(node)),
       el(
         'td',
         { class: 'number' },
@@ -74,6 +74,11 @@ export function showNodes({ nodes, now }) {
     ),
   )
   show(byId('nodes'), rows.length > 0 ? table(['Node', 'Type', '#State'], rows) : empty('No node is running.'))
+}
+
+function does({ trainer, converter }) {
+  const name = trainer ?? converter
+  return name ? el('div', { class: 'muted small' }, name) : null
 }
 
 const STATES = ['waiting', 'active', 'delayed', 'completed', 'failed']

@@ -1,3 +1,4 @@
+import { showConversions } from '/page/conversions.js'
 import { showDetail } from '/page/detail.js'
 import { api, byId, el, show } from '/page/dom.js'
 import { showHosts, showNodes, showQueues } from '/page/fleet.js'
@@ -14,12 +15,14 @@ addEventListener('hashchange', () => refresh())
 
 // One listener for all buttons of trainings, since they come and go.
 addEventListener('click', async (event) => {
-  const { action, id, choose, host, hostAction } = event.target.closest('button')?.dataset ?? {}
+  const { action, id, choose, host, hostAction, conversionAction } = event.target.closest('button')?.dataset ?? {}
   if (choose !== undefined) location.hash = choose === chosen() ? '' : choose
-  if (action === undefined && hostAction === undefined) return
+  if (action === undefined && hostAction === undefined && conversionAction === undefined) return
   if (action === 'abort' && !confirm('Abort this training and throw its work away?')) return
   try {
     if (action !== undefined) await api(`/api/trainings/${encodeURIComponent(id)}/${action}`, 'POST')
+    else if (conversionAction !== undefined)
+      await api(`/api/conversions/${encodeURIComponent(id)}/${conversionAction}`, 'POST')
     else await api(`/api/hosts/${encodeURIComponent(host)}/${hostAction}`, 'POST')
     tell('')
   } catch (error) {
@@ -47,6 +50,7 @@ async function refreshOnce() {
     showTiles(fleet)
     showTrainings(fleet, chosen())
     showPager(fleet)
+    showConversions(fleet)
     showHosts(fleet)
     showNodes(fleet)
     showQueues(fleet)
@@ -62,7 +66,7 @@ async function refresh() {
   await refreshing
 }
 
-function showTiles({ total, unfinished, trainings, hosts, nodes }) {
+function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCounts }) {
   const alive = hosts.filter(({ isAlive }) => isAlive)
   const sum = (key) => alive.reduce((count, host) => count + host[key], 0)
   const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
@@ -70,6 +74,7 @@ function showTiles({ total, unfinished, trainings, hosts, nodes }) {
     ['trainings in work', unfinished],
     ['trainings in all', total],
     ['failed lately', failed, failed > 0 ? 'tile bad' : 'tile'],
+    ...(conversionCounts.failed > 0 ? [['conversions failed', conversionCounts.failed, 'tile bad']] : []),
     ['hosts', alive.length],
     ['places free', `${sum('free')} of ${sum('places')}`],
     ['GPUs', alive.reduce((count, { gpus }) => count + (gpus?.length ?? 0), 0)],

@@ -1,0 +1,62 @@
+import { byId, duration, el, isNumber, show, table } from '/page/dom.js'
+
+const LOOKS = { converted: 'good', failed: 'bad', running: 'busy', waiting: '' }
+/** Causes that are open, kept over refreshes. */
+const open = new Set()
+
+addEventListener(
+  'toggle',
+  (event) => {
+    const id = event.target.dataset?.cause
+    if (id === undefined) return
+    if (event.target.open) open.add(id)
+    else open.delete(id)
+  },
+  true,
+)
+
+/** The failed conversions with their causes, and the newest of the others. */
+export function showConversions({ conversions, now }) {
+  byId('conversions-card').hidden = conversions.length === 0
+  const head = ['Model', 'Formats', 'State', 'Converter', 'Host', '#Age', '']
+  show(byId('conversions'), table(head, conversions.map((conversion) => toRow(conversion, now))))
+}
+
+function toRow(conversion, now) {
+  const { id, organization, project, modelVersion, sourceFormat, targetFormat, converter, hostId, createdAt } = conversion
+  const job = `/queues/queue/${encodeURIComponent(conversion.queue)}/${encodeURIComponent(id)}`
+  return el(
+    'tr',
+    { 'data-conversion': id },
+    el('td', { class: 'name' }, `${organization}/${project} ${modelVersion}`, el('div', { class: 'muted small' }, id)),
+    el('td', {}, `${sourceFormat} → ${targetFormat}`),
+    el('td', { class: 'state' }, badge(conversion), cause(conversion)),
+    el('td', {}, converter),
+    el('td', { class: 'nowrap' }, hostId ?? '–'),
+    el('td', { class: 'number nowrap' }, duration(now - createdAt)),
+    el('td', { class: 'actions' }, el('a', { class: 'small', href: job }, 'job'), ...retry(conversion)),
+  )
+}
+
+function badge({ state, seconds }) {
+  const took = state === 'converted' && isNumber(seconds) ? ` in ${seconds.toFixed(1)} s` : ''
+  return el('span', { class: `badge ${LOOKS[state] ?? ''}` }, `${state}${took}`)
+}
+
+function cause({ id, failure }) {
+  if (failure === null) return null
+  const lines = failure.lastLogLines ?? []
+  if (lines.length === 0) return el('div', { class: 'error' }, failure.message)
+  return el(
+    'details',
+    { 'data-cause': id, open: open.has(id) },
+    el('summary', { class: 'error' }, failure.message),
+    el('pre', {}, lines.join('\n')),
+  )
+}
+
+function retry({ id, actions }) {
+  return actions.map((action) =>
+    el('button', { 'data-conversion-action': action, 'data-id': id, 'data-key': `${action} ${id}` }, action),
+  )
+}

@@ -1,0 +1,38 @@
+import { conversionIdOf } from '../../src/queue/conversion-record.js'
+import type { ConversionFailure, ConversionOrder, Conversions } from '../../src/queue/conversions.js'
+
+export const anOrderToConvert: ConversionOrder = {
+  converter: 'quantize',
+  organization: 'zauberzeug',
+  project: 'demo',
+  resource: '/zauberzeug/projects/demo',
+  modelId: 'm1',
+  modelVersion: '1.3',
+  sourceFormat: 'onnx',
+  targetFormat: 'onnx_int8',
+}
+
+export const aFailure: ConversionFailure = {
+  code: 'LF_COMMAND_FAILED',
+  message: 'The command python quantize.py exited with code 1: no such layer',
+  failure: 'program',
+  hostId: 'host-a',
+  exitCode: 1,
+  signal: null,
+  lastLogLines: ['loading', 'no such layer'],
+  at: 1,
+}
+
+/** A conversion that has failed on its first take. */
+export async function failConversion(
+  conversions: Conversions,
+  change: Partial<ConversionOrder> = {},
+  failure: ConversionFailure = aFailure,
+): Promise<string> {
+  const order = { ...anOrderToConvert, ...change }
+  const id = conversionIdOf(order)
+  await conversions.plan(order, { definition: 'd1', lookedAt: await conversions.now() })
+  const begun = await conversions.begin(id, { hostId: 'host-a' })
+  await conversions.settle(id, begun?.run ?? 0, { state: 'failed', failure })
+  return id
+}
