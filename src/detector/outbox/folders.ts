@@ -24,10 +24,15 @@ export async function openFolders(root: string): Promise<OutboxFolders> {
     identFile: join(root, 'next_ident'),
   }
   await removeTree(folders.temporary)
-  for (const folder of [folders.normal, folders.priority, folders.setAside, folders.temporary]) {
-    await mkdir(folder, { recursive: true })
-  }
+  await makeFolders(folders)
   const halves = (await readdir(root)).filter((name) => name.startsWith('.next_ident.') && name.endsWith('.tmp'))
   for (const half of halves) await removeTree(join(root, half))
   return folders
+}
+
+/** Makes what is missing of the folders. */
+export async function makeFolders(folders: OutboxFolders): Promise<void> {
+  for (const folder of [folders.normal, folders.priority, folders.setAside, folders.temporary]) {
+    await mkdir(folder, { recursive: true })
+  }
 }

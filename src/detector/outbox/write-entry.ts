@@ -2,7 +2,7 @@ import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, removeTree, syncFolder } from '../../base/files.js'
 import type { Entry } from './entries.js'
-import type { OutboxFolders } from './folders.js'
+import { makeFolders, type OutboxFolders } from './folders.js'
 
 export type NewImage = {
   readonly ident: string
@@ -23,7 +23,7 @@ export async function writeEntry(
   const temporary = join(folders.temporary, ident)
   const parent = isPriority ? folders.priority : folders.normal
   const folder = join(parent, ident)
-  if (!(await tookName(() => mkdir(temporary)))) return undefined
+  if (!(await tookName(() => makeFolder(temporary, folders)))) return undefined
   try {
     await Promise.all([
       writeDurably(join(temporary, `image_${ident}.json`), metadata),
@@ -41,6 +41,17 @@ export async function writeEntry(
     throw error
   }
   return { ident, folder, isPriority, bytes: image.length + Buffer.byteLength(metadata) }
+}
+
+/** An outbox that somebody has deleted under us is made anew. */
+async function makeFolder(path: string, folders: OutboxFolders): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    await makeFolders(folders)
+    await mkdir(path)
+  }
 }
 
 async function tookName(work: () => Promise<unknown>): Promise<boolean> {

@@ -252,6 +252,20 @@ describe('an outbox', () => {
     expect(await readdir(path('tmp'))).to.deep.equal(['2024-03-09_12:00:00.000001'])
   })
 
+  it('goes on when its folder was deleted under it', async () => {
+    const loop = await serve()
+    const outbox = await open({ folder: path('outbox'), ...stopped }, loop.host)
+    await outbox.save(image(1))
+    await rm(path('outbox'), { recursive: true })
+
+    await outbox.save(image(2))
+    await outbox.setMode('continuous_upload')
+    await until('nothing waits', () => outbox.status().normal === 0)
+
+    expect(numbersOf(loop.taken)).to.deep.equal([2])
+    expect(outbox.status()).to.include({ uploaded: 1, setAside: 0 })
+  })
+
   it('clears what a killed process was writing', async () => {
     await putEntry(path('tmp', '2024-01-01_00:00:00.000001'), { 'image.json': '{}' })
     await mkdir(path('normal'))
