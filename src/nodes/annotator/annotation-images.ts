@@ -31,12 +31,13 @@ export function createAnnotationImages(deps: {
 
   return {
     async pathOf({ organization, project, imageId }, { signal }) {
+      const wanted = { organization, project, imageId }
       const path = images.imagePath(organization, project, imageId)
       if (known.has(path)) return path
       if (await isThere(path)) return remember(path)
       const fetched = await images.fetchImages({ organization, project, ids: [imageId], signal })
-      if (fetched.missing.length > 0) throw new AnnotationImageError(imageId, 'cannot be had from the Loop')
-      if (fetched.corrupt.length > 0) throw new AnnotationImageError(imageId, 'came as something that is no whole JPEG')
+      if (fetched.missing.length > 0) throw new AnnotationImageError(wanted, 'cannot be had from the Loop')
+      if (fetched.corrupt.length > 0) throw new AnnotationImageError(wanted, 'came as something that is no whole JPEG')
       return remember(path)
     },
   }

@@ -37,8 +37,12 @@ export class AnnotationImageError extends LoopfleetError {
   static {
     this.prototype.name = 'AnnotationImageError'
   }
-  constructor(imageId: string, problem: string) {
-    super('LF_ANNOTATION_IMAGE', `Image ${imageId} ${problem}.`, { details: { imageId } })
+  constructor(
+    image: { readonly organization: string; readonly project: string; readonly imageId: string },
+    problem: string,
+  ) {
+    const { organization, project, imageId } = image
+    super('LF_ANNOTATION_IMAGE', `Image ${imageId} of ${organization}/${project} ${problem}.`, { details: { imageId } })
   }
 }
 
