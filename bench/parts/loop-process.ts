@@ -42,7 +42,7 @@ export type LoopProcess = {
 /** Starts a local Loop with a project of three images and one of `images` images, all complete. */
 export async function startLoop(folder: string, options: { readonly images: number; readonly seed: number }) {
   await cp(await template(options), folder, { recursive: true })
-  return await startOn(folder)
+  return await startLoopOn(folder)
 }
 
 /** Drawing thousands of images takes a minute, so that a Loop that has them is kept for the next bench. */
@@ -51,7 +51,7 @@ async function template({ images, seed }: { readonly images: number; readonly se
   if (existsSync(kept)) return kept
   const unfinished = `${kept}.${process.pid}`
   await removeTree(unfinished)
-  const loop = await startOn(unfinished)
+  const loop = await startLoopOn(unfinished)
   try {
     const shared = { box_categories: 1, image_style: 'beautiful', seed }
     for (const [project_name, complete] of [[SMALL, 3] as const, [LARGE, images] as const]) {
@@ -65,7 +65,8 @@ async function template({ images, seed }: { readonly images: number; readonly se
   return kept
 }
 
-async function startOn(folder: string): Promise<LoopProcess> {
+/** Starts a local Loop on a folder as it is. */
+export async function startLoopOn(folder: string): Promise<LoopProcess> {
   await mkdir(folder, { recursive: true })
   const cli: CliProcess = await startCli({
     args: ['loop', '--port', '0', '--data', folder],

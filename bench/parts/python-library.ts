@@ -7,21 +7,24 @@ import { fileURLToPath } from 'node:url'
 import { pythonEnvironment } from '../../test/helpers/python-environment.js'
 import { basicEnvironment, type MeasuredChild, startMeasured } from './measured-child.js'
 
-const VERSION = '0.27.0'
-export const LIBRARY = `learning_loop_node ${VERSION}`
+const NEWEST = '0.27.0'
+export type LibraryVersion = '0.8.2' | typeof NEWEST
+export const LIBRARY = nameOf(NEWEST)
 
-/** The interpreter that has the newest Python library as published; installed on first use. */
-export function libraryInterpreter(): Promise<string> {
-  return pythonEnvironment(
-    LIBRARY,
-    new URL('../../test/contract/python-nodes/requirements-newest.txt', import.meta.url),
-  )
+export function nameOf(version: LibraryVersion): string {
+  return `learning_loop_node ${version}`
+}
+
+/** The interpreter that has the Python library as published; installed on first use. */
+export function interpreterOf(version: LibraryVersion): Promise<string> {
+  const file = `requirements-${version === NEWEST ? 'newest' : version}.txt`
+  return pythonEnvironment(nameOf(version), new URL(`../../test/contract/python-nodes/${file}`, import.meta.url))
 }
 
 /** Starts a program of bench/python that does tasks with the library. */
 export async function startLibrary(script: string, options: LibraryOptions): Promise<MeasuredChild> {
   mkdirSync(options.dataFolder, { recursive: true })
-  const command: [string, ...string[]] = [await libraryInterpreter(), pathOf(script)]
+  const command: [string, ...string[]] = [await interpreterOf(NEWEST), pathOf(script)]
   return startMeasured({ command, env: environment(options), cwd: options.dataFolder })
 }
 
@@ -44,7 +47,7 @@ export async function startLibraryNode(script: string, options: LibraryOptions):
   const logFile = join(options.dataFolder, 'node.log')
   const output = openSync(logFile, 'w')
   const env = environment(options)
-  const interpreter = await libraryInterpreter()
+  const interpreter = await interpreterOf(NEWEST)
   const child = spawn(interpreter, [pathOf(script)], {
     env,
     cwd: options.dataFolder,

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { execa } from 'execa'
 import { z } from 'zod'
-import { libraryInterpreter } from '../../bench/parts/python-library.js'
+import { interpreterOf } from '../../bench/parts/python-library.js'
 import { projectRoot } from '../helpers/project-root.js'
 
 const lineSchema = z.strictObject({
@@ -17,11 +17,11 @@ const lineSchema = z.strictObject({
 describe('npm run bench', () => {
   before('installs the Python library', async function () {
     this.timeout(600_000)
-    await libraryInterpreter()
+    await interpreterOf('0.27.0')
   })
 
   it('prints its cheap figures as one line of JSON each, side by side with what they are measured by', async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
 
     const { stdout } = await bench('--quick', '--json', 'missing', 'models', 'queue')
 
@@ -29,6 +29,19 @@ describe('npm run bench', () => {
     const names = ['missing.500', 'models.4-mib.down.peak-memory', 'models.4-mib.up.time', 'queue.training.time']
     expect(lines.map(({ name }) => name)).to.include.members(names)
     expect(new Set(lines.map(({ other_name }) => other_name))).to.include('bare BullMQ jobs')
+  })
+
+  it('prints those of the detector too', async function () {
+    this.timeout(240_000)
+
+    const { stdout } = await benchDetector('--quick', '--json', 'rest-model')
+
+    const lines = stdout.split('\n').map((line) => JSON.parse(line) as { name: string; ours: number })
+    expect(lines.map(({ name }) => name)).to.include.members([
+      'detector.rest.model.8.best',
+      'detector.rest.model.1.p50-alone',
+    ])
+    expect(lines.every(({ ours }) => ours > 0)).to.equal(true)
   })
 
   it('names the figures there are when it is asked for another one', async () => {
@@ -46,9 +59,12 @@ describe('npm run bench', () => {
   })
 })
 
-function bench(...args: readonly string[]) {
+const bench = (...args: readonly string[]) => run('main', args)
+const benchDetector = (...args: readonly string[]) => run('detector', args)
+
+function run(name: string, args: readonly string[]) {
   const isSource = import.meta.url.endsWith('.ts')
-  const main = new URL(`../../bench/main${isSource ? '.ts' : '.js'}`, import.meta.url)
+  const main = new URL(`../../bench/${name}${isSource ? '.ts' : '.js'}`, import.meta.url)
   const node = isSource ? ['--import', 'tsx'] : []
   return execa(process.execPath, [...node, main.pathname, ...args], { cwd: projectRoot(), reject: false })
 }
