@@ -20,7 +20,7 @@ const gridSchema = z.strictObject({
 })
 
 const yoloSchema = z.strictObject({
-  layout: z.enum(['yolov5', 'yolov8']),
+  layout: z.enum(['yolov5', 'yolov8', 'end-to-end']),
   input: inputSchema.optional(),
   threshold: share.default(0.2),
   nms_iou: share.default(0.45),

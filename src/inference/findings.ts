@@ -40,16 +40,43 @@ export function toFindings(decoded: Decoded, place: Placement, options: Findings
     }
     return findings
   }
-  for (const { box, confidence, categoryIndex } of decoded.candidates) {
+  for (const { box, confidence, categoryIndex, outline } of decoded.candidates) {
+    const category = options.categories[categoryIndex]
+    if (category === undefined) continue
+    const name = named(category, confidence, options)
+    if (outline !== undefined && isShape(category, options)) {
+      addShape(findings, outline, place, name)
+      continue
+    }
     const left = clip((box.left - place.offsetX) / place.scaleX, place.imageWidth)
     const right = clip((box.right - place.offsetX) / place.scaleX, place.imageWidth)
     const top = clip((box.top - place.offsetY) / place.scaleY, place.imageHeight)
     const bottom = clip((box.bottom - place.offsetY) / place.scaleY, place.imageHeight)
-    const category = options.categories[categoryIndex]
-    if (category !== undefined)
-      addBox(findings, { left, top, right, bottom }, named(category, confidence, options), options)
+    addBox(findings, { left, top, right, bottom }, name, options)
   }
   return findings
+}
+
+// What a mask model finds is a shape, unless its category asks for a box or a point.
+function isShape({ id, name, type }: InferenceCategory, { pointCategories = [] }: FindingsOptions): boolean {
+  return type !== 'box' && type !== 'point' && !pointCategories.includes(id) && !pointCategories.includes(name)
+}
+
+type Corner = { readonly x: number; readonly y: number }
+
+/** Adds an outline in whole pixels of the image; fewer than three different corners are nothing. */
+function addShape(findings: Findings, outline: readonly Corner[], place: Placement, name: Named): void {
+  const points: { x: number; y: number }[] = []
+  for (const corner of outline) {
+    const x = Math.round(clip((corner.x - place.offsetX) / place.scaleX, place.imageWidth))
+    const y = Math.round(clip((corner.y - place.offsetY) / place.scaleY, place.imageHeight))
+    const last = points.at(-1)
+    if (last?.x !== x || last.y !== y) points.push({ x, y })
+  }
+  const [first] = points
+  const last = points.at(-1)
+  if (points.length > 1 && first?.x === last?.x && first?.y === last?.y) points.pop()
+  if (points.length >= 3) findings.segmentation_detections.push({ ...name, shape: { points } })
 }
 
 type Edges = { readonly left: number; readonly top: number; readonly right: number; readonly bottom: number }

@@ -17,10 +17,14 @@ const MAX_IMAGES = 32
 export async function openOnnxBackend(settings: OnnxSettings, native: InsideNative): Promise<ThreadBackend> {
   const model = await native(() => openOnnxModel(settings))
   model.slot(0).fill(0.5)
-  for (const output of await native(() => model.run(0, 1))) decode(output, settings.plan, settings.categories.length)
+  for (const output of await native(() => model.run(0, 1))) decode(output, settings.plan, factsOf(model, settings))
   const maxImages = model.hasBatchAxis && (await answersTwo(model, native)) ? MAX_IMAGES : 1
   const work = new OnnxWork(model, settings, native)
   return { maxImages, wantsBatches: false, detect: (images) => work.detect(images), close: async () => {} }
+}
+
+function factsOf({ width, height }: OnnxModel, { categories }: OnnxSettings) {
+  return { categoryCount: categories.length, input: { width, height } }
 }
 
 // A free batch axis may be a promise that the inner layers do not keep.
@@ -80,7 +84,7 @@ class OnnxWork {
   #read(output: (() => ModelOutput) | undefined, place: Placement): Findings {
     const { plan, categories, confidence } = this.#settings
     if (output === undefined) throw new Error('the model gave fewer outputs than images')
-    const decoded = decode(output(), plan, categories.length)
+    const decoded = decode(output(), plan, factsOf(this.#model, this.#settings))
     const pointCategories = 'point_categories' in plan ? plan.point_categories : undefined
     return toFindings(decoded, place, { categories, pointCategories, confidence })
   }

@@ -123,6 +123,25 @@ describe('decodeYolo', () => {
     expect(found.flatMap(({ box }) => Object.values(box)).every(Number.isFinite)).to.equal(true)
   })
 
+  it('reads finished boxes by their edges, and no other table of the same width as such', () => {
+    const rows = [
+      [10, 20, 30, 50, 0.75, 1],
+      [10, 20, 30, 50, 0.1, 0],
+      [10, 20, 30, 50, 0.9, 2],
+      [10, Number.NaN, 30, 50, 0.9, 0],
+      [0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0],
+    ]
+
+    expect(decodeYolo(table(rows), options)).to.deep.equal([
+      { confidence: 0.75, categoryIndex: 1, box: { left: 10, top: 20, right: 30, bottom: 50 } },
+    ])
+    const v5OfOneCategory = table([[10, 20, 30, 50, 0.9, 0.97]])
+    expect(() => decodeYolo(v5OfOneCategory, options)).to.throw('[1, N, 6] (end-to-end) for 2 categories')
+    expect(decodeYolo(table(rows), { ...options, categoryCount: 1 })).to.have.lengthOf(1) // read as YOLO v5
+    expect(decodeYolo(table(rows), { ...options, categoryCount: 1, layout: 'end-to-end' })).to.deep.equal([])
+  })
+
   it('refuses a shape that is neither, and one that may be both', () => {
     expect(() => decodeYolo(table([[1, 2, 3]]), options)).to.throw('[1, N, 7] (YOLO v5) or [1, 6, N] (YOLO v8)')
     const both = table(Array.from({ length: 6 }, () => [1, 2, 3, 4, 5, 6, 7]))

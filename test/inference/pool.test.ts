@@ -113,6 +113,42 @@ describe('The inference pool', () => {
       expect(v8Names).to.include.members(['A', 'B'])
     })
 
+    it('reads end-to-end models, whose boxes are finished', async () => {
+      const pool = await start('constant-end-to-end.onnx')
+
+      const { box_detections } = (await pool.detect({ bytes: await plainJpeg(640, 480, '#ff0000') })).detections
+
+      expect(box_detections.map(({ category_name }) => category_name)).to.deep.equal(['B', 'A'])
+      expect(box_detections[0]).to.include({ x: 220, y: 190, width: 200, height: 100 })
+    })
+
+    it('reads segmentation models as outlines, or as boxes and points where the category says so', async () => {
+      const bytes = await plainJpeg(128, 128, '#ff0000')
+      const types = [null, 'segmentation', 'box', 'point']
+      const found = await Promise.all(
+        types.map(async (type) => {
+          const typed = ['A', 'B'].map((name) => ({ id: `id-${name}`, name, type }))
+          const backend = { categories: typed }
+          const pool = await start('disc-mask.onnx', { threads: 1, backend, batch: { maxImages: 4 } })
+          const [{ detections } = { detections: undefined }] = await pool.detectBatch([{ bytes }, { bytes }, { bytes }])
+          return detections
+        }),
+      )
+
+      const [untyped, shapes, boxes, points] = found
+      expect(untyped).to.deep.equal(shapes)
+      expect(shapes?.segmentation_detections.map(({ category_name }) => category_name)).to.deep.equal(['A', 'B'])
+      // A disc of radius 16 in the middle of 64x64, where the image lies at half its size.
+      const disc = shapes?.segmentation_detections[0]?.shape.points ?? []
+      expect(Math.min(...disc.map(({ x }) => x))).to.be.closeTo(32, 2)
+      expect(Math.max(...disc.map(({ x }) => x))).to.be.closeTo(96, 2)
+      expect(disc.every(({ x, y }) => Number.isInteger(x) && y >= 30 && y <= 98)).to.equal(true)
+      expect(shapes?.box_detections).to.deep.equal([]) // one whose mask is empty is nothing
+      expect(boxes?.box_detections).to.have.lengthOf(3)
+      expect(boxes?.segmentation_detections).to.deep.equal([])
+      expect(points?.point_detections).to.have.lengthOf(3)
+    })
+
     it('answers the best classes of a classifier, as percent when asked to', async () => {
       const three = ['x', 'y', 'z'].map((name) => ({ id: `id-${name}`, name, type: 'classification' }))
       const pool = await start('constant-classes.onnx', { confidence: 'percent', backend: { categories: three } })

@@ -4,24 +4,31 @@ import { decodeGrid } from './grid.js'
 import type { Decoded, ModelOutput } from './model-output.js'
 import { decodeYolo } from './yolo.js'
 
+export type ModelFacts = {
+  readonly categoryCount: number
+  /** In pixels. */
+  readonly input: { readonly width: number; readonly height: number }
+}
+
 /** Reads a model's output as its decoder.json says or, without one, as its shape tells. */
-export function decode(output: ModelOutput, plan: DecoderPlan, categoryCount: number): Decoded {
+export function decode(output: ModelOutput, plan: DecoderPlan, { categoryCount, input }: ModelFacts): Decoded {
   const common = { threshold: plan.threshold, categoryCount }
   switch (plan.layout) {
     case 'grid': {
-      const { input, stride, nms_iou: iouThreshold } = plan
-      return { kind: 'boxes', candidates: decodeGrid(output, { ...common, input, stride, iouThreshold }) }
+      const { input: size, stride, nms_iou: iouThreshold } = plan
+      return { kind: 'boxes', candidates: decodeGrid(output, { ...common, input: size, stride, iouThreshold }) }
     }
     case 'yolov5':
-    case 'yolov8': {
+    case 'yolov8':
+    case 'end-to-end': {
       const { layout, nms_iou: iouThreshold } = plan
-      return { kind: 'boxes', candidates: decodeYolo(output, { ...common, iouThreshold, layout }) }
+      return { kind: 'boxes', candidates: decodeYolo(output, { ...common, iouThreshold, layout, input }) }
     }
     case 'classification':
       return { kind: 'classes', scores: decodeClassification(output, { ...common, activation: plan.activation }) }
     case 'by-shape':
       if (output.dims.length === 2) return { kind: 'classes', scores: decodeClassification(output, common) }
-      return { kind: 'boxes', candidates: decodeYolo(output, { ...common, iouThreshold: plan.nms_iou }) }
+      return { kind: 'boxes', candidates: decodeYolo(output, { ...common, iouThreshold: plan.nms_iou, input }) }
     default:
       return plan satisfies never
   }

@@ -1,6 +1,7 @@
 import { isSoundBox } from '../boxes.js'
 import { nonMaximumSuppression, type Scored } from '../non-maximum-suppression.js'
-import { type ModelOutput, outputError, toConfidence } from './model-output.js'
+import { maskOutline } from './mask-outline.js'
+import { type Candidate, type ModelOutput, outputError, toConfidence } from './model-output.js'
 
 export type YoloOptions = {
   readonly threshold: number
@@ -8,38 +9,100 @@ export type YoloOptions = {
   readonly categoryCount: number
   /** Read from the shape of the output if not given. */
   readonly layout?: YoloLayout
+  /** The model's input in pixels; needed for masks. */
+  readonly input?: { readonly width: number; readonly height: number }
 }
 
-export type YoloLayout = 'yolov5' | 'yolov8'
+/** Exports with suppression inside keep 300 boxes, or what they were told. */
+const MOST_FINISHED = 1000
+
+export type YoloLayout = 'yolov5' | 'yolov8' | 'end-to-end'
 
 /**
- * Reads YOLO boxes `x y w h` (centre, input pixels): v5 `[1, N, 5 + C]`, where confidence is objectness times category,
- * and v8 `[1, 4 + C, N]`. Boxes suppress only boxes of their own category, as the public scripts do.
+ * Reads YOLO boxes in input pixels: v5 `[1, N, 5 + C]`, `x y w h` with objectness times category as confidence;
+ * v8 and v11 `[1, 4 + C, N]`; end-to-end `[1, N, 6]`, edges, confidence and category, which need no suppression.
+ * In the others, boxes suppress only boxes of their own category, as the public scripts do. Segmentation models add a
+ * coefficient for each of the shapes that `output.masks` holds.
  */
-export function decodeYolo(output: ModelOutput, options: YoloOptions): Scored[] {
+export function decodeYolo(output: ModelOutput, options: YoloOptions): Candidate[] {
   const layout = checkLayout(output, options)
-  const table = layout === 'yolov5' ? rowTable(output, 5) : columnTable(output, 4)
-  const candidates: Scored[] = []
+  const table = tableOf(layout, output)
+  const read = layout === 'end-to-end' ? readFinished : readEntry
+  const candidates: Entry[] = []
   for (let index = 0; index < table.count; index++) {
-    const found = readEntry(table, index, options)
-    if (found !== undefined) candidates.push(found)
+    const found = read(table, index, options)
+    if (found !== undefined) candidates.push({ ...found, entry: index })
   }
-  return nonMaximumSuppression(candidates, { iouThreshold: options.iouThreshold, perCategory: true })
+  const kept =
+    layout === 'end-to-end'
+      ? candidates
+      : nonMaximumSuppression(candidates, { iouThreshold: options.iouThreshold, perCategory: true })
+  const first = layout === 'end-to-end' ? 6 : table.firstCategory + options.categoryCount
+  return kept.map(({ entry, ...candidate }) => withOutline(candidate, entry, { table, first, output, options }))
+}
+
+type Entry = Scored & { readonly entry: number }
+
+type Masks = {
+  readonly table: Table
+  /** Field of the first coefficient. */
+  readonly first: number
+  readonly output: ModelOutput
+  readonly options: YoloOptions
+}
+
+function withOutline(candidate: Scored, entry: number, { table, first, output, options }: Masks): Candidate {
+  const { masks } = output
+  if (masks === undefined || options.input === undefined) return candidate
+  const coefficients = Array.from({ length: masks.dims[1] ?? 0 }, (_, index) => table.at(entry, first + index))
+  return { ...candidate, outline: maskOutline(masks, { coefficients, box: candidate.box, input: options.input }) ?? [] }
 }
 
 /** The layout that fits the shape; throws LF_MODEL_OUTPUT if none does, or both. */
 export function checkLayout(output: ModelOutput, options: YoloOptions): YoloLayout {
   const [batch, rows, columns] = output.dims
+  const { categoryCount: count, layout } = options
+  const masks = output.masks?.dims[1] ?? 0
   const isTable = output.dims.length === 3 && batch === 1 && output.data.length === (rows ?? 0) * (columns ?? 0)
-  const fitsV5 = isTable && columns === 5 + options.categoryCount && options.layout !== 'yolov8'
-  const fitsV8 = isTable && rows === 4 + options.categoryCount && options.layout !== 'yolov5'
+  const mayBe = (name: YoloLayout) => isTable && (layout === undefined || layout === name)
+  const fitsV5 = mayBe('yolov5') && columns === 5 + count + masks
+  const fitsV8 = mayBe('yolov8') && rows === 4 + count + masks
   if (fitsV5 && fitsV8) {
     throw outputError(output, 'a shape that is not both YOLO v5 and v8; name the layout in a decoder.json')
   }
   if (fitsV5) return 'yolov5'
   if (fitsV8) return 'yolov8'
-  const count = options.categoryCount
-  throw outputError(output, `[1, N, ${5 + count}] (YOLO v5) or [1, ${4 + count}, N] (YOLO v8) for ${count} categories`)
+  const fitsFinished = mayBe('end-to-end') && columns === 6 + masks
+  if (fitsFinished && (layout === 'end-to-end' || looksFinished(output))) return 'end-to-end'
+  const v5 = `[1, N, ${5 + count + masks}] (YOLO v5)`
+  const v8 = `[1, ${4 + count + masks}, N] (YOLO v8)`
+  throw outputError(output, `${v5} or ${v8} or [1, N, ${6 + masks}] (end-to-end) for ${count} categories`)
+}
+
+// So that a YOLO v5 model of one category is not taken for it when the order has another number of categories.
+function looksFinished({ dims: [, rows = 0, columns = 0], data }: ModelOutput): boolean {
+  const categories = Array.from({ length: Math.min(rows, MOST_FINISHED) }, (_, index) => data[index * columns + 5])
+  return rows <= MOST_FINISHED && categories.every(Number.isInteger)
+}
+
+function tableOf(layout: YoloLayout, output: ModelOutput): Table {
+  if (layout === 'yolov8') return columnTable(output, 4)
+  return rowTable(output, layout === 'yolov5' ? 5 : 6)
+}
+
+// Unused rows are zeros.
+function readFinished(table: Table, index: number, options: YoloOptions): Scored | undefined {
+  const confidence = toConfidence(table.at(index, 4))
+  const categoryIndex = Math.round(table.at(index, 5))
+  if (confidence === undefined || confidence < options.threshold || confidence === 0) return undefined
+  if (!(categoryIndex >= 0 && categoryIndex < options.categoryCount)) return undefined
+  const box = {
+    left: table.at(index, 0),
+    top: table.at(index, 1),
+    right: table.at(index, 2),
+    bottom: table.at(index, 3),
+  }
+  return isSoundBox(box) ? { box, confidence, categoryIndex } : undefined
 }
 
 type Table = { readonly count: number; readonly firstCategory: number; at(index: number, field: number): number }
