@@ -131,6 +131,7 @@ describe('decodeYolo', () => {
       [10, Number.NaN, 30, 50, 0.9, 0],
       [0, 0, 0, 0, 0, 0],
       [0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0],
     ]
 
     expect(decodeYolo(table(rows), options)).to.deep.equal([
