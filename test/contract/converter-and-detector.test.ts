@@ -39,23 +39,24 @@ describe('other nodes of the Python library at a local Loop', () => {
     }
   })
 
-  it('include a detector of 0.27.0, which loads the target model and sends images from its outbox', async function () {
-    this.timeout(60_000)
-    const env = { LOOP_ORGANIZATION: DEMO[0], LOOP_PROJECT: DEMO[1], NODE_VERSION: '1.2.3' }
-    const detector = await startPythonNodeAtLoop(newest, { kind: 'detector', env })
-    const { loop, remove } = detector
-    try {
-      const seen = () => loop.nodes().find(({ status }) => status.current_model === '1.1')
-      await untilSeen(detector, seen)
-      const found = await detect(detector, await sharp({ create: GREY }).jpeg().toBuffer())
-      await untilSeen(detector, () => loop.effects({ kind: 'image-upload' }).at(0))
+  for (const release of [older, newest]) {
+    it(`include a detector of ${release.version}, which loads the target model and sends images from its outbox`, async function () {
+      this.timeout(60_000)
+      const env = { LOOP_ORGANIZATION: DEMO[0], LOOP_PROJECT: DEMO[1], NODE_VERSION: '1.2.3' }
+      const detector = await startPythonNodeAtLoop(release, { kind: 'detector', env })
+      const { loop, remove } = detector
+      try {
+        await untilSeen(detector, () => loop.nodes().find(({ status }) => status.current_model === '1.1'))
+        const found = await detect(detector, await sharp({ create: GREY }).jpeg().toBuffer())
+        await untilSeen(detector, () => loop.effects({ kind: 'image-upload' }).at(0))
 
-      expect(found).to.nested.include({ 'box_detections[0].model_name': '1.1', 'box_detections[0].width': 64 })
-      expect(loop.effects({ kind: 'image-upload' })).to.have.lengthOf(1)
-    } finally {
-      await remove()
-    }
-  })
+        expect(found).to.nested.include({ 'box_detections[0].model_name': '1.1', 'box_detections[0].width': 64 })
+        expect(loop.effects({ kind: 'image-upload' })).to.have.lengthOf(1)
+      } finally {
+        await remove()
+      }
+    })
+  }
 })
 
 const GREY = { width: 64, height: 48, channels: 3, background: '#808080' } as const
