@@ -79,6 +79,10 @@ export const variables = {
     schema: wholeNumber(100).default(2_000),
     meaning: 'How often hosts look for trainings whose host has gone.',
   },
+  LOOPFLEET_LEND_PLACE_SECONDS: {
+    schema: wholeNumber(1).default(120),
+    meaning: 'A training that waits for the Loop for so long lends its place on the host to another, unless it trains.',
+  },
   LOOPFLEET_CHECKPOINTS: {
     schema: z.string().optional(),
     meaning: 'Folder that all hosts see, for packed checkpoints; with it another host goes on from where one died.',

@@ -30,6 +30,8 @@ export type Consumer = {
   /** Takes no more jobs; running handlers go on. */
   pause(): Promise<void>
   resume(): Promise<void>
+  /** How many handlers may run from now on; what runs already goes on. */
+  setConcurrency(most: number): void
   /** Waits for running handlers, after aborting them with the reason when one is given, and lets go of Redis. */
   close(options?: { readonly cancel?: unknown }): Promise<void>
 }
@@ -183,6 +185,9 @@ export function createConsumer<T>(
     async resume() {
       isPaused = false
       await worker.resume()
+    },
+    setConcurrency(most) {
+      worker.concurrency = most
     },
     close(closeOptions = {}) {
       if ('cancel' in closeOptions) {

@@ -16,12 +16,18 @@ import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { FruitlessRunsError, TrainingFailedError } from './errors.js'
 import { errorKeyOf, toFailureFacts } from './failure-facts.js'
+import { createPatience } from './patience.js'
 import { walkPipeline } from './pipeline.js'
-import type { Places } from './places.js'
+import type { Place, Places } from './places.js'
 import type { TrainingRun } from './training-run.js'
 import { createWalk } from './walk.js'
 
-export type DispatcherOptions = { readonly hostId: string; readonly workerPid: number }
+export type DispatcherOptions = {
+  readonly hostId: string
+  readonly workerPid: number
+  /** After so long without getting on outside of `train` the place of a training is lent to another. */
+  readonly lendPlaceAfterMs?: number
+}
 
 export type DispatcherDeps = {
   readonly queues: Queues
@@ -39,6 +45,8 @@ export type DispatcherDeps = {
 /** So many runs in a row that brought nothing (their host died each time) end a training. */
 const MAX_FRUITLESS_RUNS = 5
 
+const LEND_AFTER_MS = 120_000
+
 /** Takes trainings from their queue and walks each through the pipeline; the training's job stays active meanwhile. */
 export type Dispatcher = {
   /** Handler of a `trainings.<trainer>` queue. */
@@ -49,21 +57,24 @@ export type Dispatcher = {
 
 export function createDispatcher(options: DispatcherOptions, deps: DispatcherDeps): Dispatcher {
   const runs = new Map<string, TrainingRun>()
+  const { lendPlaceAfterMs: lendAfterMs = LEND_AFTER_MS } = options
 
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
     const record = await deps.journal.load(job.data.trainingId)
     if (record === undefined || record.endedAt !== null) return { skipped: 'the training has ended' }
     // Its first take on this host still winds down (lock lost), or the host is full: not now, maybe elsewhere.
-    if (runs.has(record.id) || !deps.places.tryTake()) throw new HandBackError()
+    if (runs.has(record.id)) throw new HandBackError()
+    const place = deps.places.tryTake()
+    if (place === undefined) throw new HandBackError()
     try {
-      return await run(record, signal)
+      return await run(record, place, signal)
     } finally {
       runs.delete(record.id)
-      deps.places.release()
+      place.release()
     }
   }
 
-  async function run(record: TrainingRecord, signal: AbortSignal) {
+  async function run(record: TrainingRecord, place: Place, signal: AbortSignal) {
     const number = await deps.journal.beginRun(record.id, { hostId: options.hostId, workerPid: options.workerPid })
     const hasEarlierRuns = number > 1
     if (hasEarlierRuns) {
@@ -71,6 +82,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       await deps.sweepTraining(record.id)
     }
     const training = await openRun(record, number)
+    const patience = createPatience({ lendAfterMs }, { place, log: training.log })
+    training.patience = patience
     runs.set(record.id, training)
     const end = () => training.stopSwitch.end(toEndReason(signal.reason, training))
     signal.addEventListener('abort', end, { once: true })
@@ -83,6 +96,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       return await walk(training)
     } finally {
       signal.removeEventListener('abort', end)
+      patience.end()
       await training.checkpoints?.close()
       training.log.info({ run: number }, 'training left')
     }

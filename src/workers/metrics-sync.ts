@@ -54,10 +54,16 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     await deps.modelSets.markSynced(set)
   }
 
+  // With those before it that were not acked, as after a kill: a newer one that is acked makes them go.
+  async function sendUpTo(set: ModelSet): Promise<void> {
+    const earlier = (await deps.modelSets.list()).filter((one) => !one.synced && one.sequence < set.sequence)
+    for (const each of [...earlier, set]) await sendSet(each, deps.signal)
+  }
+
   return {
     push(set) {
       last = last
-        .then(() => sendSet(set, deps.signal))
+        .then(() => sendUpTo(set))
         .catch((error: unknown) => {
           if (!deps.signal.aborted) deps.log.warn({ err: error, sequence: set.sequence }, 'metrics not synced yet')
         })

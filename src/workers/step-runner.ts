@@ -84,6 +84,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
       if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
       await Promise.all([training.checkFence(), shownErrors.load(training)])
       log.info({ attempt: job.attemptsStarted }, 'stage started')
+      if (stage === 'sync-metrics') training.patience?.waits(stage) // for the node, which waits for the Loop
       ignoreOutage(
         job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`),
       )
@@ -105,6 +106,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
   // One write: nobody sees a done step with the state or the error of before.
   async function finishStep(training: TrainingRun, stage: StageName, done: { seconds: number; result: unknown }) {
     const { id, run, hostId } = training
+    training.patience?.getsOn(stage)
     const cleared = shownErrors.clear(training, errorKeys[stage])
     const patch = { ...showing(shownStates[stage].after), ...(cleared && { errors: cleared.others }) }
     try {
@@ -134,6 +136,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
         // It gets on again: what went wrong before is no longer true for the Loop, only a fact in the journal.
         if (isRecovering && typeof change.progress === 'number') {
           isRecovering = false
+          training.patience?.getsOn(job.data.stage)
           ignoreOutage(clearError(training, job.data.stage))
         }
       },
@@ -167,6 +170,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
     signal: AbortSignal,
   ) {
     if (signal.aborted) return
+    if (failureClassOf(error) === 'transient') training.patience?.waits(stage)
     training.log.warn({ err: error, stage, failure: failureClassOf(error) }, 'stage failed')
     ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))

@@ -7,6 +7,7 @@ import type { CurvePoint } from '../queue/training-curve.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
+import type { Patience } from './patience.js'
 import type { StopSwitch } from './stop-switch.js'
 import type { WorkspacePaths } from './workspace-paths.js'
 
@@ -34,6 +35,8 @@ export type TrainingRun = {
   readonly checkpoints?: Checkpoints | undefined
   readonly log: Logger
   lease: Lease | undefined
+  /** Told when a stage waits for something outside; the dispatcher's. */
+  patience: Patience | undefined
   /** The record as the journal has it now. */
   record(): Promise<TrainingRecord>
   /** Writes to the journal, refused when this run is superseded. */
@@ -44,13 +47,14 @@ export type TrainingRun = {
   checkFence(): Promise<void>
 }
 
-export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'addPoint' | 'checkFence' | 'lease'>
+export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'addPoint' | 'checkFence' | 'lease' | 'patience'>
 
 export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
   const { id, run } = parts
   return {
     ...parts,
     lease: undefined,
+    patience: undefined,
     async record() {
       const record = await journal.load(id)
       if (record === undefined) throw new Error(`Training ${id} is gone from the journal.`)

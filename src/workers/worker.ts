@@ -47,6 +47,8 @@ export type WorkerOptions = {
   readonly places: number
   /** Conversions in work at once. */
   readonly conversionPlaces?: number
+  /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
+  readonly lendPlaceAfterMs?: number
   /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
   readonly lockMs?: number
   readonly stalledMs?: number
@@ -90,7 +92,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   const places = createPlaces(options.places, openOrShut)
   const dispatcher = createDispatcher(
-    { hostId: options.hostId, workerPid: process.pid },
+    { hostId: options.hostId, workerPid: process.pid, lendPlaceAfterMs: options.lendPlaceAfterMs },
     {
       ...deps,
       places,
@@ -163,7 +165,10 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   function openOrShut(): void {
     const isShut = isDraining || places.free === 0
-    for (const consumer of trainerConsumers) void (isShut ? consumer.pause() : consumer.resume())
+    for (const consumer of trainerConsumers) {
+      consumer.setConcurrency(options.places + places.lent)
+      void (isShut ? consumer.pause() : consumer.resume())
+    }
   }
 
   async function readDraining(): Promise<void> {
@@ -237,10 +242,9 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       case 'train':
       case 'convert':
       case 'detect':
-        return options.places
       case 'download':
       case 'upload':
-        return options.places * 2
+        return options.places * 2 // the two downloads of a training, or trainings that have their place back
       default:
         return kind satisfies never
     }

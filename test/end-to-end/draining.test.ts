@@ -20,7 +20,8 @@ describe('a host that drains', function () {
     await fleet.order({ hyperparameters: { epochs: 1 } })
     const second = await fleet.record()
     await fleet.run('trainings', 'stop', first.id)
-    await until('the first has ended', async () => (await fleet?.journal.load(first.id))?.outcome ?? undefined)
+    const outcome = async () => (await fleet?.journal.load(first.id))?.outcome ?? undefined
+    await until('the first has ended', outcome, 40_000)
 
     expect(drained.output).to.contain('takes no more trainings')
     expect((await fleet.journal.load(first.id))?.outcome).to.equal('completed')

@@ -70,7 +70,14 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
     if (cell.fault === 'host-killed') await fleet.startWorker({ data: `host-${++hosts}` })
     const hold = stage.hold !== undefined && !fromTheStart ? fleet.hold(stage.hold) : undefined
     const { hyperparameters } = stage
-    await fleet.order({ hyperparameters, ...(stage.fromModel === true && { base_model_uuid: base }) })
+    const request = { hyperparameters, ...(stage.fromModel === true && { base_model_uuid: base }) }
+    // The socket may still be on its way back from the round before.
+    const isTaken = () =>
+      fleet.order(request).then(
+        () => true,
+        () => false,
+      )
+    await until('the order is taken', isTaken, options.withinMs)
     if (!fromTheStart) {
       await hold?.reached()
       await fleet.until(stage.inside ?? {}, options.withinMs)

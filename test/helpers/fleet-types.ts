@@ -15,6 +15,8 @@ export type FleetOptions = {
   readonly path?: string
   /** What `worker --gpus` gets: `none` (the CPU slot) by default, `all` leaves the flag out. */
   readonly gpus?: string
+  /** Trainings that a worker works on at once. */
+  readonly places?: number
   readonly lockMs?: number
   readonly stalledMs?: number
   readonly seats?: number

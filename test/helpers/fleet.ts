@@ -98,7 +98,8 @@ async function openFleet(
     const PATH = [options.pathInFront, options.path ?? process.env.PATH].filter(Boolean).join(delimiter)
     const gpus = options.gpus === 'all' ? [] : ['--gpus', options.gpus ?? 'none']
     const place = { folder: join(folder, `host-${data}`), hostId: `${id}-${data}` }
-    const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus]
+    const places = options.places === undefined ? [] : ['--places', String(options.places)]
+    const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus, ...places]
     const env = environment({ PATH, LOOPFLEET_HOST_NAME: place.hostId })
     return { ...place, cli: { args, env, logFile: logFile(`worker-${data}`) } }
   }

@@ -100,6 +100,7 @@ export function aTraining(options: {
     metricsSync: { push: () => undefined, flush: unused },
     log: silentLogger(),
     lease: undefined,
+    patience: undefined,
     record: async () => test.record,
     async update(patch) {
       await fence()

@@ -125,6 +125,15 @@ describe('the sync of metrics', () => {
     expect(all().every(({ synced }) => synced)).to.equal(true)
   })
 
+  it('sends what a kill has left before what comes next', async () => {
+    const { sync, sent, signal } = aSync({ sets: [aSet(4, true), aSet(5), aSet(6), aSet(7)] })
+
+    sync.push(aSet(7))
+    await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal([5, 6, 7])
+  })
+
   it('keeps a failed point for the flush, which tells when it fails again', async () => {
     let isAway = true
     const { sync, sent, all, signal } = aSync({

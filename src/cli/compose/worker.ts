@@ -57,6 +57,7 @@ export async function startWorker(
       trainers: settings.trainers,
       converters: settings.converters ?? [],
       places: settings.places ?? Math.max(1, gpus.length) + 1,
+      lendPlaceAfterMs: environment.LOOPFLEET_LEND_PLACE_SECONDS * 1000,
       lockMs: environment.LOOPFLEET_LOCK_MS,
       stalledMs: environment.LOOPFLEET_STALLED_MS,
       keep: {
