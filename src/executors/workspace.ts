@@ -22,6 +22,8 @@ export type TrainingFile = z.infer<typeof trainingFileSchema>
 export const TRAINING_FILE = 'training.json'
 export const DATASET_FOLDER = 'dataset'
 export const BASE_MODEL_FOLDER = 'base_model'
+/** What tests tell the mock trainer over its node's backdoor, a JSON line each. */
+export const BACKDOOR_FILE = 'backdoor.jsonl'
 
 export type WorkspaceOptions = {
   /** The workspace itself, in which the program is started. */

@@ -20,6 +20,8 @@ export type FleetOptions = {
   readonly lockMs?: number
   readonly stalledMs?: number
   readonly seats?: number
+  /** More options of the trainer node. */
+  readonly trainerFlags?: readonly string[]
   readonly threads?: number
   /** What the nodes send; `current` by default. */
   readonly dialect?: '0.8' | 'current'

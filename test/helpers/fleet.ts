@@ -114,7 +114,8 @@ async function openFleet(
     return worker
   }
 
-  const trainerArgs = [trainerFile, '--data', join(folder, 'node'), '--seats', String(options.seats ?? 1)]
+  const flags = ['--seats', String(options.seats ?? 1), ...(options.trainerFlags ?? [])]
+  const trainerArgs = [trainerFile, '--data', join(folder, 'node'), ...flags]
 
   async function startTrainer(): Promise<CliProcess> {
     const cli = { args: ['trainer', ...trainerArgs] as const, env: environment(), logFile: logFile('trainer') }

@@ -7,7 +7,7 @@ export function addTrainerCommand(program: Command): void {
   program
     .command('trainer')
     .description('a trainer node: takes orders from the Loop and tells it how they go')
-    .argument('<file>', 'trainer file: YAML, or a plug-in (.js, .mjs, .ts)')
+    .argument('<file>', 'trainer file: YAML, a plug-in (.js, .mjs, .ts), or the word mock')
     .option('--name <name>', 'name at the Loop (default: the name of the trainer)')
     .option('--uuid <uuid>', 'identity of the first seat (default: made once and kept in the data folder)')
     .option('--seats <n>', 'trainer identities at the Loop; more than GPUs means a queue', wholeNumber(1, 1000), 1)
@@ -39,18 +39,16 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
     const settings = { folder, trainer, name: flags.name ?? trainer.name, seats: flags.seats, uuid: flags.uuid }
     const parts = { closers, fleet, loop, onRestart: askedToRestart }
     const { uuids, node } = await startTrainerNode(settings, context, parts)
-    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, { node, closers, context })
+    const served = { node, closers, context, fleet, uuids }
+    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, served)
     sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port })
     return { over: Promise.race([restart, node.over]) }
   })
 }
 
-type Serving = Pick<
-  Parameters<typeof import('../compose/node-http.js').startNodeHttp>[1],
-  'node' | 'closers' | 'context'
->
+type Serving = Parameters<typeof import('../compose/trainer-http.js').startTrainerHttp>[1]
 
 async function serve(port: number, host: string, parts: Serving): Promise<number> {
-  const { startNodeHttp } = await import('../compose/node-http.js')
-  return startNodeHttp({ port, host }, parts)
+  const { startTrainerHttp } = await import('../compose/trainer-http.js')
+  return startTrainerHttp({ port, host }, parts)
 }

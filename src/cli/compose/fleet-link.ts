@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../base/errors.js'
+import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
 import { type Control, createControl } from '../../queue/control.js'
 import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
@@ -16,6 +17,8 @@ export type FleetLink = {
   readonly control: Control
   readonly conversions: Conversions
   readonly fleet: Fleet
+  /** For tests only. */
+  readonly backdoor: Backdoor
 }
 
 /** Connects to the fleet's Redis; throws LF_INVALID_INPUT when nobody said where it is. */
@@ -33,5 +36,5 @@ export async function openFleetLink({ environment, log }: CliContext, closers: C
   const journal = createJournal(link)
   const control = createControl(link, journal, queues)
   const conversions = createConversions(link, queues, {}, { log })
-  return { link, queues, journal, control, conversions, fleet: createFleet(link) }
+  return { link, queues, journal, control, conversions, fleet: createFleet(link), backdoor: createBackdoor(link) }
 }

@@ -1,9 +1,12 @@
+import { fileURLToPath } from 'node:url'
 import { hostEnvironment } from '../../config/load.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { loadTrainer } from '../../executors/load-trainer.js'
 import type { CliContext } from '../context.js'
 
-/** Reads a trainer file, YAML or plug-in. */
+const MOCK_TRAINER = fileURLToPath(new URL('../../mock/nodes/mock-trainer.js', import.meta.url))
+
+/** Reads a trainer file, YAML or plug-in; `mock` is the trainer that trains nothing. */
 export function readTrainer(file: string, { log }: Pick<CliContext, 'log'>): Promise<TrainerDefinition> {
-  return loadTrainer(file, { env: hostEnvironment(), log })
+  return loadTrainer(file === 'mock' ? MOCK_TRAINER : file, { env: hostEnvironment(), log })
 }

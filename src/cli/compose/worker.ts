@@ -11,6 +11,7 @@ import { createSlots } from '../../executors/gpu/slots.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { sweepOwned } from '../../process/sweep.js'
+import { openTrainingBackdoor } from '../../workers/training-backdoor.js'
 import { createWorker, defaultThreads, type WorkerOptions } from '../../workers/worker.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
@@ -89,6 +90,10 @@ export async function startWorker(
   )
   closers.add('worker', () => worker.stop())
   await worker.start({ signal })
+  if (environment.USE_BACKDOOR_CONTROLS) {
+    const backdoor = await openTrainingBackdoor({ hostId, dataFolder: settings.folder }, { ...fleet, sweepOwned, log })
+    closers.add('backdoor', () => backdoor.close())
+  }
   return { hostId, gpus: gpus.length, lost: lock.lost }
 }
 

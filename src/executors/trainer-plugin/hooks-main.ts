@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../base/errors.js'
 import { importPlugin } from '../plugin/import-plugin.js'
 import { HookLimit } from './hook-limit.js'
@@ -13,6 +14,7 @@ import type { TrainerLogic, Training } from './trainer-logic.js'
 const [file = '', hook = '', ...args] = process.argv.slice(2)
 
 const HOOK_TIMEOUT_MS = 60_000
+const ANSWERS_WITHIN_MS = 1000
 /** Distinct from what programs usually exit with; 1 is the answer "no" of can-resume. */
 const HOOK_FAILED = 70
 const starts = { scratch: 'startFromScratch', continue: 'startFromBaseModel', resume: 'resume' } as const
@@ -57,10 +59,11 @@ async function train(
 ): Promise<Ended> {
   const lookout = await Lookout.open(logic, training, limit)
   const over = new AbortController()
-  const failed = lookout.keepLooking(over.signal)
-  const work = async () => runStarted(name, await logic[name]?.(training), training)
-  const worked = work().finally(() => over.abort())
-  await Promise.all([worked, failed])
+  const started = (async () => logic[name]?.(training))()
+  const worked = started.then((answer) => runStarted(name, answer, training)).finally(() => over.abort())
+  // A hook may read its state before it starts a program; one that takes longer does the work itself.
+  const looks = Promise.race([started, sleep(ANSWERS_WITHIN_MS)]).then(() => lookout.keepLooking(over.signal))
+  await Promise.all([worked, looks])
   await lookout.lastLook()
   return worked
 }
