@@ -28,9 +28,9 @@ export class FailedTargets {
   }
 
   /** Answers for how long the target is kept away. Waits by a timer, which no jump of the clock disturbs. */
-  add(target: ModelTarget, error: unknown): number {
+  add(target: ModelTarget, error: unknown, times = 1): number {
     const failure = this.#find(target) ?? this.#remember(target)
-    failure.count += 1
+    failure.count += times
     failure.message = messageOf(error)
     const waitMs = backOffMs(failure.count, isBadModel(error) ? this.#badModel : this.#retry)
     clearTimeout(failure.timer)

@@ -1,11 +1,13 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { BackOffOptions } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Service } from '../../base/service.js'
 import type { VersionMode } from '../../loop/protocol/index.js'
-import { DetectorUpdatingError, NoDetectorModelError } from './errors.js'
+import { BadModelError, DetectorUpdatingError, NoDetectorModelError } from './errors.js'
 import { FailedTargets } from './failed-targets.js'
+import { LoadAttempts } from './load-attempts.js'
 import { type BuildPool, ModelBuilder } from './model-builder.js'
 import type { ModelDownload } from './model-download.js'
 import { type LoadedModel, ServedModel } from './served-model.js'
@@ -67,6 +69,7 @@ class DiskModelKeeper implements ModelKeeper {
   readonly #log: Logger
   readonly #served: ServedModel
   readonly #store: ModelStore
+  readonly #attempts: LoadAttempts
   readonly #builder: ModelBuilder
   readonly #failed: FailedTargets
   readonly #updater: ModelUpdater
@@ -89,7 +92,8 @@ class DiskModelKeeper implements ModelKeeper {
     this.#log = deps.log.child({ component: 'model-keeper' })
     this.#choice = { mode: options.initialMode }
     this.#served = new ServedModel({ log: this.#log })
-    this.#builder = new ModelBuilder(deps)
+    this.#attempts = new LoadAttempts(join(options.folder, 'models', '.loading.json'), { log: this.#log })
+    this.#builder = new ModelBuilder({ buildPool: deps.buildPool, attempts: this.#attempts })
     this.#failed = new FailedTargets(deps.waits ?? {}, { onDue: () => this.#updater.steer() })
     this.#store = createModelStore(options, {
       models: deps.models,
@@ -100,6 +104,7 @@ class DiskModelKeeper implements ModelKeeper {
       store: this.#store,
       served: this.#served,
       builder: this.#builder,
+      deathsOf: (target) => this.#attempts.deathsOf(target),
       failed: this.#failed,
       wanted: () => this.#wanted(),
       isAllowed: () => this.#isAllowed,
@@ -119,6 +124,7 @@ class DiskModelKeeper implements ModelKeeper {
     if (this.#stopping.signal.aborted) return
     await this.#store.open()
     await this.#readChoice()
+    await this.#readDeaths()
     try {
       await this.#updater.loadFromDisk()
     } catch (error) {
@@ -246,6 +252,14 @@ class DiskModelKeeper implements ModelKeeper {
       this.#choiceProblem = `Updates are paused: ${messageOf(err)}`
     }
     this.#shownTarget = this.#wanted()
+  }
+
+  async #readDeaths(): Promise<void> {
+    await this.#attempts.open()
+    for (const { target, count } of this.#attempts.deaths) {
+      const times = count === 1 ? 'once' : `${count} times in a row`
+      this.#failed.add(target, new BadModelError(target, `the detector ended ${times} while it loaded it`), count)
+    }
   }
 
   #steer(): void {

@@ -1,6 +1,7 @@
 import type { Logger } from '../../base/logger.js'
 import type { InferencePool } from '../../inference/pool.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
+import { collectGarbage } from './collect-garbage.js'
 
 export type LoadedModel = {
   readonly version: string
@@ -52,7 +53,10 @@ export class ServedModel {
       .unused()
       .then(() => held.model.pool.close())
       .catch((err: unknown) => this.#log.warn({ err, version: held.model.version }, 'an old model could not be closed'))
-      .finally(() => this.#retired.delete(held))
+      .finally(() => {
+        this.#retired.delete(held)
+        collectGarbage()
+      })
     this.#retired.set(held, closed)
   }
 }

@@ -15,6 +15,8 @@ export type ModelUpdaterDeps = {
   readonly served: ServedModel
   readonly builder: ModelBuilder
   readonly failed: FailedTargets
+  /** How often the process ended while it loaded this model. */
+  readonly deathsOf: (target: ModelTarget) => number
   /** The model to serve; null leaves everything as it is. */
   readonly wanted: () => ModelTarget | null
   readonly isAllowed: () => boolean
@@ -23,6 +25,9 @@ export type ModelUpdaterDeps = {
 }
 
 type Update = { readonly target: ModelTarget; readonly ending: AbortController }
+
+/** A kill during a load may be chance, two in a row are not: other models are tried first. */
+const MANY_DEATHS = 2
 
 /** Brings the served model to the wanted one, one update after the other. */
 export class ModelUpdater {
@@ -73,16 +78,18 @@ export class ModelUpdater {
 
   /** Serves the model that was served last; if that one cannot be loaded, the one before it, and so on. */
   async loadFromDisk(): Promise<void> {
-    const { store, served, builder, log } = this.#deps
+    const { store, served, builder, deathsOf, log } = this.#deps
     const { models, broken } = await store.list()
     const problems = broken
       .filter((one) => one.isOurs || one.isCurrent)
       .map(({ folder, problem }) => `${folder}: ${problem}`)
-    const isSuspect = ({ folder }: InstalledModel) => this.#suspects.has(folder)
+    const isSuspect = (model: InstalledModel) => this.#suspects.has(model.folder) || deathsOf(model) >= MANY_DEATHS
     for (const model of [...models.filter((one) => !isSuspect(one)), ...models.filter(isSuspect)]) {
       try {
         const loaded = await builder.build(model, this.#stopped.signal)
         served.swap(loaded)
+        const deadly = models.slice(0, models.indexOf(model)).filter((one) => deathsOf(one) >= MANY_DEATHS)
+        problems.push(...deadly.map(({ folder }) => `${folder}: the detector ended while it loaded it`))
         await this.#noteServed(model)
         this.#loadProblem = loadSentence(problems, model.version)
         log.info({ version: model.version, folder: model.folder }, 'model loaded from disk')

@@ -85,7 +85,7 @@ describe('A detector starts', () => {
     const keeper = await fixture.start()
 
     expect(keeper.loaded()?.version).to.equal('1.0')
-    expect(await readdir(inFolder('models'))).to.have.members(['1.0', '.served.json'])
+    expect(await readdir(inFolder('models'))).to.have.members(['1.0', '.loading.json', '.served.json'])
     expect(await readdir(fixture.folder)).to.have.members(['current_model', 'models'])
   })
 
@@ -96,6 +96,39 @@ describe('A detector starts', () => {
     const keeper = await fixture.start()
 
     expect(keeper.loaded()?.version).to.equal('1.1')
+  })
+
+  it('and keeps a model away during whose loading it ended', async () => {
+    await serveAll('1.0')
+    await writeFile(inFolder('models', '.loading.json'), JSON.stringify({ loading: target('1.1'), deaths: [] }))
+    await fixture.loop.offer('1.1')
+
+    const keeper = await fixture.start()
+    keeper.setTarget(target('1.1'))
+
+    expect(keeper.state().errors.update_model).to.contain('the detector ended once while it loaded it')
+    expect(keeper.state().updating).to.equal(null)
+    expect(keeper.loaded()?.version).to.equal('1.0')
+  })
+
+  it('with another model when it has ended twice while it loaded the last one', async () => {
+    await serveAll('1.0', '1.1')
+    const deaths = [{ target: target('1.1'), count: 1 }]
+    await writeFile(inFolder('models', '.loading.json'), JSON.stringify({ loading: target('1.1'), deaths }))
+
+    const keeper = await fixture.start()
+
+    expect(keeper.loaded()?.version).to.equal('1.0')
+    expect(keeper.state().errors.load_model).to.match(
+      /models\/1\.1: the detector ended .*; version 1\.0 serves instead/,
+    )
+  })
+
+  it('with the last model although the note of what is being loaded is damaged', async () => {
+    await serveAll('1.0')
+    await writeFile(inFolder('models', '.loading.json'), '{"loading": {"id": 7}}')
+
+    expect((await fixture.start()).loaded()?.version).to.equal('1.0')
   })
 
   for (const { dialect, link } of [

@@ -32,6 +32,8 @@ describe('Swaps of real models under load', function () {
     const result = JSON.parse(program.firstLine)
     await loop.http.close()
 
+    if (SWAPS >= ENOUGH_FOR_MEMORY)
+      console.log(`      ${result.answered} answers, MB: ${everyTenth(result.rssMb).join(' ')}`)
     expect(result).to.deep.include({ failed: 0, wrong: 0, errors: [] })
     expect(result.answered).to.be.above(SWAPS)
     expect(result.rssMb).to.have.lengthOf(SWAPS)
@@ -39,7 +41,6 @@ describe('Swaps of real models under load', function () {
       result.threadsAtStart,
     )
     if (SWAPS < ENOUGH_FOR_MEMORY) return
-    console.log(`      ${result.answered} answers; memory over the swaps: ${everyTenth(result.rssMb).join(' ')} MB`)
     const [middle, end] = [meanOf(result.rssMb.slice(-110, -90)), meanOf(result.rssMb.slice(-20))]
     expect(end / middle, 'growth of memory over the last 100 swaps').to.be.at.most(MOST_GROWTH)
   })

@@ -96,7 +96,7 @@ describe('A model update', () => {
       await untilServing(keeper, version)
     }
 
-    expect(await models()).to.have.members(['.served.json', '1.2', '1.10'])
+    expect(await models()).to.have.members(['.loading.json', '.served.json', '1.2', '1.10'])
     expect(keeper.versionControl().localVersions).to.deep.equal(['1.2', '1.10'])
   })
 
@@ -123,7 +123,7 @@ describe('A model update', () => {
     keeper.setTarget(await fixture.loop.offer('1.1'))
 
     await untilServing(keeper, '1.1')
-    expect(await models()).to.have.members(['.served.json', '1.1'])
+    expect(await models()).to.have.members(['.loading.json', '.served.json', '1.1'])
     expect(keeper.state().errors).to.deep.equal({})
   })
 
@@ -212,7 +212,7 @@ describe('A model update', () => {
         expect(await keeper.use(versionNow)).to.equal('1.0')
         expect(keeper.versionControl()).to.include({ currentVersion: '1.0', targetVersion: '1.1' })
         await until('the update is over', () => keeper.state().updating === null)
-        expect(await models()).to.have.members(['.served.json', '1.0'])
+        expect(await models()).to.have.members(['.loading.json', '.served.json', '1.0'])
         const downloads = fixture.loop.downloads('1.1')
         for (let poll = 0; poll < 20; poll += 1) keeper.setTarget(target('1.1'))
         await new Promise((resolve) => setTimeout(resolve, 50))
@@ -307,7 +307,7 @@ describe('A model update', () => {
       await untilServing(keeper, version)
     }
 
-    expect(await models()).to.have.members(['.served.json', 'notes', '1.1'])
+    expect(await models()).to.have.members(['.loading.json', '.served.json', 'notes', '1.1'])
   })
 
   describe('with an exclusive build', () => {
