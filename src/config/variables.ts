@@ -128,7 +128,7 @@ export const variables = {
   USE_BACKDOOR_CONTROLS: {
     schema: flag,
     meaning:
-      'Turns `POST /reset` of a node on, and of a trainer also `/force_status_update` and those of the mock trainer (`/steps` and others, for which workers need it too; see `--port`); never in production.',
+      'Turns `POST /reset` of a node on, and of a trainer also `/force_status_update` and those of the mock trainer (`/steps` and others, for which workers need it too; see `--port`), and `PUT /check_state` and `POST /step` of a converter; never in production.',
   },
   MIN_UNCERTAIN_THRESHOLD: {
     schema: share.default(0.3),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Logger } from '../base/logger.js'
 import { buildCommand } from './command.js'
@@ -49,6 +49,16 @@ export type Converter = {
 
 /** The converter of a YAML file. */
 export function toConverter(definition: ConverterDefinition): Converter {
+  return createConverter(definition, ({ file, outputFolder }) =>
+    (definition.upload[file.target_format] ?? []).map((name) => join(outputFolder, name)),
+  )
+}
+
+/** A converter whose commands are programs; `filesOf` names the files that they made. */
+export function createConverter(
+  definition: ConverterDefinition,
+  filesOf: (task: ConversionTask) => readonly string[] | Promise<readonly string[]>,
+): Converter {
   const commandOf = (format: string): CommandTemplate => {
     const step = definition.convert.find((each) => each.format === format)
     if (step !== undefined) return step.command
@@ -75,7 +85,7 @@ export function toConverter(definition: ConverterDefinition): Converter {
         },
         deps,
       )
-      const files = (definition.upload[task.file.target_format] ?? []).map((file) => join(task.outputFolder, file))
+      const files = await filesOf(task)
       await assertMade(files, task)
       return files
     },
@@ -133,6 +143,7 @@ async function fingerprintOf(
   const words = command.flatMap((part) => (typeof part === 'string' ? [part] : [...part.then, ...part.else]))
   for (const word of words) {
     const path = resolve(folder, word.replaceAll('{converter}', folder))
+    if (!path.startsWith(folder + sep)) continue
     const isFile = await stat(path).then(
       (facts) => facts.isFile(),
       () => false,

@@ -59,7 +59,8 @@ function registerBackdoor(server: FastifyInstance, { backdoor }: NodeSwitches, d
   })
 }
 
-function toOnOff(body: unknown): boolean | undefined {
+/** The state in the body of a switch; undefined for another text. */
+export function toOnOff(body: unknown): boolean | undefined {
   const text = typeof body === 'string' ? body.trim().replaceAll('"', '') : ''
   if (text === 'on') return true
   return text === 'off' ? false : undefined

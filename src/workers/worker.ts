@@ -177,6 +177,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     isDraining = wanted
     log.info({ isDraining }, isDraining ? 'takes no more trainings' : 'takes trainings again')
     openOrShut()
+    conversionWorker?.setTaking(!isDraining)
   }
 
   // What no training needs any more goes, also of those that were ended while no host had them.
@@ -220,6 +221,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), take, settings))
     }
     openOrShut()
+    conversionWorker?.setTaking(!isDraining)
     keeper.tidy()
     heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     log.info({ ...namesOfAll(), places: options.places }, 'worker started')

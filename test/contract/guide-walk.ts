@@ -14,7 +14,7 @@ export type Replacement = readonly [shown: string, real: string]
 
 type Background = { readonly child: ChildProcess; readonly logFile: string }
 
-const RUNS_ON = /\bloopfleet (?:loop|up|redis|dashboard|trainer|worker)\b|\blogs -f\b/
+const RUNS_ON = /\bloopfleet (?:loop|up|redis|dashboard|trainer|worker|converter)\b|\blogs -f\b/
 const READY_WITHIN_MS = 60_000
 
 /**

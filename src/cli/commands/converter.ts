@@ -17,7 +17,7 @@ export function addConverterCommand(program: Command): void {
   program
     .command('converter')
     .description('a converter node: makes further formats of the models at the Loop')
-    .argument('<file>', 'converter definition (YAML)')
+    .argument('<file>', 'converter file: YAML, or a plug-in (.js, .mjs, .ts)')
     .option('--name <name>', 'name at the Loop (default: the name of the converter)')
     .option('--uuid <uuid>', 'identity of the node (default: made once and kept in the data folder)')
     .option('--every <seconds>', 'how often to look for models without the format', wholeNumber(1, 86_400), 60)
@@ -30,8 +30,15 @@ export function addConverterCommand(program: Command): void {
     .action(runConverter)
 }
 
+type Serving = Parameters<typeof import('../compose/converter-http.js').startConverterHttp>[1]
+
+async function serve(port: number, host: string, parts: Serving): Promise<number> {
+  const { startConverterHttp } = await import('../compose/converter-http.js')
+  return startConverterHttp({ port, host }, parts)
+}
+
 async function runConverter(file: string, flags: ConverterFlags): Promise<void> {
-  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startConverter }, { loadConverter }] =
+  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startConverter }, { readConverter }] =
     await Promise.all([
       import('../run-until-asked.js'),
       import('../compose/fleet-link.js'),
@@ -41,12 +48,17 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
     ])
   const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
   await runUntilAsked(async (context, closers) => {
-    const converter = await loadConverter(file)
+    const converter = await readConverter(file, context)
     const folder = dataFolder(flags.data, context.environment)
     const fleet = await openFleetLink(context, closers)
     const loop = openLoopClient(context, closers, folder)
-    const { facts, over } = await startConverter({ ...flags, folder, converter }, context, { closers, fleet, loop })
-    sayReady('converter', facts)
+    const { facts, node, over } = await startConverter({ ...flags, folder, converter }, context, {
+      closers,
+      fleet,
+      loop,
+    })
+    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, { node, closers, context })
+    sayReady('converter', { ...facts, port })
     return { over }
   })
 }

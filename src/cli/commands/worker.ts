@@ -35,7 +35,7 @@ async function runWorker(flags: WorkerFlags): Promise<void> {
       import('../compose/worker.js'),
       import('../compose/trainers.js'),
     ])
-  const [{ sayReady }, { dataFolder }, { loadConverters }] = await Promise.all([
+  const [{ sayReady }, { dataFolder }, { readConverters }] = await Promise.all([
     import('../ready-line.js'),
     import('../context.js'),
     import('../compose/converters.js'),
@@ -45,7 +45,7 @@ async function runWorker(flags: WorkerFlags): Promise<void> {
       throw new InvalidInputError('A worker needs something to work on: give it --trainer FILE or --converter FILE.')
     }
     const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
-    const converters = await loadConverters(flags.converter)
+    const converters = await readConverters(flags.converter, context)
     const folder = dataFolder(flags.data, context.environment)
     const fleet = await openFleetLink(context, closers)
     const loop = openLoopClient(context, closers, folder)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Converter } from '../../executors/converter.js'
+import type { ConverterNode } from '../../nodes/converter/converter-node.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { ReadyFacts } from '../ready-line.js'
@@ -24,7 +25,7 @@ export async function startConverter(
   settings: ConverterSettings,
   context: CliContext,
   parts: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
-): Promise<{ readonly facts: ReadyFacts; readonly over: Promise<unknown> }> {
+): Promise<{ readonly facts: ReadyFacts; readonly node: ConverterNode; readonly over: Promise<unknown> }> {
   const { folder, converter, worker: hasWorker } = settings
   let askedToRestart: () => void = () => undefined
   const restart = new Promise<void>((resolve) => {
@@ -32,13 +33,13 @@ export async function startConverter(
   })
   const worker = hasWorker ? await startOwnWorker(settings, context, parts) : undefined
   const name = settings.name ?? converter.name
-  const { uuid } = await startConverterNode(
+  const { uuid, node } = await startConverterNode(
     { folder, converter, name, uuid: settings.uuid, everyMs: settings.every * 1000 },
     context,
     { ...parts, onRestart: askedToRestart },
   )
   const over = worker === undefined ? restart : Promise.race([restart, worker.lost])
-  return { facts: { uuid, hostId: worker?.hostId ?? null }, over }
+  return { facts: { uuid, hostId: worker?.hostId ?? null }, node, over }
 }
 
 // Several converters and a worker for trainings may share a data folder; each worker needs one of its own.

@@ -1,28 +1,31 @@
 import { InvalidInputError } from '../../base/errors.js'
-import { type Converter, toConverter } from '../../executors/converter.js'
-import { loadConverterDefinition } from '../../executors/converter-definition.js'
+import { hostEnvironment } from '../../config/load.js'
+import type { Converter } from '../../executors/converter.js'
+import { loadConverter } from '../../executors/load-converter.js'
 import type { ConverterProfile } from '../../nodes/converter/scan.js'
+import type { CliContext } from '../context.js'
 
-/** Reads converter files; throws LF_BAD_CONVERTER_FILE, or LF_INVALID_INPUT for two of one name. */
-export async function loadConverters(files: readonly string[]): Promise<readonly Converter[]> {
-  const seen = new Map<string, string>()
-  const converters: Converter[] = []
-  for (const file of files) {
-    const converter = await loadConverter(file)
-    const other = seen.get(converter.name)
-    if (other !== undefined) {
-      throw new InvalidInputError(
-        `Two converters have the name "${converter.name}" (${other} and ${file}); rename one of them.`,
-      )
-    }
-    seen.set(converter.name, file)
-    converters.push(converter)
-  }
-  return converters
+/** Reads a converter file, YAML or plug-in. */
+export function readConverter(file: string, { log }: Pick<CliContext, 'log'>): Promise<Converter> {
+  return loadConverter(file, { env: hostEnvironment(), log })
 }
 
-export async function loadConverter(file: string): Promise<Converter> {
-  return toConverter(await loadConverterDefinition(file))
+/** Reads several; throws LF_INVALID_INPUT for two of one name. */
+export async function readConverters(
+  files: readonly string[],
+  context: Pick<CliContext, 'log'>,
+): Promise<readonly Converter[]> {
+  const converters = await Promise.all(files.map((file) => readConverter(file, context)))
+  const seen = new Map<string, string>()
+  for (const [index, { name }] of converters.entries()) {
+    const other = seen.get(name)
+    const file = files[index] ?? ''
+    if (other !== undefined) {
+      throw new InvalidInputError(`Two converters have the name "${name}" (${other} and ${file}); rename one of them.`)
+    }
+    seen.set(name, file)
+  }
+  return converters
 }
 
 /** What the converter's node must know of it. */

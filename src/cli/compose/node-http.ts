@@ -1,3 +1,5 @@
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from '../../base/logger.js'
 import { createNodeHttp, type NodeSwitches } from '../../nodes/node-http.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
@@ -19,18 +21,32 @@ export async function startNodeHttp(
   { node, closers, context, register }: NodeHttpParts,
 ): Promise<number> {
   const { log, environment } = context
-  const usual = log.level
   const server = createNodeHttp(
     {
       setOnline: (online) => node.setOnline(online),
-      setDebugLogging(on) {
-        log.level = on ? 'debug' : usual
-      },
+      setDebugLogging: debugSwitch(log),
       ...(environment.USE_BACKDOOR_CONTROLS && { backdoor: node }),
     },
     { log },
   )
   register?.(server)
+  return await listen(server, address, closers)
+}
+
+/** Turns the debug lines of a logger on, and off again to what it told before. */
+export function debugSwitch(log: Logger): (on: boolean) => void {
+  const usual = log.level
+  return (on) => {
+    log.level = on ? 'debug' : usual
+  }
+}
+
+/** Lets the endpoints of a node listen until the command ends; answers the port. */
+export async function listen(
+  server: FastifyInstance,
+  address: { readonly port: number; readonly host: string },
+  closers: Closers,
+): Promise<number> {
   closers.add('node http', () => server.close())
   await server.listen(address)
   const bound = server.server.address()

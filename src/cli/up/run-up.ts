@@ -5,7 +5,7 @@ import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
-import { loadConverters } from '../compose/converters.js'
+import { readConverters } from '../compose/converters.js'
 import { readTrainer } from '../compose/trainers.js'
 import { type CliContext, dataFolder } from '../context.js'
 import { startPart } from '../parts.js'
@@ -30,7 +30,7 @@ export async function runUp(flags: UpFlags): Promise<void> {
     try {
       const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
       assertNamesDiffer(trainers)
-      const converters = await loadConverters(flags.converter)
+      const converters = await readConverters(flags.converter, context)
       if (trainers.length + converters.length === 0) {
         throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
       }

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { z } from 'zod'
-import type { Training } from './trainer-logic.js'
 
 const programSchema = z.strictObject({
   command: z.tuple([z.string().min(1)], z.string(), { error: 'must be a list: the program, then its arguments' }),
@@ -14,7 +13,11 @@ export type Ended = { readonly exitCode: number | null; readonly signal: NodeJS.
  * Runs the program that a hook has answered, if it has, to its end. It writes to our log and is in our process group,
  * so that whoever ends us ends it too. Throws for an answer that is no program, or one that cannot be started.
  */
-export async function runStarted(hook: string, started: unknown, training: Training): Promise<Ended> {
+export async function runStarted(
+  hook: string,
+  started: unknown,
+  training: { readonly folder: string },
+): Promise<Ended> {
   if (started === undefined || started === null) return { exitCode: 0, signal: null }
   const parsed = programSchema.safeParse(started)
   if (!parsed.success) {

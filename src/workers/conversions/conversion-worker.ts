@@ -45,6 +45,8 @@ export type ConversionWorkerDeps = ConversionDeps & {
 /** What of a host's worker carries out conversions. */
 export type ConversionWorker = {
   start(): Promise<void>
+  /** False finishes what is in work and takes no more. */
+  setTaking(taking: boolean): void
   /** Ends the programs; their conversions go back to the queue. */
   stop(): Promise<void>
   /** Ids of those in work. */
@@ -181,6 +183,9 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
         const { lockMs, stalledMs, places: concurrency } = options
         consumers.push(queues.consume(queue, take, { schema: conversionJobSchema, concurrency, lockMs, stalledMs }))
       }
+    },
+    setTaking(taking) {
+      for (const consumer of consumers) void (taking ? consumer.resume() : consumer.pause())
     },
     async stop() {
       await Promise.all(consumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
