@@ -40,7 +40,8 @@ describe('the guide to converters', function () {
     const said = new Map<string, string>()
     for (const line of wayThere) {
       const { output, facts } = await walk.type(line.replace('--port 8000', '--port 0'))
-      if (typeof facts.host === 'string' && line.startsWith('loopfleet loop')) walk.replace('127.0.0.1:8000', facts.host)
+      if (typeof facts.host === 'string' && line.startsWith('loopfleet loop'))
+        walk.replace('127.0.0.1:8000', facts.host)
       if (!said.has(line)) said.set(line, output)
       if (line === ofB && said.has('loopfleet converter converter.yaml')) {
         said.set('afterwards', await untilThere(line))
@@ -74,7 +75,11 @@ describe('the guide to converters', function () {
     await walk.type(command.replace('half.mjs', 'plugin/half.mjs'))
 
     const url = `http://${String(loop.host)}/api/zauberzeug/projects/demo/models?format=format_half`
-    await until('the model has the format', async () => (await walk.type(`curl -s '${url}'`)).output.includes('half'), 60_000)
+    await until(
+      'the model has the format',
+      async () => (await walk.type(`curl -s '${url}'`)).output.includes('half'),
+      60_000,
+    )
   })
 
   async function untilThere(line: string): Promise<string> {
