@@ -5,15 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger.js'
 import { createDetector, type Detector } from '../../src/detector/detector.js'
-import type {
-  ClientImage,
-  DetectionPool,
-  DetectorModel,
-  DetectorModels,
-  DetectorOutbox,
-  DetectWork,
-  OutboxEntry,
-} from '../../src/detector/parts.js'
+import type { DetectorModel, DetectorModels, DetectorOutbox, OutboxEntry } from '../../src/detector/parts.js'
 import { createDetectorServer, type DetectorServer } from '../../src/detector/server/detector-server.js'
 import type { ServerLimits } from '../../src/detector/server/limits.js'
 import { createInferencePool } from '../../src/inference/pool.js'
@@ -67,21 +59,7 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
     version: '1.1',
     categories: CATEGORIES,
   })
-  const batches: DetectionPool = {
-    detect: (image: ClientImage, work?: DetectWork) => {
-      if (!('bytes' in image)) throw new Error('raw pixels are not read yet')
-      return pool.detect(image, work)
-    },
-    detectBatch: (images: readonly ClientImage[], work?: DetectWork) =>
-      Promise.all(images.map((image) => batches.detect(image, work))),
-    get inFlight() {
-      return pool.inFlight
-    },
-    get threadIds() {
-      return pool.threadIds
-    },
-  }
-  const model: DetectorModel = { version: '1.1', id: 'model-1', folder, modelJson, pool: batches }
+  const model: DetectorModel = { version: '1.1', id: 'model-1', folder, modelJson, pool }
   let isLoaded = true
   let failure: Error | undefined
   let keepFailure: Error | undefined

@@ -2,6 +2,7 @@ import { LoopfleetError, messageOf } from '../../base/errors.js'
 import { isImageError } from '../../inference/errors.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { DetectorRequestError, type FieldProblem } from '../errors.js'
+import { ClientGoneError } from './client-signal.js'
 
 /** What a client is told about something that failed. */
 export type ErrorAnswer = {
@@ -14,6 +15,9 @@ export type ErrorAnswer = {
   /** A mistake of ours, which belongs in the log. */
   readonly isOurs: boolean
 }
+
+/** Nobody reads it; it tells such requests apart in the figures. */
+const CLIENT_GONE = 499
 
 /** After how many seconds it makes sense to ask again, for what passes by itself. */
 const PASSING: Readonly<Record<string, number>> = {
@@ -35,6 +39,7 @@ const PASSING: Readonly<Record<string, number>> = {
 export function toErrorAnswer(thrown: unknown): ErrorAnswer {
   const sentence = messageOf(thrown)
   if (thrown instanceof DetectorRequestError) return fromRequestError(thrown)
+  if (thrown instanceof ClientGoneError) return plain(CLIENT_GONE, sentence)
   if (thrown instanceof ProtocolError) return plain(422, sentence)
   if (isImageError(thrown)) return plain(thrown.code === 'LF_IMAGE_TOO_LARGE' ? 413 : 400, sentence)
   if (thrown instanceof LoopfleetError) {
