@@ -55,6 +55,8 @@ describe('loopfleet demo', function () {
       'recall',
       'stages',
       'seconds',
+      'detector',
+      'annotation',
     ])
     expect(summary).to.include({ ok: true, state: 'idle', train_image_count: 160, test_image_count: 80 })
     expect(summary.model).to.have.all.keys('id', 'version', 'formats')
@@ -66,6 +68,10 @@ describe('loopfleet demo', function () {
     expect(summary.stages).to.have.all.keys(...stages)
     for (const seconds of Object.values(summary.stages)) expect(seconds).to.be.a('number').and.at.least(0)
     expect(summary.seconds).to.be.within(summary.stages.train, 200)
+    expect(summary.detector).to.include({ model_version: summary.model.version, images: 20 })
+    expect(summary.detector.arrived, 'uncertain images in the inbox again').to.equal(summary.detector.uncertain)
+    expect(summary.annotation.points).to.be.at.least(8)
+    expect(summary.annotation.box_iou).to.be.within(0.6, 1)
 
     for (const text of ['Starting a Loop', 'Drawing 280 images', 'running', 'model', 'against truth']) {
       expect(stderr).to.include(text)
@@ -95,12 +101,14 @@ describe('loopfleet demo', function () {
     demo.stderr.on('data', (chunk: Buffer) => {
       said += chunk
     })
-    await until('it prints the addresses', () => /dashboard\s+http\S+/.test(said), 200_000)
+    await until('it prints the addresses', () => /detector\s+http\S+/.test(said), 200_000)
 
     const [, loop = ''] = /local Loop\s+(http\S+)/.exec(said) ?? []
     const [, dashboard = ''] = /dashboard\s+(http\S+)/.exec(said) ?? []
     expect((await fetch(`${loop}/api/status`)).status).to.equal(200)
     expect((await fetch(dashboard)).status).to.equal(200)
+    const [, detector = ''] = /detector\s+(http\S+)/.exec(said) ?? []
+    expect(await (await fetch(`${detector}/operation_mode`)).text()).to.contain('idle')
 
     demo.kill('SIGTERM')
     const { exitCode } = await demo

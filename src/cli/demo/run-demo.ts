@@ -1,18 +1,17 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { LoopfleetError } from '../../base/errors.js'
-import { removeTree } from '../../base/files.js'
-import { hostEnvironment } from '../../config/load.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { createClosers, whenAborted } from '../closers.js'
 import { openFleetLink } from '../compose/fleet-link.js'
-import { type CliContext, openContext } from '../context.js'
-import { type Part, startPart } from '../parts.js'
+import { openContext } from '../context.js'
+import { annotateOnce } from './annotate-once.js'
+import { detectOnce } from './detect-once.js'
 import { createLoopControl, type LoopControl } from './loop-control.js'
-import { createProgressView, type ProgressView } from './show-progress.js'
-import { type DemoSummary, type Evaluation, summaryLines, toSummary } from './summary.js'
+import { createProgressView } from './show-progress.js'
+import { type DemoDeps, fact, type Parts, startParts } from './start-parts.js'
+import { summaryLines, toSummary } from './summary.js'
 
 export type DemoFlags = {
   readonly json: boolean
@@ -41,8 +40,9 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     const folder = resolve(flags.data)
     const lock = await lockFolder(folder, 'demo')
     closers.add('folder lock', () => lock.release())
-    const parts = await startParts(folder, flags, { context, view, closers })
-    const { summary, evaluation } = await trainOnce(parts, flags, { context, view, closers })
+    const deps = { context, view, closers }
+    const parts = await startParts({ folder, seed: flags.seed, trainer: flags.trainer }, deps)
+    const { summary, evaluation } = await workOnce(parts, flags, deps)
     view.stop()
     for (const line of summaryLines(summary, evaluation)) view.say(line)
     if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
@@ -60,48 +60,25 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   }
 }
 
-// Neither the account of a real Loop nor a shell's own HOST and USERNAME may reach the demo's parts.
-const NO_LOOP = { LOOP_USERNAME: '', LOOP_PASSWORD: '', HOST: '', USERNAME: '', PASSWORD: '' }
-/** The demo's trainer node stays until the demo is over, whatever a shell has set for another one. */
-const STAYS = { RESTART_AFTER_TRAINING: '', TRAINER_IDLE_TIMEOUT_SEC: '' }
-
-type DemoDeps = {
-  readonly context: CliContext
-  readonly view: ProgressView
-  readonly closers: ReturnType<typeof createClosers>
-}
-
-type Parts = Readonly<Record<'loop' | 'redis' | 'trainer' | 'worker' | 'dashboard', Part>>
-
-async function startParts(folder: string, flags: DemoFlags, { context, view, closers }: DemoDeps): Promise<Parts> {
-  for (const name of ['loop', 'redis', 'node', 'host', 'logs']) await removeTree(join(folder, name))
-  const logFolder = join(folder, 'logs')
-  const inherited = Object.fromEntries(Object.entries(hostEnvironment()).filter(isSet))
-  const start = async (name: string, args: string[], env: Record<string, string> = {}) => {
-    const part = await startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log: context.log })
-    closers.add(name, () => part.program.end())
-    view.say(`  ${name} is up`)
-    return part
-  }
-  view.say('Starting a Loop, Redis, a trainer node, a worker and the dashboard on this machine …')
-  const redis = await start('redis', ['--data', folder])
-  const loop = await start('loop', ['--port', '0', '--data', join(folder, 'loop'), '--seed', String(flags.seed)])
-  const env = { ...NO_LOOP, ...STAYS, REDIS_URL: fact(redis, 'url'), LOOP_HOST: fact(loop, 'host') }
-  const [trainer, worker, dashboard] = await Promise.all([
-    start('trainer', [flags.trainer, '--data', join(folder, 'node')], env),
-    start('worker', ['--trainer', flags.trainer, '--data', join(folder, 'host'), '--places', '1'], env),
-    start('dashboard', ['--port', '0'], env),
-  ])
-  return { loop, redis, trainer, worker, dashboard }
-}
-
-async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
-  const { context, view } = deps
-  const { signal } = context
+/** A training, then what its model is for: a detector runs it; and an annotator outlines something. */
+async function workOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
+  const { signal } = deps.context
   const control = createLoopControl(fact(parts.loop, 'url'), (ms) => sleep(ms, undefined, { signal }))
+  const trained = await trainOnce(parts, flags, { ...deps, control })
+  deps.view.stop()
+  const model = trained.training.models[0]
+  const deployed = model?.version ? { id: model.id, version: model.version } : undefined
+  const detector =
+    deployed === undefined ? null : await detectOnce({ project: PROJECT, model: deployed }, parts, { ...deps, control })
+  const annotation = await annotateOnce(parts, { ...deps, control })
+  return { summary: toSummary({ ...trained, detector, annotation }), evaluation: trained.evaluation }
+}
+
+async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { readonly control: LoopControl }) {
+  const { context, view, control } = deps
   view.say(`\nDrawing ${IMAGES.complete + IMAGES.inbox} images with known boxes …`)
   await control.generate({ project_name: PROJECT, ...IMAGES, seed: flags.seed })
-  const node = await control.waitForTrainer(signal)
+  const node = await control.waitForTrainer(context.signal)
   const startedAt = performance.now()
   const hyperparameters = { ...(flags.short ? { short: true } : {}), ...(flags.steps ? { steps: flags.steps } : {}) }
   const number = await control.order(PROJECT, { trainer: node, hyperparameters })
@@ -111,11 +88,7 @@ async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
   const training = await control.training(PROJECT, number)
   const evaluation = await control.evaluation(PROJECT, training.models[0]?.version ?? '')
   const nodeState = await control.nodeState(node)
-  const stages = await stageSeconds(parts, deps)
-  return { summary: toSummary({ nodeState, training, evaluation, stages, seconds }), evaluation } satisfies {
-    summary: DemoSummary
-    evaluation: Evaluation
-  }
+  return { nodeState, training, evaluation, stages: await stageSeconds(parts, deps), seconds }
 }
 
 async function follow(control: LoopControl, number: number, node: string, { context, view }: DemoDeps): Promise<void> {
@@ -142,16 +115,9 @@ function addressLines(parts: Parts): string[] {
   return [
     `  local Loop  ${fact(parts.loop, 'url')}`,
     `  dashboard   ${fact(parts.dashboard, 'url')}`,
+    ...parts.more
+      .filter(({ facts }) => typeof facts.url === 'string')
+      .map((part) => `  ${part.name.padEnd(10)}  ${fact(part, 'url')}`),
     `  Redis       ${fact(parts.redis, 'url')}   (REDIS_URL for loopfleet status, trainings, …)`,
   ]
-}
-
-function fact(part: Part, name: string): string {
-  const value = part.facts[name]
-  if (typeof value === 'string') return value
-  throw new LoopfleetError('LF_PART_NOT_STARTED', `The ${part.name} did not tell its ${name}.`)
-}
-
-function isSet(entry: [string, string | undefined]): entry is [string, string] {
-  return entry[1] !== undefined
 }

@@ -1,37 +1,6 @@
-import { z } from 'zod'
-
-const scoreSchema = z.object({ precision: z.number().nullable(), recall: z.number().nullable() })
-
-/** What the demo reads back from the local Loop's control API; only what it prints. */
-export const trainingsViewSchema = z.object({
-  trainings: z.array(
-    z.object({
-      project: z.string(),
-      number: z.number(),
-      state: z.string(),
-      progress: z.number().nullable(),
-      ended: z.string().nullable(),
-      outcome: z.string().nullable(),
-      errors: z.record(z.string(), z.string()),
-      best_f1: z.number().nullable(),
-      points: z.array(z.object({ train_image_count: z.number(), test_image_count: z.number() })),
-      models: z.array(z.object({ id: z.string(), version: z.string().nullable(), formats: z.array(z.string()) })),
-    }),
-  ),
-})
-export type TrainingView = z.infer<typeof trainingsViewSchema>['trainings'][number]
-
-export const nodesViewSchema = z.object({
-  nodes: z.array(z.object({ id: z.string(), state: z.string().nullable(), connected: z.boolean() })),
-})
-
-export const evaluationSchema = z.object({
-  ...scoreSchema.shape,
-  images_with_detections: z.number(),
-  image_count: z.number(),
-  sets: z.object({ test: scoreSchema, inbox: scoreSchema }),
-})
-export type Evaluation = z.infer<typeof evaluationSchema>
+import type { AnnotationFacts } from './annotate-once.js'
+import type { DetectorFacts } from './detect-once.js'
+import type { Evaluation, TrainingView } from './loop-views.js'
 
 /** The demo's result, as `--json` prints it on the last line. */
 export type DemoSummary = {
@@ -45,7 +14,10 @@ export type DemoSummary = {
   readonly precision: number | null
   readonly recall: number | null
   readonly stages: Readonly<Record<string, number>>
+  /** From the order of the training until its node was idle again. */
   readonly seconds: number
+  readonly detector: DetectorFacts | null
+  readonly annotation: AnnotationFacts
 }
 
 export function toSummary(read: {
@@ -54,13 +26,15 @@ export function toSummary(read: {
   readonly evaluation: Evaluation
   readonly stages: Readonly<Record<string, number>>
   readonly seconds: number
+  readonly detector: DetectorFacts | null
+  readonly annotation: AnnotationFacts
 }): DemoSummary {
-  const { training, evaluation, stages, seconds } = read
+  const { training, evaluation, stages, seconds, detector, annotation } = read
   const point = training.points.at(-1)
   const model = training.models[0] ?? null
   const isComplete = training.ended !== null && Object.keys(training.errors).length === 0 && model !== null
   return {
-    ok: read.nodeState === 'idle' && isComplete && evaluation.images_with_detections > 0,
+    ok: read.nodeState === 'idle' && isComplete && evaluation.images_with_detections > 0 && isServed(detector),
     state: read.nodeState,
     train_image_count: point?.train_image_count ?? 0,
     test_image_count: point?.test_image_count ?? 0,
@@ -71,7 +45,14 @@ export function toSummary(read: {
     recall: evaluation.recall,
     stages,
     seconds: Math.round(seconds * 10) / 10,
+    detector,
+    annotation,
   }
+}
+
+/** Every image was answered, and what was uncertain has come back. */
+function isServed(detector: DetectorFacts | null): boolean {
+  return detector !== null && detector.images > 0 && detector.arrived === detector.uncertain
 }
 
 /** The summary for people. */
@@ -94,5 +75,16 @@ export function summaryLines(summary: DemoSummary, evaluation: Evaluation): stri
         .map(([stage, seconds]) => `${stage} ${seconds.toFixed(1)} s`)
         .join(', '),
     `  in all           ${summary.seconds} s`,
+    ...detectorLines(summary.detector),
+    `  annotator        outline of ${summary.annotation.points} points in ${summary.annotation.ms} ms, box overlap ${summary.annotation.box_iou}`,
+  ]
+}
+
+function detectorLines(detector: DetectorFacts | null): string[] {
+  if (detector === null) return []
+  const { images, boxes, ms, uncertain, arrived } = detector
+  return [
+    `  detector         ${boxes} boxes in ${images} images; ${ms.rest} ms by REST, ${ms.socket} ms by socket`,
+    `                   ${uncertain} images uncertain, ${arrived} of them in the Loop's inbox again`,
   ]
 }
