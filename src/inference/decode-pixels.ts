@@ -5,7 +5,7 @@ import { checkedSize, openImage, unreadable } from './image-tensor.js'
 export async function decodePixels(source: ImageSource, maxPixels: number): Promise<RawPixels & { channels: 3 }> {
   try {
     const image = await openImage(source)
-    const size = await checkedSize(image, maxPixels)
+    const size = await checkedSize(image, source, maxPixels)
     if ('pixels' in source && source.channels === 3) return { ...source, channels: 3 }
     const pixels = await image.removeAlpha().toColourspace('srgb').raw().toBuffer()
     return { pixels, ...size, channels: 3 }

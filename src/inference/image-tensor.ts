@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import sharp, { type Sharp } from 'sharp'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
+import type { ImageSize } from './image-size.js'
 import { checkPixels, type ImageSource, type RawPixels } from './image-source.js'
 
 /**
@@ -42,7 +43,12 @@ export async function fillTensor(
 ): Promise<Placement> {
   const image = await openImage(source)
   try {
-    return await place(image, target, options)
+    const imageSize = await checkedSize(image, source, options.maxPixels)
+    const shown = shownSize(imageSize, options)
+    const fits = shown.width === imageSize.width && shown.height === imageSize.height
+    const isReady = fits && 'pixels' in source && source.channels === 3 // the decoder would only copy it
+    paint(isReady ? source.pixels : await resized(image, shown, options.fit), shown, target, options)
+    return placement(imageSize, shown, options)
   } catch (cause) {
     throw unreadable(source, cause)
   }
@@ -73,9 +79,9 @@ export function unreadable(source: ImageSource, cause: unknown): InferenceError 
   return new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} cannot be decoded: ${reason}.`, { cause })
 }
 
-/** Width and height from the header; throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
-export async function checkedSize(image: Sharp, maxPixels: number): Promise<{ width: number; height: number }> {
-  const { width, height } = await image.metadata()
+/** Width and height, from the header of an encoded image; throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
+export async function checkedSize(image: Sharp, source: ImageSource, maxPixels: number): Promise<ImageSize> {
+  const { width, height } = 'pixels' in source ? source : await image.metadata()
   if (width * height <= maxPixels) return { width, height }
   throw new InferenceError(
     'LF_IMAGE_TOO_LARGE',
@@ -84,22 +90,21 @@ export async function checkedSize(image: Sharp, maxPixels: number): Promise<{ wi
   )
 }
 
-async function place(image: Sharp, target: Float32Array, options: TensorOptions): Promise<Placement> {
-  const { width: imageWidth, height: imageHeight } = await checkedSize(image, options.maxPixels)
-  const size = shownSize(imageWidth, imageHeight, options)
-  const pixels = await image
-    .resize(size.width, size.height, { fit: options.fit === 'crop' ? 'cover' : 'fill', kernel: 'linear' })
+async function resized(image: Sharp, { width, height }: ImageSize, fit: Fit): Promise<Uint8Array> {
+  return await image
+    .resize(width, height, { fit: fit === 'crop' ? 'cover' : 'fill', kernel: 'linear' })
     .removeAlpha()
     .toColourspace('srgb') // CMYK and grey become three channels
     .raw()
     .toBuffer()
-  paint(pixels, size, target, options)
-  return placement(imageWidth, imageHeight, size, options)
 }
 
 type Shown = { readonly width: number; readonly height: number; readonly left: number; readonly top: number }
 
-function shownSize(imageWidth: number, imageHeight: number, { width, height, fit }: TensorOptions): Shown {
+function shownSize(
+  { width: imageWidth, height: imageHeight }: ImageSize,
+  { width, height, fit }: TensorOptions,
+): Shown {
   if (fit !== 'letterbox') return { width, height, left: 0, top: 0 }
   const scale = Math.min(width / imageWidth, height / imageHeight)
   const shownWidth = Math.min(width, Math.max(1, Math.round(imageWidth * scale)))
@@ -109,7 +114,8 @@ function shownSize(imageWidth: number, imageHeight: number, { width, height, fit
   return { width: shownWidth, height: shownHeight, left, top }
 }
 
-function placement(imageWidth: number, imageHeight: number, shown: Shown, options: TensorOptions): Placement {
+function placement(imageSize: ImageSize, shown: Shown, options: TensorOptions): Placement {
+  const { width: imageWidth, height: imageHeight } = imageSize
   if (options.fit === 'crop') {
     const scale = Math.max(options.width / imageWidth, options.height / imageHeight)
     const offsetX = (options.width - imageWidth * scale) / 2
