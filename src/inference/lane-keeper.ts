@@ -50,19 +50,18 @@ export class LaneKeeper {
     return run
   }
 
-  /** After a failed run: starts the lane until that succeeds; false if the signal came first. */
-  async mend(cause: unknown, signal: AbortSignal, onBroken: () => void): Promise<boolean> {
+  /** After a failed run: starts the lane until that succeeds, as `start`; undefined if the signal came first. */
+  async mend(cause: unknown, signal: AbortSignal, onBroken: () => void): Promise<number | undefined> {
     for (let error = cause; !signal.aborted; ) {
       await this.#pause(error, signal, onBroken)
-      if (signal.aborted) return false
+      if (signal.aborted) return undefined
       try {
-        await this.start()
-        return true
+        return await this.start()
       } catch (startError) {
         error = startError
       }
     }
-    return false
+    return undefined
   }
 
   secondsToStart(now: number): number {

@@ -177,8 +177,10 @@ export class QueuedPool implements InferencePool {
   #mend(lane: LaneKeeper, cause: unknown): void {
     const mending = lane
       .mend(cause, this.#ending.signal, () => this.#refuseIfDown())
-      .then((isMended) => {
-        if (isMended) this.#dispatch()
+      .then((threadId) => {
+        if (threadId === undefined) return
+        this.#threadIds.add(threadId)
+        this.#dispatch()
       })
       .finally(() => this.#mending.delete(mending))
     this.#mending.add(mending)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Piscina } from 'piscina'
 import type { Logger } from '../base/logger.js'
+import { InferenceError } from './errors.js'
 import { type RunLimits, runGuarded } from './guarded-run.js'
 import type { OwnedImage } from './image-source.js'
 import type { Lane, LaneRun, LaneStart } from './lane.js'
@@ -42,6 +43,7 @@ class ThreadLane implements Lane {
   #isOver = true
   /** The thread that could not be ended, until it is. */
   #left: Promise<void> | undefined
+  #isClosed = false
 
   constructor(options: ThreadLaneOptions, startThread: () => Piscina) {
     this.#options = options
@@ -51,6 +53,7 @@ class ThreadLane implements Lane {
 
   async start(): Promise<LaneStart> {
     await this.#leaveLate()
+    if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
     const { loadMs } = this.#options
     const { threadId, maxImages, wantsBatches } = await this.#run('start', [], { timeoutMs: loadMs, loadMs })
     return { threadId, maxImages, wantsBatches }
@@ -64,6 +67,7 @@ class ThreadLane implements Lane {
 
   // Not piscina's own close(): it drops requests that run.
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#over
     const { kind } = this.#options.settings
     const limits = { timeoutMs: CLOSE_MS, loadMs: CLOSE_MS }
@@ -96,7 +100,7 @@ class ThreadLane implements Lane {
     patience.abort()
     if (this.#isOver) return
     await this.#left
-    if (this.#isOver) return
+    if (this.#isOver || this.#isClosed) return
     const late = this.#piscina
     this.#left = over.then(() => late.destroy())
     this.#piscina = this.#startThread()

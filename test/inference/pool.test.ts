@@ -250,6 +250,19 @@ describe('The inference pool', () => {
       expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
     })
 
+    it('leaves a thread behind that does not come out, and goes on with another', async function () {
+      this.timeout(120_000)
+      const pool = await start('counts-for-seconds.onnx', { timeoutMs: 200, threads: 1 })
+      const bytes = await plainJpeg(32, 32, '#ff0000')
+
+      const first = await rejection(pool.detect({ bytes }))
+      const second = await rejection(pool.detect({ bytes }))
+      await pool.close()
+
+      expect([first.code, second.code]).to.deep.equal(['LF_INFERENCE_TIMEOUT', 'LF_INFERENCE_TIMEOUT'])
+      expect(pool.threadIds).to.have.lengthOf(2)
+    })
+
     it('lets the process exit with the code it asked for', async () => {
       const path = join(folder, 'image.jpg')
       await writeFile(path, await plainJpeg(32, 32, '#ff0000'))
