@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { InvalidInputError } from '../base/errors.js'
-import { maxDetectionsPerPost } from '../loop/protocol/index.js'
+import { doubtsAbout, doubtsAboutNames } from './doubts.js'
 import { type Environment, type Variable, variables } from './variables.js'
 
 export type LoadedEnvironment = {
@@ -19,24 +19,9 @@ export function loadEnvironment(raw: RawEnvironment = process.env): LoadedEnviro
   const warnings: string[] = []
   const entries = Object.entries(variables).map(([name, variable]) => [name, read(name, variable, raw, warnings)])
   const environment = Object.fromEntries(entries) as Environment
-  return { environment, warnings: [...warnings, ...doubtsAbout(environment)] }
-}
-
-/** What can be read but will hardly be what was meant. */
-function doubtsAbout(environment: Environment): string[] {
-  const { LOOP_USERNAME: username, LOOP_PASSWORD: password, INFERENCE_BATCH_SIZE: batch, LOOP_PROTOCOL } = environment
-  const most = maxDetectionsPerPost[LOOP_PROTOCOL]
-  const doubts: string[] = []
-  if (username !== undefined && password === undefined) {
-    doubts.push('LOOP_USERNAME is set without LOOP_PASSWORD, so there is no login; set both or none.')
-  }
-  if (username === undefined && password !== undefined) {
-    doubts.push('LOOP_PASSWORD is set without LOOP_USERNAME, so there is no login; set both or none.')
-  }
-  if (batch !== undefined && batch > most) {
-    doubts.push(`INFERENCE_BATCH_SIZE is ${batch}, but the Loop takes ${most} at once, so ${most} counts.`)
-  }
-  return doubts
+  const isSet = (name: string) => raw[name] !== undefined && raw[name] !== ''
+  const names = Object.keys(raw).filter(isSet)
+  return { environment, warnings: [...warnings, ...doubtsAbout(environment), ...doubtsAboutNames(names)] }
 }
 
 /** The whole environment of this process, for programs that may inherit parts of it. */

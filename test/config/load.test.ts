@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { InvalidInputError } from '../../src/base/errors.js'
 import { loadEnvironment } from '../../src/config/load.js'
+import { variables } from '../../src/config/variables.js'
 
 describe('the environment', () => {
   it('has usable defaults when nothing is set', () => {
@@ -39,7 +40,7 @@ describe('the environment', () => {
     expect(loadEnvironment({ LOOP_USERNAME: '' }).environment.LOOP_USERNAME).to.equal(undefined)
   })
 
-  describe('reads every name that trainers of the Python library know:', () => {
+  describe('reads every name that the Python library knows:', () => {
     const names: readonly [name: string, text: string, value: unknown, alias?: string][] = [
       ['LOOP_HOST', 'loop.lab:8080', 'loop.lab:8080', 'HOST'],
       ['LOOP_USERNAME', 'ada', 'ada', 'USERNAME'],
@@ -54,7 +55,18 @@ describe('the environment', () => {
       ['USE_BACKDOOR_CONTROLS', 'true', true],
       ['SKIP_REPEAT_ON_START', 'True', true],
       ['DATA_FOLDER', '/data', '/data'],
+      ['MIN_UNCERTAIN_THRESHOLD', '0.2', 0.2],
+      ['MAX_UNCERTAIN_THRESHOLD', '0.7', 0.7],
+      ['VERSION_CONTROL_DEFAULT', 'Pause', 'Pause'],
+      ['SYNC_CYCLES', '12', 12],
+      ['EXCLUSIVE_MODEL_BUILD', '1', true],
     ]
+
+    it('and the list of them here has no older name too few', () => {
+      const aliases = Object.entries(variables).flatMap(([name, one]) => ('alias' in one ? [[name, one.alias]] : []))
+
+      expect(names.filter(([, , , alias]) => alias).map(([name, , , alias]) => [name, alias])).to.deep.equal(aliases)
+    })
 
     for (const [name, text, value, alias] of names) {
       it(alias === undefined ? name : `${name}, also as ${alias}`, () => {
@@ -72,6 +84,64 @@ describe('the environment', () => {
         expect(warnings).to.deep.equal([`${name} and ${alias} have different values, so neither counts; unset one.`])
       })
     }
+  })
+
+  describe('meets every name of the Python library that is set wrongly with a sentence:', () => {
+    const wrong: readonly [set: Record<string, string>, sentence: RegExp][] = [
+      [{ LOOP_HOST: 'a', HOST: 'b' }, /^LOOP_HOST and HOST have different values, so neither counts; unset one\.$/],
+      [{ LOOP_USERNAME: 'ada' }, /^LOOP_USERNAME is set without LOOP_PASSWORD, .*; set both or none\.$/],
+      [{ LOOP_PASSWORD: 'lovelace' }, /^LOOP_PASSWORD is set without LOOP_USERNAME, .*; set both or none\.$/],
+      [{ LOOP_ORGANIZATION: 'Acme' }, /^LOOP_ORGANIZATION is "Acme", but .* lower case; set "acme"\.$/],
+      [{ PROJECT: 'Pets' }, /^LOOP_PROJECT is "Pets", but .* lower case; set "pets"\.$/],
+      [{ INFERENCE_BATCH_SIZE: '1000' }, /^INFERENCE_BATCH_SIZE is 1000, but .* so 100 counts\.$/],
+      [{ VERSION_CONTROL_DEFAULT: 'stop' }, /^VERSION_CONTROL_DEFAULT is "stop", .*; set pause or follow_loop\.$/],
+      [
+        { MIN_UNCERTAIN_THRESHOLD: '0.7' },
+        /^MIN_UNCERTAIN_THRESHOLD is 0\.7 and .* 0\.6, .*; set the first one to 0\.6 or less/,
+      ],
+      [{ LOOP_HOTS: 'a' }, /^LOOP_HOTS is no variable of loopfleet; set LOOP_HOST if that was meant\.$/],
+      [{ RESTART_AFTER_TRAINIG: '1' }, /; set RESTART_AFTER_TRAINING if that was meant\.$/],
+    ]
+    for (const [set, sentence] of wrong) {
+      it(`a warning for ${JSON.stringify(set)}`, () => {
+        const { warnings } = loadEnvironment(set)
+
+        expect(warnings).to.have.lengthOf(1)
+        expect(warnings[0]).to.match(sentence)
+      })
+    }
+
+    const unusable: readonly [name: string, value: string][] = [
+      ['INFERENCE_BATCH_SIZE', 'many'],
+      ['RESTART_AFTER_TRAINING', 'yes'],
+      ['KEEP_OLD_TRAININGS', 'yes'],
+      ['MIN_UNCERTAIN_THRESHOLD', '30'],
+      ['MAX_UNCERTAIN_THRESHOLD', 'high'],
+      ['TRAINER_IDLE_TIMEOUT_SEC', '10m'],
+      ['USE_BACKDOOR_CONTROLS', 'on'],
+      ['SYNC_CYCLES', '0'],
+      ['SKIP_REPEAT_ON_START', '2'],
+      ['EXCLUSIVE_MODEL_BUILD', 'maybe'],
+    ]
+    for (const [name, value] of unusable) {
+      it(`a refusal for ${name}=${value}, with what it may be`, () => {
+        const sentence = new RegExp(`^Variable ${name}: "${value}" is not usable \\(must be `)
+        expect(() => loadEnvironment({ [name]: value })).to.throw(InvalidInputError, sentence)
+      })
+    }
+
+    it('but nothing about what a shell sets for itself', () => {
+      const shell = {
+        HOSTNAME: 'lab',
+        USER: 'ada',
+        HOME: '/home/ada',
+        PATH: '/bin',
+        XDG_DATA_DIRS: '/usr',
+        LOOPFLEET_OWNER: 'x',
+      }
+
+      expect(loadEnvironment({ ...shell, LOOPFLEET_EVENTS: 'e', LOOPFLEET_WORKSPACE: 'w' }).warnings).to.deep.equal([])
+    })
   })
 
   for (const name of [
