@@ -75,8 +75,10 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
 function opened(socket: Socket, { signal, url, connectTimeoutMs }: ConnectionOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     // Only the sentence is kept: the error of a transport holds the request with its cookie.
-    const refused = (error: Error) =>
-      settle(() => reject(new LoopSocketError(`The socket of the Loop at ${url} cannot be opened: ${error.message}.`)))
+    const refused = (error: Error) => {
+      const sentence = `The socket of the Loop at ${url} cannot be opened: ${error.message}.${hintFor(error)}`
+      settle(() => reject(new LoopSocketError(sentence)))
+    }
     const silent = () => refused(new Error(`no answer for ${connectTimeoutMs / 1000} s`))
     const timer = setTimeout(silent, connectTimeoutMs)
     function settle(then: () => void) {
@@ -90,6 +92,13 @@ function opened(socket: Socket, { signal, url, connectTimeoutMs }: ConnectionOpt
     socket.once('connect_error', refused)
     socket.connect()
   })
+}
+
+/** Long polling, which is tried last, tells the HTTP status. */
+function hintFor(error: Error): string {
+  const status = 'description' in error ? error.description : undefined
+  if (status !== 401 && status !== 403) return ''
+  return ` It answered ${status}: set LOOP_USERNAME and LOOP_PASSWORD of an account that may connect.`
 }
 
 function close(socket: Socket): void {

@@ -8,8 +8,10 @@ import { createModelExchange } from '../../../src/loop/client/model-exchange.js'
 import { createLoopRest } from '../../../src/loop/client/rest.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'
 import { createLoopSocket } from '../../../src/loop/client/socket.js'
+import { connect } from '../../../src/loop/client/socket-connection.js'
 import { toTrainerStatus, toTrainingMetrics } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
+import { rejection } from '../../helpers/rejection.js'
 
 describe('Loop client against the local Loop', () => {
   const closers: (() => unknown)[] = []
@@ -197,6 +199,24 @@ describe('Loop client against the local Loop', () => {
 
     expect(error).to.deep.include({ code: 'LF_LOOP_LOGIN', failure: 'fatal' })
     expect((error as Error).message).to.contain('check LOOP_USERNAME and LOOP_PASSWORD')
+  })
+
+  it('is told what to set when its socket needs a login and nobody gave it one', async () => {
+    const { loop } = await open()
+
+    const connecting = connect(
+      {
+        ...{ url: `ws://${loop.host}`, path: '/ws/socket.io', ca: undefined, headers: {} },
+        ...{ connectTimeoutMs: 20_000, signal: never },
+      },
+      { onEvent: () => undefined },
+    )
+    const error = await rejection(connecting)
+
+    expect(error).to.include({ code: 'LF_LOOP_SOCKET', failure: 'transient' })
+    expect(error.message).to.contain(
+      'answered 403: set LOOP_USERNAME and LOOP_PASSWORD of an account that may connect.',
+    )
   })
 })
 
