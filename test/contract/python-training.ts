@@ -31,7 +31,7 @@ export type PythonNodeAtLoop = {
   readonly interpreter: string
   readonly dataFolder: string
   /** Asks the local Loop's REST API, logged in; throws unless it answers with success. */
-  ask(path: string): Promise<Response>
+  ask(path: string, init?: { readonly method: string; readonly body: string }): Promise<Response>
   remove(): Promise<void>
 }
 
@@ -50,12 +50,15 @@ export async function runPythonTraining(release: Release, request: Record<string
 }
 
 export type NodeChoice = {
-  readonly kind: 'trainer' | 'converter' | 'detector'
+  readonly kind: 'trainer' | 'converter' | 'detector' | 'annotator'
+  /** Name of its program, where one serves all releases. */
+  readonly script?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
 /** Makes the environment and starts Loop and node; does not wait until the node has been heard of. */
-export async function startPythonNodeAtLoop(release: Release, { kind, env }: NodeChoice): Promise<PythonNodeAtLoop> {
+export async function startPythonNodeAtLoop(release: Release, choice: NodeChoice): Promise<PythonNodeAtLoop> {
+  const { kind, env, script = `small_${kind}_${release.name.replaceAll('.', '_')}` } = choice
   const interpreter = await environmentOf(release)
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-python-'))
   const loop = await startLocalLoop({ folder: join(folder, 'loop'), ...CREDENTIALS }, { log: silentLogger() })
@@ -65,7 +68,7 @@ export async function startPythonNodeAtLoop(release: Release, { kind, env }: Nod
   const dataFolder = join(folder, 'data')
   const node = startPythonNode({
     interpreter,
-    script: new URL(`./python-nodes/small_${kind}_${release.name.replaceAll('.', '_')}.py`, import.meta.url),
+    script: new URL(`./python-nodes/${script}.py`, import.meta.url),
     args: release.dataFolderBy === 'argument' ? [dataFolder] : [],
     env: { ...environment(release, tap.host, dataFolder), ...env },
     cwd: folder,
@@ -112,8 +115,9 @@ export async function untilSeen<T>({ loop, node }: PythonNodeAtLoop, check: () =
 async function login(url: string): Promise<PythonTraining['ask']> {
   const { headers } = await fetch(`${url}/api/login`, { method: 'POST', body: new URLSearchParams(CREDENTIALS) })
   const [cookie = ''] = headers.getSetCookie().map((line) => line.split(';')[0])
-  return async (path) => {
-    const response = await fetch(`${url}${path}`, { headers: { cookie } })
+  return async (path, init) => {
+    const headers = { cookie, ...(init !== undefined && { 'content-type': 'application/json' }) }
+    const response = await fetch(`${url}${path}`, { ...init, headers })
     if (!response.ok) throw new Error(`${path} was answered with ${response.status}.`)
     return response
   }
