@@ -1,3 +1,4 @@
+import { annotator } from './figures/annotator.js'
 import { idleSeats } from './figures/idle-seats.js'
 import { images } from './figures/images.js'
 import { missingImages } from './figures/missing-images.js'
@@ -8,4 +9,4 @@ import { queueCost } from './figures/queue-cost.js'
 import { statusLatency } from './figures/status-latency.js'
 import { runFigures } from './run-figures.js'
 
-await runFigures([order, images, missingImages, models, statusLatency, idleSeats, queueCost, outbox])
+await runFigures([order, images, missingImages, models, statusLatency, idleSeats, queueCost, outbox, annotator])

@@ -1,4 +1,5 @@
 import type { ImagePoint } from '../../annotation-tool.js'
+import { likelyForeground } from './likely-foreground.js'
 import { openCv, withMats } from './open-cv.js'
 import type { ProposalRequest, Stroke } from './proposal.js'
 import type { Region } from './region.js'
@@ -36,11 +37,18 @@ export async function cutCells(region: Region, request: ProposalRequest): Promis
     cv.resize(full, image, new cv.Size(width, height), 0, 0, cv.INTER_AREA)
     const mask = keep(new cv.Mat(height, width, cv.CV_8UC1, new cv.Scalar(cv.GC_BGD)))
     const { area } = region
-    const [from, to] = [
-      toCell({ x: area.x + region.x, y: area.y + region.y }),
-      toCell({ x: area.x + area.width - 1 + region.x, y: area.y + area.height - 1 + region.y }),
-    ]
-    cv.rectangle(mask, from, to, new cv.Scalar(request.outline === undefined ? cv.GC_PR_FGD : cv.GC_PR_BGD), cv.FILLED)
+    const corner = toCell({ x: area.x + region.x, y: area.y + region.y })
+    const far = toCell({ x: area.x + area.width - 1 + region.x, y: area.y + area.height - 1 + region.y })
+    cv.rectangle(mask, corner, far, new cv.Scalar(cv.GC_PR_BGD), cv.FILLED)
+    if (request.outline === undefined) {
+      const cells = { x: corner.x, y: corner.y, width: far.x - corner.x + 1, height: far.y - corner.y + 1 }
+      const smooth = keep(new cv.Mat())
+      cv.blur(image, smooth, new cv.Size(3, 3))
+      const likely = likelyForeground(smooth.data, { width, height }, cells)
+      mask.data.forEach((value, cell) => {
+        if (value === cv.GC_PR_BGD && likely?.[cell] !== 0) mask.data[cell] = cv.GC_PR_FGD
+      })
+    }
     if (request.outline !== undefined) {
       const corners = request.outline.flatMap((point) => {
         const { x, y } = toCell(point)

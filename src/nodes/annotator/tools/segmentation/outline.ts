@@ -2,8 +2,9 @@ import type { ImagePoint } from '../../annotation-tool.js'
 import type { Size } from './geometry.js'
 import { openCv, withMats } from './open-cv.js'
 
-// The polygon may be off the mask by so much of its length, and by a pixel at least.
+// The polygon may be off the mask by so much of its length, and by so many pixels in any case.
 const TOLERANCE = 0.0015
+const MIN_TOLERANCE = 0.75
 const MIN_AREA = 6
 
 /**
@@ -30,7 +31,7 @@ export async function outlineOf(
     if (largest === 0 || areaOf(largest) < MIN_AREA) return undefined
     const start = labels.data32S.indexOf(largest)
     const corners = walkAround(labels.data32S, size, largest, start)
-    const tolerance = Math.max(epsilon ?? Math.max(1, TOLERANCE * corners.length), 0)
+    const tolerance = Math.max(epsilon ?? Math.max(MIN_TOLERANCE, TOLERANCE * corners.length), 0)
     const curve = keep(
       cv.matFromArray(
         corners.length,
