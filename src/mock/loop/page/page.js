@@ -169,6 +169,7 @@ function showNodes(nodes) {
           node.connected ? words(node.state) : 'away',
         ),
         ...(node.connected && node.progress !== null && node.state !== 'idle' ? [' ', progressBar(node.progress)] : []),
+        ...(node.type === 'detector' ? [el('div', { class: 'muted' }, modelOf(node.status))] : []),
         ...errorsOf(node.errors),
       ),
     ),
@@ -177,6 +178,13 @@ function showNodes(nodes) {
     byId('nodes'),
     rows.length > 0 ? table(['Node', 'State'], rows) : el('p', { class: 'empty' }, 'No node has connected yet.'),
   )
+}
+
+/** What a detector runs, what it is to run, and whether it may change. */
+function modelOf({ current_model, target_model, operation_mode }) {
+  const isOnWay = target_model && target_model !== current_model
+  const model = current_model ? `model ${current_model}` : 'no model'
+  return [isOnWay ? `${model} → ${target_model}` : model, operation_mode].filter(Boolean).join(' · ')
 }
 
 function showModels(trainings) {
@@ -208,7 +216,7 @@ function showModels(trainings) {
       ),
       el('td', { class: 'muted' }, model.comment),
       el('td', { class: 'muted' }, time(model.created)),
-      el('td', { class: 'actions' }, isTarget ? null : el('button', { 'data-model': model.id }, 'deploy')),
+      el('td', { class: 'actions' }, el('button', { 'data-model': isTarget ? '' : model.id }, isTarget ? 'withdraw' : 'deploy')),
     )
   })
   show(
@@ -220,8 +228,8 @@ function showModels(trainings) {
 }
 
 byId('models').addEventListener('click', (event) => {
-  const model_uuid = event.target.closest('button')?.dataset.model
-  if (model_uuid !== undefined) act(`${base()}/deployment/target`, 'PUT', { model_uuid })
+  const model = event.target.closest('button')?.dataset.model
+  if (model !== undefined) act(`${base()}/deployment/target`, 'PUT', { model_uuid: model === '' ? null : model })
 })
 
 /** F1 over the points of a training. */
