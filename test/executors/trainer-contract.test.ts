@@ -8,6 +8,7 @@ import { canResume } from '../../src/executors/resume-check.js'
 import { type RunCommandOptions, runCommand } from '../../src/executors/run-command.js'
 import { writeWorkspace } from '../../src/executors/workspace.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
+import { sweepOwned } from '../../src/process/sweep.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
@@ -88,6 +89,25 @@ for (const [kind, file] of [
       expect(first.lastLines()).to.include('epoch 2/4 done')
       expect(second.lastLines()).not.to.include('epoch 1/4 done')
       expect(events.findLast((event) => event.event === 'model')).to.include({ epoch: 4 })
+    })
+
+    it('that names a known cause in its log tells it, once', async () => {
+      const training = await begin(fast({ crash_at_epoch: 1, print_at_exit: 'out of imaginary memory' }))
+
+      const errors = (await allEvents(training)).filter((event) => event.event === 'error')
+
+      expect(errors).to.deep.equal([{ event: 'error', message: 'the imaginary graphics card is out of memory' }])
+    })
+
+    it('that is killed from outside says so, and leaves no process', async () => {
+      const training = await begin(makeOrder({ hyperparameters: { epochs: 1000, epoch_seconds: 0.05 } }))
+      await until('an epoch is done', () => training.lastLines().includes('epoch 1/1000 done'))
+
+      process.kill(training.pid, 'SIGKILL')
+      await allEvents(training)
+
+      expect(await training.exited).to.deep.equal({ exitCode: null, signal: 'SIGKILL', endedByUs: false })
+      expect(await sweepOwned((owner) => owner === 'test:1:t1.1')).to.deep.equal([])
     })
 
     it('is stopped politely, with its model so far', async () => {
