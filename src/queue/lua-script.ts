@@ -1,12 +1,29 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 
 export type LuaScript = (client: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
 
-/** A script that runs in Redis as one step nothing can come between; sent once, then called by its hash. */
+const AGAIN_MS = 500
+
+/**
+ * A script that runs in Redis as one step nothing can come between; sent once, then called by its hash. A Redis that
+ * takes no writes for now is waited for, as one that is away.
+ */
 export function luaScript(source: string): LuaScript {
   const sha = createHash('sha1').update(source).digest('hex')
   return async (client, keys, args) => {
+    for (;;) {
+      try {
+        return await call(client, keys, args)
+      } catch (error) {
+        if (!takesNoWritesNow(error)) throw error
+        await sleep(AGAIN_MS)
+      }
+    }
+  }
+
+  async function call(client: Redis, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     try {
       return await client.evalsha(sha, keys.length, ...keys, ...args)
     } catch (error) {
@@ -14,4 +31,9 @@ export function luaScript(source: string): LuaScript {
       return await client.eval(source, keys.length, ...keys, ...args)
     }
   }
+}
+
+// Full, a replica for now, its disk full, or still reading its file. Nothing of the script was done then.
+function takesNoWritesNow(error: unknown): boolean {
+  return error instanceof Error && /^(OOM|READONLY|MISCONF|LOADING) /.test(error.message)
 }

@@ -10,6 +10,11 @@ async function main(): Promise<number> {
   if (options === undefined) return 2
   const results: RoundResult[] = []
   let arena: Arena | undefined
+  const end = async () => {
+    await arena?.close().catch(() => undefined)
+    process.exit(130)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end())
   try {
     for (let round = 0; round < options.rounds; round += 1) {
       for (const cell of allCells(options.seed + round, options)) {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { zipStream } from '../../../src/base/archives/zip.js'
 import { silentLogger } from '../../../src/base/logger.js'
@@ -175,6 +176,38 @@ describe('Model exchange', () => {
       expect(error).to.deep.include({ code: 'LF_ARCHIVE_REFUSED', failure: 'fatal' })
       expect(loop.seen).to.have.lengthOf(3)
       expect(await readdir(folder)).to.deep.equal([])
+    })
+
+    it('waits for a model that trickles, but not for one that has stopped', async () => {
+      const zip = await zipOf({ 'model.pt': randomBytes(1000) })
+      const idleMs = 500
+      let requests = 0
+      const server = createServer(async (_request, response) => {
+        requests += 1
+        response.writeHead(200, { 'content-length': zip.length })
+        if (requests === 1) return void response.write(zip.subarray(0, 100)) // and no sign of life any more
+        for (let at = 0; at < zip.length; at += 100) {
+          response.write(zip.subarray(at, at + 100))
+          await sleep(100) // 1 KB/s
+        }
+        response.end()
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      const session = createLoopSession({ host: `127.0.0.1:${port}`, timeoutMs: idleMs }, { log: silentLogger() })
+      closers.push(
+        () => server.closeAllConnections(),
+        () => server.close(),
+        () => session.close(),
+      )
+      const startedAt = performance.now()
+
+      const exchange = createModelExchange({ session, log: silentLogger() }, { retryFirstMs: 1 })
+      const model = await exchange.download(wanted())
+
+      expect(model.files).to.deep.equal(['model.pt'])
+      expect(requests).to.equal(2)
+      expect(performance.now() - startedAt).to.be.above(2 * idleMs)
     })
 
     it('asks only for the rest when the Loop can resume', async () => {
