@@ -34,6 +34,8 @@ export type DetectorServer = {
   close(): Promise<void>
 }
 
+const CLOSE_GRACE_MS = 3000
+
 /** The detector's REST API and its socket, on one port. */
 export async function createDetectorServer(
   options: DetectorServerOptions,
@@ -63,8 +65,15 @@ export async function createDetectorServer(
       return typeof bound === 'object' && bound !== null ? bound.port : address.port
     },
     async close() {
-      await sockets.close()
-      await app.close()
+      sockets.disconnectSockets(true)
+      sockets.engine.close()
+      // A client that is slow, or never ends, must not hold us up.
+      const giveUp = setTimeout(() => app.server.closeAllConnections(), CLOSE_GRACE_MS)
+      try {
+        await app.close()
+      } finally {
+        clearTimeout(giveUp)
+      }
     },
   }
 }

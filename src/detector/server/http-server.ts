@@ -11,7 +11,7 @@ export async function createHttpServer(limits: ServerLimits, deps: { readonly lo
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: 65_000,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle', // what is being answered is let finish
     routerOptions: { ignoreTrailingSlash: true },
     clientErrorHandler: answerClientError,
     http: {

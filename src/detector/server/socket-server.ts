@@ -1,5 +1,6 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { Server, type Socket } from 'socket.io'
+import { LoopfleetError } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import { ClientGoneError } from './client-signal.js'
@@ -71,15 +72,25 @@ export function createSocketServer(options: SocketServerOptions, deps: SocketSer
       done(failure.status)
       if (failure.isOurs) log.error({ err: error, event }, 'event failed')
       else log.debug({ event, reason: failure.sentence }, 'event refused')
-      return toErrorPayload(failure)
+      return toErrorPayload(error, failure)
     }
   }
 
   return sockets
 }
 
-function toErrorPayload({ sentence, retryAfterSeconds }: ErrorAnswer) {
-  return { error: sentence, ...(retryAfterSeconds !== undefined && { retry_after: retryAfterSeconds }) }
+function toErrorPayload(thrown: unknown, { sentence, retryAfterSeconds }: ErrorAnswer) {
+  return {
+    error: [knownWords(thrown), sentence].filter(Boolean).join(': '),
+    ...(retryAfterSeconds !== undefined && { retry_after: retryAfterSeconds }),
+  }
+}
+
+/** Words of the Python library's detector, which clients may look for. */
+function knownWords(thrown: unknown): string | undefined {
+  if (!(thrown instanceof LoopfleetError)) return undefined
+  if (thrown.code === 'LF_DETECTOR_NO_MODEL') return 'detector not yet initialized'
+  return thrown.code === 'LF_DETECTOR_UPDATING' ? `updating model to version ${thrown.details.version}` : undefined
 }
 
 /** Programs send no origin; a browser names that of its page. */

@@ -181,6 +181,10 @@ describe("The detector's REST API", () => {
     }
 
     expect(await send(new Uint8Array(100))).to.equal(400)
+    expect(await send(new Uint8Array([0xff, 0xd8, 0xff, 0, 1, 2, 3]))).to.equal(400)
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>'
+    expect(await send(new Uint8Array(Buffer.from(svg)))).to.equal(400)
+    expect(await send(new Uint8Array(withHeaderSize(await redImage(), 30_000, 30_000)))).to.equal(413)
     failToKeep(new LoopfleetError('LF_OUTBOX_WRITE', 'There is no room.'))
     expect(await send(new Uint8Array(await plainJpeg(20, 10, 'red')))).to.equal(503)
     expect(kept).to.be.empty

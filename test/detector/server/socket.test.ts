@@ -152,11 +152,13 @@ describe("The detector's socket", () => {
 
   it('says why it cannot detect and when to ask again', async () => {
     const { socket, failWith } = await start()
-    failWith(new LoopfleetError('LF_DETECTOR_UPDATING', 'updating model to version 1.2'))
+    failWith(new LoopfleetError('LF_DETECTOR_UPDATING', 'Try again later.', { details: { version: '1.2' } }))
 
     const answer = await ask(socket, 'detect', { image: await redImage() })
 
-    expect(answer).to.deep.equal({ error: 'updating model to version 1.2', retry_after: 2 })
+    expect(answer).to.deep.equal({ error: 'updating model to version 1.2: Try again later.', retry_after: 2 })
+    failWith(new LoopfleetError('LF_DETECTOR_NO_MODEL', 'It is on its way.'))
+    expect((await ask(socket, 'detect', { image: await redImage() })).error).to.match(/^detector not yet initialized: /)
   })
 
   it('lets other clients on when one sends too much at once', async () => {
