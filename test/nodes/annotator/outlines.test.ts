@@ -55,6 +55,19 @@ describe('the outline of what stands out in a box', function () {
     expect(coarse?.length).to.be.lessThan((fine?.length ?? 0) / 5)
   })
 
+  it('is given up when it takes too long', async () => {
+    const { jpeg, outlines } = await drawImage(1, 0, 2.5)
+    const imagePath = join(folder.path, 'image.jpg')
+    await writeFile(imagePath, jpeg)
+    const hasty = createProposer({ threads: 1, timeoutMs: 1 }, { log: silentLogger() })
+    await hasty.start()
+
+    const request = { imagePath, box: boxAround(outlines[0] ?? []), ...nothingElse }
+    expect(await rejection(hasty.propose(request, { signal }))).to.include({ code: 'LF_TOOL_TIMEOUT' })
+
+    await hasty.close()
+  })
+
   it('cannot be had of what is no image, which costs no thread', async () => {
     const imagePath = join(folder.path, 'image.jpg')
     await writeFile(imagePath, 'no image')

@@ -5,8 +5,10 @@ import type { Logger } from '../../../../base/logger.js'
 import { Turnstile } from '../../../../inference/turnstile.js'
 import { unlessAborted } from '../../../../loop/client/patience.js'
 import type { ImagePoint } from '../../annotation-tool.js'
-import { AnnotationToolError } from '../../errors.js'
+import { AnnotationToolError, ToolTimeoutError } from '../../errors.js'
 import type { ProposalAnswer, ProposalRequest } from './proposal.js'
+
+const WARM_UP_MS = 120_000 // a slow disk, or a busy machine
 
 export type ProposerOptions = {
   /** One less than the machine has cores, at most two, by default. */
@@ -46,9 +48,12 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
   }
 
   async function run(threadPool: Piscina, request: ProposalRequest | undefined): Promise<ProposalAnswer> {
+    const withinMs = request === undefined ? WARM_UP_MS : timeoutMs
+    const late = AbortSignal.timeout(withinMs)
     try {
-      return await threadPool.run(request, { signal: AbortSignal.timeout(timeoutMs) })
+      return await threadPool.run(request, { signal: late }) // an abort ends the thread, and piscina replaces it
     } catch (cause) {
+      if (late.aborted) throw new ToolTimeoutError(withinMs)
       throw new AnnotationToolError(`The thread of the segmentation tool failed: ${messageOf(cause)}.`, cause)
     }
   }
