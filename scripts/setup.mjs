@@ -18,6 +18,7 @@ export function setUp(parts) {
 const makers = {
   packages: installPackages,
   redis: () => ensureProgram(['redis-server'], ['redis-server'], { service: 'redis-server' }),
+  curl: () => ensureProgram(['curl'], ['curl', 'ca-certificates']),
   chromium: () => ensureProgram(['chromium', 'chromium-browser', 'google-chrome'], ['chromium']),
   python: installPythonEnvironment,
   build,

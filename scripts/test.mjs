@@ -8,7 +8,7 @@ import { root, setUp } from './setup.mjs'
 const files = process.argv.slice(2)
 const started = Date.now()
 
-setUp(['packages', 'redis', 'chromium', 'python', 'build'])
+setUp(['packages', 'redis', 'curl', 'chromium', 'python', 'build'])
 const bin = (name, entry) => join(root, 'node_modules', name, entry ?? binOf(name))
 
 step('lint', [bin('@biomejs/biome'), 'check', '.'])
