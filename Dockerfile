@@ -16,6 +16,7 @@ RUN apt-get update \
 WORKDIR /app
 # The example trainer, with its own Python environment; mount or add the folder of your trainer beside it.
 COPY examples/shapes-trainer ./examples/shapes-trainer
+COPY examples/shapes-quantize ./examples/shapes-quantize
 RUN python3 -m venv examples/shapes-trainer/.venv \
   && examples/shapes-trainer/.venv/bin/pip install --no-cache-dir -r examples/shapes-trainer/requirements.txt
 COPY package.json redis.conf LICENSE ./

@@ -23,6 +23,7 @@ const pages = [
   'docs/guides/docker.md',
   'docs/guides/detector-at-the-edge.md',
   'docs/guides/two-hosts.md',
+  'examples/shapes-quantize/README.md',
   'examples/shapes-trainer/README.md',
 ]
 

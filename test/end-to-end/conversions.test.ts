@@ -90,7 +90,8 @@ describe('a converter', function () {
     const script = join(dirname(file), 'convert.py')
     await writeFile(script, (await readFile(script, 'utf8')).replace("order == 'fails'", 'False'))
     await fleet.start('converter', file, '--every', '1')
-    await fleet.untilFormat(id, 'format_b')
+    await untilState('converted')
+    expect(fleet.formats(id)).to.include('format_b')
   })
 
   it('is told by a person to try a failed model again, and says what it made instead of what it should', async () => {

@@ -30,7 +30,7 @@ export type ConverterFleet = {
   readonly queues: Queues
   readonly conversions: Conversions
   /** A person's upload of a zip with these files; answers the model's id. */
-  upload(files: Readonly<Record<string, string>>, format?: string): Promise<string>
+  upload(files: Readonly<Record<string, string | Uint8Array>>, format?: string): Promise<string>
   /** The formats of a model, as the Loop lists them. */
   formats(id: string): readonly string[]
   /** Waits until the model has the format. */
@@ -82,6 +82,13 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
     }
   }
 
+  async function hasFormat(id: string, format: string): Promise<boolean> {
+    const failed = await conversions.list({ failedOnly: true })
+    const ours = failed.find(({ order }) => order.modelId === id && order.targetFormat === format)
+    if (ours !== undefined) throw new Error(`Its conversion failed: ${ours.failure?.message}`)
+    return fleet.formats(id).includes(format)
+  }
+
   const fleet: ConverterFleet = {
     folder,
     loop,
@@ -98,15 +105,13 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
     },
     formats: (id) => loop.models(...DEMO).find((model) => model.id === id)?.formats ?? [],
     async untilFormat(id, format, withinMs = 30_000) {
-      await until(`model ${id} has ${format}`, () => fleet.formats(id).includes(format), withinMs).catch(
-        async (error: unknown) => {
-          const records = JSON.stringify(await conversions.list(), null, 1)
-          const logs = await Promise.all(parts.map((part) => part.log()))
-          throw new Error(
-            `${error}\n${records}\n${logs.map((text) => text.split('\n').slice(-15).join('\n')).join('\n---\n')}`,
-          )
-        },
-      )
+      await until(`model ${id} has ${format}`, () => hasFormat(id, format), withinMs).catch(async (error: unknown) => {
+        const records = JSON.stringify(await conversions.list(), null, 1)
+        const logs = await Promise.all(parts.map((part) => part.log()))
+        throw new Error(
+          `${error}\n${records}\n${logs.map((text) => text.split('\n').slice(-15).join('\n')).join('\n---\n')}`,
+        )
+      })
     },
     async download(id, format) {
       const response = await fetch(`${loop.url}/api/${DEMO[0]}/projects/${DEMO[1]}/models/${id}/${format}/file`)
