@@ -130,6 +130,12 @@ export const trainerDefinitionSchema = z.strictObject({
     .optional()
     .describe('Run when the training is over, before its workspace is cleared.'),
   errors: knownErrorsSchema().describe('Log lines that say why a training failed.'),
+  sign_of_life_minutes: z
+    .number()
+    .positive()
+    .max(10_000)
+    .optional()
+    .describe('A training program that says nothing for so long is ended and counts as failed.'),
   gpus: z.int().min(0).max(64).default(1),
   resolution: z.int().min(1).optional().describe('Image size when the order names none.'),
   env: envSchema(),

@@ -12,9 +12,15 @@ export class EventQueue {
   #failure: { readonly error: unknown } | undefined
   #closed = false
   #wake: () => void = () => undefined
+  readonly #onPush: () => void
+
+  constructor(onPush: () => void = () => undefined) {
+    this.#onPush = onPush
+  }
 
   push(queued: QueuedEvent): void {
     if (this.#closed) return
+    this.#onPush()
     const isProgress = queued.event.event === 'progress'
     if (isProgress && this.#events.at(-1)?.event.event === 'progress') this.#events.pop()
     this.#events.push(queued)

@@ -14,6 +14,7 @@ import { EVENTS_FILE, type TrainerEvent } from './events.js'
 import { type EventSource, openEventsFile } from './events-file.js'
 import { writeHyperparameterFile } from './hyperparameter-file.js'
 import { commandValues, hyperparameterTexts } from './order-values.js'
+import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
 import { chooseStart } from './start-choice.js'
 import { DATASET_FOLDER, setResume } from './workspace.js'
 
@@ -41,6 +42,8 @@ export type RunningTraining = {
   /** For one reader; ends when the program has ended and everything it wrote was read. */
   readonly events: AsyncIterable<TrainerEvent>
   readonly exited: Promise<ProgramExit>
+  /** It was ended since it gave no sign of life for as long as the trainer file allows. */
+  readonly hasHung: boolean
   end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
   lastLines(): string[]
   /** CPU and memory of the program with its children; null once it is gone. */
@@ -62,7 +65,9 @@ export async function startTraining(
   const argv = buildCommand(definition, command, values, given)
   await writeHyperparameterFile({ definition, workspace, order })
   await setResume(workspace, resumes)
-  const queue = new EventQueue()
+  let life: SignOfLife | undefined
+  const queue = new EventQueue(() => life?.seen())
+  const watchLog = createLogWatcher(definition, (event) => queue.push({ event }))
   const tidy = createTidier(order, deps.log)
   const sources = await openSources(options, { queue, resumes, log: deps.log })
   const program = await startProgram(
@@ -78,15 +83,28 @@ export async function startTraining(
       logFile: options.logFile ?? join(workspace, 'last_training.log'),
       owner: options.owner,
       graceMs: options.graceMs,
-      onOutput: createLogWatcher(definition, (event) => queue.push({ event })),
+      onOutput: (line) => {
+        life?.seen()
+        watchLog(line)
+      },
     },
     deps,
   )
+  const { sign_of_life_minutes: minutes } = definition
+  life = watchSignOfLife(minutes === undefined ? undefined : minutes * 60_000, () => {
+    const message = `it gave no sign of life for ${minutes} minutes (sign_of_life_minutes), neither a line nor an event`
+    queue.push({ event: { event: 'error', message } })
+    void program.end()
+  })
+  void program.exited.then(life.close)
   void followUntilExit(program, sources, queue)
   return {
     pid: program.pid,
     events: readEvents(queue, tidy),
     exited: program.exited,
+    get hasHung() {
+      return life?.isMissing === true
+    },
     end: (endOptions) => program.end(endOptions),
     lastLines: () => program.lastLines(),
     figures: () => treeFigures(program.pid),

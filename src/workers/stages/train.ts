@@ -144,7 +144,7 @@ async function settle(context: StageContext, watched: Watched | undefined): Prom
   }
   signal.throwIfAborted()
   const exit = await watched?.program.exited
-  if (watched !== undefined && exit !== undefined && exit.exitCode !== 0) {
+  if (watched !== undefined && exit !== undefined && (exit.exitCode !== 0 || watched.program.hasHung)) {
     throw new TrainerExitedError({
       exitCode: exit.exitCode,
       signal: exit.signal,
