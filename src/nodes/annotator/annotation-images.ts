@@ -9,6 +9,8 @@ type Wanted = Pick<ReceivedInput, 'organization' | 'project' | 'imageId'>
 export type AnnotationImages = {
   /** The path of the image. Throws LF_ANNOTATION_IMAGE when the Loop has none, and the Loop's own trouble otherwise. */
   pathOf(wanted: Wanted, options: { readonly signal: AbortSignal }): Promise<string>
+  /** Looks for it again next time: somebody may have cleared the folder. */
+  forget(path: string): void
 }
 
 const KNOWN = 1000
@@ -30,6 +32,7 @@ export function createAnnotationImages(deps: {
   }
 
   return {
+    forget: (path) => void known.delete(path),
     async pathOf({ organization, project, imageId }, { signal }) {
       const wanted = { organization, project, imageId }
       const path = images.imagePath(organization, project, imageId)

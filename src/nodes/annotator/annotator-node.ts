@@ -99,6 +99,7 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
       signal,
       timeoutMs: toolTimeoutMs,
     }).catch((error: unknown) => {
+      images.forget(imagePath)
       // After an Escape the user may have a new history already.
       if (!signal.aborted) histories.delete(user)
       throw error

@@ -1,3 +1,4 @@
+import { access, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { AnnotationInput, AnnotationTool, ToolResult } from '../../../src/nodes/annotator/annotation-tool.js'
@@ -259,6 +260,22 @@ describe('an annotator node', function () {
     await until('and come back', () => statuses()?.connected)
 
     expect(await annotator.input(inputOf(at, 'mouse_move', PLACE))).to.include({ success: true })
+  })
+
+  it('fetches an image again when its file has gone', async () => {
+    const paths: string[] = []
+    tool.next = async ({ imagePath }) => {
+      paths.push(imagePath)
+      await access(imagePath)
+      return { svg: 'there' }
+    }
+    const first = await annotator.input(inputOf(at, 'mouse_move', PLACE))
+    await rm(paths[0] ?? '')
+
+    const gone = await annotator.input(inputOf(at, 'mouse_move', PLACE))
+    const again = await annotator.input(inputOf(at, 'mouse_move', PLACE))
+
+    expect([first.success, gone.success, again.success]).to.deep.equal([true, false, true])
   })
 
   it('fetches an image once, and answers when the Loop cannot give it', async () => {
