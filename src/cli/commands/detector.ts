@@ -14,6 +14,7 @@ type DetectorFlags = {
   data?: string
   threads?: number
   batch?: number
+  deadline: number
   keepModels: number
   outboxImages: number
   outboxMb: number
@@ -38,6 +39,12 @@ export function addDetectorCommand(program: Command): void {
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
     .option('--threads <n>', 'threads of the pool (default: LOOPFLEET_THREADS or cores - 1)', wholeNumber(1, 256))
     .option('--batch <n>', 'most images of one run, where the model has a free batch axis', wholeNumber(1, 256))
+    .option(
+      '--deadline <s>',
+      'seconds after which an image is refused; its thread is ended after half of them',
+      wholeNumber(1, 3600),
+      10,
+    )
     .option('--keep-models <n>', 'versions that stay on disk', wholeNumber(1, 1000), 3)
     .option('--outbox-images <n>', 'images that may wait for the Loop', wholeNumber(1), 1000)
     .option('--outbox-mb <n>', 'and their size in MB', wholeNumber(1), 1024)

@@ -28,6 +28,8 @@ export type DetectorSettings = BackendFlags & {
   readonly host: string
   readonly threads?: number
   readonly batch?: number
+  /** Seconds. */
+  readonly deadline: number
   readonly keepModels: number
   readonly outboxImages: number
   readonly outboxMb: number
@@ -55,7 +57,7 @@ export async function startDetector(
   const detector = buildDetector(settings, context, { loop, place })
   closers.add('detector', () => detector.stop())
   const node = buildNode({ identity, format, place }, context, { loop, detector })
-  const server = await buildServer(context, { detector, node })
+  const server = await buildServer(settings, context, { detector, node })
   closers.add('detector server', () => server.close())
   // It answers while it loads its model, and whether or not there is a Loop.
   const port = await server.listen(settings)
@@ -108,6 +110,8 @@ function buildDetector(
   const pool = {
     threads: settings.threads ?? environment.LOOPFLEET_THREADS,
     maxQueue: MAX_QUEUE,
+    // Half of the deadline, so that what waits behind images that hang in all threads is still answered in time.
+    timeoutMs: settings.deadline * 500,
     ...(settings.batch !== undefined && { batch: { maxImages: settings.batch } }),
   }
   return createDetector(
@@ -161,6 +165,7 @@ function buildNode(
 }
 
 async function buildServer(
+  settings: DetectorSettings,
   { environment, log }: CliContext,
   { detector, node }: { readonly detector: Detector; readonly node: DetectorNode },
 ) {
@@ -173,7 +178,7 @@ async function buildServer(
   }
   const { LOOP_PROTOCOL: dialect, USE_BACKDOOR_CONTROLS: hasBackdoor } = environment
   return createDetectorServer(
-    { dialect, version: '0.1.0', hasBackdoor },
+    { dialect, version: '0.1.0', hasBackdoor, limits: { deadlineMs: settings.deadline * 1000 } },
     { detector, log, addRoutes: (app) => registerNodeSwitches(app, switches, { log }) },
   )
 }

@@ -1,0 +1,62 @@
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { type Answer, detect } from '../helpers/edge-clients.js'
+import { type Edge, startEdge } from '../helpers/edge-detector.js'
+
+const MODULE = fileURLToPath(new URL('../fixtures/inference/misbehaves.mjs', import.meta.url))
+const CLIENTS = 6
+const THREADS = 2
+const ROUNDS = 2
+/** Of the goal (2 s), with room for a machine that does other things too; a hang is seen only after half the deadline. */
+const NEXT_ANSWER_WITHIN_MS = 5000
+const DEADLINE_MS = 4000
+
+describe('A detector under load', function () {
+  this.timeout(120_000)
+  let edge: Edge
+  before(async () => {
+    const backend = ['--backend', 'module', '--module', MODULE, '--format', 'onnx']
+    edge = await startEdge({ args: [...backend, '--threads', `${THREADS}`, '--deadline', `${DEADLINE_MS / 1000}`] })
+  })
+  after(() => edge.close())
+
+  /** Sends a fault to every thread at once, again and again, while others are served. */
+  async function underLoad(fault: string): Promise<{ readonly faulty: Answer[]; readonly good: Answer[] }> {
+    const good: Answer[] = []
+    const faulty: Answer[] = []
+    let isOver = false
+    const clients = Array.from({ length: CLIENTS }, async () => {
+      while (!isOver) good.push(await ask('fine'))
+    })
+    for (let round = 0; round < ROUNDS; round += 1) {
+      faulty.push(...(await Promise.all(Array.from({ length: THREADS }, () => ask(fault)))))
+      const failedAt = performance.now()
+      good.push(await ask('fine'))
+      expect(performance.now() - failedAt, 'ms to the next good answer').to.be.at.most(NEXT_ANSWER_WITHIN_MS)
+    }
+    isOver = true
+    await Promise.all(clients)
+    return { faulty, good }
+  }
+
+  const ask = (name: string) => detect(edge, Buffer.from(name), { autoupload: 'disabled' })
+
+  for (const { fault, status } of [
+    { fault: 'throws', status: 500 },
+    { fault: 'throws later', status: 503 },
+    { fault: 'exits', status: 503 },
+    { fault: 'loops', status: 503 },
+    { fault: 'never answers', status: 503 },
+    { fault: 'answers nonsense', status: 500 },
+  ]) {
+    it(`loses only the images at which a thread ${fault}, though all its threads do at once`, async () => {
+      const { faulty, good } = await underLoad(fault)
+
+      expect(faulty.map((answer) => answer.status)).to.deep.equal(Array(ROUNDS * THREADS).fill(status))
+      for (const answer of faulty) expect(answer.body.detail).to.be.a('string')
+      expect(new Set(good.map((answer) => answer.status))).to.deep.equal(new Set([200]))
+      expect(good.length).to.be.at.least(ROUNDS)
+      expect(edge.detector.hasExited).to.equal(false)
+    })
+  }
+})
