@@ -55,6 +55,7 @@ describe('loopfleet demo', function () {
       'recall',
       'stages',
       'seconds',
+      'conversion',
       'detector',
       'annotation',
     ])
@@ -62,12 +63,13 @@ describe('loopfleet demo', function () {
     expect(summary.model).to.have.all.keys('id', 'version', 'formats')
     expect(summary.model.id).to.match(UUID)
     expect(summary.model.version).to.match(/^\d+\.\d+$/)
-    expect(summary.model.formats).to.have.members(['shapes_numpy', 'onnx'])
+    expect(summary.model.formats).to.have.members(['shapes_numpy', 'onnx', 'onnx_fp16', 'onnx_int8'])
     expect(summary.images_with_detections).to.be.within(1, 280)
     for (const share of [summary.f1, summary.precision, summary.recall]) expect(share).to.be.within(0, 1)
     expect(summary.stages).to.have.all.keys(...stages)
     for (const seconds of Object.values(summary.stages)) expect(seconds).to.be.a('number').and.at.least(0)
     expect(summary.seconds).to.be.within(summary.stages.train, 200)
+    expect(summary.conversion.formats).to.have.members(['onnx_fp16', 'onnx_int8'])
     expect(summary.detector).to.include({ model_version: summary.model.version, images: 20 })
     expect(summary.detector.arrived, 'uncertain images in the inbox again').to.equal(summary.detector.uncertain)
     expect(summary.annotation.points).to.be.at.least(8)

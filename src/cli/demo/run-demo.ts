@@ -7,6 +7,7 @@ import { createClosers, whenAborted } from '../closers.js'
 import { openFleetLink } from '../compose/fleet-link.js'
 import { openContext } from '../context.js'
 import { annotateOnce } from './annotate-once.js'
+import { convertOnce, exampleConverter } from './convert-once.js'
 import { detectOnce } from './detect-once.js'
 import { createLoopControl, type LoopControl } from './loop-control.js'
 import { createProgressView } from './show-progress.js'
@@ -60,18 +61,26 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   }
 }
 
-/** A training, then what its model is for: a detector runs it; and an annotator outlines something. */
+/** A training, then what its model is for: it is made smaller, a detector runs it; and an annotator outlines something. */
 async function workOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
   const { signal } = deps.context
   const control = createLoopControl(fact(parts.loop, 'url'), (ms) => sleep(ms, undefined, { signal }))
+  if (flags.trainer === exampleTrainer) await parts.start('converter', [exampleConverter])
   const trained = await trainOnce(parts, flags, { ...deps, control })
   deps.view.stop()
-  const model = trained.training.models[0]
+  const { training, conversion } =
+    flags.trainer === exampleTrainer
+      ? await convertOnce({ project: PROJECT, number: trained.training.number }, { ...deps, control })
+      : { training: trained.training, conversion: null }
+  const model = training.models[0]
   const deployed = model?.version ? { id: model.id, version: model.version } : undefined
   const detector =
     deployed === undefined ? null : await detectOnce({ project: PROJECT, model: deployed }, parts, { ...deps, control })
   const annotation = await annotateOnce(parts, { ...deps, control })
-  return { summary: toSummary({ ...trained, detector, annotation }), evaluation: trained.evaluation }
+  return {
+    summary: toSummary({ ...trained, training, conversion, detector, annotation }),
+    evaluation: trained.evaluation,
+  }
 }
 
 async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { readonly control: LoopControl }) {

@@ -24,7 +24,7 @@ export type Parts = Readonly<Record<'loop' | 'redis' | 'trainer' | 'worker' | 'd
 const NO_LOOP = { LOOP_USERNAME: '', LOOP_PASSWORD: '', HOST: '', USERNAME: '', PASSWORD: '' }
 /** The demo's trainer node stays until the demo is over, whatever a shell has set for another one. */
 const STAYS = { RESTART_AFTER_TRAINING: '', TRAINER_IDLE_TIMEOUT_SEC: '' }
-const FOLDERS = ['loop', 'redis', 'node', 'host', 'detector', 'annotator', 'logs']
+const FOLDERS = ['loop', 'redis', 'node', 'host', 'converter', 'detector', 'annotator', 'logs']
 
 export type PartsOptions = { readonly folder: string; readonly seed: number; readonly trainer: string }
 

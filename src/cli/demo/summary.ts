@@ -1,4 +1,5 @@
 import type { AnnotationFacts } from './annotate-once.js'
+import type { ConversionFacts } from './convert-once.js'
 import type { DetectorFacts } from './detect-once.js'
 import type { Evaluation, TrainingView } from './loop-views.js'
 
@@ -16,6 +17,8 @@ export type DemoSummary = {
   readonly stages: Readonly<Record<string, number>>
   /** From the order of the training until its node was idle again. */
   readonly seconds: number
+  /** Only with the example trainer, whose models the example converter understands. */
+  readonly conversion: ConversionFacts | null
   readonly detector: DetectorFacts | null
   readonly annotation: AnnotationFacts
 }
@@ -26,10 +29,11 @@ export function toSummary(read: {
   readonly evaluation: Evaluation
   readonly stages: Readonly<Record<string, number>>
   readonly seconds: number
+  readonly conversion: ConversionFacts | null
   readonly detector: DetectorFacts | null
   readonly annotation: AnnotationFacts
 }): DemoSummary {
-  const { training, evaluation, stages, seconds, detector, annotation } = read
+  const { training, evaluation, stages, seconds, conversion, detector, annotation } = read
   const point = training.points.at(-1)
   const model = training.models[0] ?? null
   const isComplete = training.ended !== null && Object.keys(training.errors).length === 0 && model !== null
@@ -45,6 +49,7 @@ export function toSummary(read: {
     recall: evaluation.recall,
     stages,
     seconds: Math.round(seconds * 10) / 10,
+    conversion,
     detector,
     annotation,
   }
@@ -75,9 +80,15 @@ export function summaryLines(summary: DemoSummary, evaluation: Evaluation): stri
         .map(([stage, seconds]) => `${stage} ${seconds.toFixed(1)} s`)
         .join(', '),
     `  in all           ${summary.seconds} s`,
+    ...conversionLines(summary.conversion),
     ...detectorLines(summary.detector),
     `  annotator        outline of ${summary.annotation.points} points in ${summary.annotation.ms} ms, box overlap ${summary.annotation.box_iou}`,
   ]
+}
+
+function conversionLines(conversion: ConversionFacts | null): string[] {
+  if (conversion === null) return []
+  return [`  converter        ${conversion.formats.join(', ')} ${conversion.seconds} s after the training`]
 }
 
 function detectorLines(detector: DetectorFacts | null): string[] {
