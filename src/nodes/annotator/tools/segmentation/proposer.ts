@@ -30,6 +30,8 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
   const { threads = Math.max(1, Math.min(2, availableParallelism() - 1)), timeoutMs = 20_000 } = options
   const turnstile = new Turnstile(threads)
   let pool: Piscina | undefined
+  // Piscina starts another thread when one ends, also one that it no longer waits for after `destroy`.
+  const ending = new Set<Promise<unknown>>()
 
   async function open(): Promise<Piscina> {
     const { Piscina } = await import('piscina')
@@ -50,9 +52,17 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
   async function run(threadPool: Piscina, request: ProposalRequest | undefined): Promise<ProposalAnswer> {
     const withinMs = request === undefined ? WARM_UP_MS : timeoutMs
     const late = AbortSignal.timeout(withinMs)
+    const threadsBefore = [...threadPool.threads]
     try {
       return await threadPool.run(request, { signal: late }) // an abort ends the thread, and piscina replaces it
     } catch (cause) {
+      for (const thread of threadsBefore) {
+        const isEnding = !threadPool.threads.includes(thread) && thread.threadId !== -1
+        if (!isEnding) continue
+        const gone = new Promise<void>((resolve) => thread.once('exit', () => resolve()))
+        ending.add(gone)
+        void gone.then(() => ending.delete(gone))
+      }
       if (late.aborted) throw new ToolTimeoutError(withinMs)
       throw new AnnotationToolError(`The thread of the segmentation tool failed: ${messageOf(cause)}.`, cause)
     }
@@ -76,6 +86,7 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
     },
     async close() {
       await turnstile.empty()
+      await Promise.all(ending)
       await pool?.destroy()
       pool = undefined
     },
