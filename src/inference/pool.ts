@@ -6,7 +6,6 @@ import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
 import { type DecoderPlan, planWithoutFile, readDecoderFile } from './decoder-file.js'
 import type { InferencePool } from './inference-pool.js'
 import type { Lane } from './lane.js'
-import { openProgramLane } from './program/program-lane.js'
 import { QueuedPool } from './queued-pool.js'
 import { openThreadLane } from './thread-lane.js'
 import type { ThreadSettings } from './thread-messages.js'
@@ -65,7 +64,11 @@ export async function createInferencePool(
 async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Lane[]> {
   const { backend, timeoutMs = 60_000, maxHeapMb } = options
   const shared = { confidence: options.confidence ?? ('unit' as const), maxPixels: options.maxPixels ?? 64_000_000 }
-  if (backend.kind === 'program') return [openProgramLane({ backend, timeoutMs, loadMs: LOAD_MS, ...shared }, deps)]
+  if (backend.kind === 'program') {
+    // It decodes in this thread, with a library that the others load in theirs only.
+    const { openProgramLane } = await import('./program/program-lane.js')
+    return [openProgramLane({ backend, timeoutMs, loadMs: LOAD_MS, ...shared }, deps)]
+  }
   const threads = options.threads ?? Math.max(2, availableParallelism() - 1)
   const settings = { ...(await settingsOf(backend)), ...shared }
   const lane = { settings, timeoutMs, loadMs: LOAD_MS, maxHeapMb }

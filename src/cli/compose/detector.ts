@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { InvalidInputError } from '../../base/errors.js'
 import { removeTree } from '../../base/files.js'
+import type { Logger } from '../../base/logger.js'
 import type { Environment } from '../../config/variables.js'
 import { createDetector, type Detector } from '../../detector/detector.js'
 import { createModelKeeper } from '../../detector/models/keeper.js'
@@ -11,7 +12,7 @@ import { createDetectorServer } from '../../detector/server/detector-server.js'
 import { backendOf } from '../../inference/model-folder.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { createImageUpload } from '../../loop/client/image-upload.js'
-import { createLoopSocket } from '../../loop/client/socket.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
 import { createDetectorNode, type DetectorNode } from '../../nodes/detector-node.js'
 import { type NodeIdentity, readIdentities } from '../../nodes/identity.js'
 import { registerNodeSwitches } from '../../nodes/node-http.js'
@@ -56,7 +57,7 @@ export async function startDetector(
 
   const detector = buildDetector(settings, context, { loop, place })
   closers.add('detector', () => detector.stop())
-  const node = buildNode({ identity, format, place }, context, { loop, detector })
+  const node = await buildNode({ identity, format, place }, context, { loop, detector })
   const server = await buildServer(settings, context, { detector, node })
   closers.add('detector server', () => server.close())
   // It answers while it loads its model, and whether or not there is a Loop.
@@ -141,11 +142,12 @@ function buildDetector(
   )
 }
 
-function buildNode(
+async function buildNode(
   { identity, format, place }: { readonly identity: NodeIdentity; readonly format: string; readonly place: Place },
   { environment, log }: CliContext,
   { loop, detector }: { readonly loop: LoopClient; readonly detector: Detector },
-): DetectorNode {
+): Promise<DetectorNode> {
+  const createSocket = environment.LOOP_PROTOCOL === '0.8' ? await socketMaker(place, log, loop) : noSocket
   return createDetectorNode(
     {
       identity,
@@ -158,10 +160,19 @@ function buildNode(
     {
       detector,
       rest: loop.rest,
-      createSocket: () => createLoopSocket({ nodeType: 'detector', ...place }, { session: loop.session, log }),
+      createSocket,
       log,
     },
   )
+}
+
+async function socketMaker(place: Place, log: Logger, { session }: LoopClient): Promise<() => LoopSocket> {
+  const { createLoopSocket } = await import('../../loop/client/socket.js')
+  return () => createLoopSocket({ nodeType: 'detector', ...place }, { session, log })
+}
+
+function noSocket(): never {
+  throw new Error('The current dialect has no socket for detectors.')
 }
 
 async function buildServer(
