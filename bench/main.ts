@@ -1,4 +1,5 @@
 import { annotator } from './figures/annotator.js'
+import { converter } from './figures/converter.js'
 import { idleSeats } from './figures/idle-seats.js'
 import { images } from './figures/images.js'
 import { missingImages } from './figures/missing-images.js'
@@ -9,4 +10,15 @@ import { queueCost } from './figures/queue-cost.js'
 import { statusLatency } from './figures/status-latency.js'
 import { runFigures } from './run-figures.js'
 
-await runFigures([order, images, missingImages, models, statusLatency, idleSeats, queueCost, outbox, annotator])
+await runFigures([
+  order,
+  images,
+  missingImages,
+  models,
+  statusLatency,
+  idleSeats,
+  queueCost,
+  converter,
+  outbox,
+  annotator,
+])

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { RunSupersededError } from '../base/abort-reasons.js'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
@@ -33,7 +34,7 @@ export type ConversionEnd =
   | { readonly state: 'waiting'; readonly failure?: ConversionFailure }
 
 /** The name of a model that the Loop has just taken. */
-export type UploadedModelName = { readonly organization: string; readonly project: string }
+export type UploadedModelName = { readonly organization: string; readonly project: string; readonly format: string }
 
 /** The durable record of all conversions: what is to do, and what failed and must not be tried at every look. */
 export type Conversions = TrainingLog & {
@@ -214,8 +215,8 @@ export function createConversions(
       return { outcome: 'reopened', conversion }
     },
 
-    async tellUpload({ organization, project }) {
-      await link.client.publish(keys.uploads, JSON.stringify({ organization, project }))
+    async tellUpload({ organization, project, format }) {
+      await link.client.publish(keys.uploads, JSON.stringify({ organization, project, format }))
     },
     onUpload: (listener) =>
       link.subscribe(keys.uploads, (message) => {
@@ -248,11 +249,11 @@ function superseded(id: string, run: number): RunSupersededError {
   return new RunSupersededError({ trainingId: id, run })
 }
 
+const uploadSchema = z.object({ organization: z.string(), project: z.string(), format: z.string() })
+
 function parseUpload(message: string): UploadedModelName | undefined {
   try {
-    const value: unknown = JSON.parse(message)
-    const { organization, project }: { organization?: unknown; project?: unknown } = Object(value)
-    return typeof organization === 'string' && typeof project === 'string' ? { organization, project } : undefined
+    return uploadSchema.safeParse(JSON.parse(message)).data
   } catch {
     return undefined // not one of ours
   }

@@ -89,8 +89,11 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     const handle = async (job: { readonly data: ScanJob }, aborted: AbortSignal) =>
       isChecking ? await scan(job.data, aborted) : { muted: true }
     consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
-    uploads = await conversions.onUpload((model) => {
-      ask({ project: model }).catch((error: unknown) => log.debug({ err: error }, 'look at the Loop not asked for'))
+    uploads = await conversions.onUpload(({ organization, project, format }) => {
+      if (format !== profile.sourceFormat) return
+      ask({ project: { organization, project } }).catch((error: unknown) =>
+        log.debug({ err: error }, 'look at the Loop not asked for'),
+      )
     })
     await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
     await ask(EVERYWHERE)

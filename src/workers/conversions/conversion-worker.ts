@@ -110,7 +110,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       const seconds = (performance.now() - startedAt) / 1000
       await conversions.settle(id, run, { state: 'converted', files, seconds })
       takeLog.info({ seconds, files }, 'model converted')
-      await conversions.tellUpload(order).catch(() => undefined) // the next look finds it anyway
+      await conversions.tellUpload({ ...order, format: order.targetFormat }).catch(() => undefined) // the next look finds it anyway
       await removeTree(workspace)
       return { files, seconds }
     } catch (error) {

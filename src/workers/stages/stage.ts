@@ -5,6 +5,7 @@ import type { ImageExchange } from '../../loop/client/image-exchange.js'
 import type { ModelExchange } from '../../loop/client/model-exchange.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import type { Dialect } from '../../loop/protocol/index.js'
+import type { UploadedModelName } from '../../queue/conversions.js'
 import type { StepProgress } from '../../queue/job-schemas.js'
 import type { Journal } from '../../queue/journal.js'
 import type { TrainingRun } from '../training-run.js'
@@ -16,7 +17,7 @@ export type StageDeps = {
   readonly rest: LoopRest
   readonly journal: Journal
   /** Tells the converters of the fleet that the Loop has a new model. */
-  readonly tellUpload?: (model: { readonly organization: string; readonly project: string }) => Promise<void>
+  readonly tellUpload?: (model: UploadedModelName) => Promise<void>
   /** How what is sent is spelled (LOOP_PROTOCOL). */
   readonly dialect: Dialect
   /** Images per upload of detections; never more than the dialect allows. */

@@ -47,7 +47,7 @@ async function upload({ format, files, hash }: Upload, context: StageContext, de
   })
   await training.update({ models: { [format]: { id, hash, state: 'confirmed' } }, modelId: id })
   context.say(`uploaded ${format} as model ${id}`)
-  await deps.tellUpload?.(training.order).catch(() => undefined) // converters look by themselves, too
+  await deps.tellUpload?.({ ...training.order, format }).catch(() => undefined) // converters look by themselves, too
   return id
 }
 
