@@ -44,20 +44,23 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     await deps.queues.runJob(queueNames.node(address.seat.uuid), 'sync-metrics', job, { id, signal })
   }
 
-  async function sendSet(set: ModelSet, signal: AbortSignal): Promise<void> {
-    const digest = digestOf(set)
-    // Only the last one counts: any other would not be the Loop's newest point any more.
-    if ((await deps.confirmed.read()) !== digest) {
-      await send(set.sequence, set.epoch, set.confusionMatrix, signal)
-      await deps.confirmed.write(digest)
+  // Points go in order: what comes before the one that was acked last is at the Loop, too.
+  async function sendAll(sets: readonly ModelSet[], signal: AbortSignal): Promise<void> {
+    const acked = await deps.confirmed.read()
+    const lastAcked = sets.findIndex((set) => digestOf(set) === acked)
+    for (const [index, set] of sets.entries()) {
+      if (index > lastAcked) {
+        await send(set.sequence, set.epoch, set.confusionMatrix, signal)
+        await deps.confirmed.write(digestOf(set))
+      }
+      await deps.modelSets.markSynced(set)
     }
-    await deps.modelSets.markSynced(set)
   }
 
   // With those before it that were not acked, as after a kill: a newer one that is acked makes them go.
   async function sendUpTo(set: ModelSet): Promise<void> {
     const earlier = (await deps.modelSets.list()).filter((one) => !one.synced && one.sequence < set.sequence)
-    for (const each of [...earlier, set]) await sendSet(each, deps.signal)
+    await sendAll([...earlier, set], deps.signal)
   }
 
   return {
@@ -71,7 +74,8 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     async flush(signal) {
       await last
       const sets = await deps.modelSets.list()
-      for (const set of sets) if (!set.synced) await sendSet(set, signal)
+      const waiting = sets.filter(({ synced }) => !synced)
+      if (waiting.length > 0) await sendAll(waiting, signal)
       if (sets.length === 0) await send(0, null, {}, signal)
       return { points: sets.at(-1)?.sequence ?? 0 }
     },
