@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { type Edge, ORGANIZATION, PROJECT } from './edge-detector.js'
 
+type FoundBox = { readonly category_name: string; readonly model_name: string } & {
+  readonly [side in 'x' | 'y' | 'width' | 'height']: number
+}
+
 export type Answer = {
   readonly status: number
   readonly headers: Headers
   readonly body: {
     readonly detail?: unknown
     readonly tags?: readonly string[]
-    readonly box_detections?: readonly { readonly category_name: string; readonly model_name: string }[]
+    readonly box_detections?: readonly FoundBox[]
   }
 }
 
