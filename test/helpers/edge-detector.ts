@@ -22,6 +22,8 @@ export type EdgeOptions = {
   readonly waitForModel?: boolean
 }
 
+export type ModelFile = { readonly name: string; readonly data: string | Uint8Array }
+
 /** A local Loop with a real ONNX model, and a detector as a real process of the compiled program. */
 export type Edge = {
   readonly loop: LocalLoop
@@ -31,8 +33,8 @@ export type Edge = {
   /** The detector that runs now. */
   readonly detector: CliProcess
   readonly url: string
-  /** Uploads the model once more, as the next version; answers its id. */
-  addModel(): Promise<{ readonly id: string; readonly version: string }>
+  /** Uploads the model once more, as the next version, with more files if given; answers its id. */
+  addModel(files?: readonly ModelFile[]): Promise<{ readonly id: string; readonly version: string }>
   /** Starts a detector on the same data folder, after the one before has ended. */
   start(options?: EdgeOptions): Promise<CliProcess>
   /** Stops the Loop, or starts it again at the same address. */
@@ -58,13 +60,12 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   let loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
   await loop.generate({ organization: ORGANIZATION, project_name: PROJECT, complete: 1, box_categories: 2 })
   const port = Number(new URL(loop.url).port)
-  const zip = await modelZip()
   let detector: CliProcess | undefined
   let starts = 0
 
-  async function addModel() {
+  async function addModel(files: readonly ModelFile[] = []) {
     const body = new FormData()
-    body.append('files', new Blob([new Uint8Array(zip)]), 'model.zip')
+    body.append('files', new Blob([new Uint8Array(await modelZip(files))]), 'model.zip')
     const path = `/api/${ORGANIZATION}/projects/${PROJECT}/onnx`
     const answer = await fetch(`${loop.url}${path}`, { method: 'POST', body })
     const { id, version }: { id: string; version: string } = JSON.parse(await answer.text())
@@ -150,11 +151,12 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   }
 }
 
-async function modelZip(): Promise<Buffer> {
+async function modelZip(files: readonly ModelFile[]): Promise<Buffer> {
   const model = await readFile(fileURLToPath(new URL('../fixtures/onnx/red-is-an-object.onnx', import.meta.url)))
   const entries = [
     { name: 'model.onnx', data: model },
     { name: 'decoder.json', data: JSON.stringify(DECODER) },
+    ...files,
   ]
   return await buffer(zipStream(entries))
 }
