@@ -1,5 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { detect, inboxOf, metric, upload } from '../helpers/edge-clients.js'
@@ -14,6 +15,9 @@ const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 6)
 const SEED = Number(process.env.LOOPFLEET_TEST_SEED ?? 20261122)
 const MOMENTS = ['update', 'save', 'upload'] as const
 const MODELS = 3
+/** So that each update downloads. */
+const KEEP_ONE = ['--keep-models', '1']
+const WEIGHTS = 5_000_000
 const CLIENTS = 3
 /** So much may be under way, and not be confirmed, when the process is killed. */
 const MOST_UNCONFIRMED = 4 * 20
@@ -22,19 +26,21 @@ describe('A detector that is killed with SIGKILL at any moment', function () {
   this.timeout(90_000 + KILLS * 30_000)
   let edge: Edge
   before(async () => {
-    edge = await startEdge()
+    edge = await startEdge({ args: KEEP_ONE })
   })
   after(() => edge.close())
 
   it(`during updates, saving and uploads, ${KILLS} times, starts with a good model and loses no image`, async () => {
     const random = createRandom(SEED)
     const models = [await currentModel()]
-    while (models.length < MODELS) models.push(await edge.addModel())
+    while (models.length < MODELS)
+      models.push(await edge.addModel([{ name: 'weights.bin', data: randomBytes(WEIGHTS) }]))
     const versions = models.map(({ version }) => version)
     const acknowledged = new Set<string>()
     const halves = new Map<string, number>()
     const jpeg = await noiseJpeg()
 
+    await edge.loop.setTarget(ORGANIZATION, PROJECT, models[1]?.id ?? null)
     for (let kill = 0; kill < KILLS; kill += 1) {
       const moment = MOMENTS[kill % MOMENTS.length] ?? 'save'
       const stopClients = saveAll(`${kill}`, jpeg, acknowledged)
@@ -42,7 +48,8 @@ describe('A detector that is killed with SIGKILL at any moment', function () {
       if (moment === 'upload')
         await until('it uploads', () => edge.loop.effects({ kind: 'image-upload' }).length > taken, 30_000)
       if (moment === 'save') await until('it saves', () => hasStarting(acknowledged, `${kill}-`), 30_000)
-      await sleep(random() * (moment === 'update' ? 2500 : 400)) // the moment is the point of the test
+      if (moment === 'update') await until('it updates', async () => (await halfDone()).includes('update'), 30_000)
+      await sleep(random() * (moment === 'update' ? 1500 : 400)) // the moment is the point of the test
       expect(edge.detector.hasExited, 'it ended by itself').to.equal(false)
       await edge.detector.kill('SIGKILL')
       await stopClients()
@@ -50,9 +57,11 @@ describe('A detector that is killed with SIGKILL at any moment', function () {
       for (const what of await halfDone()) halves.set(what, (halves.get(what) ?? 0) + 1)
 
       // So that the next life begins with an update, which its first word with the Loop tells it.
-      const next = models[Math.floor(random() * models.length)]
+      const served = basename(await readlink(join(edge.data, 'current_model')))
+      const others = models.filter(({ version }) => version !== served)
+      const next = others[Math.floor(random() * others.length)]
       await edge.loop.setTarget(ORGANIZATION, PROJECT, next?.id ?? null)
-      await edge.start({ waitForModel: false })
+      await edge.start({ args: KEEP_ONE, waitForModel: false })
       const answer = await detect(edge, await redJpeg(), { autoupload: 'disabled' })
       expect(answer.status, `after kill ${kill}: ${JSON.stringify(answer.body)}`).to.equal(200)
       expect(answer.body.box_detections?.[0]?.model_name).to.be.oneOf(versions)
@@ -69,7 +78,7 @@ describe('A detector that is killed with SIGKILL at any moment', function () {
       console.log(
         `      ${acknowledged.size} images acknowledged, ${repeated} sent again; half done at a kill: ${JSON.stringify([...halves])}`,
       )
-    expect((await readdir(join(edge.data, 'models'))).filter((name) => name.startsWith('.incoming'))).to.deep.equal([])
+    await until('half models are gone', async () => !(await halfDone()).includes('update'), 30_000)
   })
 
   /** Clients that save one image after the other, until they are stopped; the names of those answered are added. */

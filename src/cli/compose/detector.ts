@@ -104,6 +104,7 @@ function buildDetector(
   const keeper = {
     folder,
     format,
+    owner: place,
     keepVersions: settings.keepModels,
     exclusiveBuild: environment.EXCLUSIVE_MODEL_BUILD,
     initialMode: environment.VERSION_CONTROL_DEFAULT.toLowerCase() === 'pause' ? 'pause' : 'follow_loop',

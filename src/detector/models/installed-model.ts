@@ -19,14 +19,22 @@ export type ModelReading =
 export const MARKER = '.loopfleet.json'
 const MAX_ENTRIES = 100_000
 
+/** Whose models a detector runs. */
+export type ModelOwner = { readonly organization: string; readonly project: string }
+
 const markerSchema = z.strictObject({
   ...modelTargetSchema.shape,
+  organization: z.string().optional(),
+  project: z.string().optional().describe('Where it was downloaded; its model.json may name another place.'),
   files: z.record(z.string(), z.int().min(0)).describe('Path below the folder to bytes.'),
 })
 export type ModelMarker = z.infer<typeof markerSchema>
 
 /** Reads a model's folder, ours or one of the Python library's, which have no marker. Trusts nothing in it. */
-export async function readInstalledModel(folder: string, format: string): Promise<ModelReading> {
+export async function readInstalledModel(
+  folder: string,
+  { format, owner }: { readonly format: string; readonly owner?: ModelOwner | undefined },
+): Promise<ModelReading> {
   let isOurs = false
   try {
     const entries = await entriesOf(folder)
@@ -38,11 +46,20 @@ export async function readInstalledModel(folder: string, format: string): Promis
     if (modelJson === undefined) return { ok: false, isOurs, problem: 'it has no model.json' }
     const target = marker ?? { id: modelJson.id, version: modelJson.version }
     assertIsModel(modelJson, target, format)
+    const { organization = modelJson.organization, project = modelJson.project } = marker ?? {}
+    if (owner !== undefined && !isSameOwner(owner, { organization, project })) {
+      return { ok: false, isOurs: false, problem: `it is of the project ${shown(`${organization}/${project}`)}` }
+    }
     if (!isVersionName(target.version)) return { ok: false, isOurs, problem: 'its version cannot be a name' }
     return { ok: true, model: { id: target.id, version: target.version, folder, modelJson } }
   } catch (error) {
     return { ok: false, isOurs, problem: messageOf(error) }
   }
+}
+
+function isSameOwner(one: ModelOwner, other: ModelOwner): boolean {
+  const nameOf = ({ organization, project }: ModelOwner) => `${organization}/${project}`.toLowerCase()
+  return nameOf(one) === nameOf(other)
 }
 
 /** Throws LF_DETECTOR_BAD_MODEL when the model.json is of another model or format. */

@@ -19,6 +19,10 @@ import { readVersionChoice, resolveVersionChoice, type VersionChoice, writeVersi
 export const modelKeeperOptionsSchema = z.strictObject({
   folder: z.string().min(1).describe('The data folder; models lie in `models/{version}` below it.'),
   format: z.string().min(1).describe('Format of the models that the detector runs.'),
+  owner: z
+    .strictObject({ organization: z.string().min(1), project: z.string().min(1) })
+    .optional()
+    .describe('Project whose models are used; models of others on disk are left alone.'),
   keepVersions: z.int().min(1).default(3).describe('Versions that stay on disk, the served one among them.'),
   exclusiveBuild: z.boolean().default(false).describe('Frees the old model before the new one is built.'),
   initialMode: z.enum(['follow_loop', 'pause']).default('follow_loop').describe('Until a mode is chosen.'),

@@ -5,7 +5,14 @@ import { hasCode, readJsonFile, removeTree, syncFolder, writeJsonFile } from '..
 import type { Logger } from '../../base/logger.js'
 import { readCurrentLink, sweepLinks, switchCurrentLink } from './current-link.js'
 import { BadModelError } from './errors.js'
-import { assertIsModel, entriesOf, type InstalledModel, MARKER, readInstalledModel } from './installed-model.js'
+import {
+  assertIsModel,
+  entriesOf,
+  type InstalledModel,
+  MARKER,
+  type ModelOwner,
+  readInstalledModel,
+} from './installed-model.js'
 import type { ModelDownload } from './model-download.js'
 import { compareVersions, isSameModel, type ModelTarget } from './target.js'
 
@@ -15,6 +22,8 @@ export type ModelStoreOptions = {
   readonly format: string
   /** Versions that stay on disk, the served one among them. */
   readonly keepVersions: number
+  /** Models of others that lie here are not used; undefined takes all. */
+  readonly owner?: ModelOwner | undefined
 }
 
 export type ModelStoreDeps = {
@@ -63,7 +72,7 @@ const SERVED = '.served.json'
 const servedSchema = z.array(z.string())
 
 export function createModelStore(options: ModelStoreOptions, deps: ModelStoreDeps): ModelStore {
-  const { format, keepVersions } = options
+  const { format, keepVersions, owner } = options
   const dataFolder = resolve(options.folder)
   const models = join(dataFolder, 'models')
   const { log } = deps
@@ -74,7 +83,7 @@ export function createModelStore(options: ModelStoreOptions, deps: ModelStoreDep
     const found: InstalledModel[] = []
     const broken: BrokenModel[] = []
     for (const name of await folderNames()) {
-      const reading = await readInstalledModel(join(models, name), format)
+      const reading = await readInstalledModel(join(models, name), { format, owner })
       if (reading.ok) found.push(reading.model)
       else {
         const { problem, isOurs } = reading
@@ -154,7 +163,7 @@ export function createModelStore(options: ModelStoreOptions, deps: ModelStoreDep
         const { modelJson } = await deps.models.download({ modelId: target.id, folder, signal })
         if (modelJson === undefined) throw new BadModelError(target, 'it has no model.json')
         assertIsModel(modelJson, target, format)
-        await seal(folder, target)
+        await seal(folder, target, owner)
         signal.throwIfAborted()
         const place = await freeFolder(target.version)
         await rename(folder, place)
@@ -193,7 +202,7 @@ export function createModelStore(options: ModelStoreOptions, deps: ModelStoreDep
 }
 
 /** Puts everything on disk, with a marker that says what belongs to the model. */
-async function seal(folder: string, { id, version }: ModelTarget): Promise<void> {
+async function seal(folder: string, { id, version }: ModelTarget, owner: ModelOwner | undefined): Promise<void> {
   const files = Object.fromEntries(await entriesOf(folder))
   delete files[MARKER] // a zip may hold one, which is overwritten below
   const folders = new Set([folder])
@@ -207,5 +216,5 @@ async function seal(folder: string, { id, version }: ModelTarget): Promise<void>
     folders.add(dirname(join(folder, path)))
   }
   for (const one of folders) await syncFolder(one)
-  await writeJsonFile(join(folder, MARKER), { id, version, files })
+  await writeJsonFile(join(folder, MARKER), { id, version, ...owner, files })
 }

@@ -1,4 +1,5 @@
 import { LoopfleetError, messageOf } from '../../base/errors.js'
+import { hasCode } from '../../base/files.js'
 import { isImageError } from '../../inference/errors.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { DetectorRequestError, type FieldProblem } from '../errors.js'
@@ -35,6 +36,10 @@ const PASSING: Readonly<Record<string, number>> = {
   LF_INFERENCE_CLOSED: 1,
 }
 
+/** No mistake of ours either: people make room. */
+const DISK_TROUBLES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO']
+const DISK_SECONDS = 5
+
 /** Maps anything that was thrown: 503 for what passes, 4xx for what the client must mend, 500 for our mistakes. */
 export function toErrorAnswer(thrown: unknown): ErrorAnswer {
   const sentence = messageOf(thrown)
@@ -47,6 +52,9 @@ export function toErrorAnswer(thrown: unknown): ErrorAnswer {
     if (usual !== undefined) return { ...plain(503, sentence), retryAfterSeconds: askedSeconds(thrown) ?? usual }
     if (thrown.code === 'LF_DETECTOR_VERSION') return plain(400, sentence)
     return { ...plain(500, sentence), isOurs: true }
+  }
+  if (hasCode(thrown, ...DISK_TROUBLES)) {
+    return { ...plain(503, `The detector cannot write to its disk: ${sentence}.`), retryAfterSeconds: DISK_SECONDS }
   }
   const status = clientStatusOf(thrown)
   if (status !== undefined) return plain(status, sentence)

@@ -149,6 +149,43 @@ describe('A detector starts', () => {
     })
   }
 
+  for (const { kind, put } of [
+    { kind: 'its own', put: () => serveAll('1.0') },
+    {
+      kind: 'the Python library',
+      put: async () => {
+        await putOldModel('1.0')
+        await symlink('models/1.0', inFolder('current_model'))
+      },
+    },
+  ]) {
+    it(`without the model of another project that ${kind} left there, which it names and keeps`, async () => {
+      await put()
+
+      const keeper = await fixture.start({ owner: { organization: 'acme', project: 'other' }, keepVersions: 1 })
+
+      expect(keeper.loaded()).to.equal(null)
+      expect(keeper.state().errors.load_model).to.contain('models/1.0: it is of the project "acme/demo"')
+      expect(keeper.versionControl().localVersions).to.deep.equal([])
+      const own = target('1.1')
+      const modelJson = modelJsonOf(own, { project: 'other' })
+      await fixture.loop.offer('1.1', { 'model.json': modelJson, 'model.txt': 'own' })
+      keeper.setTarget(own)
+      await untilServing(keeper, '1.1')
+      expect(await readdir(inFolder('models'))).to.include('1.0')
+    })
+  }
+
+  it('with a model that it downloaded from its project, whatever the model.json calls that', async () => {
+    const owner = { organization: 'acme', project: 'other' }
+    const before = await fixture.start({ owner })
+    before.setTarget(await fixture.loop.offer('1.0')) // of acme/demo, as its model.json says
+    await untilServing(before, '1.0')
+    await before.stop()
+
+    expect((await fixture.start({ owner })).loaded()?.version).to.equal('1.0')
+  })
+
   it('without a half installed model of the Python library, whose name the whole one takes', async () => {
     await putOldModel('1.1')
     await rm(inFolder('models', '1.1', 'model.json'))

@@ -22,6 +22,13 @@ describe('The answer to an error', () => {
     expect(toErrorAnswer(asked).retryAfterSeconds).to.equal(7)
   })
 
+  it('is 503 with the reason while the disk is full', () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+
+    expect(toErrorAnswer(full)).to.include({ status: 503, retryAfterSeconds: 5, isOurs: false })
+    expect(toErrorAnswer(full).sentence).to.contain('disk').and.to.contain('ENOSPC')
+  })
+
   it('is 4xx for what the client must mend', () => {
     expect(toErrorAnswer(new InferenceError('LF_IMAGE_UNREADABLE', 'No.'))).to.include({ status: 400 })
     expect(toErrorAnswer(new InferenceError('LF_IMAGE_TOO_LARGE', 'No.'))).to.include({ status: 413 })
