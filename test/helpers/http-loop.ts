@@ -16,6 +16,8 @@ export type Reply = {
   readonly cutAfter?: number
   /** Nothing is answered at all. */
   readonly silent?: boolean
+  /** The connection is cut instead of an answer. */
+  readonly cut?: boolean
 }
 
 export type HttpLoop = {
@@ -67,8 +69,12 @@ export async function startHttpLoop(
   }
 }
 
-function reply(response: ServerResponse, { status = 200, headers = {}, body = '', cutAfter, silent }: Reply): void {
-  if (silent === true) return
+function reply(response: ServerResponse, { status = 200, headers = {}, body = '', cutAfter, ...no }: Reply): void {
+  if (no.silent === true) return
+  if (no.cut === true) {
+    response.destroy()
+    return
+  }
   const bytes = Buffer.from(body)
   response.writeHead(status, { 'content-length': bytes.length, ...headers })
   if (cutAfter === undefined) {

@@ -6,6 +6,7 @@ import type { Entry } from './entries.js'
 import type { OutboxSettings } from './options.js'
 import { type BatchDeps, sendBatch } from './send-batch.js'
 import type { Shelf } from './shelf.js'
+import { createSuspects, strikesReason } from './suspects.js'
 
 /** Empties the shelf as long as it is switched on. */
 export type Sender = {
@@ -28,7 +29,15 @@ export type SenderDeps = { readonly shelf: Shelf; readonly batch: BatchDeps; rea
  * One request at a time as long as there is little to send; beside it, full ones up to the limit. After a failure
  * nothing is sent for a growing time, then one request, and smaller ones if that fails too.
  */
-export function createSender(options: SenderOptions, { shelf, batch, log }: SenderDeps): Sender {
+export function createSender(options: SenderOptions, { shelf, log, ...deps }: SenderDeps): Sender {
+  const suspects = createSuspects()
+  const batch: BatchDeps = {
+    ...deps.batch,
+    onTaken(entries) {
+      suspects.onTaken()
+      return deps.batch.onTaken(entries)
+    },
+  }
   const fullBatch = Math.min(options.maxBatch, batch.upload.maxImages)
   const underWay = new Set<Promise<void>>()
   let on: AbortController | undefined
@@ -61,10 +70,21 @@ export function createSender(options: SenderOptions, { shelf, batch, log }: Send
       lanes = Math.min(options.maxRequests, lanes + 1)
     } catch (error) {
       // Requests that were under way together fail together, and that is one failure.
-      if (on?.signal === signal && failures === failuresBefore) waitAfter(error)
+      if (on?.signal === signal && failures === failuresBefore) {
+        waitAfter(error)
+        await judge(entries, error)
+      }
     } finally {
       shelf.release(entries)
     }
+  }
+
+  /** An image at which the Loop breaks down must not stand at the head for ever. */
+  async function judge([entry, ...others]: readonly Entry[], error: unknown): Promise<void> {
+    if (entry === undefined || others.length > 0) return
+    const verdict = suspects.judge(entry, error)
+    if (verdict === 'last') shelf.putLast(entry)
+    if (verdict === 'aside') await batch.onUnfit(entry, strikesReason(error))
   }
 
   function waitAfter(error: unknown): void {

@@ -12,11 +12,16 @@ export type Claim = {
 export type Shelf = {
   /** Undefined when no room can be made. */
   claim(bytes: number, isPriority: boolean): Claim | undefined
-  /** The next images, priority first and oldest first; they are held until they are released or removed. */
+  /**
+   * The next images, priority first and oldest first; they are held until they are released or removed. Only when no
+   * other is left, one of those that are to come last.
+   */
   take(count: number): Entry[]
+  /** From now on it comes after all others, those that came last before it included. */
+  putLast(entry: Entry): void
   release(entries: readonly Entry[]): void
   remove(entry: Entry): void
-  /** How many could be taken now. */
+  /** How many could be taken now, without those that come last. */
   free(): number
   figures(): { readonly normal: number; readonly priority: number; readonly bytes: number }
 }
@@ -32,17 +37,20 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
   const priority = createRow(found.filter(({ isPriority }) => isPriority))
   const rowOf = ({ isPriority }: Entry) => (isPriority ? priority : normal)
   const held = new Set<Entry>()
+  const last = new Set<Entry>()
   let bytes = found.reduce((sum, entry) => sum + entry.bytes, 0)
   let claimed = { images: 0, bytes: 0 }
   let most = { images: found.length, bytes }
 
   const images = () => normal.entries.length + priority.entries.length
+  const freeOnes = (entries: Iterable<Entry>) => [...entries].filter((entry) => !held.has(entry))
   const claimMore = (count: number, size: number) => {
     claimed = { images: claimed.images + count, bytes: claimed.bytes + size }
   }
 
   function remove(entry: Entry): void {
     held.delete(entry)
+    last.delete(entry)
     if (!rowOf(entry).remove(entry)) return
     bytes -= entry.bytes
     most = { images: Math.min(most.images, images()), bytes: Math.min(most.bytes, bytes) }
@@ -98,9 +106,10 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
       for (const row of [priority, normal]) {
         for (const entry of row.entries) {
           if (taken.length === count) break
-          if (!held.has(entry)) taken.push(entry)
+          if (!held.has(entry) && !last.has(entry)) taken.push(entry)
         }
       }
+      if (taken.length === 0) taken.push(...freeOnes(last).slice(0, 1))
       for (const entry of taken) held.add(entry)
       return taken
     },
@@ -108,7 +117,11 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
       for (const entry of entries) held.delete(entry)
     },
     remove,
-    free: () => images() - held.size,
+    putLast(entry) {
+      last.delete(entry)
+      last.add(entry)
+    },
+    free: () => images() - held.size - freeOnes(last).length,
     figures: () => ({ normal: normal.entries.length, priority: priority.entries.length, bytes }),
   }
 }

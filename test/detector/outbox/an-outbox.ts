@@ -44,7 +44,7 @@ export function useOutboxes(): OutboxWorld {
       const loop = await startHttpLoop(async (request) => {
         const images = sentImages(request)
         const reply = await answer(images, request)
-        if ((reply.status ?? 200) === 200 && reply.silent !== true) taken.push(images)
+        if ((reply.status ?? 200) === 200 && reply.silent !== true && reply.cut !== true) taken.push(images)
         return reply
       })
       closers.push(() => loop.close())

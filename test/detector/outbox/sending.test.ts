@@ -86,6 +86,52 @@ describe('an outbox before a difficult Loop', () => {
     expect(outbox.status()).to.include({ problem: null, normal: 0, setAside: 0, dropped: 0 })
   })
 
+  for (const [how, reply] of Object.entries({
+    'cuts the connection': { cut: true },
+    'answers 500': json({ detail: 'it broke' }, 500),
+  })) {
+    it(`sends all others when the Loop ${how} at two images, and sets these aside after many tries`, async function () {
+      this.timeout(60_000)
+      const loop = await serve((images) => (hasNumber(images, 0, 3) ? reply : json({})))
+      const outbox = await open({ folder: folder.path, ...stopped, retryMaxMs: 20 }, loop.host)
+      const idents: string[] = []
+      for (let number = 0; number < 30; number += 1) idents.push(await outbox.save(image(number)))
+      await outbox.setMode('continuous_upload')
+      await until('the others are sent', () => outbox.status().uploaded === 28, 30_000)
+      expect(outbox.status()).to.include({ normal: 2, setAside: 0 })
+
+      for (let number = 30; outbox.status().setAside < 2; number += 1) {
+        await outbox.save(image(number))
+        await until('it is sent', () => outbox.status().uploaded === number - 1)
+        const tries = loop.seen.length
+        await until('another one is tried', () => loop.seen.length > tries || outbox.status().normal === 0)
+      }
+
+      expect((await readdir(path('set_aside'))).sort()).to.deep.equal([idents[0], idents[3]])
+      expect(await readFile(path('set_aside', idents[3] ?? '', 'reason.txt'), 'utf8')).to.contain('failed 5 times')
+      const sent = numbersOf(loop.taken)
+      expect(new Set(sent).size).to.equal(sent.length)
+    })
+  }
+
+  it('sets nothing aside when the Loop is away for long, again and again', async function () {
+    this.timeout(60_000)
+    let isAway = true
+    const loop = await serve(() => (isAway ? { cut: true } : json({})))
+    const outbox = await open({ folder: folder.path, retryFirstMs: 1, retryMaxMs: 2, maxBatch: 1 }, loop.host)
+
+    for (let round = 1; round <= 6; round += 1) {
+      isAway = true
+      for (let number = 0; number < 10; number += 1) await outbox.save(image(number))
+      const tries = loop.seen.length
+      await until('all were tried for long', () => loop.seen.length > tries + 60, 20_000)
+      isAway = false
+      await until('all are sent', () => outbox.status().uploaded === round * 10, 20_000)
+    }
+
+    expect(outbox.status()).to.include({ normal: 0, setAside: 0, dropped: 0 })
+  })
+
   it('keeps everything while nobody answers, and sends it when somebody does', async () => {
     const first = await open({ folder: folder.path, maxImages: 50 }, NOBODY)
     for (let number = 0; number < 60; number += 1) await first.save(image(number))

@@ -54,6 +54,29 @@ describe('the shelf of an outbox', () => {
     )
   })
 
+  it('gives what is to come last alone, and only when nothing else is there', () => {
+    const shelf = createShelf(LIMITS, [entry(0), entry(1), entry(2)])
+    const takeAll = () => {
+      const taken = shelf.take(9)
+      shelf.release(taken)
+      return taken
+    }
+    const [first, second] = takeAll()
+    if (first === undefined || second === undefined) throw new Error('there is too little')
+
+    shelf.putLast(first)
+    shelf.putLast(second)
+    const others = takeAll()
+    for (const one of others) shelf.remove(one)
+    const next = takeAll()
+    shelf.putLast(first) // it failed once more
+
+    expect(others.map(({ ident }) => ident)).to.deep.equal(['2'])
+    expect(next.map(({ ident }) => ident)).to.deep.equal(['0'])
+    expect(takeAll().map(({ ident }) => ident)).to.deep.equal(['1'])
+    expect(shelf.free()).to.equal(0)
+  })
+
   it('keeps room for what is being written', () => {
     const shelf = createShelf({ maxImages: 2, maxBytes: 100 }, [entry(0), entry(1)])
     const claims = [shelf.claim(10, false), shelf.claim(10, false), shelf.claim(10, false)]
