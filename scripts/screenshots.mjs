@@ -1,6 +1,6 @@
 // `node scripts/screenshots.mjs [--out DIR]`: runs the demo and takes pictures of the local Loop's page and of the
-// dashboard, during the training and after it, for docs/pictures. With `--loop URL --dashboard URL` it takes those of
-// the end from what runs there already.
+// dashboard, during the training and after it, and of the detector's API page, for docs/pictures. With
+// `--loop URL --dashboard URL` it takes those of the end from what runs there already.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -52,7 +52,9 @@ async function takeMiddle({ loop, dashboard }) {
   await take('job-log', jobAddress(dashboard, queue, jobId), { ready: `text=${jobId}`, press: 'Logs', height: 620 })
 }
 
-async function takeEnd({ loop, dashboard }) {
+async function takeEnd(addresses) {
+  const { loop, dashboard } = addresses
+  if (addresses.detector) await take('detector-api', `${addresses.detector}/docs`, { ready: '.opblock' })
   await take('loop', loop, { ready: '#images svg rect', height: 900 })
   await until('the host has told that it is free again', async () => {
     const { hosts } = await getJson(`${dashboard}/api/hosts`)
@@ -118,7 +120,14 @@ async function withDemo(work) {
   }
   try {
     await hasSaid('  running')
-    const addresses = { loop: readyUrl(folder, 'loop'), dashboard: readyUrl(folder, 'dashboard') }
+    const addresses = {
+      loop: readyUrl(folder, 'loop'),
+      dashboard: readyUrl(folder, 'dashboard'),
+      /** Of the detector, which is started after the training. */
+      get detector() {
+        return readyUrl(folder, 'detector')
+      },
+    }
     await work({
       addresses,
       until: hasSaid,
