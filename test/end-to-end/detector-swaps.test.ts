@@ -1,0 +1,52 @@
+import { expect } from 'chai'
+import { detect, memoryOf, put } from '../helpers/edge-clients.js'
+import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
+import { plainJpeg } from '../inference/images.js'
+
+/** 200 takes some minutes. */
+const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 5)
+const CLIENTS = 4
+const MODELS = 3
+
+describe('A whole detector under load', function () {
+  this.timeout(90_000 + SWAPS * 20_000)
+  let edge: Edge
+  before(async () => {
+    edge = await startEdge({ dialect: '0.8' }) // its status, told after each change, is answered with the target
+  })
+  after(() => edge.close())
+
+  it(`follows the Loop's deployment target ${SWAPS} times without a failed request`, async () => {
+    const models = [await edge.addModel(), await edge.addModel(), await edge.addModel()]
+    const image = await plainJpeg(64, 48, 'red')
+    const statuses = new Map<number, number>()
+    const versions = new Set<string | undefined>()
+    let isOver = false
+    const clients = Array.from({ length: CLIENTS }, async () => {
+      while (!isOver) {
+        const { status, body } = await detect(edge, image, { autoupload: 'disabled' })
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        versions.add(body.box_detections?.[0]?.model_name)
+      }
+    })
+    const memory: number[] = []
+
+    for (let swap = 0; swap < SWAPS; swap += 1) {
+      const { id = '', version = '' } = models[swap % MODELS] ?? {}
+      await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
+      for (const mode of ['detecting', 'idle']) await put(edge, '/operation_mode', mode) // asks the Loop at once
+      await edge.untilModel(version)
+      memory.push(Math.round((await memoryOf(edge)).nowMb))
+    }
+    isOver = true
+    await Promise.all(clients)
+
+    if (SWAPS >= 20) console.log(`      ${statuses.get(200)} answers, MB after each tenth swap: ${everyTenth(memory)}`)
+    expect([...statuses.keys()]).to.deep.equal([200])
+    expect(versions).to.include.all.keys(...models.slice(0, SWAPS).map(({ version }) => version))
+  })
+})
+
+function everyTenth(values: readonly number[]): string {
+  return values.filter((_, index) => index % 10 === 9).join(' ')
+}
