@@ -2,6 +2,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import sharp from 'sharp'
+import type { ShapesConfig } from '../../../src/mock/loop/generator/config.js'
 import { type GeneratedImage, generateProject } from '../../../src/mock/loop/generator/project.js'
 import { dumpRawDataset } from '../../../src/mock/loop/generator/raw-dataset.js'
 
@@ -14,7 +16,9 @@ const CONFIG = {
   train_share: 0.6,
 }
 
-async function all(seed: number, config = CONFIG): Promise<GeneratedImage[]> {
+const SEGMENTED = { project_name: 'blobs', complete: 3, segmentation_categories: 1 }
+
+async function all(seed: number, config: ShapesConfig = CONFIG): Promise<GeneratedImage[]> {
   const images: GeneratedImage[] = []
   for await (const image of generateProject(config, seed).images) images.push(image)
   return images
@@ -54,6 +58,29 @@ describe('the generator of shapes projects', () => {
     }
   })
 
+  it('outlines what it draws: in the style "plain" all else of an image is one colour', async () => {
+    const images = await all(3, { ...SEGMENTED, image_style: 'plain' })
+
+    for (const { jpeg, truth } of images) {
+      const [outline, ...others] = truth.segmentations
+      expect(others).to.deep.equal([])
+      const points = outline?.points ?? []
+      for (const { x, y } of points) {
+        expect(Number.isInteger(x) && Number.isInteger(y)).to.equal(true)
+        expect(x).to.be.within(0, 640)
+        expect(y).to.be.within(0, 480)
+      }
+      const drawn = await pixelsUnlikeCorner(jpeg)
+      expect(drawn).to.be.closeTo(areaOf(points), 0.2 * areaOf(points), 'the rim of JPEG included')
+    }
+  })
+
+  it('draws no flat background in its usual style', async () => {
+    const [image] = await all(3, SEGMENTED)
+
+    expect(await pixelsUnlikeCorner(image?.jpeg ?? Buffer.of())).to.be.greaterThan(640 * 480 * 0.3)
+  })
+
   it('uses the image id that a test of the Python library names', async () => {
     const [image] = await all(1, { ...CONFIG, project_name: 'pytest_nodelib_annotator' })
 
@@ -86,3 +113,25 @@ describe('the generator of shapes projects', () => {
     }
   })
 })
+
+/** What JPEG may change of a flat colour. */
+const TOLERANCE = 12
+
+async function pixelsUnlikeCorner(jpeg: Buffer): Promise<number> {
+  const pixels = await sharp(jpeg).raw().toBuffer()
+  let count = 0
+  for (let at = 0; at < pixels.length; at += 3) {
+    const distances = [0, 1, 2].map((channel) => Math.abs((pixels[at + channel] ?? 0) - (pixels[channel] ?? 0)))
+    if (Math.max(...distances) > TOLERANCE) count += 1
+  }
+  return count
+}
+
+/** Of a polygon, by the shoelace formula. */
+function areaOf(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const doubled = points.map(({ x, y }, index) => {
+    const next = points[(index + 1) % points.length] ?? { x, y }
+    return x * next.y - next.x * y
+  })
+  return Math.abs(doubled.reduce((sum, part) => sum + part, 0)) / 2
+}

@@ -60,12 +60,13 @@ export type TestAnnotator = {
 }
 export type InputData = Readonly<Record<string, unknown>>
 
-/** An annotator node in this process, connected to the Loop; `folder` is its data folder. */
+/** An annotator node in this process, connected to the Loop; `folder` is its data folder, `isDown` what its socket says. */
 export async function startAnnotator(
   { loop }: Pick<AnnotationLoop, 'loop'>,
   tool: AnnotationTool,
   folder: string,
   options: Partial<AnnotatorNodeOptions> = {},
+  isDown: () => boolean = () => false,
 ): Promise<TestAnnotator> {
   const log = silentLogger()
   const session = createLoopSession({ host: loop.host }, { log })
@@ -78,7 +79,10 @@ export async function startAnnotator(
       images,
       log,
       now: Date.now,
-      createSocket: () => createLoopSocket({ nodeType: 'annotation_node', reconnectMaxMs: 100 }, { session, log }),
+      createSocket: () => {
+        const socket = createLoopSocket({ nodeType: 'annotation_node', reconnectMaxMs: 100 }, { session, log })
+        return Object.create(socket, { connected: { get: () => socket.connected && !isDown() } })
+      },
     },
   )
   await node.start({ signal: new AbortController().signal })

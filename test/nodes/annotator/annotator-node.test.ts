@@ -43,6 +43,7 @@ describe('an annotator node', function () {
   let at: AnnotationLoop
   let tool: Notes
   let annotator: TestAnnotator
+  let isDown: boolean
   before(async () => {
     at = await startAnnotationLoop()
   })
@@ -50,7 +51,9 @@ describe('an annotator node', function () {
   beforeEach(async () => {
     at.loop.clearFaults()
     tool = takesNotes()
-    annotator = await startAnnotator(at, tool, folder.path, { heartbeatMs: 100, toolTimeoutMs: 5000 })
+    isDown = false
+    const options = { heartbeatMs: 100, toolTimeoutMs: 5000 }
+    annotator = await startAnnotator(at, tool, folder.path, options, () => isDown)
   })
   afterEach(() => annotator.stop())
 
@@ -187,6 +190,37 @@ describe('an annotator node', function () {
     tool.next = () => new Promise(() => undefined)
 
     expect((await annotator.input(inputOf(at, 'mouse_move', PLACE))).error_msg).to.match(/did not answer within 0.05 s/)
+  })
+
+  it('refuses inputs while its socket is down, without asking the tool', async () => {
+    await annotator.input(inputOf(at, 'left_mouse_down', PLACE))
+
+    isDown = true
+    const refused = await annotator.input(inputOf(at, 'mouse_move', PLACE))
+    const escaped = await annotator.input(inputOf(at, 'key_up', PLACE, { key_up: 'Escape' }))
+    isDown = false
+    const next = await annotator.input(inputOf(at, 'left_mouse_up', PLACE))
+
+    for (const answer of [refused, escaped]) {
+      expect(answer).to.include({ success: false, payload: null })
+      expect(answer.error_msg).to.match(/no connection to the Loop just now; try again/)
+    }
+    expect(next.payload, 'what was drawn before goes on').to.equal('left_mouse_down left_mouse_up')
+  })
+
+  it('tells when the connection is lost while the tool works, and lives on', async () => {
+    tool.next = async ({ imageId }) => {
+      isDown = true
+      const shape = { points: [PLACE, { x: 9, y: 1 }, { x: 9, y: 9 }] }
+      return { svg: 'lost', annotation: { id: 'lost', shape, image_id: imageId, category_id: at.category.id } }
+    }
+    const lost = await annotator.input(inputOf(at, 'left_mouse_up', PLACE))
+    isDown = false
+    tool.next = undefined
+
+    expect(lost.error_msg).to.match(/no connection to the Loop just now/)
+    expect((await at.annotations(at.images[0]?.id ?? '')).map(({ id }) => id)).not.to.include('lost')
+    expect(await annotator.input(inputOf(at, 'left_mouse_down', PLACE))).to.include({ success: true })
   })
 
   it('tells when the Loop does not take an annotation', async () => {
