@@ -6,10 +6,11 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { loadEnvironment } from '../../src/config/load.js'
 import { packageRoot } from '../cli/run-cli.js'
-import { knownVariables, problemOf, wordsOf } from './command-lines.js'
+import { knownVariables, problemOf, shellLines, wordsOf } from './command-lines.js'
 
 const serviceSchema = z.object({
   image: z.string(),
+  profiles: z.array(z.string()).default([]),
   build: z.string().optional(),
   command: z.string(),
   environment: z.record(z.string(), z.string()).optional(),
@@ -60,6 +61,13 @@ describe('Dockerfile', () => {
 })
 
 describe('docker-compose.yml', () => {
+  it('has a service for every part that runs for long, each started by its own command', async () => {
+    const started = (await ownServices()).map(([name, { command }]) => [name, wordsOf(command)[0]])
+
+    const parts = ['annotator', 'converter', 'dashboard', 'detector', 'loop', 'trainer', 'worker']
+    expect(started.sort()).to.deep.equal(parts.map((part) => [part, part]))
+  })
+
   it('gives every part a command line that the program understands', async () => {
     for (const [name, { command }] of await ownServices()) {
       expect(await problemOf(wordsOf(command)), name).to.equal(undefined)
@@ -102,6 +110,22 @@ describe('docker-compose.yml', () => {
     expect(redis?.volumes).to.include(`./redis.conf:${conf}:ro`)
     expect(redis?.command).to.match(/^redis-server .*--port 6379 .*--bind 0\.0\.0\.0/)
     expect(services.worker?.environment?.REDIS_URL).to.equal('redis://redis:6379')
+  })
+
+  it('has the services and profiles that the guide names', async () => {
+    const { services } = await compose()
+    const typed = (await shellLines('docs/guides/docker.md')).filter(({ line }) => line.includes('docker compose'))
+    const profiles = Object.values(services).flatMap((service) => service.profiles)
+
+    expect(typed).not.to.be.empty
+    for (const { line } of typed) {
+      const { profile, service } =
+        /docker compose (?:--profile (?<profile>\S+) )?up --build(?: (?<service>\S+))?$/.exec(line)?.groups ?? {
+          profile: line,
+        }
+      if (profile !== undefined) expect(profiles, line).to.include(profile)
+      if (service !== undefined) expect(services[service]?.profiles, line).to.deep.equal([profile])
+    }
   })
 
   it('names services and volumes that exist, and gives every part a data folder of its own', async () => {
