@@ -6,27 +6,12 @@ import { entriesOf, valuesOf } from '../contract/wire-reading.js'
 import { type TappedMessage, type TappedRequest, tapWire, type WireTap } from '../contract/wire-tap.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { parseMultipart } from '../helpers/multipart.js'
+import { statesWithProgress, trainingTexts08 } from '../helpers/trainer-texts.js'
 
-// The protocol's tables once more: here they judge, so they do not come from our own schemas.
-const states: Record<string, string> = {
-  idle: 'idle',
-  initialized: 'Training is initialized',
-  data_downloading: 'Downloading data',
-  data_downloaded: 'Data downloaded',
-  train_model_downloading: 'Downloading model',
-  train_model_downloaded: 'Model downloaded',
-  running: 'running',
-  training_finished: 'Training finished',
-  confusion_matrix_syncing: 'Syncing confusion matrix',
-  confusion_matrix_synced: 'Confusion matrix synced',
-  train_model_uploading: 'Uploading trained model',
-  train_model_uploaded: 'Trained model uploaded',
-  detecting: 'detecting',
-  detected: 'Detections calculated',
-  detection_uploading: 'Uploading detections',
-  ready_for_cleanup: 'Cleaning training',
-}
-const withProgress = ['data_downloading', 'running', 'detecting']
+// A fleet never says that it prepares.
+const { preparing: _, ...texts } = trainingTexts08
+const states: Record<string, string> = { idle: 'idle', ...texts }
+// The protocol's keys once more: here they judge, so they do not come from our own schemas.
 const categoryKeys = ['id', 'name', 'description', 'hotkey', 'color', 'point_size', 'type']
 const batches = { '0.8': 10, current: 100 } as const
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -181,7 +166,7 @@ for (const dialect of ['current', '0.8'] as const) {
 
         it('reports progress from 0 to 1 where the protocol wants it, and null elsewhere', () => {
           for (const status of seen.statuses) {
-            if (dialect === 'current' && !withProgress.includes(rawState(status))) {
+            if (dialect === 'current' && !statesWithProgress.includes(rawState(status))) {
               expect(status.progress).to.equal(null)
             } else if (status.progress !== null) {
               expect(status.progress).to.be.within(0, 1)

@@ -1,30 +1,10 @@
 import process from 'node:process'
 import { expect } from 'chai'
-import type { TrainerState } from '../../src/loop/protocol/index.js'
+import { statesWithProgress, trainingTexts08 } from '../helpers/trainer-texts.js'
 import { hostA } from '../queue/orders.js'
 import { UUID_A, useSeats } from './seats-fixture.js'
 
-// The protocol's table once more: here it judges, so it does not come from our own code.
-const texts08: Partial<Record<TrainerState, string>> = {
-  initialized: 'Training is initialized',
-  preparing: 'unknown state',
-  data_downloading: 'Downloading data',
-  data_downloaded: 'Data downloaded',
-  train_model_downloading: 'Downloading model',
-  train_model_downloaded: 'Model downloaded',
-  running: 'running',
-  training_finished: 'Training finished',
-  confusion_matrix_syncing: 'Syncing confusion matrix',
-  confusion_matrix_synced: 'Confusion matrix synced',
-  train_model_uploading: 'Uploading trained model',
-  train_model_uploaded: 'Trained model uploaded',
-  detecting: 'detecting',
-  detected: 'Detections calculated',
-  detection_uploading: 'Uploading detections',
-  ready_for_cleanup: 'Cleaning training',
-}
-const states = Object.keys(texts08) as TrainerState[]
-const withProgress = ['data_downloading', 'running', 'detecting']
+const states = Object.keys(trainingTexts08) as (keyof typeof trainingTexts08)[]
 const ROUNDS = 4
 /** The goal is 100 ms; a shared machine may be slow now and then. */
 const BOUND_MS = 300
@@ -38,7 +18,7 @@ for (const dialect of ['current', '0.8'] as const) {
     const seats = useSeats()
     const status = () => seats.shown()?.status ?? {}
     const seen = (what: () => boolean) => seats.loop.until(what, { signal: AbortSignal.timeout(10_000) })
-    const expectedText = (state: TrainerState) => (dialect === '0.8' ? texts08[state] : state)
+    const expectedText = (state: (typeof states)[number]) => (dialect === '0.8' ? trainingTexts08[state] : state)
 
     async function aTraining(options: { heartbeatMs?: number } = {}) {
       await seats.startNode({ dialect, ...options })
@@ -61,7 +41,7 @@ for (const dialect of ['current', '0.8'] as const) {
         delays.push(performance.now() - before)
         const shown = status()
         expect(shown.state).to.equal(expectedText(state))
-        expect(shown.progress).to.equal(dialect === '0.8' || withProgress.includes(state) ? progress : null)
+        expect(shown.progress).to.equal(dialect === '0.8' || statesWithProgress.includes(state) ? progress : null)
         expect(shown.uptime).to.be.a('number').and.be.at.least(0)
       }
 
