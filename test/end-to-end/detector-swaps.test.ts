@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { detect, memoryOf, put } from '../helpers/edge-clients.js'
+import { type Answer, detect, memoryOf, put } from '../helpers/edge-clients.js'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
+import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
 /** 200 takes some minutes. */
@@ -11,12 +12,35 @@ const MODELS = 3
 describe('A whole detector under load', function () {
   this.timeout(90_000 + SWAPS * 20_000)
   let edge: Edge
-  before(async () => {
-    edge = await startEdge({ dialect: '0.8' }) // its status, told after each change, is answered with the target
+  afterEach(() => edge.close())
+
+  it('refuses images with a time to come again while it frees the old model for the new one', async () => {
+    edge = await startEdge({ dialect: '0.8', env: { EXCLUSIVE_MODEL_BUILD: '1' } })
+    const { id, version } = await edge.addModel()
+    const image = await plainJpeg(64, 48, 'red')
+    const refusals: Answer[] = []
+
+    await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
+    await until(
+      'the new one answers',
+      async () => {
+        const answer = await detect(edge, image, { autoupload: 'disabled' })
+        if (answer.status !== 200) refusals.push(answer)
+        return answer.body.box_detections?.[0]?.model_name === version
+      },
+      60_000,
+    )
+
+    expect(refusals).not.to.be.empty
+    for (const { status, headers, body } of refusals) {
+      expect(status).to.equal(503)
+      expect(Number(headers.get('retry-after'))).to.be.greaterThan(0)
+      expect(body.detail).to.contain(version)
+    }
   })
-  after(() => edge.close())
 
   it(`follows the Loop's deployment target ${SWAPS} times without a failed request`, async () => {
+    edge = await startEdge({ dialect: '0.8' }) // its status, told after each change, is answered with the target
     const models = [await edge.addModel(), await edge.addModel(), await edge.addModel()]
     const image = await plainJpeg(64, 48, 'red')
     const statuses = new Map<number, number>()
