@@ -110,12 +110,13 @@ export const variables = {
   },
   LOOPFLEET_KEEP_FAILED_DAYS: {
     schema: wholeNumber(0).default(14),
-    meaning: 'How long the workspace of a failed training is kept, to be retried from where it failed.',
+    meaning:
+      'How long the workspace of a failed training is kept, to be retried from where it failed, and the log of a failed conversion.',
   },
   LOOPFLEET_MAX_WORKSPACE_BYTES: {
     schema: wholeNumber(0).default(100_000_000_000),
     meaning:
-      'Past so many bytes in all, the workspaces of ended trainings on a host are cleared, those that ended first; 0 is no limit.',
+      'Past so many bytes in all, the workspaces of ended trainings on a host are cleared, those that ended first; likewise those of failed conversions; 0 is no limit.',
   },
   TRAINER_IDLE_TIMEOUT_SEC: {
     schema: wholeNumber(0).default(0),

@@ -1,6 +1,6 @@
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { writeJsonFile } from '../base/files.js'
 import { categorySchema } from '../loop/protocol/index.js'
 
 /** What `conversion.json` holds: everything a conversion program must know, in the wire's spelling. */
@@ -34,7 +34,8 @@ export const CONVERSION_FILE = 'conversion.json'
 export const MODEL_FOLDER = 'model'
 export const OUTPUT_FOLDER = 'output'
 
-/** Writes `conversion.json` into the workspace. */
+/** Writes `conversion.json` into the workspace, which no later take relies on: it need not survive the machine. */
 export async function writeConversionFile(workspace: string, content: ConversionFile): Promise<void> {
-  await writeJsonFile(join(workspace, CONVERSION_FILE), content)
+  await mkdir(workspace, { recursive: true })
+  await writeFile(join(workspace, CONVERSION_FILE), `${JSON.stringify(content, null, 2)}\n`)
 }

@@ -47,16 +47,16 @@ end
 wait({'repeats', repeats + 1})
 return 'again'`)
 
-/** KEYS conversion. ARGV id, channel, host. Answers run and deaths before, 'unknown' or 'ended'. */
+/** KEYS conversion. ARGV id, channel, host. Answers deaths before and the whole hash, 'unknown' or 'ended'. */
 export const BEGIN = luaScript(`${PRELUDE}
 local it = redis.call('HMGET', KEYS[1], 'state', 'deaths')
 if not it[1] then return 'unknown' end
 if it[1] ~= '"waiting"' and it[1] ~= '"running"' then return 'ended' end
-local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
+redis.call('HINCRBY', KEYS[1], 'run', 1)
 redis.call('HINCRBY', KEYS[1], 'deaths', 1)
 redis.call('HSET', KEYS[1], 'state', '"running"', 'hostId', ARGV[3], 'updatedAt', stamp())
 redis.call('PUBLISH', ARGV[2], ARGV[1])
-return {run, tonumber(it[2])}`)
+return {tonumber(it[2]), redis.call('HGETALL', KEYS[1])}`)
 
 /**
  * KEYS conversion, failed, converted, log, all. ARGV id, channel, run, seconds to keep the log of one that went well,

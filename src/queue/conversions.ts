@@ -33,6 +33,9 @@ export type ConversionEnd =
   /** Not the model's fault: it goes on waiting. */
   | { readonly state: 'waiting'; readonly failure?: ConversionFailure }
 
+/** What a take begins with; `deaths` is how many takes in a row before it ended with their worker. */
+export type BegunConversion = { readonly run: number; readonly deaths: number; readonly record: ConversionRecord }
+
 /** The name of a model that the Loop has just taken. */
 export type UploadedModelName = { readonly organization: string; readonly project: string; readonly format: string }
 
@@ -56,10 +59,7 @@ export type Conversions = TrainingLog & {
   }): Promise<readonly ConversionRecord[]>
   count(options?: { readonly failedOnly?: boolean }): Promise<number>
   /** A host takes it: raises the run, so that every older take is fenced off. Undefined when there is nothing to do. */
-  begin(
-    id: string,
-    by: { readonly hostId: string },
-  ): Promise<{ readonly run: number; readonly deaths: number } | undefined>
+  begin(id: string, by: { readonly hostId: string }): Promise<BegunConversion | undefined>
   /** Throws RunSupersededError when another take has begun or the conversion has ended. */
   checkRun(id: string, run: number): Promise<void>
   settle(id: string, run: number, end: ConversionEnd): Promise<void>
@@ -188,7 +188,9 @@ export function createConversions(
     async begin(id, { hostId }) {
       const answer = await BEGIN(link.client, [keys.conversion(id)], [id, keys.changes, JSON.stringify(hostId)])
       if (!Array.isArray(answer)) return undefined
-      return { run: Number(answer[0]), deaths: Number(answer[1]) }
+      const [deaths, flat] = begunSchema.parse(answer)
+      const record = parseConversionRecord(keys.conversion(id), toHash(flat))
+      return record && { run: record.run, deaths, record }
     },
     async checkRun(id, run) {
       const [current, state] = await link.client.hmget(keys.conversion(id), 'run', 'state')
@@ -247,6 +249,15 @@ const BLANK: Partial<ConversionRecord> = { run: 0, repeats: 0, hostId: null, fil
 
 function superseded(id: string, run: number): RunSupersededError {
   return new RunSupersededError({ trainingId: id, run })
+}
+
+const begunSchema = z.tuple([z.int(), z.array(z.string())])
+
+/** What HGETALL answers within a script. */
+function toHash(flat: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index] ?? '', flat[2 * index + 1] ?? '']),
+  )
 }
 
 const uploadSchema = z.object({ organization: z.string(), project: z.string(), format: z.string() })

@@ -3,6 +3,8 @@ export type Throttle<Value> = {
   offer(value: Value): void
   /** Passes on what is held back and waits until it is written; rejects when that write fails. */
   flush(): Promise<void>
+  /** Forgets what is held back. */
+  drop(): void
 }
 
 /** At most one write per interval, never two at once, and the last value always gets through. */
@@ -39,6 +41,11 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
       clearTimeout(timer)
       pass()
       await writing
+    },
+    drop() {
+      held = undefined
+      clearTimeout(timer)
+      timer = undefined
     },
   }
 }

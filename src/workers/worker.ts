@@ -9,7 +9,7 @@ import type { TrainerDefinition } from '../executors/definition.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { Control } from '../queue/control.js'
-import type { Conversions } from '../queue/conversions.js'
+import type { ConversionRecord, Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
@@ -21,6 +21,7 @@ import { forgetEnded, isOver } from './checkpoints/store.js'
 import { createCheckpoints } from './checkpoints.js'
 import { confirmedPoint } from './confirmed-point.js'
 import { type ConversionWorker, createConversionWorker } from './conversions/conversion-worker.js'
+import { createRecentProjects } from './conversions/recent-projects.js'
 import { createDispatcher } from './dispatcher.js'
 import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
@@ -31,7 +32,7 @@ import type { StageDeps } from './stages/stage.js'
 import { createStepRunner } from './step-runner.js'
 import { createStopSwitch } from './stop-switch.js'
 import { createTrainingRun, type TrainingRun } from './training-run.js'
-import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from './workspace-keeper.js'
+import { createWorkspaceKeeper, type WorkspaceKeeperOptions, type WorkspaceOwner } from './workspace-keeper.js'
 import { workspacePaths } from './workspace-paths.js'
 
 export type WorkerOptions = {
@@ -101,6 +102,14 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       sweepTraining: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, options.hostId, id))),
     },
   )
+  const conversionsKeeper = createWorkspaceKeeper(
+    { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder, of: 'conversions' },
+    {
+      journal: { load: async (id) => ownerOf(await deps.conversions?.load(id)) },
+      isActive: (id) => conversionWorker?.active.includes(id) === true,
+      ...{ now: Date.now, log },
+    },
+  )
   const keeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder },
     { journal: deps.journal, isActive: (id) => dispatcher.findRun(id) !== undefined, now: Date.now, log },
@@ -124,9 +133,10 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       { ...timing, hostId, dataFolder, converters, pid: process.pid, places: conversionPlaces },
       {
         ...{ queues: deps.queues, conversions, slots: deps.slots, programEnv, log },
-        rest: deps.stageDeps.rest,
+        rest: { models: deps.stageDeps.rest.models, ...createRecentProjects(deps.stageDeps.rest) },
         models: deps.stageDeps.models,
         loopAddress: deps.loopAddress ?? '',
+        tidyFolders: () => conversionsKeeper.tidy(),
         sweepConversion: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id))),
       },
     )
@@ -287,6 +297,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await conversionsEnd
     await watch?.close()
     await keeper.close()
+    await conversionsKeeper.close()
     if (isAnnounced) await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
     log.info('worker stopped')
   }
@@ -307,6 +318,22 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 /** Threads for detection when nobody says: all cores but one, two at least. */
 export function defaultThreads(): number {
   return Math.max(2, availableParallelism() - 1)
+}
+
+/** One that went well needs its folder no more, if anything is left of it. */
+function ownerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {
+  if (record === undefined) return undefined
+  switch (record.state) {
+    case 'waiting':
+    case 'running':
+      return { endedAt: null, outcome: null }
+    case 'failed':
+      return { endedAt: record.endedAt, outcome: 'failed' }
+    case 'converted':
+      return { endedAt: record.endedAt, outcome: 'aborted' }
+    default:
+      return record.state satisfies never
+  }
 }
 
 function isOwnerOf(owner: string, hostId: string, trainingId: string): boolean {

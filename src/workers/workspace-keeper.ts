@@ -3,28 +3,32 @@ import { join } from 'node:path'
 import { hasCode, removeTree } from '../base/files.js'
 import type { Logger } from '../base/logger.js'
 import type { Context } from '../loop/protocol/index.js'
-import type { Journal } from '../queue/journal.js'
 import type { TrainingOutcome } from '../queue/training-record.js'
 
 export type WorkspaceKeeperOptions = {
   readonly dataFolder: string
+  /** Whose folders of a project they are. */
+  readonly of?: 'trainings' | 'conversions'
   /** Completed trainings keep their workspaces when the next one of their project begins. */
   readonly keepOld: boolean
-  /** How long a failed training may be retried from where it failed. */
+  /** How long what failed is kept: a training to be retried from there, a conversion's log to be read. */
   readonly keepFailedMs: number
-  /** All workspaces of ended trainings together; 0 is no limit. */
+  /** All workspaces of what has ended together; 0 is no limit. */
   readonly maxBytes: number
 }
 
 export type WorkspaceKeeperDeps = {
-  readonly journal: Pick<Journal, 'load'>
-  /** A training of this host that winds down still needs its workspace. */
-  readonly isActive: (trainingId: string) => boolean
+  readonly journal: { load(id: string): Promise<WorkspaceOwner | undefined> }
+  /** A training or conversion of this host that winds down still needs its workspace. */
+  readonly isActive: (id: string) => boolean
   readonly now: () => number
   readonly log: Logger
 }
 
-/** Clears the workspaces of ended trainings on this host; those of unfinished ones are never touched. */
+/** What decides over a workspace; both are null as long as it is in use. */
+export type WorkspaceOwner = { readonly endedAt: number | null; readonly outcome: TrainingOutcome | null }
+
+/** Clears the workspaces of ended trainings, or conversions, on this host; those of unfinished ones are never touched. */
 export type WorkspaceKeeper = {
   /** Clears in the background; with a project, whose next training begins, also its completed ones. */
   tidy(beginning?: Context): void
@@ -43,7 +47,7 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
 
   async function tidyOnce(beginning: Context | undefined): Promise<void> {
     const kept: Ended[] = []
-    for (const workspace of await listWorkspaces(options.dataFolder)) {
+    for (const workspace of await listWorkspaces(options.dataFolder, options.of ?? 'trainings')) {
       closing.signal.throwIfAborted()
       const ended = await whenEnded(workspace)
       if (ended === undefined) continue
@@ -84,7 +88,10 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
     if ((await whenEnded(workspace)) === undefined) return // retried meanwhile
     try {
       await removeTree(workspace.path)
-      deps.log.info({ trainingId: workspace.id, outcome: workspace.outcome, why }, 'workspace cleared')
+      deps.log.info(
+        { of: options.of ?? 'trainings', id: workspace.id, outcome: workspace.outcome, why },
+        'workspace cleared',
+      )
     } catch (error) {
       deps.log.warn({ err: error, path: workspace.path }, 'workspace cannot be cleared')
     }
@@ -126,13 +133,13 @@ function isOf(workspace: Context, other: Context | undefined): boolean {
 /** Ids of ours have no dash; the uuid folders of a Python node in the same data folder are its own. */
 const OUR_ID = /^[a-z][0-9a-z]+$/
 
-async function listWorkspaces(dataFolder: string): Promise<Workspace[]> {
+async function listWorkspaces(dataFolder: string, of: 'trainings' | 'conversions'): Promise<Workspace[]> {
   const workspaces: Workspace[] = []
   for (const organization of await foldersIn(dataFolder)) {
     for (const project of await foldersIn(join(dataFolder, organization))) {
-      const trainings = join(dataFolder, organization, project, 'trainings')
-      const ids = (await foldersIn(trainings)).filter((id) => OUR_ID.test(id))
-      workspaces.push(...ids.map((id) => ({ organization, project, id, path: join(trainings, id) })))
+      const folder = join(dataFolder, organization, project, of)
+      const ids = (await foldersIn(folder)).filter((id) => OUR_ID.test(id))
+      workspaces.push(...ids.map((id) => ({ organization, project, id, path: join(folder, id) })))
     }
   }
   return workspaces

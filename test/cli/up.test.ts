@@ -9,6 +9,7 @@ import { startLoop, type TestLoop } from '../mock/loop/start-loop.js'
 import { packageRoot, type RunningCli, startCli } from './run-cli.js'
 
 const trainer = join(packageRoot, 'test/fixtures/trainers/quick/trainer.yaml')
+const converter = join(packageRoot, 'test/fixtures/converters/after-training/converter.yaml')
 
 describe('loopfleet up', function () {
   this.timeout(90_000)
@@ -19,10 +20,13 @@ describe('loopfleet up', function () {
   before(async () => {
     loop = await startLoop()
     folder = await mkdtemp(join(tmpdir(), 'loopfleet-up-'))
-    up = await startCli(['up', '--trainer', trainer, '--gpus', 'none', '--port', '0', '--data', folder], {
-      cwd: folder,
-      env: { LOOP_HOST: loop.host, LOOPFLEET_LOCK_MS: '2000', LOOPFLEET_STALLED_MS: '500' },
-    })
+    up = await startCli(
+      ['up', '--trainer', trainer, '--converter', converter, '--gpus', 'none', '--port', '0', '--data', folder],
+      {
+        cwd: folder,
+        env: { LOOP_HOST: loop.host, LOOPFLEET_LOCK_MS: '2000', LOOPFLEET_STALLED_MS: '500' },
+      },
+    )
   })
 
   after(async () => {
@@ -41,6 +45,19 @@ describe('loopfleet up', function () {
     expect(training.errors).to.deep.equal({})
     expect(training.models).to.have.lengthOf(1)
     expect((await fetch(up.facts.dashboard ?? '')).status).to.equal(200)
+  })
+
+  it('converts the model of that training to the format that its converter makes', async () => {
+    const formats = await until(
+      'the further format is at the Loop',
+      async () => {
+        const made = loop.models('zauberzeug', 'few').flatMap((model) => model.formats)
+        return made.includes('mocked_small') ? made : undefined
+      },
+      60_000,
+    )
+
+    expect(formats).to.include.members(['mocked', 'mocked_converted', 'mocked_small'])
   })
 
   it('starts a trainer node again at once when the Loop asks it to restart', async () => {

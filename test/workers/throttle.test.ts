@@ -76,6 +76,17 @@ describe('the throttle of progress', () => {
     expect(written).to.deep.equal([2])
   })
 
+  it('never writes what was dropped', async () => {
+    const written: number[] = []
+    const throttle = createThrottle(1, async (value: number) => void written.push(value))
+    throttle.offer(1)
+
+    throttle.drop()
+    await throttle.flush()
+
+    expect(written).to.deep.equal([])
+  })
+
   it('has nothing to flush when nothing was offered', async () => {
     const throttle = createThrottle(1, () => Promise.reject(new Error('nobody asked')))
 

@@ -89,6 +89,17 @@ describe('the keeper of workspaces', () => {
     expect(await tidy('pets')).to.deep.equal(['a1'])
   })
 
+  it('clears the folders of conversions by the same rules, and of nothing else', async () => {
+    await aWorkspace('a1', ended('failed', 15))
+    for (const id of ['c1', 'c2'])
+      await mkdir(join(folder.path, 'acme', 'pets', 'conversions', id), { recursive: true })
+    records.set('c1', aRecord({ id: 'c1', ...ended('failed', 15) }))
+    records.set('c2', aRecord({ id: 'c2', ...ended('failed', 13) }))
+
+    expect(await tidy(undefined, { of: 'conversions' })).to.deep.equal(['a1'])
+    expect(await readdir(join(folder.path, 'acme', 'pets', 'conversions'))).to.deep.equal(['c2'])
+  })
+
   it('keeps to the limit of bytes by clearing those that ended first', async () => {
     await aWorkspace('a1', ended('failed', 3), { bytes: 400 })
     await aWorkspace('b1', ended('completed', 4), { bytes: 400, project: 'cars' })

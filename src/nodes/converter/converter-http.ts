@@ -37,9 +37,11 @@ export function createConverterHttp(options: ConverterHttpOptions, deps: Convert
     return reply.type('application/json').send(JSON.stringify(on ? 'on' : 'off'))
   })
   server.post('/step', async (_request, reply) => {
-    if (isStepping || (await node.isBusy())) return reply.code(409).send({ detail: 'The converter is running.' })
-    isStepping = true
+    const refused = { detail: 'The converter is running.' }
+    if (isStepping) return reply.code(409).send(refused)
+    isStepping = true // before anything is waited for, or two that come together both pass
     try {
+      if (await node.isBusy()) return reply.code(409).send(refused)
       await node.step()
     } finally {
       isStepping = false

@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { LoopRest } from '../../loop/client/rest.js'
+import { runBounded } from '../../loop/client/run-bounded.js'
 import { isLoopId, type ModelEntry, type ProjectEntry } from '../../loop/protocol/index.js'
 import { conversionIdOf } from '../../queue/conversion-record.js'
 import type { ConversionOrder, Conversions } from '../../queue/conversions.js'
@@ -38,6 +39,9 @@ export type ScanResult = {
   readonly skipped: readonly string[]
 }
 
+/** Each is a few questions to Redis, which answers those that come together faster. */
+const PLANNED_AT_ONCE = 16
+
 /**
  * Looks at the Loop for models that have the source format and lack a target format, and plans their conversions. A
  * project that fails is skipped; without the list of projects the scan fails.
@@ -65,8 +69,8 @@ export async function scanModels(profile: ConverterProfile, job: ScanJob, deps: 
     const lookedAt = await deps.conversions.now()
     const models = await deps.rest.modelsOf(project.resource, { signal })
     counts.models += models.length
-    for (const model of models)
-      await Promise.all(ordersFor(profile, project, model).map((order) => plan(order, lookedAt)))
+    const orders = models.flatMap((model) => ordersFor(profile, project, model))
+    await runBounded(orders, (order) => plan(order, lookedAt), { atOnce: PLANNED_AT_ONCE, signal })
   }
 
   async function plan({ definition, ...order }: PlannedOrder, lookedAt: number): Promise<void> {

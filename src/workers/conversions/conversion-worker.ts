@@ -4,13 +4,14 @@ import { removeTree } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
 import type { Converter } from '../../executors/converter.js'
 import type { Consumer } from '../../queue/consumer.js'
-import type { ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
+import type { BegunConversion, ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type ConversionJob, conversionJobSchema } from '../../queue/job-schemas.js'
 import { queueNames } from '../../queue/names.js'
 import { HandBackError, LockLostError } from '../../queue/queue-errors.js'
 import type { Queues } from '../../queue/queues.js'
 import { toFailureFacts } from '../failure-facts.js'
+import { createThrottle } from '../throttle.js'
 import { type ConversionDeps, convertModel } from './convert-model.js'
 import {
   ConversionDelayedError,
@@ -39,6 +40,8 @@ export type ConversionWorkerDeps = ConversionDeps & {
   readonly conversions: Conversions
   /** SIGKILLs what earlier takes of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
+  /** Clears, in the background, folders of failed conversions that are too old or too many. */
+  readonly tidyFolders: () => void
   readonly log: Logger
 }
 
@@ -55,6 +58,7 @@ export type ConversionWorker = {
 
 /** So many takes in a row in which the worker died end a conversion. */
 const MAX_DEATHS = 5
+const SHOW_EVERY_MS = 500
 
 export function createConversionWorker(options: ConversionWorkerOptions, deps: ConversionWorkerDeps): ConversionWorker {
   const { conversions, queues } = deps
@@ -69,17 +73,15 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     active.add(id)
     try {
       const begun = await conversions.begin(id, { hostId: options.hostId })
-      const record = begun === undefined ? undefined : await conversions.load(id)
-      if (begun === undefined || record === undefined) return { skipped: 'it has ended' }
-      return await carryOut(record, begun, job, signal)
+      if (begun === undefined) return { skipped: 'it has ended' }
+      return await carryOut(begun, job, signal)
     } finally {
       active.delete(id)
     }
   }
 
   async function carryOut(
-    record: ConversionRecord,
-    { run, deaths }: { readonly run: number; readonly deaths: number },
+    { record, run, deaths }: BegunConversion,
     job: JobHandle<ConversionJob>,
     signal: AbortSignal,
   ): Promise<unknown> {
@@ -87,8 +89,10 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     const startedAt = performance.now()
     const takeLog = log.child({ conversionId: id, run, model: order.modelVersion, format: order.targetFormat })
     const writer = createLogWriter((text) => conversions.appendLog(id, text))
+    const jobLog = createLogWriter((text) => job.log(text.trimEnd()))
+    const shown = createThrottle(SHOW_EVERY_MS, (progress: object) => job.updateProgress(progress))
     const say = (line: string) => {
-      void job.log(line)
+      jobLog.write(line)
       writer.write(line)
     }
     const { workspace, logFile } = conversionPaths(options.dataFolder, order, id)
@@ -103,20 +107,23 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
           owner: `${options.hostId}:${options.pid}:${id}.${run}`,
           checkFence: () => conversions.checkRun(id, run),
           show: writer.write,
-          progress: (progress, message) => void job.updateProgress({ progress, message, gpus: null, process: null }),
+          progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
         },
         deps,
       )
       const seconds = (performance.now() - startedAt) / 1000
-      await conversions.settle(id, run, { state: 'converted', files, seconds })
+      // Sent together, so that Redis brings them to its disk together.
+      const settled = conversions.settle(id, run, { state: 'converted', files, seconds })
+      await Promise.all([settled, writer.close(), jobLog.close()])
       takeLog.info({ seconds, files }, 'model converted')
-      await conversions.tellUpload({ ...order, format: order.targetFormat }).catch(() => undefined) // the next look finds it anyway
-      await removeTree(workspace)
+      const told = conversions.tellUpload({ ...order, format: order.targetFormat }).catch(() => undefined) // the next look finds it anyway
+      await Promise.all([told, removeTree(workspace)])
       return { files, seconds }
     } catch (error) {
       return await settle({ record, run, say, log: takeLog }, error, signal)
     } finally {
-      await writer.close()
+      shown.drop()
+      await Promise.all([writer.close(), jobLog.close()])
     }
   }
 
@@ -154,6 +161,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     await conversions.settle(id, run, { state: 'failed', failure })
     // The log stays, for whoever looks into it; models are large and at the Loop.
     for (const folder of ['model', 'output']) await removeTree(join(workspace, folder))
+    deps.tidyFolders()
     throw new ConversionFailedError(what, error)
   }
 
@@ -177,6 +185,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       return [...active]
     },
     async start() {
+      deps.tidyFolders()
       for (const { name } of options.converters) {
         const queue = queueNames.conversions(name)
         await takeOverFromPredecessor(queue)

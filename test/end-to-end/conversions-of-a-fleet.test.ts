@@ -1,0 +1,73 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { type ConverterFleet, converterFile, startConverterFleet } from '../helpers/converter-fleet.js'
+import { until } from '../helpers/until.js'
+
+const QUICK = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
+const HOUR = '3600'
+
+describe('a converter beside trainings', function () {
+  this.timeout(180_000)
+  let fleet: ConverterFleet
+  afterEach(() => fleet.close())
+
+  it('converts what a training has uploaded at once, long before its next look at the Loop', async () => {
+    fleet = await startConverterFleet()
+    await generateProject('few')
+    await fleet.start('worker', '--trainer', QUICK, '--gpus', 'none')
+    const trainer = await fleet.start('trainer', QUICK)
+    await fleet.start('converter', converterFile('after-training'), '--every', HOUR)
+    await untilLooked(1)
+    await until('the trainer is idle', () => isIdle(String(trainer.facts.uuid)), 30_000)
+
+    const { ack } = await fleet.loop.orderTraining('zauberzeug', 'few', { trainer: String(trainer.facts.uuid) })
+
+    expect(ack).to.include({ success: true })
+    await until('the new model has the further format', () => formats().includes('mocked_small'), 120_000)
+    const [conversion] = await fleet.conversions.list()
+    expect(conversion?.order).to.include({ project: 'few', sourceFormat: 'mocked', targetFormat: 'mocked_small' })
+  })
+
+  it('clears the folders of failed conversions that are too old', async () => {
+    fleet = await startConverterFleet({ LOOPFLEET_KEEP_FAILED_DAYS: '0' })
+    await fleet.upload({ 'model.a': 'broken' })
+    const node = await fleet.start('converter', converterFile('a-to-b'), '--every', HOUR)
+    await until('it has failed', async () => (await fleet.conversions.count({ failedOnly: true })) === 1, 60_000)
+    await node.end()
+
+    await fleet.start('converter', converterFile('a-to-b'), '--every', HOUR)
+
+    const folder = join(fleet.folder, 'data/converters/a-to-b/zauberzeug/demo/conversions')
+    await until('its folder is gone', async () => (await readdir(folder)).length === 0, 30_000)
+    expect(await fleet.conversions.count({ failedOnly: true })).to.equal(1)
+  })
+
+  async function generateProject(name: string): Promise<void> {
+    const response = await fetch(`${fleet.loop.url}/api/zauberzeug/projects/generator`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ project_name: name, complete: 6, inbox: 2, box_categories: 2, box_annotations: 1 }),
+    })
+    expect(response.status).to.equal(200)
+  }
+
+  async function untilLooked(count: number): Promise<void> {
+    const scans = async () =>
+      (await fleet.queues.names()).find((name) => name.startsWith('scans.')) ?? 'scans.none-so-far'
+    await until(
+      `${count} looks at the Loop`,
+      async () => ((await fleet.queues.counts(await scans())).completed ?? 0) >= count,
+      30_000,
+    )
+  }
+
+  function isIdle(uuid: string): boolean {
+    return fleet.loop.nodes().some(({ id, connected, state }) => id === uuid && connected && state === 'idle')
+  }
+
+  function formats(): readonly string[] {
+    return fleet.loop.models('zauberzeug', 'few').flatMap((model) => model.formats)
+  }
+})
