@@ -4,9 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { RunSupersededError } from '../../src/base/abort-reasons.js'
 import { silentLogger } from '../../src/base/logger.js'
-import { checkpointPaths } from '../../src/workers/checkpoints/contents.js'
-import { takeSnapshot } from '../../src/workers/checkpoints/snapshot.js'
-import { forgetEnded, isOver } from '../../src/workers/checkpoints/store.js'
+import { forgetEnded } from '../../src/workers/checkpoints/store.js'
 import { type Checkpoints, createCheckpoints } from '../../src/workers/checkpoints.js'
 import { withLittleRoom } from '../helpers/little-room.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -348,98 +346,6 @@ describe('checkpoints in a shared folder', () => {
 
     expect(names.filter((name) => name.endsWith('.tmp'))).to.deep.equal([])
     expect(await readdir(shared())).to.deep.equal(['other'])
-  })
-})
-
-describe('a training that needs its checkpoints no more', () => {
-  const options = { keepFailedMs: 1000, now: 5000 }
-
-  it('was completed or aborted, or has failed long ago', () => {
-    expect(isOver({ outcome: 'completed', endedAt: 4999 }, options)).to.equal(true)
-    expect(isOver({ outcome: 'aborted', endedAt: 4999 }, options)).to.equal(true)
-    expect(isOver({ outcome: 'failed', endedAt: 3999 }, options)).to.equal(true)
-  })
-
-  it('is none that goes on, may be retried, or is unknown to this fleet', () => {
-    expect(isOver({ outcome: null, endedAt: null }, options)).to.equal(false)
-    expect(isOver({ outcome: 'failed', endedAt: 4001 }, options)).to.equal(false)
-    expect(isOver(undefined, options)).to.equal(false)
-  })
-})
-
-describe('what is packed', () => {
-  const folder = useTemporaryFolder()
-  const path = (name: string) => join(folder.path, 'workspace', name)
-  const copied = (name: string) => readFile(join(folder.path, 'copy', name), 'utf8')
-  const snapshot = (change: object = {}) =>
-    takeSnapshot({
-      workspace: join(folder.path, 'workspace'),
-      rules,
-      target: join(folder.path, 'copy'),
-      settleMs: 50,
-      patienceMs: 300,
-      isFinished: false,
-      signal: new AbortController().signal,
-      ...change,
-    })
-
-  beforeEach(async () => {
-    await mkdir(path('checkpoints'), { recursive: true })
-  })
-
-  it('is the folder of resume_when, or the file alone when it lies at the top, or what the trainer file lists', () => {
-    const train = (resume_when?: string) => ({ train: { scratch: ['x'] as [string], resume_when } })
-
-    expect(checkpointPaths(train('result/weights/last.pt'))).to.deep.equal(['result/weights'])
-    expect(checkpointPaths(train('./last.pt'))).to.deep.equal(['last.pt'])
-    expect(checkpointPaths(train())).to.deep.equal([])
-    expect(checkpointPaths({ ...train('a/last.pt'), checkpoint: ['a/last.pt', 'results.csv'] })).to.deep.equal([
-      'a/last.pt',
-      'results.csv',
-    ])
-  })
-
-  it('holds a model that was reported and not dealt with yet', async () => {
-    const line = JSON.stringify({
-      event: 'model',
-      epoch: 1,
-      files: { f: ['weights/m.bin'] },
-      confusion_matrix: {},
-    })
-    await mkdir(path('weights'))
-    await writeFile(path('weights/m.bin'), 'weights')
-    await writeFile(path('events.jsonl'), `${line}\n`)
-    await writeFile(path('checkpoints/last.pt'), 'state')
-
-    expect(await snapshot()).to.have.members(['checkpoints/last.pt', 'events.jsonl', 'weights/m.bin'])
-    expect(await copied('weights/m.bin')).to.equal('weights')
-  })
-
-  it('is nothing before the first checkpoint, but the models once the program has ended', async () => {
-    await mkdir(path('models/000001'), { recursive: true })
-    await writeFile(path('models/000001/set.json'), '{}')
-
-    expect(await snapshot()).to.equal(undefined)
-    expect(await snapshot({ isFinished: true })).to.deep.equal(['models/000001/set.json'])
-  })
-
-  it('is found also when new checkpoints are renamed into place every moment', async () => {
-    const writing = new AbortController()
-    const program = (async () => {
-      for (let epoch = 0; !writing.signal.aborted; epoch += 1) {
-        await writeFile(path('new.pt'), `state of epoch ${epoch}`)
-        await rename(path('new.pt'), path('checkpoints/last.pt'))
-        await sleep(20)
-      }
-    })()
-    await until('a checkpoint is there', async () => (await readdir(path('checkpoints'))).length > 0)
-
-    const files = await snapshot()
-    writing.abort()
-    await program
-
-    expect(files).to.deep.equal(['checkpoints/last.pt'])
-    expect(await copied('checkpoints/last.pt')).to.match(/^state of epoch \d+$/)
   })
 })
 

@@ -1,0 +1,44 @@
+import { silentLogger } from '../../../src/base/logger.js'
+import {
+  createImageExchange,
+  type ImageExchange,
+  type ImageExchangeOptions,
+} from '../../../src/loop/client/image-exchange.js'
+import { createLoopRest } from '../../../src/loop/client/rest.js'
+import { createLoopSession } from '../../../src/loop/client/session.js'
+import { type HttpLoop, type Reply, type SeenRequest, startHttpLoop } from '../../helpers/http-loop.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+
+export const project = { organization: 'acme', project: 'demo' }
+export const some = (count: number) => Array.from({ length: count }, (_, index) => `id-${index}`)
+export const idOf = (request: SeenRequest) => /images\/([^/]+)\/main/.exec(request.url)?.[1] ?? ''
+
+/** Image exchanges of a temporary folder with servers that answer as a test wants, closed after it. */
+export function useImageExchanges() {
+  const closers: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  })
+  const folder = useTemporaryFolder() // removed when all is closed
+
+  async function open(
+    answer: (request: SeenRequest) => Reply | Promise<Reply>,
+    options: Partial<ImageExchangeOptions> = {},
+  ): Promise<{ exchange: ImageExchange; loop: HttpLoop }> {
+    const log = silentLogger()
+    const loop = await startHttpLoop(answer)
+    const session = createLoopSession({ host: loop.host }, { log })
+    closers.push(
+      () => loop.close(),
+      () => session.close(),
+    )
+    const rest = createLoopRest(session)
+    const exchange = createImageExchange(
+      { folder: folder.path, retryFirstMs: 1, useJpeginfo: false, ...options },
+      { rest, session, log },
+    )
+    return { exchange, loop }
+  }
+
+  return { open, folder }
+}

@@ -1,0 +1,134 @@
+import type { Socket } from 'socket.io'
+import { silentLogger } from '../../src/base/logger.js'
+import { createLoopSession } from '../../src/loop/client/session.js'
+import { createLoopSocket, type LoopSocket } from '../../src/loop/client/socket.js'
+import { type Answer, answerSchema, okAnswer } from '../../src/loop/protocol/index.js'
+import { createTrainerNode } from '../../src/nodes/trainer/trainer-node.js'
+import { type ControlKind, createControl } from '../../src/queue/control.js'
+import { createFleet } from '../../src/queue/fleet.js'
+import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
+import { queueNames } from '../../src/queue/names.js'
+import { type SocketLoop, startSocketLoop } from '../helpers/socket-loop.js'
+import { until } from '../helpers/until.js'
+import { hostA } from '../queue/orders.js'
+import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
+import { orderCurrent } from './bad-orders.js'
+
+const log = silentLogger()
+export const TRAININGS = queueNames.trainings('quick')
+export const seatA = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c11', name: 'Seat A' }
+export const seatB = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c22', name: 'Seat B' }
+export const yes: Answer = { success: true, error_msg: null, payload: null }
+
+/** A node with two seats in every test of a suite, the Loop's part played by the test over a real socket. */
+export function useSeatPair() {
+  let redis: RedisFixture
+  let closers: (() => unknown)[] = []
+  before(async () => {
+    redis = await startRedisFixture()
+  })
+  after(() => redis.close())
+  beforeEach(() => redis.link.client.flushall())
+  afterEach(closeAll)
+
+  async function closeAll(): Promise<void> {
+    for (const close of closers.reverse()) await close()
+    closers = []
+  }
+
+  /** Which seat speaks over a connection, its status says. */
+  async function aNode({ window = 60_000, slow }: { window?: number; slow?: Promise<unknown> } = {}) {
+    const peers = new Map<string, Socket>()
+    const loop: SocketLoop = await startSocketLoop({
+      onConnect(socket) {
+        socket.on('update_trainer', (status: { id: string }, ack: (answer: Answer) => void) => {
+          peers.set(status.id, socket)
+          ack(okAnswer())
+        })
+      },
+    })
+    closers.push(() => loop.close())
+    const session = createLoopSession({ host: loop.host }, { log })
+    closers.push(() => session.close())
+    const journal = createJournal(redis.link, { repeatWindowMs: window })
+    const control = createControl(redis.link, journal, redis.queues)
+    const accept: Journal['accept'] = async (order) => {
+      await slow
+      return journal.accept(order)
+    }
+    const sockets: LoopSocket[] = []
+    const node = createTrainerNode(
+      {
+        identities: [seatA, seatB],
+        profile: { name: 'quick', architecture: null, models: [] },
+        dialect: 'current',
+        heartbeatMs: 60_000,
+      },
+      {
+        createSocket() {
+          const socket = createLoopSocket({ nodeType: 'trainer', reconnectMaxMs: 50 }, { session, log })
+          sockets.push(socket)
+          return socket
+        },
+        queues: redis.queues,
+        journal: { ...journal, accept },
+        control,
+        fleet: createFleet(redis.link),
+        log,
+        now: Date.now,
+      },
+    )
+    closers.push(() => node.stop())
+    await node.start({ signal: new AbortController().signal })
+    await until('both seats have spoken', () => peers.size === 2)
+    const peer = ({ uuid } = seatA): Socket => {
+      const socket = peers.get(uuid)
+      if (socket === undefined) throw new Error('the seat has not spoken')
+      return socket
+    }
+    const ask = async (event: string, args: readonly unknown[] = [], seat = seatA): Promise<Answer> =>
+      answerSchema.parse(
+        await peer(seat)
+          .timeout(10_000)
+          .emitWithAck(event, ...args),
+      )
+    return {
+      ask,
+      peer,
+      peers,
+      sockets,
+      journal,
+      control,
+      begin: (config: unknown = orderCurrent(), seat = seatA) => ask('begin_training', ['acme', 'pets', config], seat),
+      request: (kind: ControlKind, seat = seatA) => ask(`${kind}_training`, [], seat),
+    }
+  }
+
+  const waiting = async () => (await redis.queues.counts(TRAININGS)).waiting
+  const newest = async (journal: Journal): Promise<TrainingRecord> => {
+    const [record] = await journal.list({ limit: 1 })
+    if (record === undefined) throw new Error('there is no training')
+    return record
+  }
+  /** A host has taken it, and runs it until it is told otherwise. */
+  async function taken(journal: Journal): Promise<TrainingRecord> {
+    const { id } = await newest(journal)
+    const worker = redis.queues.consume(
+      TRAININGS,
+      (_job, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      { schema: { safeParse: (data: unknown) => ({ success: true, data }) } as never },
+    )
+    closers.push(() => worker.close({ cancel: new Error('over') }))
+    await until('a host has it', () => redis.queues.isActive(TRAININGS, id))
+    await journal.beginRun(id, hostA)
+    return newest(journal)
+  }
+  async function ended(journal: Journal, outcome: 'completed' | 'aborted' | 'failed'): Promise<TrainingRecord> {
+    const { id } = await newest(journal)
+    await redis.queues.remove(TRAININGS, id)
+    await journal.finish(id, null, { outcome })
+    return newest(journal)
+  }
+
+  return { aNode, newest, taken, ended, waiting, closeAll, queues: () => redis.queues }
+}
