@@ -27,15 +27,10 @@ function doubtsAboutIds(environment: Environment): string[] {
 
 function doubtsAboutNumbers(environment: Environment): string[] {
   const { INFERENCE_BATCH_SIZE: batch, LOOP_PROTOCOL, VERSION_CONTROL_DEFAULT: mode } = environment
-  const { MIN_UNCERTAIN_THRESHOLD: min, MAX_UNCERTAIN_THRESHOLD: max } = environment
   const most = maxDetectionsPerPost[LOOP_PROTOCOL]
   const doubts: string[] = []
   if (batch !== undefined && batch > most) {
     doubts.push(`INFERENCE_BATCH_SIZE is ${batch}, but the Loop takes ${most} at once, so ${most} counts.`)
-  }
-  if (min > max) {
-    const what = `MIN_UNCERTAIN_THRESHOLD is ${min} and MAX_UNCERTAIN_THRESHOLD ${max}, so nothing is uncertain`
-    doubts.push(`${what}; set the first one to ${max} or less.`)
   }
   if (!['follow_loop', 'pause'].includes(mode.toLowerCase())) {
     doubts.push(`VERSION_CONTROL_DEFAULT is "${mode}", which follows the Loop; set pause or follow_loop.`)

@@ -95,10 +95,6 @@ describe('the environment', () => {
       [{ PROJECT: 'Pets' }, /^LOOP_PROJECT is "Pets", but .* lower case; set "pets"\.$/],
       [{ INFERENCE_BATCH_SIZE: '1000' }, /^INFERENCE_BATCH_SIZE is 1000, but .* so 100 counts\.$/],
       [{ VERSION_CONTROL_DEFAULT: 'stop' }, /^VERSION_CONTROL_DEFAULT is "stop", .*; set pause or follow_loop\.$/],
-      [
-        { MIN_UNCERTAIN_THRESHOLD: '0.7' },
-        /^MIN_UNCERTAIN_THRESHOLD is 0\.7 and .* 0\.6, .*; set the first one to 0\.6 or less/,
-      ],
       [{ LOOP_HOTS: 'a' }, /^LOOP_HOTS is no variable of loopfleet; set LOOP_HOST if that was meant\.$/],
       [{ RESTART_AFTER_TRAINIG: '1' }, /; set RESTART_AFTER_TRAINING if that was meant\.$/],
     ]

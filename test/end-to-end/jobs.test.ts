@@ -139,10 +139,11 @@ describe('after a training Redis holds', function () {
         trainingNumber: 1,
         outcome: 'completed',
         errors: {},
-        best: { epoch: EPOCHS },
         trainImageCount: 6,
         testImageCount: 2,
       })
+      expect(lastJson(output)[0].best).to.include({ epoch: EPOCHS })
+      expect(Object.keys(lastJson(output)[0].best.classes)).to.have.lengthOf(2)
       expect(lastJson(output)[0].stages).to.have.all.keys(...stages)
     })
 

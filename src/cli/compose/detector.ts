@@ -97,7 +97,7 @@ function buildDetector(
   if (relevance.minUncertain > relevance.maxUncertain) {
     const { minUncertain, maxUncertain } = relevance
     throw new InvalidInputError(
-      `MIN_UNCERTAIN_THRESHOLD is ${minUncertain}, which lies above MAX_UNCERTAIN_THRESHOLD (${maxUncertain}).`,
+      `MIN_UNCERTAIN_THRESHOLD is ${minUncertain}, which lies above MAX_UNCERTAIN_THRESHOLD; set it to ${maxUncertain} or less.`,
     )
   }
   const outbox = join(folder, 'outbox')
