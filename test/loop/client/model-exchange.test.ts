@@ -40,7 +40,7 @@ describe('Model exchange: a download', () => {
     signal: never,
   })
 
-  it('unpacks the model into its folder.path, in place of what was there', async () => {
+  it('unpacks the model into its folder, in place of what was there', async () => {
     const zip = await zipOf({
       'model.json': JSON.stringify(modelJson),
       'model.pt': 'weights',
