@@ -44,11 +44,11 @@ export type InboxImage = {
   readonly width: number
 }
 
-/** All images that the Loop has of the detector. */
-export async function inboxOf({ loop }: Pick<Edge, 'loop'>): Promise<InboxImage[]> {
+/** All images that the Loop has of the detector, in its project or another. */
+export async function inboxOf({ loop }: Pick<Edge, 'loop'>, project = PROJECT): Promise<InboxImage[]> {
   const images: InboxImage[] = []
   for (;;) {
-    const path = `/api/local/${ORGANIZATION}/${PROJECT}/images?state=inbox&limit=200&offset=${images.length}`
+    const path = `/api/local/${ORGANIZATION}/${project}/images?state=inbox&limit=200&offset=${images.length}`
     const page = JSON.parse(await (await fetch(`${loop.url}${path}`)).text())
     images.push(...page.images)
     if (images.length >= page.total) return images

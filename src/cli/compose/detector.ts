@@ -6,6 +6,7 @@ import type { Environment } from '../../config/variables.js'
 import { createDetector, type Detector } from '../../detector/detector.js'
 import { createModelKeeper } from '../../detector/models/keeper.js'
 import { createModelDownload } from '../../detector/models/model-download.js'
+import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
 import { createOutbox } from '../../detector/outbox/outbox.js'
 import { createRelevanceFilter } from '../../detector/relevance/relevance-filter.js'
 import { createDetectorServer } from '../../detector/server/detector-server.js'
@@ -100,7 +101,6 @@ function buildDetector(
       `MIN_UNCERTAIN_THRESHOLD is ${minUncertain}, which lies above MAX_UNCERTAIN_THRESHOLD; set it to ${maxUncertain} or less.`,
     )
   }
-  const outbox = join(folder, 'outbox')
   const keeper = {
     folder,
     format,
@@ -129,7 +129,11 @@ function buildDetector(
           log,
         }),
         outbox: createOutbox(
-          { folder: outbox, maxImages: settings.outboxImages, maxBytes: settings.outboxMb * 1_000_000 },
+          {
+            folder: await claimOutbox(folder, place, { log }),
+            maxImages: settings.outboxImages,
+            maxBytes: settings.outboxMb * 1_000_000,
+          },
           { upload: createImageUpload({ ...place, dialect }, { session: loop.session }), log, now: Date.now },
         ),
         filter: createRelevanceFilter(relevance, { now: () => performance.now() }),
