@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { type Browser, chromium, type Page } from 'playwright-core'
-import { findChromium } from '../helpers/find-chromium.js'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium } from '../helpers/launch-chromium.js'
 import { hostA } from '../queue/orders.js'
 import { aFailure, failConversion } from './conversions.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
@@ -15,10 +15,7 @@ describe('fleet page', function () {
   let complaints: string[]
   before(async () => {
     dashboard = await startDashboardFixture()
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    browser = await launchChromium()
   })
   after(async () => {
     await browser?.close()

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { execa } from 'execa'
 import { packageRoot } from '../cli/run-cli.js'
+import { detectionsKeys } from '../contract/wire-keys.js'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
 import { pythonEnvironment } from '../helpers/python-environment.js'
 import { until } from '../helpers/until.js'
@@ -47,15 +48,7 @@ describe('clients written for the old detector', function () {
 
     const { found, info, failed, upload } = await run('robot_0_8.py')
 
-    expect(found).to.have.all.keys(
-      'box_detections',
-      'point_detections',
-      'segmentation_detections',
-      'classification_detections',
-      'image_id',
-      'tags',
-      'date',
-    )
+    expect(found).to.have.all.keys(detectionsKeys['0.8'])
     expect(found.box_detections[0]).to.include({ category_name: 'circle', model_name: '1.0' })
     expect(info).to.include({ organization: ORGANIZATION, project: PROJECT, version: '1.0' })
     expect(failed).to.have.all.keys('error')

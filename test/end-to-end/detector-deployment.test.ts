@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
-import { findChromium } from '../helpers/find-chromium.js'
+import { launchChromium } from '../helpers/launch-chromium.js'
 import { until } from '../helpers/until.js'
 
 describe("A model deployed on the local Loop's page", function () {
@@ -10,10 +10,7 @@ describe("A model deployed on the local Loop's page", function () {
   let browser: Browser
   before(async () => {
     edge = await startEdge()
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    browser = await launchChromium()
   })
   after(async () => {
     await browser?.close()

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { type Browser, chromium, type Page } from 'playwright-core'
-import { findChromium } from '../../helpers/find-chromium.js'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium } from '../../helpers/launch-chromium.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { redOnGreen } from '../../inference/images.js'
 import { type DetectorFixture, startDetectorFixture } from '../detector-fixture.js'
@@ -15,10 +15,7 @@ describe("The detector's OpenAPI page", function () {
   let page: Page
   before(async () => {
     fixture = await startDetectorFixture()
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    browser = await launchChromium()
   })
   after(async () => {
     await browser?.close()

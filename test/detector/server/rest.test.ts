@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { LoopfleetError } from '../../../src/base/errors.js'
+import { detectionsKeys } from '../../contract/wire-keys.js'
 import { plainJpeg, redOnGreen, withHeaderSize } from '../../inference/images.js'
 import { type DetectorFixture, type FixtureOptions, startDetectorFixture } from '../detector-fixture.js'
 
@@ -42,15 +43,7 @@ describe("The detector's REST API", () => {
 
     const answer = await detect(url, await redImage(), { tags: 'a' })
 
-    expect(answer.body).to.have.all.keys(
-      'box_detections',
-      'point_detections',
-      'segmentation_detections',
-      'classification_detections',
-      'image_id',
-      'tags',
-      'date',
-    )
+    expect(answer.body).to.have.all.keys(detectionsKeys['0.8'])
     expect(answer.body).to.deep.include({ image_id: null, tags: ['a'] })
     expect(answer.body.date).to.match(/^\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d{3}$/)
   })

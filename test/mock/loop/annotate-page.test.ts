@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { silentLogger } from '../../../src/base/logger.js'
 import { createTool } from '../../../src/mock/nodes/annotation-tool.js'
 import type { AnnotationTool } from '../../../src/nodes/annotator/annotation-tool.js'
 import { createSegmentationTool } from '../../../src/nodes/annotator/tools/segmentation/segmentation-tool.js'
-import { findChromium } from '../../helpers/find-chromium.js'
+import { launchChromium } from '../../helpers/launch-chromium.js'
 import { iouOf } from '../../helpers/polygons.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
@@ -29,10 +29,7 @@ describe('the annotation view of the page', function () {
   let annotator: TestAnnotator | undefined
   before(async () => {
     at = await startAnnotationLoop()
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    browser = await launchChromium()
   })
   after(async () => {
     await browser?.close()
