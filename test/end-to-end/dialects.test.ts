@@ -47,16 +47,16 @@ for (const dialect of ['current', '0.8'] as const) {
       })
       // Every state lasts long enough to be told: a seat passes over one that is gone before it could send it.
       fleet.loop.addFault({
-        match: { path: '^/api/[^/]+/projects/[^/]+/data' },
+        match: { path: '^/api/[^/]+/projects/[^/]+/(data|trainings)' },
         kind: 'delay',
-        delayMs: 80,
+        delayMs: 300,
       })
     })
     after(async () => fleet?.close())
 
     async function train(form: Form, request: TrainingRequest = {}): Promise<Seen> {
       const before = { requests: tap.requests.length, messages: tap.messages.length }
-      const hyperparameters = { resolution: 800, flip_rl: true, epochs: 2, epoch_seconds: 0.4 }
+      const hyperparameters = { resolution: 800, flip_rl: true, epochs: 2, epoch_seconds: 0.8 }
       const number = await fleet.order({ dialect: form, hyperparameters, ...request })
       await fleet.until({ ended: true }, 40_000)
       const messages = tap.messages.slice(before.messages)
@@ -233,7 +233,7 @@ for (const dialect of ['current', '0.8'] as const) {
 
         function orderedHyperparameters(): unknown {
           if (form === '0.8') return { resolution: 800, flip_rl: true, flip_ud: false }
-          return { resolution: 800, flip_rl: true, epochs: 2, epoch_seconds: 0.4 }
+          return { resolution: 800, flip_rl: true, epochs: 2, epoch_seconds: 0.8 }
         }
 
         it('uploads each format once, after all metrics, with its files and a model.json of categories alone', () => {
