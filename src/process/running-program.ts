@@ -29,6 +29,7 @@ type Deps = { readonly leader: Leader; readonly output: ProgramOutput; readonly 
 /** Between two looks at a group that is to end: twice as long each time, since most end at once. */
 const LOOK_FIRST_MS = 1
 const LOOK_EVERY_MS = 25
+const GUARD_LEAVES_MS = [1, 2, 4]
 /** A process that outlives SIGKILL hangs in the kernel (a driver, a dead network disk). */
 const UNKILLABLE_AFTER_MS = 10_000
 
@@ -86,11 +87,21 @@ export class RunningProgram {
   }
 
   async #askThenKill(): Promise<void> {
+    if (this.#leaderGone) await this.#letGuardLeave()
     if (!(await this.#isAlive())) return
     signalGroup(this.pid, 'SIGTERM')
     signalGroup(this.pid, 'SIGCONT') // a stopped program cannot obey
     for (let pauseMs = LOOK_FIRST_MS; await this.#isAlive(); pauseMs = Math.min(2 * pauseMs, LOOK_EVERY_MS)) {
       if (performance.now() >= this.#killAt) return this.#kill()
+      await sleep(pauseMs)
+    }
+  }
+
+  // A program of milliseconds can end before its guard has left the group; then nobody needs to be asked to end, nor
+  // all processes looked at.
+  async #letGuardLeave(): Promise<void> {
+    for (const pauseMs of GUARD_LEAVES_MS) {
+      if (!hasGroup(this.pid)) return
       await sleep(pauseMs)
     }
   }
@@ -128,5 +139,13 @@ export class RunningProgram {
     } catch {
       return true // we could not look, so that the group is ended to be sure
     }
+  }
+}
+
+function hasGroup(group: number): boolean {
+  try {
+    return signalGroup(group, 0)
+  } catch {
+    return true // the closer look tells
   }
 }
