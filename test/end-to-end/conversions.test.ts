@@ -29,7 +29,7 @@ describe('a converter', function () {
     const [after] = fleet.loop.models(...DEMO).filter((model) => model.id === id)
     expect(after).to.deep.equal({ ...before, formats: ['format_a', 'format_b'] })
     expect((await fleet.download(id, 'format_b')).toString('latin1')).to.contain('HELLO')
-    expect(fleet.uploads(id, 'format_b')).to.equal(1)
+    await until('the Loop has noted the one upload', () => fleet.uploads(id, 'format_b') === 1)
   })
 
   it('is the middle of a chain: what one has made the next one takes at once, into several formats', async () => {
