@@ -10,8 +10,8 @@ import { createRandom } from '../helpers/random.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
-/** 100 takes about ten minutes. */
-const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 6)
+/** 100 takes five to ten minutes. */
+const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
 const SEED = Number(process.env.LOOPFLEET_TEST_SEED ?? 20261122)
 const MOMENTS = ['update', 'save', 'upload'] as const
 const MODELS = 3

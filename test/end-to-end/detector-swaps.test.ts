@@ -5,7 +5,7 @@ import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
 /** 200 takes some minutes. */
-const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 5)
+const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 3)
 const CLIENTS = 4
 const MODELS = 3
 

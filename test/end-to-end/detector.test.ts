@@ -42,25 +42,6 @@ describe('loopfleet detector', function () {
     })
   }
 
-  it('answers every request while its model is exchanged', async () => {
-    await start()
-    let isOver = false
-    const statuses = new Set<number>()
-    const clients = Array.from({ length: 4 }, async () => {
-      while (!isOver) statuses.add((await detect(sure, { autoupload: 'disabled' })).status)
-    })
-
-    for (let swap = 0; swap < 3; swap += 1) {
-      const { id, version } = await edge.addModel()
-      await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
-      await edge.untilModel(version)
-    }
-    isOver = true
-    await Promise.all(clients)
-
-    expect([...statuses]).to.deep.equal([200])
-  })
-
   it('keeps a bad model away, says so, and goes on with the old one', async () => {
     await start()
     const bad = new FormData()
