@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
+import { LoopfleetError } from '../../src/base/errors.js'
 import { removeTree } from '../../src/base/files.js'
+import { type FolderLock, lockFolder } from '../../src/process/folder-lock.js'
 import { projectRoot } from './project-root.js'
 
 /**
@@ -21,18 +24,30 @@ export async function pythonEnvironment(what: string, requirements: URL): Promis
   const folder = join(projectRoot(), '.cache/python-nodes', `${what.replaceAll(/[^\w.-]+/g, '-')}-${hash}`)
   const interpreter = join(folder, 'bin/python')
   const isComplete = join(folder, 'complete')
-  if (existsSync(isComplete)) return interpreter
-  await removeTree(folder) // what an interrupted run has left
+  const lock = await lockWhenFree(`${folder}.lock`)
   try {
+    if (existsSync(isComplete)) return interpreter
+    await removeTree(folder) // what an interrupted run has left
     await python('python3', ['-m', 'venv', folder], what)
     const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '--no-deps']
     await python(interpreter, [...install, '-r', fileURLToPath(requirements)], what)
-  } catch (error) {
-    await removeTree(folder)
-    throw error
+    await writeFile(isComplete, version)
+    return interpreter
+  } finally {
+    await lock.release()
   }
-  await writeFile(isComplete, version)
-  return interpreter
+}
+
+/** Two test processes run side by side and may want the same environment. */
+async function lockWhenFree(folder: string): Promise<FolderLock> {
+  for (;;) {
+    try {
+      return await lockFolder(folder, 'install')
+    } catch (error) {
+      if (!(error instanceof LoopfleetError) || error.code !== 'LF_FOLDER_LOCKED') throw error
+      await sleep(500)
+    }
+  }
 }
 
 async function python(program: string, args: readonly string[], what: string): Promise<string> {
