@@ -1,11 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Answer, detect, memoryOf, put } from '../helpers/edge-clients.js'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
-/** 200 takes some minutes. */
+/** 200 and more look at the memory, too, which takes some minutes. */
 const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 3)
+const MANY = 200
+const MOST_GROWTH = 1.02
 const CLIENTS = 4
 const MODELS = 3
 
@@ -60,17 +63,35 @@ describe('A whole detector under load', function () {
       await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
       for (const mode of ['detecting', 'idle']) await put(edge, '/operation_mode', mode) // asks the Loop at once
       await edge.untilModel(version)
-      memory.push(Math.round((await memoryOf(edge)).nowMb))
+      if (SWAPS >= MANY) memory.push(await settledMb(edge))
     }
     isOver = true
     await Promise.all(clients)
 
-    if (SWAPS >= 20) console.log(`      ${statuses.get(200)} answers, MB after each tenth swap: ${everyTenth(memory)}`)
     expect([...statuses.keys()]).to.deep.equal([200])
     expect(versions).to.include.all.keys(...models.slice(0, SWAPS).map(({ version }) => version))
+    if (SWAPS < MANY) return
+    console.log(`      ${statuses.get(200)} answers, MB after each tenth swap: ${everyTenth(memory)}`)
+    const growth = meanOf(memory.slice(-20)) / meanOf(memory.slice(-110, -90))
+    expect(growth, 'of memory over the last hundred swaps').to.be.at.most(MOST_GROWTH)
   })
 })
 
+/** The least of some looks, since the model before may still be there at the first. */
+async function settledMb(edge: Edge): Promise<number> {
+  const looks: number[] = []
+  for (let look = 0; look < 6; look += 1) {
+    looks.push((await memoryOf(edge)).nowMb)
+    await sleep(80)
+  }
+  return Math.min(...looks)
+}
+
 function everyTenth(values: readonly number[]): string {
-  return values.filter((_, index) => index % 10 === 9).join(' ')
+  const tenths = values.filter((_, index) => index % 10 === 9)
+  return tenths.map(Math.round).join(' ')
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
