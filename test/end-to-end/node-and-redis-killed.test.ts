@@ -7,8 +7,11 @@ const ONE_EACH = { mocked: 1, mocked_converted: 1 }
 const TEN_ONCE = Array(10).fill(1)
 const SOME_SECONDS = { epochs: 40, epoch_seconds: 0.1 }
 
+/** Minutes are worth a try by hand: `LOOPFLEET_TEST_REDIS_AWAY=120`. */
+const AWAY_SECONDS = Number(process.env.LOOPFLEET_TEST_REDIS_AWAY ?? 3)
+
 describe('a training during an outage', function () {
-  this.timeout(60_000)
+  this.timeout(60_000 + AWAY_SECONDS * 2000)
   let fleet: Fleet
 
   before(async () => {
@@ -85,11 +88,11 @@ describe('a training during an outage', function () {
       await impatient.until({ epoch: 3 })
 
       process.kill(impatient.redis.pid, 'SIGSTOP')
-      await sleep(3000) // longer than any lock
+      await sleep(AWAY_SECONDS * 1000) // longer than any lock
       process.kill(impatient.redis.pid, 'SIGCONT')
-      await impatient.until({ epoch: 39 })
+      await impatient.until({ epoch: 39 }, 60_000)
       const starts = await impatient.starts()
-      await impatient.until({ ended: true })
+      await impatient.until({ ended: true }, 60_000)
 
       expect(starts).to.have.lengthOf(1)
       expect(await impatient.record()).to.include({ run: 1, outcome: 'completed' })
