@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { z } from 'zod'
-import { WorkerShutdownError } from '../base/abort-reasons.js'
+import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
@@ -65,6 +65,7 @@ export function createConsumer<T>(
     runRetryDelay: 1_000,
     settings: { backoffStrategy: retryDelayMs },
   })
+  const tokenStart = `${worker.id}:`
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
   worker.on('lockRenewalFailed', (ids) => {
     for (const id of ids) void keepOrCancel(id)
@@ -74,10 +75,7 @@ export function createConsumer<T>(
     for (const id of running.keys()) takeBack(id).catch(() => undefined) // the renewal finds out
   })
 
-  const stopLooking = releaseUndelivered(
-    { queue, tokenStart: `${worker.id}:`, isRunning: (id) => running.has(id) },
-    deps,
-  )
+  const stopLooking = releaseUndelivered({ queue, tokenStart, isRunning: (id) => running.has(id) }, deps)
 
   async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
     const id = job.id ?? ''
@@ -125,7 +123,9 @@ export function createConsumer<T>(
     try {
       return await earlier.outcome
     } catch (error) {
-      return await settleFailure(job, token, error)
+      // What ran was fenced off while the job was ours again: it begins anew instead of failing for good.
+      const isCutOff = error instanceof LockLostError || error instanceof RunSupersededError
+      return isCutOff ? await handBack(job, token) : await settleFailure(job, token, error)
     }
   }
 
@@ -133,7 +133,7 @@ export function createConsumer<T>(
     const own = running.get(id)
     if (own === undefined) return true
     const { token = '', begun } = own
-    return await takeBackJob(link, queue, { id, token, begun }, lockMs)
+    return await takeBackJob(link, queue, { id, token, begun, tokenStart }, lockMs)
   }
 
   async function keepOrCancel(id: string): Promise<void> {

@@ -30,9 +30,13 @@ redis.call('SADD', KEYS[2], ARGV[1])
 return 1`)
 
 // Nobody has begun it since: then `ats` would be higher. One that the stalled check has moved is taken out of the queue.
+// A lock of the same worker is of a take that this worker has just been given, or is about to be.
 const TAKE_BACK = luaScript(`
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[2] then return 0 end
+if holder and holder ~= ARGV[2] then
+  if string.sub(holder, 1, #ARGV[5]) == ARGV[5] then return 1 end
+  return 0
+end
 if redis.call('HGET', KEYS[5], 'ats') ~= ARGV[4] then return 0 end
 if not redis.call('LPOS', KEYS[3], ARGV[1]) then
   if redis.call('LREM', KEYS[4], 1, ARGV[1]) == 0 then return 0 end
@@ -81,18 +85,18 @@ export async function releaseHeldJob(link: RedisLink, queue: string, job: HeldJo
 
 /**
  * Takes a job whose lock has run out again for its holder, who is still at work on it; false when somebody else has
- * taken it since, or it is gone.
+ * taken it since, or it is gone. True also when the holder itself, whose tokens begin so, has just been given it anew.
  */
 export async function takeBackJob(
   link: RedisLink,
   queue: string,
-  job: HeldJob & { readonly begun: number },
+  job: HeldJob & { readonly begun: number; readonly tokenStart: string },
   lockMs: number,
 ): Promise<boolean> {
   const base = `${link.prefix}:${queue}:`
-  const { id, token, begun } = job
+  const { id, token, begun, tokenStart } = job
   const keys = [`${base}${id}:lock`, `${base}stalled`, `${base}active`, `${base}wait`, `${base}${id}`]
-  return (await TAKE_BACK(link.client, keys, [id, token, lockMs, begun])) === 1
+  return (await TAKE_BACK(link.client, keys, [id, token, lockMs, begun, tokenStart])) === 1
 }
 
 /** Deletes a job's lock, whoever holds it: its holder can neither renew it nor finish the job any more. */
