@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { watchConnections } from './connection-watch.js'
 import { KEY_PREFIX } from './names.js'
 import { checkRedis } from './redis-checks.js'
 import { RedisUnreachableError } from './redis-errors.js'
@@ -23,7 +25,14 @@ export type RedisLink = {
   close(): Promise<void>
 }
 
-export type OpenRedisOptions = { readonly connectTimeoutMs?: number }
+export type OpenRedisOptions = {
+  readonly connectTimeoutMs?: number
+  /** How often to look for connections that have fallen silent. */
+  readonly lookMs?: number
+}
+
+const ONCE_MS = 5_000
+const QUIT_MS = 2_000
 
 /**
  * Connects and checks that trainings are safe there; throws LF_REDIS_UNREACHABLE or LF_REDIS_UNFIT. From then on it
@@ -45,7 +54,7 @@ export async function openRedis(
     client.disconnect()
     throw error
   }
-  return createLink(client, address, log)
+  return createLink(client, { address, lookMs: options.lookMs }, log)
 }
 
 function createClient(address: RedisAddress): Redis {
@@ -53,6 +62,9 @@ function createClient(address: RedisAddress): Redis {
     ...address.options,
     maxRetriesPerRequest: null, // commands wait for Redis instead of failing
     retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    // While Redis reads its file it names an estimate, in whole seconds and at first wildly wrong: ioredis would wait
+    // ten seconds for what takes some milliseconds.
+    maxLoadingRetryTime: 100,
     lazyConnect: true,
   }
   return address.url === undefined ? new Redis(options) : new Redis(address.url, options)
@@ -101,14 +113,33 @@ function reportOutages(client: Redis, url: string, log: Logger): void {
   })
 }
 
-function createLink(client: Redis, address: RedisAddress, log: Logger): RedisLink {
+type LinkOptions = { readonly address: RedisAddress; readonly lookMs: number | undefined }
+
+function createLink(client: Redis, { address, lookMs }: LinkOptions, log: Logger): RedisLink {
   const duplicates = new Set<Redis>()
   const duplicateUntracked = client.duplicate.bind(client)
+  const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
+  watch.add(client)
+
+  function connectOnce(): Redis {
+    const limits = { connectTimeout: ONCE_MS, commandTimeout: ONCE_MS, retryStrategy: () => null }
+    return duplicateUntracked({ ...limits, lazyConnect: true, enableReadyCheck: false })
+  }
+
   function duplicate(options: RedisOptions = {}): Redis {
     const copy = duplicateUntracked({ lazyConnect: false, ...options })
-    duplicates.add(copy)
+    // BullMQ ends its own at times and connects them again.
+    const keep = () => {
+      duplicates.add(copy)
+      watch.add(copy, { ends: true })
+    }
+    keep()
     copy.on('error', (error: Error) => log.debug({ err: error }, 'a connection to Redis failed'))
-    copy.once('end', () => duplicates.delete(copy))
+    copy.on('connecting', keep)
+    copy.on('end', () => {
+      duplicates.delete(copy)
+      watch.remove(copy)
+    })
     return copy
   }
   // BullMQ makes its blocking connections so; what it cannot close while Redis is away, the link closes.
@@ -130,12 +161,21 @@ function createLink(client: Redis, address: RedisAddress, log: Logger): RedisLin
       return () => reconnectListeners.delete(listener)
     },
     async close() {
+      watch.close()
       subscriptions.close()
       for (const copy of duplicates) endConnection(copy)
-      if (client.status === 'ready') await client.quit().catch(() => undefined) // went away in this moment
+      if (client.status === 'ready') await quit(client)
       endConnection(client)
     },
   }
+}
+
+// What was sent before is answered first, but a Redis that hangs is not waited for.
+async function quit(client: Redis): Promise<void> {
+  const enough = new AbortController()
+  const tooLong = sleep(QUIT_MS, undefined, { signal: enough.signal }).catch(() => undefined)
+  await Promise.race([client.quit().catch(() => undefined), tooLong]) // it may go away in this moment
+  enough.abort()
 }
 
 // While ioredis waits to reconnect, its disconnect stops the timer but tells nobody: what waits for an answer or for

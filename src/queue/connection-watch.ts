@@ -1,0 +1,122 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from '../base/logger.js'
+
+export type ConnectionWatch = {
+  /** Looks after it from now on; one that `ends` is closed by its user, and left alone when it is. */
+  add(client: Redis, options?: { readonly ends?: boolean }): void
+  remove(client: Redis): void
+  close(): void
+}
+
+export type ConnectionWatchOptions = {
+  /** For people: never with a password. */
+  readonly url: string
+  /** How often to look; what stays silent for three looks is asked about. */
+  readonly lookMs?: number
+}
+
+export type ConnectionWatchDeps = {
+  /** A further connection that gives up by itself. */
+  readonly connectOnce: () => Redis
+  readonly log: Logger
+}
+
+type Watched = { readonly ends: boolean; quietLooks: number; bytesRead: number; isAsked: boolean }
+
+// Longer than any blocking read of ours (10 s), behind which a PING has to wait.
+const LOOK_MS = 5_000
+const QUIET_LOOKS = 3
+
+/**
+ * No connection stays silent for ever: one that does not get ready or does not answer, although a fresh one does, is
+ * made anew. ioredis itself waits without limit for the answers of its handshake, and a link that was cut without a
+ * word (a NAT, a proxy, a host that vanished) is noticed by the kernel only after a quarter of an hour.
+ */
+export function watchConnections(options: ConnectionWatchOptions, deps: ConnectionWatchDeps): ConnectionWatch {
+  const { connectOnce, log } = deps
+  const watched = new Map<Redis, Watched>()
+  let isLooking = false
+  const timer = setInterval(() => {
+    if (isLooking) return
+    isLooking = true
+    look()
+      .catch((error: unknown) => log.warn({ err: error }, 'connections to Redis were not looked at'))
+      .finally(() => {
+        isLooking = false
+      })
+  }, options.lookMs ?? LOOK_MS).unref()
+
+  async function look(): Promise<void> {
+    for (const [client, state] of watched) note(client, state)
+    if (!silent().length) return
+    // While Redis is away, or reads its file, there is nothing to mend.
+    if (!(await answersOnce(connectOnce()))) return
+    for (const [client, state] of silent()) {
+      log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting anew')
+      Object.assign(state, { quietLooks: 0, isAsked: false })
+      connectAnew(client)
+    }
+  }
+
+  function silent() {
+    return [...watched].filter(([, { quietLooks }]) => quietLooks >= QUIET_LOOKS)
+  }
+
+  return {
+    add: (client, { ends = false } = {}) => {
+      if (!watched.has(client)) watched.set(client, { ends, quietLooks: 0, bytesRead: 0, isAsked: false })
+    },
+    remove: (client) => void watched.delete(client),
+    close() {
+      clearInterval(timer)
+      watched.clear()
+    },
+  }
+}
+
+function note(client: Redis, state: Watched): void {
+  if (client.status === 'wait' || (client.status === 'end' && state.ends)) {
+    state.quietLooks = 0
+    return
+  }
+  if (client.status !== 'ready') {
+    state.quietLooks += 1
+    return
+  }
+  const { bytesRead } = client.stream
+  const isQuiet = bytesRead === state.bytesRead
+  state.quietLooks = isQuiet && state.isAsked ? state.quietLooks + 1 : 0
+  state.bytesRead = bytesRead
+  if (isQuiet && !state.isAsked) ask(client, state)
+}
+
+function ask(client: Redis, state: Watched): void {
+  state.isAsked = true
+  const answered = () => {
+    state.isAsked = false
+  }
+  client.ping().then(answered, answered)
+}
+
+async function answersOnce(client: Redis): Promise<boolean> {
+  client.on('error', () => undefined) // told by the answer
+  try {
+    await client.connect()
+    return (await client.ping()) === 'PONG'
+  } catch {
+    return false
+  } finally {
+    client.disconnect()
+  }
+}
+
+// Commands that wait for an answer are sent again, as after every outage.
+function connectAnew(client: Redis): void {
+  const isOpen = ['connecting', 'connect', 'ready'].includes(client.status)
+  if (isOpen && !client.stream.destroyed) {
+    client.stream.destroy(new Error('the connection was silent'))
+    return
+  }
+  if (isOpen) client.status = 'close' // it has missed that its stream has ended
+  client.connect().catch(() => undefined) // a failure is retried
+}
