@@ -1,10 +1,17 @@
-import type { ImageSource, RawPixels } from './image-source.js'
-import { checkedSize, openImage, unreadable } from './image-tensor.js'
+import type { FastImages, RgbPixels } from './fast-images.js'
+import type { ImageSource } from './image-source.js'
+import { checkedSize, opened, toSharp, unreadable } from './image-tensor.js'
 
-/** Decodes an image to RGB rows of its own size, as it is stored; raw pixels in RGB stay as they are. */
-export async function decodePixels(source: ImageSource, maxPixels: number): Promise<RawPixels & { channels: 3 }> {
+/**
+ * Decodes an image to RGB rows of its own size, as it is stored; raw pixels in RGB stay as they are. `fast` takes what
+ * it can, in this thread.
+ */
+export async function decodePixels(source: ImageSource, maxPixels: number, fast?: FastImages): Promise<RgbPixels> {
   try {
-    const image = await openImage(source)
+    const found = await opened(source)
+    const decoded = 'bytes' in found ? await fast?.decode(found.bytes, maxPixels) : undefined
+    if (decoded !== undefined) return decoded
+    const image = toSharp(source, found)
     const size = await checkedSize(image, source, maxPixels)
     if ('pixels' in source && source.channels === 3) return { ...source, channels: 3 }
     const pixels = await image.removeAlpha().toColourspace('srgb').raw().toBuffer()

@@ -1,5 +1,5 @@
 import type { Decoded } from './decoders/model-output.js'
-import type { Placement } from './image-tensor.js'
+import type { Placement } from './placement.js'
 
 /** What inference needs to know of a category of the Loop. */
 export type InferenceCategory = { readonly id: string; readonly name: string; readonly type?: string | null }

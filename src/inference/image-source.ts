@@ -1,4 +1,5 @@
 import { InferenceError } from './errors.js'
+import type { ImageSize } from './image-size.js'
 
 /** Raw rows from the top, a byte per channel: grey, RGB or RGBA. */
 export type RawPixels = {
@@ -10,6 +11,9 @@ export type RawPixels = {
 
 /** An image as a caller has it: a file, an encoded image (JPEG, PNG, WebP), or pixels. */
 export type ImageSource = { readonly path: string } | { readonly bytes: Uint8Array } | RawPixels
+
+/** An image that is in memory. */
+export type OpenedImage = Exclude<ImageSource, { readonly path: string }>
 
 /** An image whose memory belongs to it alone, so that it can be moved to a thread. */
 export type OwnedImage =
@@ -39,6 +43,16 @@ export function checkPixels({ pixels, width, height, channels }: RawPixels): voi
     'LF_IMAGE_UNREADABLE',
     `${pixels.byteLength} bytes are no image of ${width}x${height} pixels with ${channels} channels.`,
     { details: { width, height, channels, bytes: pixels.byteLength } },
+  )
+}
+
+/** Throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
+export function checkPixelCount({ width, height }: ImageSize, maxPixels: number): void {
+  if (width * height <= maxPixels) return
+  throw new InferenceError(
+    'LF_IMAGE_TOO_LARGE',
+    `The image has ${width}x${height} pixels; at most ${maxPixels} are read.`,
+    { details: { imageWidth: width, imageHeight: height, maxPixels } },
   )
 }
 

@@ -2,24 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises'
 import sharp, { type Sharp } from 'sharp'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
+import type { FastImages } from './fast-images.js'
 import type { ImageSize } from './image-size.js'
-import { checkPixels, type ImageSource, type RawPixels } from './image-source.js'
-
-/**
- * How an image is brought to the model's input size: stretched, shrunk with a grey border (letterbox), or shrunk until
- * it covers the input and cut around the middle (crop).
- */
-export type Fit = 'stretch' | 'letterbox' | 'crop'
-
-/** Where the image lies on the input: input pixel = image pixel * scale + offset. */
-export type Placement = {
-  readonly imageWidth: number
-  readonly imageHeight: number
-  readonly scaleX: number
-  readonly scaleY: number
-  readonly offsetX: number
-  readonly offsetY: number
-}
+import { checkPixelCount, checkPixels, type ImageSource, type OpenedImage, type RawPixels } from './image-source.js'
+import { type Fit, LETTERBOX_GREY, type Placement, placementOn, type Shown, shownOn } from './placement.js'
 
 export type TensorOptions = {
   readonly width: number
@@ -30,38 +16,57 @@ export type TensorOptions = {
 }
 
 const MAX_FILE_BYTES = 128 * 1024 * 1024
-const LETTERBOX_GREY = 114 / 255
 
 /**
  * Fills `target` with the image as float32 RGB planes in 0…1 and answers where it lies. Pixels are taken as they are
- * stored: an EXIF orientation is not applied, since the Loop's coordinates count stored pixels.
+ * stored: an EXIF orientation is not applied, since the Loop's coordinates count stored pixels. `fast` takes what it can.
  */
 export async function fillTensor(
   source: ImageSource,
   target: Float32Array,
   options: TensorOptions,
+  fast?: FastImages,
 ): Promise<Placement> {
-  const image = await openImage(source)
+  const image = await opened(source)
   try {
-    const imageSize = await checkedSize(image, source, options.maxPixels)
-    const shown = shownSize(imageSize, options)
-    const fits = shown.width === imageSize.width && shown.height === imageSize.height
-    const isReady = fits && 'pixels' in source && source.channels === 3 // the decoder would only copy it
-    paint(isReady ? source.pixels : await resized(image, shown, options.fit), shown, target, options)
-    return placement(imageSize, shown, options)
+    const imageSize = (await fast?.fill(image, options, target)) ?? (await fillBySharp(source, image, target, options))
+    return placementOn(imageSize, options)
   } catch (cause) {
     throw unreadable(source, cause)
   }
 }
 
+async function fillBySharp(
+  source: ImageSource,
+  found: OpenedImage,
+  target: Float32Array,
+  options: TensorOptions,
+): Promise<ImageSize> {
+  const image = toSharp(source, found)
+  const imageSize = await checkedSize(image, source, options.maxPixels)
+  const shown = shownOn(imageSize, options)
+  paint(await resized(image, shown, options.fit), shown, target, options)
+  return imageSize
+}
+
 /** Opens an image for decoding, if its format is known; throws LF_IMAGE_UNREADABLE or LF_IMAGE_TOO_LARGE. */
 export async function openImage(source: ImageSource): Promise<Sharp> {
-  if ('pixels' in source) {
-    checkPixels(source)
-    const { pixels, width, height, channels } = source
+  return toSharp(source, await opened(source))
+}
+
+/** The image in memory; throws LF_IMAGE_UNREADABLE and LF_IMAGE_TOO_LARGE for what cannot be read or be pixels. */
+export async function opened(source: ImageSource): Promise<OpenedImage> {
+  if (!('pixels' in source)) return { bytes: await bytesOf(source) }
+  checkPixels(source)
+  return source
+}
+
+export function toSharp(source: ImageSource, image: OpenedImage): Sharp {
+  if ('pixels' in image) {
+    const { pixels, width, height, channels } = image
     return sharp(pixels, { raw: { width, height, channels }, limitInputPixels: false })
   }
-  const bytes = await bytesOf(source)
+  const { bytes } = image
   if (isKnownFormat(bytes)) return sharp(bytes, { failOn: 'error', limitInputPixels: false })
   const what = bytes.byteLength === 0 ? 'is empty' : 'is no JPEG, PNG or WebP'
   throw new InferenceError('LF_IMAGE_UNREADABLE', `${nameOf(source)} ${what}.`)
@@ -82,12 +87,8 @@ export function unreadable(source: ImageSource, cause: unknown): InferenceError 
 /** Width and height, from the header of an encoded image; throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
 export async function checkedSize(image: Sharp, source: ImageSource, maxPixels: number): Promise<ImageSize> {
   const { width, height } = 'pixels' in source ? source : await image.metadata()
-  if (width * height <= maxPixels) return { width, height }
-  throw new InferenceError(
-    'LF_IMAGE_TOO_LARGE',
-    `The image has ${width}x${height} pixels; at most ${maxPixels} are read.`,
-    { details: { imageWidth: width, imageHeight: height, maxPixels } },
-  )
+  checkPixelCount({ width, height }, maxPixels)
+  return { width, height }
 }
 
 async function resized(image: Sharp, { width, height }: ImageSize, fit: Fit): Promise<Uint8Array> {
@@ -97,34 +98,6 @@ async function resized(image: Sharp, { width, height }: ImageSize, fit: Fit): Pr
     .toColourspace('srgb') // CMYK and grey become three channels
     .raw()
     .toBuffer()
-}
-
-type Shown = { readonly width: number; readonly height: number; readonly left: number; readonly top: number }
-
-function shownSize(
-  { width: imageWidth, height: imageHeight }: ImageSize,
-  { width, height, fit }: TensorOptions,
-): Shown {
-  if (fit !== 'letterbox') return { width, height, left: 0, top: 0 }
-  const scale = Math.min(width / imageWidth, height / imageHeight)
-  const shownWidth = Math.min(width, Math.max(1, Math.round(imageWidth * scale)))
-  const shownHeight = Math.min(height, Math.max(1, Math.round(imageHeight * scale)))
-  const left = Math.floor((width - shownWidth) / 2)
-  const top = Math.floor((height - shownHeight) / 2)
-  return { width: shownWidth, height: shownHeight, left, top }
-}
-
-function placement(imageSize: ImageSize, shown: Shown, options: TensorOptions): Placement {
-  const { width: imageWidth, height: imageHeight } = imageSize
-  if (options.fit === 'crop') {
-    const scale = Math.max(options.width / imageWidth, options.height / imageHeight)
-    const offsetX = (options.width - imageWidth * scale) / 2
-    const offsetY = (options.height - imageHeight * scale) / 2
-    return { imageWidth, imageHeight, scaleX: scale, scaleY: scale, offsetX, offsetY }
-  }
-  const scaleX = shown.width / imageWidth
-  const scaleY = shown.height / imageHeight
-  return { imageWidth, imageHeight, scaleX, scaleY, offsetX: shown.left, offsetY: shown.top }
 }
 
 function paint(pixels: Uint8Array, shown: Shown, target: Float32Array, { width, height }: TensorOptions): void {

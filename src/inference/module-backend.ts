@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
+import { type FastImages, openFastImages } from './fast-images.js'
 import type { Findings, InferenceCategory } from './findings.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
@@ -38,7 +39,7 @@ const DEFAULT_IMAGES = 8
 export async function openModuleBackend(settings: ModuleSettings, native: InsideNative): Promise<ThreadBackend> {
   const detector = await createDetector(settings, native)
   const { detectBatch, maxImages = DEFAULT_IMAGES } = detector
-  const work = new ModuleWork(detector, settings)
+  const work = new ModuleWork(detector, settings, await openFastImages(native))
   return {
     maxImages: detectBatch === undefined ? 1 : maxImages,
     wantsBatches: true,
@@ -66,15 +67,17 @@ async function createDetector(settings: ModuleSettings, insideNative: InsideNati
 class ModuleWork {
   readonly #detector: ModuleDetector
   readonly #settings: ModuleSettings
+  readonly #fast: FastImages
 
-  constructor(detector: ModuleDetector, settings: ModuleSettings) {
+  constructor(detector: ModuleDetector, settings: ModuleSettings, fast: FastImages) {
     this.#detector = detector
     this.#settings = settings
+    this.#fast = fast
   }
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
     const { maxPixels } = this.#settings
-    const wrapped = images.map((image) => toModuleImage(image, maxPixels))
+    const wrapped = images.map((image) => toModuleImage(image, maxPixels, this.#fast))
     if (wrapped.length > 1 && this.#detector.detectBatch !== undefined) {
       const given = await this.#batch(wrapped.map(({ image }) => image))
       if (given !== undefined)

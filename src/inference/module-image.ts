@@ -1,4 +1,5 @@
 import { decodePixels } from './decode-pixels.js'
+import type { FastImages } from './fast-images.js'
 import type { ImageSize } from './image-size.js'
 import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
 import { bytesOf } from './image-tensor.js'
@@ -13,14 +14,14 @@ export type ModuleImage = {
 }
 
 /** Wraps an image for a module; `sizeOf` is its size as far as it has become known. */
-export function toModuleImage(source: OwnedImage, maxPixels: number) {
+export function toModuleImage(source: OwnedImage, maxPixels: number, fast: FastImages) {
   let decoded: Promise<RawPixels> | undefined
   let size: ImageSize | undefined = 'pixels' in source ? source : undefined
   const image: ModuleImage = {
     source,
     bytes: async () => ('pixels' in source ? undefined : await bytesOf(source)),
     pixels: async () => {
-      decoded ??= decodePixels(source, maxPixels)
+      decoded ??= decodePixels(source, maxPixels, fast)
       const found = await decoded
       size = found
       return found

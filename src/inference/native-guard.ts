@@ -1,7 +1,8 @@
 /**
- * Tells whether a thread is inside ONNX Runtime. Ending a thread there aborts the whole process ("terminate called
+ * Tells whether a thread is inside a native addon. Ending a thread there aborts the whole process ("terminate called
  * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. A second
- * cell tells since when the thread is at its task, which it begins when its model is loaded.
+ * cell tells since when the thread is at its task, which it begins when its model is loaded; a third how many pieces of
+ * native work lie within each other or side by side, which only the thread itself looks at.
  */
 export type NativeGuard = Int32Array<SharedArrayBuffer>
 
@@ -12,19 +13,23 @@ const OUTSIDE = 0
 const INSIDE = 1
 const CONDEMNED = 2
 const BEGUN_CELL = 1
+const DEPTH_CELL = 2
 
 export function createNativeGuard(): NativeGuard {
-  return new Int32Array(new SharedArrayBuffer(8))
+  return new Int32Array(new SharedArrayBuffer(12))
 }
 
 /** In the thread: runs native work; a condemned thread never comes back from here, it is about to be ended. */
 export async function insideNative<T>(guard: NativeGuard, work: () => Promise<T>): Promise<T> {
   if (Atomics.compareExchange(guard, 0, OUTSIDE, INSIDE) === CONDEMNED) await new Promise(() => {})
+  Atomics.add(guard, DEPTH_CELL, 1)
   try {
     return await work()
   } finally {
-    Atomics.store(guard, 0, OUTSIDE)
-    Atomics.notify(guard, 0)
+    if (Atomics.sub(guard, DEPTH_CELL, 1) === 1) {
+      Atomics.store(guard, 0, OUTSIDE)
+      Atomics.notify(guard, 0)
+    }
   }
 }
 

@@ -1,11 +1,13 @@
 import { decode } from './decoders/decode.js'
 import type { ModelOutput } from './decoders/model-output.js'
+import { type FastImages, openFastImages } from './fast-images.js'
 import { type Findings, toFindings } from './findings.js'
 import type { OwnedImage } from './image-source.js'
-import { fillTensor, type Placement } from './image-tensor.js'
+import { fillTensor } from './image-tensor.js'
 import type { LaneAnswer } from './lane.js'
 import type { InsideNative } from './native-guard.js'
 import { type OnnxModel, openOnnxModel } from './onnx-model.js'
+import type { Placement } from './placement.js'
 import type { ThreadBackend } from './thread-backend.js'
 import { toThreadError } from './thread-error.js'
 import type { OnnxSettings } from './thread-messages.js'
@@ -19,7 +21,7 @@ export async function openOnnxBackend(settings: OnnxSettings, native: InsideNati
   model.slot(0).fill(0.5)
   for (const output of await native(() => model.run(0, 1))) decode(output, settings.plan, factsOf(model, settings))
   const maxImages = model.hasBatchAxis && (await answersTwo(model, native)) ? MAX_IMAGES : 1
-  const work = new OnnxWork(model, settings, native)
+  const work = new OnnxWork(model, settings, { native, fast: await openFastImages(native) })
   return { maxImages, wantsBatches: false, detect: (images) => work.detect(images), close: async () => {} }
 }
 
@@ -36,15 +38,19 @@ async function answersTwo(model: OnnxModel, native: InsideNative): Promise<boole
   )
 }
 
+type OnnxWorkDeps = { readonly native: InsideNative; readonly fast: FastImages }
+
 class OnnxWork {
   readonly #model: OnnxModel
   readonly #settings: OnnxSettings
   readonly #native: InsideNative
+  readonly #fast: FastImages
 
-  constructor(model: OnnxModel, settings: OnnxSettings, native: InsideNative) {
+  constructor(model: OnnxModel, settings: OnnxSettings, { native, fast }: OnnxWorkDeps) {
     this.#model = model
     this.#settings = settings
     this.#native = native
+    this.#fast = fast
   }
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
@@ -60,7 +66,8 @@ class OnnxWork {
 
   async #fill(image: OwnedImage, index: number): Promise<Placement> {
     const { width, height, fit } = this.#model
-    return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels: this.#settings.maxPixels })
+    const { maxPixels } = this.#settings
+    return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels }, this.#fast)
   }
 
   /** All at once, or one by one if that fails; what fails alone is an answer. */

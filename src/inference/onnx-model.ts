@@ -3,7 +3,7 @@ import { messageOf } from '../base/errors.js'
 import type { DecoderPlan } from './decoder-file.js'
 import type { ModelOutput } from './decoders/model-output.js'
 import { InferenceError } from './errors.js'
-import type { Fit } from './image-tensor.js'
+import type { Fit } from './placement.js'
 
 /** A loaded model; images go into its slots, then it is run on some of them. */
 export type OnnxModel = {

@@ -1,0 +1,83 @@
+import type { ImageSize } from './image-size.js'
+import { checkPixelCount, type OpenedImage, type RawPixels } from './image-source.js'
+import { type JpegDecoder, loadJpegTurbo } from './jpeg/jpeg-turbo.js'
+import { plainJpegSize } from './jpeg/plain-jpeg.js'
+import type { InsideNative } from './native-guard.js'
+import type { Fit } from './placement.js'
+import { loadRgbResizer, type RgbResizer } from './resize/rgb-resizer.js'
+
+/**
+ * The short way for what cameras send: plain JPEGs and RGB pixels, worked on in the thread that calls, which must be
+ * one of a pool. What it answers undefined for, and what it cannot decode, goes the long way through sharp.
+ */
+export type FastImages = {
+  /** Fills `target` with RGB planes in 0…1; the image's size. Throws LF_IMAGE_TOO_LARGE. */
+  fill(image: OpenedImage, input: Input, target: Float32Array): Promise<ImageSize | undefined>
+  /** RGB rows in memory of their own. Throws LF_IMAGE_TOO_LARGE. */
+  decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined>
+}
+
+export type RgbPixels = RawPixels & { readonly channels: 3 }
+type Input = ImageSize & { readonly fit: Fit; readonly maxPixels: number }
+
+/** A JPEG's limit; the filter of a longer edge would be a picture of its own. */
+const MAX_EDGE = 65_535
+/** Where sizes in bytes stay within what the decoder reckons with, 31 bits. */
+const MAX_PIXELS = 2 ** 28
+
+/** Loads what there is on this platform. The decoder must not be cut off: `native` goes around it. */
+export async function openFastImages(native: InsideNative): Promise<FastImages> {
+  const [decoder, resizer] = await Promise.all([loadJpegTurbo(), loadRgbResizer()])
+  return new FastWay({ decoder, resizer, native })
+}
+
+type Parts = {
+  readonly decoder: JpegDecoder | undefined
+  readonly resizer: RgbResizer | undefined
+  readonly native: InsideNative
+}
+
+class FastWay implements FastImages {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async fill(image: OpenedImage, input: Input, target: Float32Array): Promise<ImageSize | undefined> {
+    const { decoder, resizer, native } = this.#parts
+    const size = 'pixels' in image ? rgbSize(image) : plainJpegSize(image.bytes)
+    if (resizer === undefined || size === undefined) return undefined
+    checkPixelCount(size, input.maxPixels)
+    if (!isWithinLimits(size)) return undefined
+    if ('pixels' in image) return resizer.fill(size, input, target, copyFrom(image.pixels)) ? size : undefined
+    if (decoder === undefined) return undefined
+    const write = (rows: Uint8Array) => decoder(image.bytes, rows)
+    return (await native(async () => resizer.fill(size, input, target, write))) ? size : undefined
+  }
+
+  async decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined> {
+    const { decoder, native } = this.#parts
+    const size = plainJpegSize(jpeg)
+    if (decoder === undefined || size === undefined) return undefined
+    checkPixelCount(size, maxPixels)
+    if (!isWithinLimits(size)) return undefined
+    const pixels = Buffer.allocUnsafeSlow(3 * size.width * size.height) // every byte is written, or nobody sees it
+    return (await native(async () => decoder(jpeg, pixels))) ? { pixels, ...size, channels: 3 } : undefined
+  }
+}
+
+function rgbSize({ width, height, channels }: RawPixels): ImageSize | undefined {
+  return channels === 3 ? { width, height } : undefined
+}
+
+function isWithinLimits({ width, height }: ImageSize): boolean {
+  return width <= MAX_EDGE && height <= MAX_EDGE && width * height <= MAX_PIXELS
+}
+
+function copyFrom(pixels: Uint8Array): (rows: Uint8Array) => boolean {
+  return (rows) => {
+    rows.set(pixels)
+    return true
+  }
+}
