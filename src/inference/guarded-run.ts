@@ -16,7 +16,7 @@ export type GuardedRun = {
 }
 
 export type RunLimits = {
-  /** For the work itself. */
+  /** For the images that the backend is given at once. */
   readonly timeoutMs: number
   /** For loading the model before it, if the thread is new. */
   readonly loadMs: number
@@ -43,7 +43,7 @@ export function runGuarded(piscina: Piscina, what: Omit<ThreadTask, 'guard'>, li
   return { answer, over, guard }
 }
 
-// The time runs from when the thread has begun; a new one loads its model first.
+// The time runs from when the thread has begun the images it is at; a new one loads its model first.
 function watch(guard: NativeGuard, { timeoutMs, loadMs }: RunLimits, onLate: () => void): () => void {
   const giveUpAt = performance.now() + loadMs
   const look = () => {

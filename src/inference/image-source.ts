@@ -29,6 +29,12 @@ export function toOwned(image: ImageSource, mayMove: boolean): OwnedImage {
   return { pixels: ownMemory(image.pixels, mayMove), width, height, channels }
 }
 
+/** Bytes of memory of the image; none for one in a file. */
+export function memoryOf(image: ImageSource): number {
+  if ('path' in image) return 0
+  return 'bytes' in image ? image.bytes.byteLength : image.pixels.byteLength
+}
+
 /** The buffers to move with an image. */
 export function buffersOf(image: OwnedImage): ArrayBuffer[] {
   if ('path' in image) return []

@@ -42,9 +42,18 @@ export class LaneKeeper {
     return threadId
   }
 
-  async run(images: readonly OwnedImage[]): Promise<LaneRun> {
+  get takesBundles(): boolean {
+    return this.#lane.takesBundles
+  }
+
+  /** How many images of the run the backend has been given. */
+  get begun(): number {
+    return this.#lane.begun
+  }
+
+  async run(images: readonly OwnedImage[], atOnce: number): Promise<LaneRun> {
     this.state = 'busy'
-    const run = await this.#lane.run(images)
+    const run = await this.#lane.run(images, atOnce)
     this.#failures = 0
     this.state = 'idle'
     return run

@@ -1,8 +1,9 @@
 /**
  * Tells whether a thread is inside a native addon. Ending a thread there aborts the whole process ("terminate called
- * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. A second
- * cell tells since when the thread is at its task, which it begins when its model is loaded; a third how many pieces of
- * native work lie within each other or side by side, which only the thread itself looks at.
+ * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. Two more
+ * cells tell since when the thread is at its present images, which it begins when its model is loaded, and how many of
+ * its task it has begun; a fourth how many pieces of native work lie within each other or side by side, which only the
+ * thread itself looks at.
  */
 export type NativeGuard = Int32Array<SharedArrayBuffer>
 
@@ -12,11 +13,12 @@ export type InsideNative = <T>(work: () => Promise<T>) => Promise<T>
 const OUTSIDE = 0
 const INSIDE = 1
 const CONDEMNED = 2
-const BEGUN_CELL = 1
+const SINCE_CELL = 1
 const DEPTH_CELL = 2
+const BEGUN_CELL = 3
 
 export function createNativeGuard(): NativeGuard {
-  return new Int32Array(new SharedArrayBuffer(12))
+  return new Int32Array(new SharedArrayBuffer(16))
 }
 
 /** In the thread: runs native work; a condemned thread never comes back from here, it is about to be ended. */
@@ -33,14 +35,20 @@ export async function insideNative<T>(guard: NativeGuard, work: () => Promise<T>
   }
 }
 
-/** In the thread: the model is loaded, the work itself begins. */
-export function markBegun(guard: NativeGuard): void {
-  Atomics.store(guard, BEGUN_CELL, clockMs() || 1)
+/** In the thread: the model is loaded, and the work on the images up to this one begins. */
+export function markBegun(guard: NativeGuard, images: number): void {
+  Atomics.store(guard, BEGUN_CELL, images)
+  Atomics.store(guard, SINCE_CELL, clockMs() || 1)
 }
 
-/** For how long the thread has been at its task; undefined before it has begun. */
+/** How many images of its task the thread has begun. */
+export function begunImages(guard: NativeGuard): number {
+  return Atomics.load(guard, BEGUN_CELL)
+}
+
+/** For how long the thread has been at the images it began last; undefined before it has begun. */
 export function workedMs(guard: NativeGuard): number | undefined {
-  const begunAt = Atomics.load(guard, BEGUN_CELL)
+  const begunAt = Atomics.load(guard, SINCE_CELL)
   return begunAt === 0 ? undefined : (clockMs() - begunAt) | 0
 }
 

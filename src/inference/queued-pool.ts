@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { BundleSize } from './bundle-size.js'
 import { InferenceError } from './errors.js'
-import { type ImageSource, type OwnedImage, toOwned } from './image-source.js'
+import { type ImageSource, memoryOf, type OwnedImage, toOwned } from './image-source.js'
 import type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
 import type { Lane } from './lane.js'
 import { LaneKeeper } from './lane-keeper.js'
@@ -18,14 +19,19 @@ export type QueuedPoolOptions = {
 }
 
 const EXIT_WAIT_MS = 10_000
+/** A run of several that takes longer keeps only the images it has begun. */
+const HELD_UP_MS = 250
+/** Images of a bundle are copied, since they may have to go again; larger ones are better moved alone. */
+const BUNDLE_BYTES = 512 * 1024
 
-/** Hands images to the lanes in order of arrival; what already waits when a lane gets free may go as one batch. */
+/** Hands images to the lanes in order of arrival; what already waits when a lane gets free may go together. */
 export class QueuedPool implements InferencePool {
   readonly #lanes: readonly LaneKeeper[]
   readonly #options: QueuedPoolOptions
   readonly #rate = new RecentRate(() => performance.now())
+  readonly #bundles = new BundleSize()
   readonly #waiting = new Set<WaitingImage>()
-  /** Those whose batch broke, which go first and alone. */
+  /** Those that did not get through together with others, which go first and alone. */
   readonly #again = new Set<WaitingImage>()
   readonly #threadIds = new Set<number>()
   readonly #mending = new Set<Promise<void>>()
@@ -128,21 +134,30 @@ export class QueuedPool implements InferencePool {
 
   /** What goes to the lane now: its share of what waits, so that the others find something too. */
   #take(lane: LaneKeeper): Prepared[] {
+    for (let chosen = this.#choose(lane); chosen.length > 0; chosen = this.#choose(lane)) {
+      const ready = chosen.flatMap((image) => prepare(image, chosen.length === 1) ?? [])
+      if (ready.length > 0) return ready
+    }
+    return []
+  }
+
+  #choose(lane: LaneKeeper): WaitingImage[] {
     for (const image of this.#again) {
       this.#again.delete(image)
-      const prepared = prepare(image, true)
-      if (prepared !== undefined) return [prepared]
+      if (image.isStillWanted()) return [image]
     }
     const share = Math.ceil(this.#waiting.size / this.#lanes.filter(({ state }) => state !== 'broken').length)
-    const most = Math.min(this.#mostOf(lane), share)
-    const batch: Prepared[] = []
+    const atOnce = this.#mostOf(lane)
+    const most = Math.min(share, lane.takesBundles ? Math.max(atOnce, this.#bundles.most) : atOnce)
+    const chosen: WaitingImage[] = []
+    let bytes = 0
     for (const image of this.#waiting) {
-      if (batch.length >= most) break
+      bytes += memoryOf(image.image)
+      if (chosen.length >= (bytes > BUNDLE_BYTES ? Math.min(most, atOnce) : most)) break
       this.#waiting.delete(image)
-      const prepared = prepare(image, most === 1)
-      if (prepared !== undefined) batch.push(prepared)
+      if (image.isStillWanted()) chosen.push(image)
     }
-    return batch
+    return chosen
   }
 
   #mostOf({ maxImages, wantsBatches }: LaneKeeper): number {
@@ -152,26 +167,40 @@ export class QueuedPool implements InferencePool {
   }
 
   async #work(lane: LaneKeeper, batch: readonly Prepared[]): Promise<void> {
+    const atOnce = this.#mostOf(lane)
     this.#running += batch.length
+    const heldUp = batch.length > 1 ? setTimeout(() => this.#passOn(lane, batch, atOnce), HELD_UP_MS) : undefined
     let failure: { readonly error: unknown } | undefined
     try {
-      const { answers, threadId } = await lane.run(batch.map(({ owned }) => owned))
+      const owned = batch.map((one) => one.owned)
+      const { answers, threadId, workMs } = await lane.run(owned, atOnce)
       this.#threadIds.add(threadId)
       this.#rate.add(batch.length)
+      this.#bundles.learn(batch.length, workMs)
       for (const [index, { image }] of batch.entries()) image.resolve({ answer: answers[index], threadId })
     } catch (error) {
       failure = { error }
-      for (const { image } of batch) this.#takeBack(image, batch.length, error)
+      for (const [index, { image }] of batch.entries()) {
+        if (batch.length === 1 || (atOnce === 1 && isLate(error) && isAt(lane, index, 1))) image.reject(error)
+        else this.#goAgain(image)
+      }
     }
+    clearTimeout(heldUp)
     if (failure !== undefined) this.#mend(lane, failure.error)
     this.#running -= batch.length
     this.#dispatch()
     this.#tellIfEmpty()
   }
+  /** A thread hangs, or its images are no longer quick: others need not wait for those it is at. */
+  #passOn(lane: LaneKeeper, batch: readonly Prepared[], atOnce: number): void {
+    for (const [index, { image }] of batch.entries()) if (!isAt(lane, index, atOnce)) this.#goAgain(image)
+    this.#dispatch()
+  }
 
-  #takeBack(image: WaitingImage, batchSize: number, error: unknown): void {
-    if (batchSize === 1) image.reject(error)
-    else if (image.isStillWanted()) this.#again.add(image)
+  #goAgain(image: WaitingImage): void {
+    if (image.goesAgain || !image.isStillWanted()) return
+    image.goesAgain = true
+    this.#again.add(image)
   }
 
   #mend(lane: LaneKeeper, cause: unknown): void {
@@ -215,6 +244,15 @@ export class QueuedPool implements InferencePool {
     for (const resolve of this.#whenEmpty) resolve()
     this.#whenEmpty.clear()
   }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof InferenceError && error.code === 'LF_INFERENCE_TIMEOUT'
+}
+
+/** Whether the lane is at this image of its run, or at a batch with it. */
+function isAt({ begun }: LaneKeeper, index: number, atOnce: number): boolean {
+  return index < begun && index >= begun - ((begun - 1) % atOnce) - 1
 }
 
 type Prepared = { readonly image: WaitingImage; readonly owned: OwnedImage }

@@ -5,7 +5,7 @@ import { InferenceError } from './errors.js'
 import { type RunLimits, runGuarded } from './guarded-run.js'
 import type { OwnedImage } from './image-source.js'
 import type { Lane, LaneRun, LaneStart } from './lane.js'
-import { condemnNow, type NativeGuard } from './native-guard.js'
+import { begunImages, condemnNow, type NativeGuard } from './native-guard.js'
 import { fromThreadError } from './thread-error.js'
 import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
 
@@ -34,10 +34,12 @@ export async function openThreadLane(options: ThreadLaneOptions, deps: ThreadLan
 }
 
 class ThreadLane implements Lane {
+  readonly takesBundles = true
   readonly #options: ThreadLaneOptions
   readonly #startThread: () => Piscina
   readonly #guards = new Set<NativeGuard>()
   #piscina: Piscina
+  #guard: NativeGuard | undefined
   /** The last run is over: its thread is free or gone. */
   #over: Promise<void> = Promise.resolve()
   #isOver = true
@@ -55,14 +57,20 @@ class ThreadLane implements Lane {
     await this.#leaveLate()
     if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
     const { loadMs } = this.#options
-    const { threadId, maxImages, wantsBatches } = await this.#run('start', [], { timeoutMs: loadMs, loadMs })
+    const task = { kind: 'start', images: [], atOnce: 1 } as const
+    const { threadId, maxImages, wantsBatches } = await this.#run(task, { timeoutMs: loadMs, loadMs })
     return { threadId, maxImages, wantsBatches }
   }
 
-  async run(images: readonly OwnedImage[]): Promise<LaneRun> {
+  get begun(): number {
+    return this.#guard === undefined ? 0 : begunImages(this.#guard)
+  }
+
+  async run(images: readonly OwnedImage[], atOnce: number): Promise<LaneRun> {
     const { timeoutMs, loadMs } = this.#options
-    const { answers, threadId } = await this.#run('detect', images, { timeoutMs: timeoutMs * images.length, loadMs })
-    return { answers, threadId }
+    const limits = { timeoutMs: timeoutMs * Math.min(atOnce, images.length), loadMs }
+    const { answers, threadId, workMs } = await this.#run({ kind: 'detect', images, atOnce }, limits)
+    return { answers, threadId, workMs }
   }
 
   // Not piscina's own close(): it drops requests that run.
@@ -71,7 +79,7 @@ class ThreadLane implements Lane {
     await this.#over
     const { kind } = this.#options.settings
     const limits = { timeoutMs: CLOSE_MS, loadMs: CLOSE_MS }
-    if (kind === 'module') await this.#run('close', [], limits).catch(() => {})
+    if (kind === 'module') await this.#run({ kind: 'close', images: [], atOnce: 1 }, limits).catch(() => {})
     await this.#over
     await this.#left
     await this.#piscina.destroy()
@@ -81,8 +89,9 @@ class ThreadLane implements Lane {
     for (const guard of this.#guards) condemnNow(guard, maxMs)
   }
 
-  async #run(kind: ThreadTask['kind'], images: readonly OwnedImage[], limits: RunLimits) {
-    const { answer, over, guard } = runGuarded(this.#piscina, { kind, images }, limits)
+  async #run(task: Omit<ThreadTask, 'guard'>, limits: RunLimits) {
+    const { answer, over, guard } = runGuarded(this.#piscina, task, limits)
+    this.#guard = guard
     this.#guards.add(guard)
     this.#isOver = false
     this.#over = over.then(() => {

@@ -29,6 +29,8 @@ export type ThreadSettings = OnnxSettings | ModuleSettings
 export type ThreadTask = {
   readonly kind: 'start' | 'detect' | 'close'
   readonly images: readonly OwnedImage[]
+  /** Images that the backend is given at once. */
+  readonly atOnce: number
   readonly guard: NativeGuard
 }
 
@@ -40,5 +42,7 @@ export type ThreadAnswer =
       readonly maxImages: number
       readonly wantsBatches: boolean
       readonly threadId: number
+      /** How long the backend worked on the images. */
+      readonly workMs: number
     }
   | { readonly ok: false; readonly error: ThreadError; readonly threadId: number }

@@ -1,5 +1,7 @@
+import { performance } from 'node:perf_hooks'
 import { threadId, workerData } from 'node:worker_threads'
 import sharp from 'sharp'
+import type { LaneAnswer } from './lane.js'
 import { openModuleBackend } from './module-backend.js'
 import { type InsideNative, insideNative, markBegun, type NativeGuard } from './native-guard.js'
 import { openOnnxBackend } from './onnx-backend.js'
@@ -22,8 +24,15 @@ export async function detect(task: ThreadTask): Promise<ThreadAnswer> {
     if (task.kind === 'close') return await close()
     backend ??= open()
     const { maxImages, wantsBatches, detect: detectAll } = await backend
-    markBegun(task.guard)
-    return { ok: true, answers: await detectAll(task.images), maxImages, wantsBatches, threadId }
+    const { images, atOnce } = task
+    const startedAt = performance.now()
+    const answers: LaneAnswer[] = []
+    for (let from = 0; from < images.length; from += atOnce) {
+      const some = images.length <= atOnce ? images : images.slice(from, from + atOnce)
+      markBegun(task.guard, from + some.length)
+      answers.push(...(await detectAll(some)))
+    }
+    return { ok: true, answers, maxImages, wantsBatches, threadId, workMs: performance.now() - startedAt }
   } catch (error) {
     backend = undefined
     return { ok: false, error: toThreadError(error), threadId }
@@ -41,5 +50,5 @@ async function open(): Promise<ThreadBackend> {
 async function close(): Promise<ThreadAnswer> {
   const opened = await backend
   await opened?.close()
-  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, threadId }
+  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, threadId, workMs: 0 }
 }

@@ -12,6 +12,8 @@ export class WaitingImage {
   readonly mayMove: boolean
   readonly verdict: Promise<Verdict>
   isSettled = false
+  /** Its batch broke or hangs, so that it goes alone, which it does once. */
+  goesAgain = false
   readonly #options: RequestOptions
   readonly #expiresAt: number
   readonly #onSettled: (image: WaitingImage) => void

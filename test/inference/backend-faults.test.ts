@@ -108,6 +108,50 @@ describe('A detector backend that fails', () => {
       expect(together).to.deep.equal([1, 5, 5, 5, 5, 1])
     })
 
+    /** So many images that one thread gets together, since it is known to be quick. */
+    async function together(pool: InferencePool, names: readonly string[]) {
+      for (let warm = 0; warm < 40; warm++) await pool.detect(image('fine'))
+      const first = pool.detect(image('fine'))
+      const others = names.map((name) =>
+        name === 'fine' ? pool.detect(image(name)) : rejection(pool.detect(image(name))),
+      )
+      await first
+      return others
+    }
+
+    it('loses only one of the quick images that went to the thread together, wherever it is among them', async () => {
+      for (const [fault, code] of [
+        ['exits', 'LF_INFERENCE_THREAD_DIED'],
+        ['throws later', 'LF_INFERENCE_THREAD_DIED'],
+        ['throws', 'LF_INFERENCE_FAILED'],
+        ['never answers', 'LF_INFERENCE_TIMEOUT'],
+        ['loops', 'LF_INFERENCE_TIMEOUT'],
+      ] as const) {
+        const pool = await start(module(), { threads: 1, timeoutMs: fault === 'throws later' ? 30_000 : 1000 })
+        for (const at of [0, 3]) {
+          const names = Array.from({ length: 6 }, (_, index) => (index === at ? fault : 'fine'))
+
+          const answers = await Promise.all(await together(pool, names))
+
+          for (const [index, answer] of answers.entries()) {
+            if (index === at) expect(answer).to.have.property('code', code)
+            else expect(answer).to.have.property('detections')
+          }
+        }
+      }
+    })
+
+    it('lets no quick image wait for one that hangs, as long as there is another thread', async () => {
+      const pool = await start(module(), { threads: 2, timeoutMs: 8000 })
+      const names = ['never answers', ...Array.from({ length: 12 }, () => 'fine')]
+
+      const [hangs, ...fine] = await together(pool, names)
+      const isFirst = await Promise.race([Promise.all(fine).then(() => true), Promise.resolve(hangs).then(() => false)])
+
+      expect(isFirst, 'they were answered before the thread was ended').to.equal(true)
+      expect(await hangs).to.have.property('code', 'LF_INFERENCE_TIMEOUT')
+    })
+
     it('is refused at the start with the reason', async () => {
       const cases: [string, string, string][] = [
         ['throws-at-start', 'LF_INFERENCE_FAILED', 'no weights'],

@@ -35,6 +35,8 @@ export function openProgramLane(options: ProgramLaneOptions, deps: { readonly lo
 }
 
 class ProgramLane implements Lane {
+  readonly takesBundles = false
+  begun = 0
   readonly #options: ProgramLaneOptions
   readonly #deps: { readonly log: Logger }
   #dialogue: Dialogue | undefined
@@ -69,13 +71,15 @@ class ProgramLane implements Lane {
     if (dialogue === undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The program was never started.')
     const frames = await Promise.allSettled(images.map((image) => this.#toFrame(image)))
     const good = frames.flatMap((frame) => (frame.status === 'fulfilled' ? [frame.value] : []))
+    this.begun = images.length
+    const startedAt = performance.now()
     const given = good.length === 0 ? [] : await this.#ask(dialogue, good)
     let next = 0
     const answers = frames.map((frame): LaneAnswer => {
       if (frame.status === 'rejected') return { ok: false, error: toThreadError(frame.reason) }
       return this.#toAnswer(given[next++], frame.value)
     })
-    return { answers, threadId: dialogue.pid }
+    return { answers, threadId: dialogue.pid, workMs: performance.now() - startedAt }
   }
 
   async close(): Promise<void> {
