@@ -45,7 +45,7 @@ export async function createDetectorServer(
   const { detector } = deps
   const log = deps.log.child({ component: 'detector-server' })
   const limits = { ...defaultLimits, ...options.limits }
-  const app = await createHttpServer(limits, { log })
+  const app = createHttpServer(limits, { log })
   const metrics = createMetrics(detector)
   await registerDocsPage(app, options)
   app.register(async (scope) => {

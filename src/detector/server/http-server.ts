@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net'
-import multipart from '@fastify/multipart'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from '../../base/logger.js'
 import { toErrorAnswer } from './error-answer.js'
 import type { ServerLimits } from './limits.js'
 
 /** The bare HTTP server: limits, time-outs, and errors as `{"detail": …}`. */
-export async function createHttpServer(limits: ServerLimits, deps: { readonly log: Logger }): Promise<FastifyInstance> {
+export function createHttpServer(limits: ServerLimits, deps: { readonly log: Logger }): FastifyInstance {
   const app = fastify({
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestMs,
@@ -22,17 +21,8 @@ export async function createHttpServer(limits: ServerLimits, deps: { readonly lo
   })
   app.server.maxConnections = limits.maxConnections
   app.removeAllContentTypeParsers()
-  await app.register(multipart, {
-    throwFileSizeLimit: true,
-    limits: {
-      fileSize: limits.maxBodyBytes,
-      files: limits.maxFiles,
-      fields: 20,
-      fieldSize: 64 * 1024,
-      parts: limits.maxFiles + 20,
-      headerPairs: 50,
-    },
-  })
+  // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
+  app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   // Modes and versions come as bare text, whatever their content type says.
   app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: 64 * 1024 }, (_request, body, done) => done(null, body))
   app.setErrorHandler((error, request, reply) => {
