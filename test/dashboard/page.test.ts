@@ -100,7 +100,23 @@ describe('fleet page', function () {
 
     expect(await page.locator('.failure').textContent()).to.contain('exit code 3')
     expect(await page.locator('.failure pre').textContent()).to.equal(`loading\n${SCRIPT}`)
+    expect(await page.locator('.way .failed').textContent()).to.equal('trainfailed')
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+  })
+
+  it('shows every column on a telephone without scrolling sideways', async () => {
+    await page.setViewportSize({ width: 390, height: 800 })
+    const { id } = await dashboard.order()
+    await failConversion(dashboard.conversions)
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    await page.locator('[data-conversion]').waitFor()
+    await page.locator(`[data-training="${id}"]`).waitFor()
+
+    const tooWide =
+      "[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth).map(({ id }) => id)"
+    expect(await page.evaluate(tooWide)).to.deep.equal([])
+    expect(await page.evaluate('document.documentElement.scrollWidth')).to.equal(390)
   })
 
   it('draws the curves of a training and counts the best model by category', async () => {

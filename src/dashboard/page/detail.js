@@ -69,7 +69,7 @@ function failureOf({ failure, outcome }, now) {
   ]
 }
 
-function stepOf(stage, { steps, current, outcome }, now) {
+function stepOf(stage, { steps, current, outcome, failure }, now) {
   const done = steps.find((step) => step.stage === stage)
   const at = current.find((step) => step.stage === stage)
   const name = el('b', {}, words(stage.replaceAll('-', ' ')))
@@ -81,6 +81,8 @@ function stepOf(stage, { steps, current, outcome }, now) {
   }
   if (done !== undefined)
     return el('li', { class: 'done' }, name, el('span', { class: 'small' }, `${done.seconds.toFixed(1)} s`))
+  if (outcome === 'failed' && failure?.stage === stage)
+    return el('li', { class: 'failed' }, name, el('span', { class: 'small' }, 'failed'))
   return el('li', {}, name, el('span', { class: 'small' }, outcome === null ? 'to do' : 'not done'))
 }
 
@@ -105,10 +107,7 @@ function list(training) {
     ['host', training.hostId === null ? 'none yet' : `${training.hostId}, run ${training.run}`],
     ['ordered', new Date(createdAt).toLocaleString()],
     ['ended', isNumber(endedAt) ? new Date(endedAt).toLocaleString() : 'not yet'],
-    [
-      'images',
-      `${training.trainImageCount ?? '–'} train, ${training.testImageCount ?? '–'} test, ${training.skippedImageCount ?? '–'} skipped`,
-    ],
+    ['images', imagesOf(training)],
     [
       'best model',
       best === null ? 'none yet' : `epoch ${best.epoch}${isNumber(best.f1) ? `, F1 ${best.f1.toFixed(3)}` : ''}`,
@@ -120,6 +119,11 @@ function list(training) {
     {},
     ...entries.map(([term, text]) => el('div', {}, el('dt', { class: 'small' }, term), el('dd', {}, text))),
   )
+}
+
+function imagesOf({ trainImageCount, testImageCount, skippedImageCount }) {
+  if (!isNumber(trainImageCount)) return 'not known'
+  return `${trainImageCount} train, ${testImageCount ?? 0} test, ${skippedImageCount ?? 0} skipped`
 }
 
 async function followLog(id) {

@@ -22,8 +22,14 @@ export function show(parent, ...children) {
   if (focused !== undefined) parent.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus()
 }
 
-/** `head` holds titles; one that begins with # is of numbers. */
+/** `head` holds titles; one that begins with # is of numbers. Cells know theirs, for narrow screens that show no head. */
 export function table(head, rows) {
+  for (const row of rows) {
+    head.forEach((title, index) => {
+      const cell = row.cells[index]
+      if (cell !== undefined && title !== '') cell.dataset.title = title.replace('#', '')
+    })
+  }
   const titles = head.map((title) =>
     title.startsWith('#') ? el('th', { class: 'number' }, title.slice(1)) : el('th', {}, title),
   )
