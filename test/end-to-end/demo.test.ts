@@ -105,7 +105,7 @@ describe('loopfleet demo', function () {
     })
     await until('it prints the addresses', () => /detector\s+http\S+/.test(said), 200_000)
 
-    const [, loop = ''] = /local Loop\s+(http\S+)/.exec(said) ?? []
+    const [, loop = ''] = /local Loop\s+(http\S+)\/#demo\/shapes/.exec(said) ?? []
     const [, dashboard = ''] = /dashboard\s+(http\S+)/.exec(said) ?? []
     expect((await fetch(`${loop}/api/status`)).status).to.equal(200)
     expect((await fetch(dashboard)).status).to.equal(200)

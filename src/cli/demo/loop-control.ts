@@ -35,7 +35,7 @@ export type LoopControl = {
   evaluation(project: string, version: string): Promise<z.infer<typeof evaluationSchema>>
 }
 
-const ORGANIZATION = 'demo'
+export const ORGANIZATION = 'demo'
 const orderAnswerSchema = z.object({
   training_number: z.number(),
   ack: z.object({ success: z.boolean(), error_msg: z.string().nullish() }).nullish(),

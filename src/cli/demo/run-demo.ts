@@ -9,7 +9,7 @@ import { openContext } from '../context.js'
 import { annotateOnce } from './annotate-once.js'
 import { convertOnce, exampleConverter } from './convert-once.js'
 import { detectOnce } from './detect-once.js'
-import { createLoopControl, type LoopControl } from './loop-control.js'
+import { createLoopControl, type LoopControl, ORGANIZATION } from './loop-control.js'
 import { createProgressView } from './show-progress.js'
 import { type DemoDeps, fact, type Parts, startParts } from './start-parts.js'
 import { summaryLines, toSummary } from './summary.js'
@@ -122,7 +122,7 @@ async function stageSeconds(parts: Parts, { context, closers }: DemoDeps): Promi
 
 function addressLines(parts: Parts): string[] {
   return [
-    `  local Loop  ${fact(parts.loop, 'url')}`,
+    `  local Loop  ${fact(parts.loop, 'url')}/#${ORGANIZATION}/${PROJECT}`,
     `  dashboard   ${fact(parts.dashboard, 'url')}`,
     ...parts.more
       .filter(({ facts }) => typeof facts.url === 'string')

@@ -12,6 +12,7 @@ import {
   type AnnotationLoop,
   boxAround,
   type Point,
+  PROJECT,
   startAnnotationLoop,
   startAnnotator,
   type TestAnnotator,
@@ -71,6 +72,19 @@ describe('the annotation view of the page', function () {
     const isHidden = await page.locator('#annotate-drawing').isHidden()
     return isHidden ? '' : decodeURIComponent(source ?? '')
   }
+
+  it('is about the project in the address, which follows the choice of another', async () => {
+    await page.goto(`${at.loop.url}/#zauberzeug/demo`)
+    await page.locator('#project option').first().waitFor({ state: 'attached' })
+    expect(await page.locator('#project').inputValue()).to.equal('zauberzeug/demo')
+
+    const other = `${PROJECT.organization}/${PROJECT.project}`
+    await page.locator('#project').selectOption(other)
+    await page.locator(`#images img[src*="${PROJECT.project}"]`).first().waitFor()
+
+    expect(new URL(page.url()).hash).to.equal(`#${other}`)
+    expect(complaints).to.deep.equal([])
+  })
 
   it('outlines what a person drags a box around, and shows the annotation', async () => {
     const place = await open(createSegmentationTool({}, { log: silentLogger() }), 0)

@@ -14,7 +14,12 @@ byId('login').addEventListener('submit', async (event) => {
 byId('start').addEventListener('click', () => act(`${base()}/trainings`, 'POST', {}))
 byId('previous').addEventListener('click', () => turnPage(project, -1))
 byId('next').addEventListener('click', () => turnPage(project, 1))
-byId('project').addEventListener('change', async () => {
+// The chosen project stands in the address, so that a link leads to it.
+byId('project').addEventListener('change', () => {
+  location.hash = byId('project').value
+})
+addEventListener('hashchange', async () => {
+  byId('project').value = named()
   await refresh()
   await restart(project)
 })
@@ -23,6 +28,7 @@ for (const id of ['version', 'show-annotations', 'show-truth', 'show-detections'
   byId(id).addEventListener('change', () => showImages(project))
 }
 
+const named = () => decodeURIComponent(location.hash.slice(1))
 const base = () => `/api/local/${encodeURIComponent(project.organization)}/${encodeURIComponent(project.project)}`
 
 async function act(path, method, body) {
@@ -55,7 +61,7 @@ async function refresh() {
     choices(
       byId('project'),
       projects.map((one) => [nameOf(one), nameOf(one)]),
-      latest && nameOf(latest),
+      projects.some((one) => nameOf(one) === named()) ? named() : latest && nameOf(latest),
     )
     project = projects.find((one) => nameOf(one) === byId('project').value)
     if (project === undefined) return
