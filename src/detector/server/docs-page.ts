@@ -24,6 +24,11 @@ export async function registerDocsPage(app: FastifyInstance, info: { readonly ve
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: POLICY,
+    // The bar on top is for other APIs.
+    theme: {
+      title: 'loopfleet detector',
+      css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
     uiConfig: { tryItOutEnabled: true, validatorUrl: null },
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())

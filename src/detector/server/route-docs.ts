@@ -84,13 +84,23 @@ function files(name: string, schema: object): object {
   return { type: 'object', required: [name], properties: { [name]: schema } }
 }
 
-function jsonOf(schema: z.ZodType, description: string): object {
+function jsonOf(schema: z.core.$ZodType, description?: string): object {
   const { $schema: _, ...json } = z.toJSONSchema(schema, {
     unrepresentable: 'any',
     io: 'output',
     target: 'openapi-3.0',
+    override({ zodSchema, jsonSchema }) {
+      const { def } = zodSchema._zod
+      // What a transform gives has no schema. Those of the wire make a list of a list that may be missing.
+      if (def.type === 'pipe' && def.out._zod.def.type === 'transform') {
+        Object.assign(jsonSchema, jsonOf(def.in), { nullable: undefined })
+      }
+      // The limits of every whole number of JavaScript tell nobody anything, and become the example.
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+    },
   })
-  return { ...json, description }
+  return description === undefined ? json : { ...json, description }
 }
 
 function answers(summary: string, answer: object): object {

@@ -71,5 +71,8 @@ describe("The detector's OpenAPI page", function () {
     expect(description.paths['/detect'].post.responses).to.include.all.keys('200', '400', '413', '422', '503')
     const found = description.paths['/detect'].post.responses['200'].content['application/json'].schema
     expect(found.properties).to.include.all.keys('box_detections', 'tags', 'created', 'source')
+    expect(found.properties.box_detections.items.properties).to.include.all.keys('category_name', 'confidence', 'x')
+    expect(found.properties.tags).to.deep.equal({ type: 'array', items: { type: 'string' } })
+    expect(JSON.stringify(description)).not.to.contain(String(Number.MAX_SAFE_INTEGER))
   })
 })
