@@ -1,6 +1,6 @@
 // `node scripts/screenshots.mjs [--out DIR]`: runs the demo and takes pictures of the local Loop's page and of the
 // dashboard, during the training and after it, and of the detector's API page, for docs/pictures. With
-// `--loop URL --dashboard URL` it takes those of the end from what runs there already.
+// `--loop URL --dashboard URL --detector URL` it takes those of the end from what runs there already.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,7 @@ const { values: flags } = parseArgs({
     out: { type: 'string', default: join(root, 'docs/pictures') },
     loop: { type: 'string' },
     dashboard: { type: 'string' },
+    detector: { type: 'string' },
     short: { type: 'boolean', default: false },
   },
 })
@@ -28,7 +29,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--hide-scrollbars'],
 })
 try {
-  if (flags.loop && flags.dashboard) await takeEnd({ loop: flags.loop, dashboard: flags.dashboard })
+  if (flags.loop && flags.dashboard) await takeEnd(flags)
   else
     await withDemo(async (demo) => {
       await demo.until('running')
@@ -54,14 +55,24 @@ async function takeMiddle({ loop, dashboard }) {
 
 async function takeEnd(addresses) {
   const { loop, dashboard } = addresses
-  if (addresses.detector) await take('detector-api', `${addresses.detector}/docs`, { ready: '.opblock' })
-  await take('loop', loop, { ready: '#images svg rect', height: 900 })
+  if (addresses.detector) {
+    const page = `${addresses.detector}/docs`
+    await take('detector-api', page, {
+      ready: '.opblock',
+      press: '/detect',
+      top: '.opblock.is-open .opblock-section-request-body',
+    })
+  }
+  const project = `${loop}/#demo/shapes`
+  await take('loop', project, { ready: '#images svg rect', height: 1000 })
+  await take('deployment', project, { ready: '#models [data-model=""]', of: 'section:has(#models)' })
   await until('the host has told that it is free again', async () => {
     const { hosts } = await getJson(`${dashboard}/api/hosts`)
     return hosts.every(({ free, places }) => free === places)
   })
   const [training] = (await getJson(`${dashboard}/api/trainings`)).trainings
   await take('fleet', `${dashboard}/#${training.id}`, { ready: '#log:not(:empty)', dark: true })
+  await take('conversions', dashboard, { ready: '[data-conversion]', of: '#conversions-card' })
   await take('queues', `${dashboard}/queues`, { ready: 'text=trainings', height: 620 })
 }
 
@@ -69,8 +80,8 @@ function jobAddress(dashboard, queue, jobId) {
   return `${dashboard}/queues/queue/${encodeURIComponent(queue)}/${encodeURIComponent(jobId)}`
 }
 
-/** One picture in few colours, so that it stays small. */
-async function take(name, url, { ready, press, dark = false, width = 1280, height = 900 }) {
+/** One picture in few colours, so that it stays small: of what is seen, or of the element `of`. */
+async function take(name, url, { ready, press, top, of, dark = false, width = 1280, height = 900 }) {
   const page = await browser.newPage({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
@@ -82,11 +93,22 @@ async function take(name, url, { ready, press, dark = false, width = 1280, heigh
     await page.locator(ready).first().waitFor()
     if (press !== undefined) await page.getByText(press, { exact: true }).first().click()
     await page.getByText('Loading').first().waitFor({ state: 'hidden' })
-    await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode().catch(() => undefined))))
-    await save(name, await page.screenshot())
+    await page.waitForFunction(hasItsImages)
+    if (top !== undefined)
+      await page
+        .locator(top)
+        .first()
+        .evaluate((element) => element.scrollIntoView())
+    await save(name, await (of === undefined ? page : page.locator(of)).screenshot())
   } finally {
     await page.close()
   }
+}
+
+/** In the page: the images in sight are there. Those further down are not even asked for before somebody scrolls. */
+function hasItsImages() {
+  const isFurtherDown = (image) => image.getBoundingClientRect().top > window.innerHeight
+  return [...document.images].every((image) => image.complete || isFurtherDown(image) || !image.checkVisibility())
 }
 
 async function save(name, screenshot) {
