@@ -1,6 +1,7 @@
-// Runs the compiled tests as three mocha processes side by side: most of what the end-to-end and contract tests do is
-// waiting for other processes, so others fit in between. Ends with what failed, what passed only on its second
-// take, and one line of figures; fails if one of them did.
+// Runs the compiled tests in three lanes side by side, each a mocha process after the other, and each takes the next
+// suite when it is free: most of what the tests of whole fleets do is waiting for other processes, so others fit in
+// between, and all lanes end together. Ends with what failed, what passed only on its second take, and one line of
+// figures; fails if one of them did.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -15,18 +16,23 @@ const filesOf = (name) =>
     .map((file) => `dist/test/${name}/${file}`)
     .sort()
 
+const LANES = 3
+/** Rooms whose files are long and start processes of their own: a suite per file. Of the others the room is one. */
+const LONG = ['end-to-end', 'contract', 'cli']
 const folders = readdirSync('dist/test', { withFileTypes: true }).filter((entry) => entry.isDirectory())
-const fleets = folders.some(({ name }) => name === 'end-to-end') ? filesOf('end-to-end') : []
-const others = folders.map(({ name }) => name).filter((name) => !['contract', 'cli', 'end-to-end'].includes(name))
-const suites = [
-  { live: true, files: [...filesOf('contract'), ...filesOf('cli'), ...fleets.filter((_, index) => index % 2 === 0)] },
-  { live: false, files: fleets.filter((_, index) => index % 2 === 1) },
-  { live: false, files: others.flatMap(filesOf) },
-]
+const rooms = folders.map(({ name }) => name)
+const long = LONG.filter((name) => rooms.includes(name)).flatMap((name) => filesOf(name).map((file) => [file]))
+const quick = rooms
+  .filter((name) => !LONG.includes(name))
+  .map(filesOf)
+  .filter((files) => files.length > 0)
 
 // Most tests share two cores with the processes they start and with each other: one may fail once, and then it is told.
-const results = await Promise.all(suites.map(run))
-process.stdout.write(results.map(({ held }) => held).join(''))
+const results = []
+// One lane begins with the quick ones, which compute; the others wait meanwhile.
+const takeLong = () => long.shift() ?? quick.shift()
+const takeQuick = () => quick.shift() ?? long.shift()
+await Promise.all([takeQuick, ...Array(LANES - 1).fill(takeLong)].map(walk))
 
 const sum = (pattern) => results.reduce((total, { text }) => total + Number(pattern.exec(text)?.[1] ?? 0), 0)
 const failed = sum(/^ {2}(\d+) failing$/m)
@@ -37,16 +43,22 @@ for (const { text } of results) {
 process.stdout.write(`\n${sum(/^ {2}(\d+) passing/m)} passed, ${failed} failed, ${again} on the second take\n`)
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1
 
-/** Live output goes through as it comes; that of the others is held back so that they do not mix. */
-function run({ files, live }) {
+async function walk(take) {
+  for (let files = take(); files !== undefined; files = take()) results.push(await run(files))
+}
+
+/** Its output is held back until it ends, so that those of the lanes do not mix. */
+function run(files) {
   return new Promise((resolve) => {
     const options = ['--retries', '1', '--reporter', reporter]
     const child = spawn(process.execPath, [mocha, ...options, ...files], { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
       text += chunk
-      if (live) process.stdout.write(chunk)
     })
-    child.on('close', (code) => resolve({ code, text, held: live ? '' : text }))
+    child.on('close', (code) => {
+      process.stdout.write(text)
+      resolve({ code, text })
+    })
   })
 }
