@@ -3,11 +3,11 @@ import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
 import {
   type AboutAnswer,
+  type DetectorCondition,
   type Dialect,
   type ImageMetadata,
   type ModelInfo,
   type ModelVersionAnswer,
-  type NodeState,
   type OperationMode,
   type OutboxMode,
   toVersionText,
@@ -30,16 +30,6 @@ export type DetectorDeps = {
   readonly now: () => number
 }
 
-/** How the detector is, for the Loop and for people. */
-export type DetectorCondition = {
-  readonly state: NodeState
-  readonly operationMode: OperationMode
-  readonly currentVersion: string | null
-  readonly targetVersion: string | null
-  readonly errors: Readonly<Record<string, string>>
-  readonly uptimeSeconds: number
-}
-
 export type DetectorFigures = {
   readonly imagesInFlight: number
   readonly threads: number
@@ -58,6 +48,7 @@ export type Detector = Service &
       options: { readonly priority: boolean },
     ): Promise<void>
     setOperationMode(mode: OperationMode): void
+    /** How it is, for the Loop and for people. */
     condition(): DetectorCondition
     about(): AboutAnswer
     modelInfo(): ModelInfo | null

@@ -1,6 +1,7 @@
 import type { Service } from '../base/service.js'
 import type { Findings } from '../inference/findings.js'
 import type { ModelJson, OutboxMode, VersionMode } from '../loop/protocol/index.js'
+import type { OutboxStatus } from './outbox/open-outbox.js'
 
 /** An image as a client sent it: encoded, or raw rows of grey, RGB or RGBA. */
 export type ClientImage =
@@ -71,16 +72,7 @@ export type DetectorOutbox = Service & {
   save(item: OutboxEntry): Promise<string>
   readonly mode: OutboxMode
   setMode(mode: OutboxMode): Promise<void>
-  status(): {
-    readonly normal: number
-    readonly priority: number
-    readonly bytes: number
-    readonly dropped: number
-    readonly setAside: number
-    readonly uploaded: number
-    /** Why nothing can be kept or sent. */
-    readonly problem: string | null
-  }
+  status(): OutboxStatus
 }
 
 /** Says why the Loop should see an image; nothing when it should not. */

@@ -1,23 +1,14 @@
-import { luaScript } from './lua-script.js'
+import { LUA_CLOCK, luaScript } from './lua-script.js'
 
-// Values in a conversion's hash are JSON. The clock is that of Redis, so that hosts whose clocks differ agree. Ended
-// ones that went well are kept up to a number; failed ones stay until they are converted or their model is gone.
-const PRELUDE = `
-local function now()
-  local time = redis.call('TIME')
-  return math.floor(time[1] * 1000 + time[2] / 1000)
-end
-local function stamp()
-  return string.format('%.0f', now())
-end
-`
+// Values in a conversion's hash are JSON. Ended ones that went well are kept up to a number; failed ones stay
+// until they are converted or their model is gone.
 
 /**
  * KEYS conversion, all, failed, converted. ARGV id, channel, definition, when the Loop was looked at, first and longest
  * wait (ms) before a format is made again that the Loop took and lacks, then fields and values. Answers what became
  * of it: planned, again, or the state it keeps.
  */
-export const PLAN = luaScript(`${PRELUDE}
+export const PLAN = luaScript(`${LUA_CLOCK}
 local at = stamp()
 local it = redis.call('HMGET', KEYS[1], 'state', 'definition', 'endedAt', 'repeats')
 local function wait(fields)
@@ -48,7 +39,7 @@ wait({'repeats', repeats + 1})
 return 'again'`)
 
 /** KEYS conversion. ARGV id, channel, host. Answers deaths before and the whole hash, 'unknown' or 'ended'. */
-export const BEGIN = luaScript(`${PRELUDE}
+export const BEGIN = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'state', 'deaths')
 if not it[1] then return 'unknown' end
 if it[1] ~= '"waiting"' and it[1] ~= '"running"' then return 'ended' end
@@ -62,7 +53,7 @@ return {tonumber(it[2]), redis.call('HGETALL', KEYS[1])}`)
  * KEYS conversion, failed, converted, log, all. ARGV id, channel, run, seconds to keep the log of one that went well,
  * how many of those are kept, key prefix of conversions and of logs, state, then fields and values. Fenced by the run.
  */
-export const SETTLE = luaScript(`${PRELUDE}
+export const SETTLE = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'state', 'run')
 if not it[1] then return 'unknown' end
 if it[2] ~= ARGV[3] or it[1] ~= '"running"' then return 'superseded' end
@@ -94,7 +85,7 @@ redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 'ok'`)
 
 /** KEYS conversion, failed. ARGV id, channel. Answers 'ok', 'unknown' or the state that cannot be retried. */
-export const RETRY = luaScript(`${PRELUDE}
+export const RETRY = luaScript(`${LUA_CLOCK}
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return 'unknown' end
 if state ~= '"failed"' then return cjson.decode(state) end

@@ -1,22 +1,13 @@
-import { luaScript } from './lua-script.js'
+import { LUA_CLOCK, luaScript } from './lua-script.js'
 
-// Values in a training's hash are JSON, except name, seatUuid and runUse. The clock is that of Redis, so that hosts
-// whose clocks differ agree. Scripts that look at a holder compute its key; all keys share one hash tag.
-const PRELUDE = `
-local function now()
-  local time = redis.call('TIME')
-  return math.floor(time[1] * 1000 + time[2] / 1000)
-end
-local function stamp()
-  return string.format('%.0f', now())
-end
-`
+// Values in a training's hash are JSON, except name, seatUuid and runUse. Scripts that look at a
+// holder compute its key; all keys share one hash tag.
 
 /**
  * KEYS names, seats, all, unfinished, ids, training. ARGV name, seat uuid, ms in which a repetition is the same,
  * key prefix of trainings, new id, order, channel, then fields and values.
  */
-export const ACCEPT = luaScript(`${PRELUDE}
+export const ACCEPT = luaScript(`${LUA_CLOCK}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if known then
   local it = redis.call('HMGET', ARGV[4] .. known, 'endedAt', 'seatUuid', 'order')
@@ -41,7 +32,7 @@ redis.call('PUBLISH', ARGV[7], ARGV[5])
 return {'accepted', ARGV[5]}`)
 
 /** KEYS training. ARGV id, channel, host, pid. Answers the new run, 'unknown' or 'ended'. */
-export const BEGIN_RUN = luaScript(`${PRELUDE}
+export const BEGIN_RUN = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'endedAt', 'runUse', 'startedAt')
 if not it[1] then return 'unknown' end
 if it[1] ~= 'null' then return 'ended' end
@@ -59,7 +50,7 @@ return run`)
  * values. An ended training takes nothing from a run any more. A run that was useful stays so. Told is only what
  * the Loop sees of a training, and only when it is another than before.
  */
-export const UPDATE = luaScript(`${PRELUDE}
+export const UPDATE = luaScript(`${LUA_CLOCK}
 local SEEN = {state = true, progress = true, errors = true, trainImageCount = true, testImageCount = true,
   skippedImageCount = true}
 local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
@@ -75,7 +66,7 @@ if isSeen then redis.call('PUBLISH', ARGV[2], ARGV[1]) end
 return 'ok'`)
 
 /** KEYS training, seats, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, then fields. */
-export const FINISH = luaScript(`${PRELUDE}
+export const FINISH = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'seatUuid')
 if not it[2] then return 'unknown' end
 if ARGV[3] ~= '' and it[1] ~= ARGV[3] then return 'superseded' end
@@ -93,7 +84,7 @@ return 'ok'`)
  * KEYS training, names, seats, unfinished, log. ARGV id, channel, key prefix of trainings, then fields and values.
  * A failed training is unfinished again, if its seat is free and its number was not ordered anew.
  */
-export const REOPEN = luaScript(`${PRELUDE}
+export const REOPEN = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'endedAt', 'outcome', 'seatUuid', 'name', 'createdAt')
 if not it[1] then return {'unknown'} end
 if it[1] == 'null' then return {'unfinished'} end

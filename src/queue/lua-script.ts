@@ -6,6 +6,17 @@ export type LuaScript = (client: Redis, keys: readonly string[], args: readonly 
 
 const AGAIN_MS = 500
 
+/** What scripts begin with that need the time: that of Redis, in ms, so that hosts whose clocks differ agree. */
+export const LUA_CLOCK = `
+local function now()
+  local time = redis.call('TIME')
+  return math.floor(time[1] * 1000 + time[2] / 1000)
+end
+local function stamp()
+  return string.format('%.0f', now())
+end
+`
+
 /**
  * A script that runs in Redis as one step nothing can come between; sent once, then called by its hash. A Redis that
  * takes no writes for now is waited for, as one that is away.

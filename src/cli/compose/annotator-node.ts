@@ -1,13 +1,13 @@
-import { createLoopSocket } from '../../loop/client/socket.js'
 import type { AnnotationTool } from '../../nodes/annotator/annotation-tool.js'
 import { type AnnotatorNode, createAnnotatorNode } from '../../nodes/annotator/annotator-node.js'
 import { loadAnnotationTool } from '../../nodes/annotator/tool-file.js'
 import { createSegmentationTool } from '../../nodes/annotator/tools/segmentation/segmentation-tool.js'
 import { readIdentities } from '../../nodes/identity.js'
-import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { LoopClient } from './loop-client.js'
+import { takeNodeFolder } from './node-folder.js'
+import { nodeSockets } from './node-socket.js'
 
 export type AnnotatorNodeSettings = {
   readonly folder: string
@@ -27,8 +27,7 @@ export async function startAnnotatorNode(
   const { environment, log, signal } = context
   const { folder, name } = settings
   const tool = await openTool(settings, context)
-  const lock = await lockFolder(folder, `annotator-${name.replaceAll(/[^A-Za-z0-9-]/g, '-')}`)
-  parts.closers.add('folder lock', () => lock.release())
+  await takeNodeFolder(folder, { kind: 'annotator', name }, parts)
   const [identity = { uuid: '', name }] = await readIdentities({ folder, name, seats: 1, uuid: settings.uuid })
   const node = createAnnotatorNode(
     { identity, dialect: environment.LOOP_PROTOCOL, muted: environment.SKIP_REPEAT_ON_START },
@@ -37,13 +36,7 @@ export async function startAnnotatorNode(
       log,
       now: Date.now,
       images: parts.loop.images,
-      createSocket() {
-        const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
-        const options = { nodeType: 'annotation_node' as const, organization, project }
-        const socket = createLoopSocket(options, { session: parts.loop.session, log })
-        socket.onRestart(parts.onRestart)
-        return socket
-      },
+      createSocket: nodeSockets('annotation_node', context, parts),
     },
   )
   parts.closers.add('annotator node', () => node.stop())

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os'
 import type { Converter } from '../../executors/converter.js'
-import { createLoopSocket } from '../../loop/client/socket.js'
 import { type ConverterNode, createConverterNode } from '../../nodes/converter/converter-node.js'
 import { readIdentities } from '../../nodes/identity.js'
-import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { toConverterProfile } from './converters.js'
 import type { FleetLink } from './fleet-link.js'
 import type { LoopClient } from './loop-client.js'
+import { takeNodeFolder } from './node-folder.js'
+import { nodeSockets } from './node-socket.js'
 
 export type ConverterNodeSettings = {
   readonly folder: string
@@ -30,10 +30,9 @@ export async function startConverterNode(
     readonly onRestart: () => void
   },
 ): Promise<{ readonly uuid: string; readonly node: ConverterNode }> {
-  const { environment, log, signal } = context
+  const { log, signal } = context
   const { folder, name, uuid, converter, everyMs } = settings
-  const lock = await lockFolder(folder, `converter-node-${name.replaceAll(/[^A-Za-z0-9-]/g, '-')}`)
-  parts.closers.add('folder lock', () => lock.release())
+  await takeNodeFolder(folder, { kind: 'converter-node', name }, parts)
   const [identity] = await readIdentities({ folder, name, seats: 1, ...(uuid !== undefined && { uuid }) })
   if (identity === undefined) throw new Error('A converter node has one identity.')
   const profile = await toConverterProfile(converter)
@@ -43,13 +42,7 @@ export async function startConverterNode(
       ...parts.fleet,
       rest: parts.loop.rest,
       log,
-      createSocket() {
-        const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
-        const options = { nodeType: 'converter' as const, organization, project }
-        const socket = createLoopSocket(options, { session: parts.loop.session, log })
-        socket.onRestart(parts.onRestart)
-        return socket
-      },
+      createSocket: nodeSockets('converter', context, parts),
     },
   )
   parts.closers.add('converter node', () => node.stop())

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os'
 import type { TrainerDefinition } from '../../executors/definition.js'
-import { createLoopSocket } from '../../loop/client/socket.js'
 import { readIdentities } from '../../nodes/identity.js'
 import type { TrainerProfile } from '../../nodes/trainer/profile.js'
 import { createTrainerNode, type TrainerNode } from '../../nodes/trainer/trainer-node.js'
-import { lockFolder } from '../../process/folder-lock.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
 import type { LoopClient } from './loop-client.js'
+import { takeNodeFolder } from './node-folder.js'
+import { nodeSockets } from './node-socket.js'
 
 export type TrainerNodeSettings = {
   readonly folder: string
@@ -31,9 +31,8 @@ export async function startTrainerNode(
   },
 ): Promise<{ readonly uuids: string[]; readonly node: TrainerNode }> {
   const { environment, log, signal } = context
-  const lock = await lockFolder(settings.folder, `trainer-node-${settings.name.replaceAll(/[^A-Za-z0-9-]/g, '-')}`)
-  parts.closers.add('folder lock', () => lock.release())
   const { folder, name, seats, uuid } = settings
+  await takeNodeFolder(folder, { kind: 'trainer-node', name }, parts)
   const identities = await readIdentities({ folder, name, seats, uuid })
   const node = createTrainerNode(
     {
@@ -49,13 +48,7 @@ export async function startTrainerNode(
       ...parts.fleet,
       log,
       now: Date.now,
-      createSocket() {
-        const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
-        const options = { nodeType: 'trainer' as const, organization, project }
-        const socket = createLoopSocket(options, { session: parts.loop.session, log })
-        socket.onRestart(parts.onRestart)
-        return socket
-      },
+      createSocket: nodeSockets('trainer', context, parts),
     },
   )
   parts.closers.add('trainer node', () => node.stop())

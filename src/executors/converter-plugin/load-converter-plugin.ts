@@ -2,17 +2,10 @@ import { dirname } from 'node:path'
 import type { Logger } from '../../base/logger.js'
 import { type Converter, createConverter } from '../converter.js'
 import { checkConverterFile } from '../converter-definition.js'
-import { describePlugin } from '../plugin/describe-plugin.js'
+import { describePlugin, type PluginSource } from '../plugin/describe-plugin.js'
 import { pluginCommand } from '../plugin/plugin-command.js'
 import { readConvertedList } from './converted-list.js'
 import { type ConverterPlugin, converterPluginSchema } from './converter-plugin-schema.js'
-
-export type LoadPluginOptions = {
-  /** Absolute. */
-  readonly file: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly timeoutMs?: number
-}
 
 const HOOKS_PROGRAM = new URL('./hooks-main.js', import.meta.url)
 
@@ -20,12 +13,9 @@ const HOOKS_PROGRAM = new URL('./hooks-main.js', import.meta.url)
  * A plug-in becomes a converter like any other: its command starts a Node that runs the hooks. So all that holds for
  * programs (guard, log, time-out, lease) holds for it. Throws LF_BAD_PLUGIN.
  */
-export async function loadConverterPlugin(
-  options: LoadPluginOptions,
-  deps: { readonly log: Logger },
-): Promise<Converter> {
-  const { file } = options
-  const plugin = await describePlugin({ ...options, name: 'converter', schema: converterPluginSchema }, deps)
+export async function loadConverterPlugin(source: PluginSource, deps: { readonly log: Logger }): Promise<Converter> {
+  const { file } = source
+  const plugin = await describePlugin({ ...source, name: 'converter', schema: converterPluginSchema }, deps)
   const definition = { ...checkConverterFile(toConverterFile(plugin, file), file), folder: dirname(file), file }
   return createConverter(definition, (task) => readConvertedList(task.workspace, task.outputFolder))
 }

@@ -18,16 +18,20 @@ const answerSchema = z.discriminatedUnion('ok', [
 /** What the child process says about a plug-in. */
 export type DescribeAnswer = z.infer<typeof answerSchema>
 
-export type DescribeOptions<Schema extends z.ZodType> = {
+/** Which plug-in, and what of this process it may see. */
+export type PluginSource = {
   /** Absolute. */
   readonly file: string
+  /** This process's environment; the plug-in sees the allowed names only. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly timeoutMs?: number
+}
+
+export type DescribeOptions<Schema extends z.ZodType> = PluginSource & {
   /** Name of the export: `trainer` or `converter`. */
   readonly name: string
   /** What the export must be, with `hookSchema` for its functions. */
   readonly schema: Schema
-  /** This process's environment; the plug-in sees the allowed names only. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly timeoutMs?: number
 }
 
 const TIMEOUT_MS = 20_000

@@ -1,17 +1,10 @@
 import { dirname } from 'node:path'
 import type { Logger } from '../../base/logger.js'
 import { checkTrainerFile, type TrainerDefinition } from '../definition.js'
-import { describePlugin } from '../plugin/describe-plugin.js'
+import { describePlugin, type PluginSource } from '../plugin/describe-plugin.js'
 import { FUNCTION_MARK } from '../plugin/hook-schema.js'
 import { pluginCommand } from '../plugin/plugin-command.js'
 import { type TrainerPlugin, trainerPluginSchema } from './trainer-plugin-schema.js'
-
-export type LoadPluginOptions = {
-  /** Absolute. */
-  readonly file: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly timeoutMs?: number
-}
 
 const HOOKS_PROGRAM = new URL('./hooks-main.js', import.meta.url)
 
@@ -20,11 +13,11 @@ const HOOKS_PROGRAM = new URL('./hooks-main.js', import.meta.url)
  * training programs (guard, log, stop, lease, retries) holds for it. Throws LF_BAD_PLUGIN.
  */
 export async function loadTrainerPlugin(
-  options: LoadPluginOptions,
+  source: PluginSource,
   deps: { readonly log: Logger },
 ): Promise<TrainerDefinition> {
-  const { file } = options
-  const plugin = await describePlugin({ ...options, name: 'trainer', schema: trainerPluginSchema }, deps)
+  const { file } = source
+  const plugin = await describePlugin({ ...source, name: 'trainer', schema: trainerPluginSchema }, deps)
   return { ...checkTrainerFile(toTrainerFile(plugin, file), file), folder: dirname(file), file }
 }
 

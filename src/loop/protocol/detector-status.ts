@@ -28,17 +28,21 @@ export const detectorTargetSchema = z.looseObject({
 })
 export type DetectorTarget = z.infer<typeof detectorTargetSchema>
 
-/** What a detector knows about itself, in our words. */
-export type DetectorStatusView = {
+/** How a detector is, in our words. */
+export type DetectorCondition = {
+  readonly state: NodeState
+  readonly operationMode: OperationMode
+  readonly currentVersion: string | null
+  readonly targetVersion: string | null
+  readonly errors: Readonly<Record<string, string>>
+  readonly uptimeSeconds: number
+}
+
+/** The same with its name, as the Loop is told of it. */
+export type DetectorStatusView = DetectorCondition & {
   readonly id: string
   readonly name: string
   readonly modelFormat: string
-  readonly state: NodeState
-  readonly errors: Readonly<Record<string, string>>
-  readonly uptimeSeconds: number
-  readonly currentVersion: string | null
-  readonly targetVersion: string | null
-  readonly operationMode: OperationMode
 }
 
 /** Builds the third argument of `update_detector` (dialect 0.8). */

@@ -58,6 +58,7 @@ export {
   uploadEventSchema,
 } from './detector-socket.js'
 export {
+  type DetectorCondition,
   type DetectorReport,
   type DetectorStatus,
   type DetectorStatusView,

@@ -1,9 +1,9 @@
 import type { Logger } from '../../base/logger.js'
 import type { LoopRest } from '../../loop/client/rest.js'
-import { toDetectorReport } from '../../loop/protocol/index.js'
+import { type DetectorCondition, toDetectorReport } from '../../loop/protocol/index.js'
 import type { NodeIdentity } from '../identity.js'
 import type { LoopLink } from './link.js'
-import { type ConditionOfDetector, toStatusView } from './status-view.js'
+import { toStatusView } from './status-view.js'
 
 export type RestLinkOptions = {
   readonly identity: NodeIdentity
@@ -15,7 +15,7 @@ export type RestLinkOptions = {
 
 export type RestLinkDeps = {
   readonly detector: {
-    condition(): ConditionOfDetector
+    condition(): DetectorCondition
     setTarget(target: { readonly id: string; readonly version: string } | null): void
   }
   readonly rest: Pick<LoopRest, 'postDetectorReport' | 'deploymentTarget'>

@@ -1,10 +1,16 @@
 import type { Logger } from '../../base/logger.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
-import { detectorTargetSchema, nodeEventAckMs, parseMessage, toDetectorStatus } from '../../loop/protocol/index.js'
+import {
+  type DetectorCondition,
+  detectorTargetSchema,
+  nodeEventAckMs,
+  parseMessage,
+  toDetectorStatus,
+} from '../../loop/protocol/index.js'
 import { LoopRefusedError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import type { LoopLink } from './link.js'
-import { type ConditionOfDetector, toStatusView } from './status-view.js'
+import { toStatusView } from './status-view.js'
 
 export type SocketLinkOptions = {
   readonly identity: NodeIdentity
@@ -15,7 +21,7 @@ export type SocketLinkOptions = {
 
 export type SocketLinkDeps = {
   readonly detector: {
-    condition(): ConditionOfDetector
+    condition(): DetectorCondition
     setTarget(target: { readonly id: string; readonly version: string } | null): void
   }
   readonly createSocket: () => LoopSocket

@@ -1,0 +1,17 @@
+import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../loop/client/socket.js'
+import type { CliContext } from '../context.js'
+import type { LoopClient } from './loop-client.js'
+
+/** Makes fresh sockets for a node of the project that the environment names; they hear when the Loop asks for a restart. */
+export function nodeSockets(
+  nodeType: LoopSocketOptions['nodeType'],
+  { environment, log }: CliContext,
+  { loop, onRestart }: { readonly loop: LoopClient; readonly onRestart: () => void },
+): () => LoopSocket {
+  const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
+  return () => {
+    const socket = createLoopSocket({ nodeType, organization, project }, { session: loop.session, log })
+    socket.onRestart(onRestart)
+    return socket
+  }
+}
