@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
 import { LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { findProgram } from './find-program.js'
@@ -97,21 +98,19 @@ async function spawnGuarded({ command, cwd, env, owner, hasChannel }: ProgramOpt
   const marks = { [OWNER_VARIABLE]: owner, [PROGRAM_VARIABLE]: start.mark }
   try {
     const tenths = String(Math.ceil(start.graceMs / 100))
-    const subprocess = execa('/bin/sh', [GUARD, 'run', tenths, start.file, ...args], {
+    const subprocess = spawn('/bin/sh', [GUARD, 'run', tenths, start.file, ...args], {
       cwd,
       env: { ...env, ...marks },
-      extendEnv: false,
       detached: true, // its own session and group
-      cleanup: false,
-      buffer: false,
-      reject: false,
       stdio: ['ignore', 'pipe', 'ignore', 'pipe', ...(hasChannel ? (['pipe', 'pipe'] as const) : [])],
     })
     const exit = new Promise<Awaited<Leader['exit']>>((resolve) => {
       subprocess.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
     })
-    if (subprocess.pid === undefined) throw (await subprocess).cause ?? new Error('no process')
+    if (subprocess.pid === undefined) throw (await once(subprocess, 'error'))[0]
+    subprocess.on('error', () => undefined) // only a signal by its own method could fail, and nobody sends one so
     const { pid, stdout } = subprocess
+    if (stdout === null) throw new Error('the pipe of its output is missing')
     const pipes: readonly Pipe[] = subprocess.stdio
     const channel = hasChannel ? channelOf(pipes[4], pipes[5]) : undefined
     return { pid, exit, output: stdout, lifeLine: lifeLineOf(pipes[3]), channel }

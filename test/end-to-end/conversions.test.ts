@@ -189,6 +189,31 @@ describe('a converter', function () {
     await fleet.untilFormat(id, 'format_b')
   })
 
+  it('fetches the next models while one is converted, once its programs have shown to be brief', async () => {
+    await fleet.upload(says('converts'))
+    const file = converterFile('follows-orders')
+    await fleet.start('converter', file, '--places', '1', '--gpus', 'none', '--every', '1')
+    await untilState('converted')
+
+    const ids = await Promise.all([1, 2, 3, 4].map(() => fleet.upload(says('waits'))))
+    const underWay = async () => (await fleet.conversions.list()).filter(({ state }) => state === 'running')
+    const hasModel = async (id: string) => (await fleet.conversions.readLog(id)).some(({ text }) => /files/.test(text))
+    await until(
+      'three have their model',
+      async () => {
+        const has = await Promise.all((await underWay()).map((record) => hasModel(record.id)))
+        return has.length === 3 && has.every(Boolean)
+      },
+      60_000,
+    )
+    expect(await starts()).to.have.lengthOf(2)
+    expect(await programsOf('convert.py')).to.equal(1)
+
+    await writeFile(`${notes}.go`, '')
+    for (const id of ids) await fleet.untilFormat(id, 'format_b')
+    expect(await starts()).to.have.lengthOf(5)
+  })
+
   it('forgets a conversion whose model is gone from the Loop', async () => {
     await fleet.upload(says('converts'))
     const node = await fleet.start('converter', converterFile('follows-orders'), '--no-worker')

@@ -24,7 +24,7 @@ export function addConverterCommand(program: Command): void {
     .option('--no-worker', 'convert nothing here: that is for hosts with `worker --converter`')
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
     .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
-    .option('--places <n>', 'conversions in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
+    .option('--places <n>', 'programs of conversions at once (default: GPUs + 1)', wholeNumber(1, 1000))
     .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
     .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
     .action(runConverter)

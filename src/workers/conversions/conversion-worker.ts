@@ -23,13 +23,14 @@ import {
 } from './errors.js'
 import { createLogWriter } from './log-writer.js'
 import { conversionPaths } from './paths.js'
+import { createProgramPlaces, type ProgramPlaces } from './program-places.js'
 
 export type ConversionWorkerOptions = {
   readonly hostId: string
   readonly pid: number
   readonly dataFolder: string
   readonly converters: readonly Converter[]
-  /** Conversions in work at once. */
+  /** Programs of each converter at once; while they are brief, two more models are on their way to and from the Loop. */
   readonly places: number
   readonly lockMs: number
   readonly stalledMs: number
@@ -66,7 +67,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
   const consumers: Consumer[] = []
   const active = new Set<string>()
 
-  async function take(job: JobHandle<ConversionJob>, signal: AbortSignal): Promise<unknown> {
+  async function take(job: JobHandle<ConversionJob>, signal: AbortSignal, places: ProgramPlaces): Promise<unknown> {
     const id = job.data.conversionId
     // Its first take on this host still winds down (lock lost).
     if (active.has(id)) throw new HandBackError()
@@ -74,17 +75,13 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     try {
       const begun = await conversions.begin(id, { hostId: options.hostId })
       if (begun === undefined) return { skipped: 'it has ended' }
-      return await carryOut(begun, job, signal)
+      return await carryOut(begun, { job, signal, places })
     } finally {
       active.delete(id)
     }
   }
 
-  async function carryOut(
-    { record, run, deaths }: BegunConversion,
-    job: JobHandle<ConversionJob>,
-    signal: AbortSignal,
-  ): Promise<unknown> {
+  async function carryOut({ record, run, deaths }: BegunConversion, { job, signal, places }: Taking): Promise<unknown> {
     const { id, order } = record
     const startedAt = performance.now()
     const takeLog = log.child({ conversionId: id, run, model: order.modelVersion, format: order.targetFormat })
@@ -106,6 +103,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
           converter: findConverter(order.converter),
           owner: `${options.hostId}:${options.pid}:${id}.${run}`,
           checkFence: () => conversions.checkRun(id, run),
+          inPlace: (work) => places.run(work, signal),
           show: writer.write,
           progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
         },
@@ -125,6 +123,12 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       shown.drop()
       await Promise.all([writer.close(), jobLog.close()])
     }
+  }
+
+  type Taking = {
+    readonly job: JobHandle<ConversionJob>
+    readonly signal: AbortSignal
+    readonly places: ProgramPlaces
   }
 
   type Settling = {
@@ -180,6 +184,17 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     await queues.releaseHeldBy(queue, ours)
   }
 
+  function consume(queue: string): Consumer {
+    const { lockMs, stalledMs, places: concurrency } = options
+    const settings = { schema: conversionJobSchema, concurrency, lockMs, stalledMs }
+    const places = createProgramPlaces({
+      places: concurrency,
+      onUnderWay: (most) => consumer.setConcurrency(most),
+    })
+    const consumer = queues.consume<ConversionJob>(queue, (job, signal) => take(job, signal, places), settings)
+    return consumer
+  }
+
   return {
     get active() {
       return [...active]
@@ -189,8 +204,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       for (const { name } of options.converters) {
         const queue = queueNames.conversions(name)
         await takeOverFromPredecessor(queue)
-        const { lockMs, stalledMs, places: concurrency } = options
-        consumers.push(queues.consume(queue, take, { schema: conversionJobSchema, concurrency, lockMs, stalledMs }))
+        consumers.push(consume(queue))
       }
     },
     setTaking(taking) {

@@ -42,6 +42,8 @@ export type ConversionTake = {
   readonly log: Logger
   /** Throws when another take has begun; called directly before every effect outside. */
   checkFence(): Promise<void>
+  /** Does the work when this host has a place for one more program. */
+  inPlace<T>(work: () => Promise<T>): Promise<T>
   /** A line for people. */
   say(line: string): void
   /** A line of the program. */
@@ -84,8 +86,8 @@ export async function convertModel(take: ConversionTake, deps: ConversionDeps): 
     },
   }
   await writeConversionFile(take.workspace, file)
-  take.progress(0.2, 'convert')
-  const files = await convert(file, take, deps)
+  take.progress(0.2, 'wait')
+  const files = await take.inPlace(() => convert(file, take, deps))
   take.progress(0.8, 'upload')
   await take.checkFence()
   const { organization, project, modelId, targetFormat: format } = order
@@ -138,6 +140,7 @@ function jsonOf({ modelJson }: DownloadedModel, order: ConversionOrder): ModelJs
 
 async function convert(file: ConversionFile, take: ConversionTake, deps: ConversionDeps): Promise<readonly string[]> {
   const { converter } = take
+  take.progress(0.2, 'convert')
   const lease: Lease | undefined =
     converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal: take.signal })
   try {
