@@ -37,11 +37,15 @@ export const restDecoded = figure(
       ours(bench, loop, { backend: module('decode'), kind: 'rest' }),
       library(bench, loop, { version: '0.27.0', kind: 'rest' }),
       { name: 'bare fastify', start: () => startBareServer('decode'), kind: 'rest' },
+      { name: 'bare fastify with sharp', start: () => startBareServer('decode-by-sharp'), kind: 'rest' },
     ])
     yield* besides('detector.rest.decoded', rows, LIBRARY)
     yield* besides('detector.rest.decoded.bare', rows, 'bare fastify')
+    yield* besides('detector.rest.decoded.bare-sharp', rows, 'bare fastify with sharp')
     const best = await rateOnAllCores(bench, loop, 'decode')
-    yield* besidesBest('detector.rest.decoded', rows, { name: 'the decoder on all cores', values: best })
+    yield* besidesBest('detector.rest.decoded', rows, { name: 'libjpeg-turbo on all cores', values: best })
+    const other = { name: 'sharp on all cores', values: await rateOnAllCores(bench, loop, 'decode-by-sharp') }
+    yield busiest('detector.rest.decoded.32.sharp-alone', rows, other)
   },
 )
 
@@ -79,8 +83,7 @@ export const restModel = figure(
     const both = await rateOnAllCores(bench, loop, 'decode-and-model')
     yield* besidesBest('detector.rest.model', rows, { name: 'decoder and model on all cores', values: both })
     const other = { name: 'the model on all cores', values: await rateOnAllCores(bench, loop, 'model') }
-    const busiest = rows.get(OURS)?.[32].rate ?? []
-    yield compare({ name: 'detector.rest.model.32.model-alone', unit: '1/s', better: 'higher', ours: busiest, other })
+    yield busiest('detector.rest.model.32.model-alone', rows, other)
   },
 )
 
@@ -131,6 +134,15 @@ function library(
 function* besides(name: string, rows: ReadonlyMap<string, Rows>, other: string): Generator<FigureLine> {
   const [mine, theirs] = [rows.get(OURS), rows.get(other)]
   if (mine !== undefined && theirs !== undefined) yield* compareRows(name, mine, { name: other, rows: theirs })
+}
+
+/** The rate at the most connections besides another. */
+function busiest(
+  name: string,
+  rows: ReadonlyMap<string, Rows>,
+  other: { readonly name: string; readonly values: readonly number[] },
+): FigureLine {
+  return compare({ name, unit: '1/s', better: 'higher', ours: rows.get(OURS)?.[32].rate ?? [], other })
 }
 
 /** The rate besides what the machine could do at best; p50 at one connection besides what the work alone takes. */

@@ -1,9 +1,11 @@
 // The least a detector can be: fastify that takes a multipart image, decodes it if asked to, and answers always the same.
-// Started with `decode` or `plain`; prints its port.
+// Started with `plain`, `decode` (libjpeg-turbo) or `decode-by-sharp`; prints its port.
 import process from 'node:process'
 import multipart from '@fastify/multipart'
+import turbo from '@julusian/jpeg-turbo'
 import { fastify } from 'fastify'
 import sharp from 'sharp'
+import { z } from 'zod'
 
 const ANSWER = {
   box_detections: [],
@@ -17,13 +19,17 @@ const ANSWER = {
 
 sharp.cache(false)
 sharp.concurrency(1)
-const decodes = process.argv[2] === 'decode'
+const decode = {
+  plain: async () => undefined,
+  decode: (jpeg: Buffer) => turbo.decompress(jpeg, { format: turbo.FORMAT_RGB }),
+  'decode-by-sharp': (jpeg: Buffer) => sharp(jpeg).raw().toBuffer(),
+}[z.enum(['plain', 'decode', 'decode-by-sharp']).parse(process.argv[2])]
 const app = fastify()
 await app.register(multipart)
 app.post('/detect', async (request) => {
   const file = await request.file()
   const bytes = await file?.toBuffer()
-  if (decodes && bytes !== undefined) await sharp(bytes).raw().toBuffer()
+  if (bytes !== undefined) await decode(bytes)
   return ANSWER
 })
 const address = await app.listen({ host: '127.0.0.1', port: 0 })

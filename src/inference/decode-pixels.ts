@@ -3,13 +3,17 @@ import type { ImageSource } from './image-source.js'
 import { checkedSize, opened, toSharp, unreadable } from './image-tensor.js'
 
 /**
- * Decodes an image to RGB rows of its own size, as it is stored; raw pixels in RGB stay as they are. `fast` takes what
- * it can, in this thread.
+ * Decodes an image to RGB rows of its own size, as it is stored; raw pixels in RGB stay as they are. `fast` is
+ * asked when the image is in memory, and takes what it can in this thread.
  */
-export async function decodePixels(source: ImageSource, maxPixels: number, fast?: FastImages): Promise<RgbPixels> {
+export async function decodePixels(
+  source: ImageSource,
+  maxPixels: number,
+  fast?: () => FastImages | undefined,
+): Promise<RgbPixels> {
   try {
     const found = await opened(source)
-    const decoded = 'bytes' in found ? await fast?.decode(found.bytes, maxPixels) : undefined
+    const decoded = 'bytes' in found ? await fast?.()?.decode(found.bytes, maxPixels) : undefined
     if (decoded !== undefined) return decoded
     const image = toSharp(source, found)
     const size = await checkedSize(image, source, maxPixels)

@@ -77,7 +77,15 @@ class ModuleWork {
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
     const { maxPixels } = this.#settings
-    const wrapped = images.map((image) => toModuleImage(image, maxPixels, this.#fast))
+    let isOver = false // a module may look at an image later; its thread is not guarded then
+    const fast = () => (isOver ? undefined : this.#fast)
+    const wrapped = images.map((image) => toModuleImage(image, { maxPixels, fast }))
+    const answers = await this.#detectAll(wrapped)
+    isOver = true
+    return answers
+  }
+
+  async #detectAll(wrapped: readonly Wrapped[]): Promise<LaneAnswer[]> {
     if (wrapped.length > 1 && this.#detector.detectBatch !== undefined) {
       const given = await this.#batch(wrapped.map(({ image }) => image))
       if (given !== undefined)

@@ -13,8 +13,14 @@ export type ModuleImage = {
   pixels(): Promise<RawPixels>
 }
 
-/** Wraps an image for a module; `sizeOf` is its size as far as it has become known. */
-export function toModuleImage(source: OwnedImage, maxPixels: number, fast: FastImages) {
+export type ModuleImageOptions = {
+  readonly maxPixels: number
+  /** Undefined when the thread may be ended at any time, which decoding there would not survive. */
+  readonly fast: () => FastImages | undefined
+}
+
+/** Wraps an image for a module; `knownSize` is its size as far as it has become known. */
+export function toModuleImage(source: OwnedImage, { maxPixels, fast }: ModuleImageOptions) {
   let decoded: Promise<RawPixels> | undefined
   let size: ImageSize | undefined = 'pixels' in source ? source : undefined
   const image: ModuleImage = {

@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
 import type { Backend } from '../../src/inference/backend.js'
+import { InferenceError } from '../../src/inference/errors.js'
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from '../../src/inference/pool.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { plainJpeg } from './images.js'
 import { rejection } from './rejection.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/inference/${name}`, import.meta.url))
@@ -28,9 +30,9 @@ describe('A detector backend that fails', () => {
     pools.push(pool)
     return pool
   }
-  const module = (modelFolder = folder.path): Backend => ({
+  const module = (modelFolder = folder.path, file = 'misbehaves.mjs'): Backend => ({
     kind: 'module',
-    file: fixture('misbehaves.mjs'),
+    file: fixture(file),
     modelFolder,
     categories,
   })
@@ -80,6 +82,20 @@ describe('A detector backend that fails', () => {
         expect(await survives(pool, fault)).to.equal(code)
       })
     }
+
+    it('is ended while it decodes a JPEG only when that is safe, since it would end the process', async function () {
+      this.timeout(60_000)
+      const pool = await start(module(folder.path, 'decodes.mjs'), { timeoutMs: 10, threads: 1 })
+      const bytes = await plainJpeg(6000, 4000, '#808080')
+
+      for (let round = 0; round < 3; round++) {
+        const code = await pool.detect({ bytes }).then(
+          () => 'in time',
+          (error: unknown) => (error instanceof InferenceError ? error.code : error),
+        )
+        expect(code).to.be.oneOf(['in time', 'LF_INFERENCE_TIMEOUT', 'LF_INFERENCE_DOWN'])
+      }
+    })
 
     it('loses only one image of a batch, whose others are tried alone', async () => {
       const pool = await start(module(join(folder.path, 'batches')), { threads: 1 })

@@ -161,6 +161,19 @@ describe('The short way of an image into a tensor', () => {
     expect(await fast.fill(grey, options, new Float32Array(192))).to.equal(undefined)
   })
 
+  it('leaves large JPEGs to sharp that are shrunk four times or more, which it does while it decodes', async () => {
+    const bytes = await plainJpeg(2000, 1200, '#ff0000')
+    const into = async (edge: number) =>
+      await fast.fill(
+        { bytes },
+        { width: edge, height: edge, fit: 'stretch', maxPixels: 4_000_000 },
+        new Float32Array(3 * edge * edge),
+      )
+
+    expect(await into(300)).to.equal(undefined)
+    expect(await into(640)).to.deep.equal({ width: 2000, height: 1200 })
+  })
+
   it('refuses too many pixels before it takes memory for them', async () => {
     const bomb = withHeaderSize(await plainJpeg(16, 16, '#ff0000'), 65_000, 65_000)
     const options = { width: 8, height: 8, fit: 'stretch' as const, maxPixels: MAX_PIXELS }

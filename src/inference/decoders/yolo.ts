@@ -29,7 +29,9 @@ export function decodeYolo(output: ModelOutput, options: YoloOptions): Candidate
   const table = tableOf(layout, output)
   const read = layout === 'end-to-end' ? readFinished : readEntry
   const candidates: Entry[] = []
+  const best = layout === 'yolov8' ? bestOfEach(output, options) : undefined
   for (let index = 0; index < table.count; index++) {
+    if (best !== undefined && (best[index] ?? 0) < options.threshold) continue
     const found = read(table, index, options)
     if (found !== undefined) candidates.push({ ...found, entry: index })
   }
@@ -125,6 +127,20 @@ function readEntry(table: Table, index: number, options: YoloOptions): Scored | 
   if (confidence === undefined || confidence < options.threshold) return undefined
   const box = readBox(table, index)
   return isSoundBox(box) ? { box, confidence, categoryIndex: best.categoryIndex } : undefined
+}
+
+/** The largest number of each entry's categories, 0 at least: read in the order of memory, many times as fast. */
+function bestOfEach({ dims, data }: ModelOutput, { categoryCount }: YoloOptions): Float32Array {
+  const count = dims[2] ?? 0
+  const best = new Float32Array(count)
+  for (let category = 0; category < categoryCount; category++) {
+    const first = (4 + category) * count
+    for (let index = 0; index < count; index++) {
+      const value = data[first + index] ?? 0
+      if (value > (best[index] ?? 0)) best[index] = value
+    }
+  }
+  return best
 }
 
 function mostProbable(table: Table, index: number, categoryCount: number): { categoryIndex: number; value: number } {
