@@ -1,15 +1,15 @@
-import type { FastImages, RgbPixels } from './fast-images.js'
+import type { FastDecoder, RgbPixels } from './fast-images.js'
 import type { ImageSource } from './image-source.js'
 import { checkedSize, opened, toSharp, unreadable } from './image-tensor.js'
 
 /**
  * Decodes an image to RGB rows of its own size, as it is stored; raw pixels in RGB stay as they are. `fast` is
- * asked when the image is in memory, and takes what it can in this thread.
+ * asked when the image is in memory, and takes what it can.
  */
 export async function decodePixels(
   source: ImageSource,
   maxPixels: number,
-  fast?: () => FastImages | undefined,
+  fast?: () => FastDecoder | undefined,
 ): Promise<RgbPixels> {
   try {
     const found = await opened(source)

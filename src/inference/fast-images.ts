@@ -1,6 +1,6 @@
 import type { ImageSize } from './image-size.js'
 import { checkPixelCount, type OpenedImage, type RawPixels } from './image-source.js'
-import { type JpegDecoder, loadJpegTurbo } from './jpeg/jpeg-turbo.js'
+import { type JpegTurbo, loadJpegTurbo } from './jpeg/jpeg-turbo.js'
 import { plainJpegSize } from './jpeg/plain-jpeg.js'
 import type { InsideNative } from './native-guard.js'
 import { type Fit, placementOn } from './placement.js'
@@ -10,9 +10,12 @@ import { loadRgbResizer, type RgbResizer } from './resize/rgb-resizer.js'
  * The short way for what cameras send: plain JPEGs and RGB pixels, worked on in the thread that calls, which must be
  * one of a pool. What it answers undefined for, and what it cannot decode, goes the long way through sharp.
  */
-export type FastImages = {
+export type FastImages = FastDecoder & {
   /** Fills `target` with RGB planes in 0…1; the image's size. Throws LF_IMAGE_TOO_LARGE. */
   fill(image: OpenedImage, input: Input, target: Float32Array): Promise<ImageSize | undefined>
+}
+
+export type FastDecoder = {
   /** RGB rows in memory of their own. Throws LF_IMAGE_TOO_LARGE. */
   decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined>
 }
@@ -27,12 +30,18 @@ const MAX_PIXELS = 2 ** 28
 
 /** Loads what there is on this platform. The decoder must not be cut off: `native` goes around it. */
 export async function openFastImages(native: InsideNative): Promise<FastImages> {
-  const [decoder, resizer] = await Promise.all([loadJpegTurbo(), loadRgbResizer()])
-  return new FastWay({ decoder, resizer, native })
+  const [turbo, resizer] = await Promise.all([loadJpegTurbo(), loadRgbResizer()])
+  return new FastWay({ turbo, resizer, native })
+}
+
+/** The same for the event loop: it decodes in threads of libuv. */
+export async function openFastDecoder(): Promise<FastDecoder> {
+  const turbo = await loadJpegTurbo()
+  return { decode: (jpeg, maxPixels) => decodePlain(jpeg, maxPixels, turbo?.decodeBeside) }
 }
 
 type Parts = {
-  readonly decoder: JpegDecoder | undefined
+  readonly turbo: JpegTurbo | undefined
   readonly resizer: RgbResizer | undefined
   readonly native: InsideNative
 }
@@ -45,26 +54,35 @@ class FastWay implements FastImages {
   }
 
   async fill(image: OpenedImage, input: Input, target: Float32Array): Promise<ImageSize | undefined> {
-    const { decoder, resizer, native } = this.#parts
+    const { turbo, resizer, native } = this.#parts
     const size = 'pixels' in image ? rgbSize(image) : plainJpegSize(image.bytes)
     if (resizer === undefined || size === undefined) return undefined
     checkPixelCount(size, input.maxPixels)
     if (!isWithinLimits(size)) return undefined
     if ('pixels' in image) return resizer.fill(size, input, target, copyFrom(image.pixels)) ? size : undefined
-    if (decoder === undefined || isBetterShrunkFirst(size, input)) return undefined
-    const write = (rows: Uint8Array) => decoder(image.bytes, rows)
+    if (turbo === undefined || isBetterShrunkFirst(size, input)) return undefined
+    const write = (rows: Uint8Array) => turbo.decode(image.bytes, rows)
     return (await native(async () => resizer.fill(size, input, target, write))) ? size : undefined
   }
 
   async decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined> {
-    const { decoder, native } = this.#parts
-    const size = plainJpegSize(jpeg)
-    if (decoder === undefined || size === undefined) return undefined
-    checkPixelCount(size, maxPixels)
-    if (!isWithinLimits(size)) return undefined
-    const pixels = Buffer.allocUnsafeSlow(3 * size.width * size.height) // every byte is written, or nobody sees it
-    return (await native(async () => decoder(jpeg, pixels))) ? { pixels, ...size, channels: 3 } : undefined
+    const { turbo, native } = this.#parts
+    const decode = turbo && ((bytes: Uint8Array, rows: Uint8Array) => native(async () => turbo.decode(bytes, rows)))
+    return await decodePlain(jpeg, maxPixels, decode)
   }
+}
+
+async function decodePlain(
+  jpeg: Uint8Array,
+  maxPixels: number,
+  decode: JpegTurbo['decodeBeside'] | undefined,
+): Promise<RgbPixels | undefined> {
+  const size = plainJpegSize(jpeg)
+  if (decode === undefined || size === undefined) return undefined
+  checkPixelCount(size, maxPixels)
+  if (!isWithinLimits(size)) return undefined
+  const pixels = Buffer.allocUnsafeSlow(3 * size.width * size.height) // every byte is written, or nobody sees it
+  return (await decode(jpeg, pixels)) ? { pixels, ...size, channels: 3 } : undefined
 }
 
 function rgbSize({ width, height, channels }: RawPixels): ImageSize | undefined {

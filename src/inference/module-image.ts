@@ -1,5 +1,5 @@
 import { decodePixels } from './decode-pixels.js'
-import type { FastImages } from './fast-images.js'
+import type { FastDecoder } from './fast-images.js'
 import type { ImageSize } from './image-size.js'
 import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
 import { bytesOf } from './image-tensor.js'
@@ -16,7 +16,7 @@ export type ModuleImage = {
 export type ModuleImageOptions = {
   readonly maxPixels: number
   /** Undefined when the thread may be ended at any time, which decoding there would not survive. */
-  readonly fast: () => FastImages | undefined
+  readonly fast: () => FastDecoder | undefined
 }
 
 /** Wraps an image for a module; `knownSize` is its size as far as it has become known. */

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { decodePixels } from '../../src/inference/decode-pixels.js'
-import { type FastImages, openFastImages } from '../../src/inference/fast-images.js'
+import { type FastImages, openFastDecoder, openFastImages } from '../../src/inference/fast-images.js'
 import type { OpenedImage } from '../../src/inference/image-source.js'
 import { fillTensor } from '../../src/inference/image-tensor.js'
 import { type Fit, LETTERBOX_GREY, placementOn, shownOn } from '../../src/inference/placement.js'
@@ -226,6 +226,19 @@ describe('The short way of an image into pixels', () => {
       expect(decoded).to.include({ width: 61, height: 47, channels: 3 })
       expect(differences(decoded?.pixels ?? new Uint8Array(), expected.pixels).mean).to.be.lessThan(1.5)
     }
+  })
+
+  it('is open to the event loop too, with the same pixels and refusals', async () => {
+    const beside = await openFastDecoder()
+    const bytes = await clouds(61, 47)
+    const broken = bytes.subarray(0, bytes.length - 20)
+    const bomb = withHeaderSize(bytes, 65_000, 65_000)
+
+    const found = await Promise.all(Array.from({ length: 20 }, () => beside.decode(bytes, MAX_PIXELS)))
+
+    expect(found[19]).to.deep.equal(await fast.decode(bytes, MAX_PIXELS))
+    expect(await beside.decode(broken, MAX_PIXELS)).to.equal(undefined)
+    expect((await rejection(beside.decode(bomb, MAX_PIXELS))).code).to.equal('LF_IMAGE_TOO_LARGE')
   })
 
   it('gives each its own memory', async () => {
