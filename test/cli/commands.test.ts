@@ -76,9 +76,15 @@ describe('the commands of loopfleet', function () {
     it('a data folder that cannot be one', async () => {
       await writeFile(join(folder.path, 'file'), '')
 
-      expectSentence(await run(['loop', '--port', '0', '--data', 'file/loop']), /file\/loop cannot be used/)
-      expectSentence(await run(['redis', '--data', 'file/redis']), /file\/redis.* cannot be used/)
-      expectSentence(await run(['demo', '--data', 'file/demo']), /file\/demo.* cannot be used/)
+      const [loop, redis, demo] = await Promise.all([
+        run(['loop', '--port', '0', '--data', 'file/loop']),
+        run(['redis', '--data', 'file/redis']),
+        run(['demo', '--data', 'file/demo']),
+      ])
+
+      expectSentence(loop, /file\/loop cannot be used/)
+      expectSentence(redis, /file\/redis.* cannot be used/)
+      expectSentence(demo, /file\/demo.* cannot be used/)
     })
 
     it('a fault that is none', async () => {
@@ -87,20 +93,20 @@ describe('the commands of loopfleet', function () {
     })
 
     it('a missing REDIS_URL, with the way out', async () => {
-      for (const args of [
-        ['status'],
-        ['trainings'],
-        ['dashboard'],
-        ['worker', '--trainer', quick],
-        ['trainer', quick],
-      ]) {
-        expectSentence(await run(args), /set REDIS_URL, or start everything on this machine with `loopfleet up`/)
+      const lines = [['status'], ['trainings'], ['dashboard'], ['worker', '--trainer', quick], ['trainer', quick]]
+      for (const end of await Promise.all(lines.map((args) => run(args)))) {
+        expectSentence(end, /set REDIS_URL, or start everything on this machine with `loopfleet up`/)
       }
     })
 
     it('a Redis that is not there or no address of one', async () => {
-      expectSentence(await run(['status'], { REDIS_URL: 'redis://127.0.0.1:1' }), /127\.0\.0\.1:1 cannot be used/)
-      expectSentence(await run(['status'], { REDIS_URL: 'localhost:6379' }), /REDIS_URL is no Redis address/)
+      const [missing, none] = await Promise.all([
+        run(['status'], { REDIS_URL: 'redis://127.0.0.1:1' }),
+        run(['status'], { REDIS_URL: 'localhost:6379' }),
+      ])
+
+      expectSentence(missing, /127\.0\.0\.1:1 cannot be used/)
+      expectSentence(none, /REDIS_URL is no Redis address/)
     })
 
     it('a variable that cannot be what it says, without showing a secret', async () => {

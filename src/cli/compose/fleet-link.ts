@@ -4,7 +4,7 @@ import { type Control, createControl } from '../../queue/control.js'
 import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
 import { createJournal, type Journal } from '../../queue/journal.js'
-import { openRedis, type RedisLink } from '../../queue/open-redis.js'
+import { type OpenRedisOptions, openRedis, type RedisLink } from '../../queue/open-redis.js'
 import { createQueues, type Queues } from '../../queue/queues.js'
 import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
@@ -22,14 +22,18 @@ export type FleetLink = {
 }
 
 /** Connects to the fleet's Redis; throws LF_INVALID_INPUT when nobody said where it is. */
-export async function openFleetLink({ environment, log }: CliContext, closers: Closers): Promise<FleetLink> {
+export async function openFleetLink(
+  { environment, log }: CliContext,
+  closers: Closers,
+  options: OpenRedisOptions = {},
+): Promise<FleetLink> {
   const url = environment.REDIS_URL
   if (url === undefined) {
     throw new InvalidInputError(
       'There is no Redis to work with: set REDIS_URL, or start everything on this machine with `loopfleet up`.',
     )
   }
-  const link = await openRedis(url, { log })
+  const link = await openRedis(url, { log }, options)
   closers.add('redis', () => link.close())
   const queues = createQueues(link, { log })
   closers.add('queues', () => queues.close())
