@@ -1,4 +1,4 @@
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -116,6 +116,21 @@ describe('loopfleet demo', function () {
     const { exitCode } = await demo
     expect(exitCode).to.equal(0)
     expect(await describeProcesses(await leftOf(folder))).to.equal('')
+  })
+
+  it('says why the training failed, and where the logs are', async () => {
+    const trainer = join(folder, 'trainer.yaml')
+    const train = { scratch: ['python', 'not-there.py'] }
+    await writeFile(
+      trainer,
+      JSON.stringify({ name: 'mine', format: 'mine', dataset: 'raw', train, upload: { mine: ['m'] } }),
+    )
+
+    const { exitCode, stderr } = await startDemo('--trainer', trainer)
+
+    expect(exitCode).to.equal(1)
+    expect(stderr).to.contain('The demo failed').and.contain('Last failure in train').and.contain('not-there.py')
+    expect(stderr).to.contain(join(folder, 'logs'))
   })
 
   it('says in one sentence what is wrong with a folder in which another one runs', async () => {

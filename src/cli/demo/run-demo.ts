@@ -1,11 +1,13 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { lockFolder } from '../../process/folder-lock.js'
+import { failureOf } from '../../queue/failure-facts.js'
 import { createClosers, whenAborted } from '../closers.js'
 import { openFleetLink } from '../compose/fleet-link.js'
 import { openContext } from '../context.js'
+import { failureText } from '../look/failure-text.js'
 import { annotateOnce } from './annotate-once.js'
 import { convertOnce, exampleConverter } from './convert-once.js'
 import { detectOnce } from './detect-once.js'
@@ -43,9 +45,11 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     closers.add('folder lock', () => lock.release())
     const deps = { context, view, closers }
     const parts = await startParts({ folder, seed: flags.seed, trainer: flags.trainer }, deps)
-    const { summary, evaluation } = await workOnce(parts, flags, deps)
+    const { summary, evaluation, failure } = await workOnce(parts, flags, deps)
     view.stop()
     for (const line of summaryLines(summary, evaluation)) view.say(line)
+    if (!summary.ok && failure !== undefined) view.say(`\n${failureText(failure, Date.now())}`)
+    if (!summary.ok) view.say(`\nEach part has a log in ${join(folder, 'logs')}.`)
     if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
     if (!summary.ok) process.exitCode = 1
     if (flags.keep) {
@@ -80,6 +84,7 @@ async function workOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
   return {
     summary: toSummary({ ...trained, training, conversion, detector, annotation }),
     evaluation: trained.evaluation,
+    failure: trained.failure,
   }
 }
 
@@ -91,13 +96,14 @@ async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { read
   const startedAt = performance.now()
   const hyperparameters = { ...(flags.short ? { short: true } : {}), ...(flags.steps ? { steps: flags.steps } : {}) }
   const number = await control.order(PROJECT, { trainer: node, hyperparameters })
-  view.say(`\nThe Loop has ordered training ${number} of project ${PROJECT}.`)
+  view.say(`\nThe Loop has ordered training ${number} of project ${PROJECT}. To see it in a browser:`)
+  view.say(pageLines(parts).join('\n'))
   await follow(control, number, node, deps)
   const seconds = (performance.now() - startedAt) / 1000
   const training = await control.training(PROJECT, number)
   const evaluation = await control.evaluation(PROJECT, training.models[0]?.version ?? '')
   const nodeState = await control.nodeState(node)
-  return { nodeState, training, evaluation, stages: await stageSeconds(parts, deps), seconds }
+  return { nodeState, training, evaluation, seconds, ...(await readJournal(parts, deps)) }
 }
 
 async function follow(control: LoopControl, number: number, node: string, { context, view }: DemoDeps): Promise<void> {
@@ -111,19 +117,26 @@ async function follow(control: LoopControl, number: number, node: string, { cont
   }
 }
 
-/** Seconds per step, as the journal has them. */
-async function stageSeconds(parts: Parts, { context, closers }: DemoDeps): Promise<Record<string, number>> {
+/** Seconds per step and the last failure, as the journal has them. */
+async function readJournal(parts: Parts, { context, closers }: DemoDeps) {
   const environment = { ...context.environment, REDIS_URL: fact(parts.redis, 'url') }
   const { journal } = await openFleetLink({ ...context, environment }, closers)
   const [training] = await journal.list({ limit: 1 })
   const steps = Object.entries(training?.steps ?? {}).sort(([, a], [, b]) => a.at - b.at)
-  return Object.fromEntries(steps.map(([stage, step]) => [stage, Math.round(step.seconds * 100) / 100]))
+  const stages = Object.fromEntries(steps.map(([stage, step]) => [stage, Math.round(step.seconds * 100) / 100]))
+  return { stages, failure: training && failureOf(training) }
+}
+
+function pageLines(parts: Parts): string[] {
+  return [
+    `  local Loop  ${fact(parts.loop, 'url')}/#${ORGANIZATION}/${PROJECT}`,
+    `  dashboard   ${fact(parts.dashboard, 'url')}`,
+  ]
 }
 
 function addressLines(parts: Parts): string[] {
   return [
-    `  local Loop  ${fact(parts.loop, 'url')}/#${ORGANIZATION}/${PROJECT}`,
-    `  dashboard   ${fact(parts.dashboard, 'url')}`,
+    ...pageLines(parts),
     ...parts.more
       .filter(({ facts }) => typeof facts.url === 'string')
       .map((part) => `  ${part.name.padEnd(10)}  ${fact(part, 'url')}`),

@@ -1,9 +1,10 @@
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { Control } from '../../queue/control.js'
-import { type FailureFacts, failureOf } from '../../queue/failure-facts.js'
+import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { ago, percent, printJson, printTable } from '../output.js'
+import { failureText } from './failure-text.js'
 import { withFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
@@ -77,18 +78,6 @@ function toView(training: TrainingRecord) {
     seat: seat.name,
     stages: Object.fromEntries(Object.entries(steps).map(([stage, step]) => [stage, step.seconds])),
   }
-}
-
-/** The last failure for people; a recovered one too, since it tells what may happen again. */
-function failureText(failure: FailureFacts, nowMs: number): string {
-  const { stage, attempt, exitCode, signal, outOfMemory, lastLogLines = [] } = failure
-  const where = stage === undefined ? '' : ` in ${stage}${attempt === undefined ? '' : `, attempt ${attempt}`}`
-  const how = signal ? `signal ${signal}` : `exit code ${exitCode}`
-  return [
-    `Last failure${where} on ${failure.hostId}, ${ago(failure.at, nowMs)} ago: ${failure.message} [${failure.code}]`,
-    ...(exitCode === undefined ? [] : [`The program ended with ${how}${outOfMemory ? ' (out of memory)' : ''}.`]),
-    ...(lastLogLines.length === 0 ? [] : ['Its last lines:', ...lastLogLines.map((line) => `  ${line}`)]),
-  ].join('\n')
 }
 
 function toRow(training: TrainingRecord, nowMs: number): string[] {
