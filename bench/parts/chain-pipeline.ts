@@ -75,7 +75,7 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
       { queues, modelSets, confirmed: confirmedPoint(journal, id, run), signal: stopSwitch.endSignal, log },
     )
     const names = { id, run, hostId: HOST, owner: `${HOST}:${id}.${run}`, programEnv: {} }
-    const parts = { ...names, order, seat, definition, paths, stopSwitch, modelSets, metricsSync, log }
+    const parts = { ...names, order, seat, definition, paths, taken: record, stopSwitch, modelSets, metricsSync, log }
     return createTrainingRun(parts, journal)
   }
 

@@ -8,6 +8,7 @@ import { closeOrLeave } from './close-or-leave.js'
 import { countProgramFailure, takeBackJob } from './held-jobs.js'
 import { toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
+import type { LocalEvents, Settled } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { HandBackError, LockLostError } from './queue-errors.js'
 import { programAttemptsOf, retryDelayMs } from './retry-rules.js'
@@ -36,7 +37,7 @@ export type Consumer = {
   close(options?: { readonly cancel?: unknown }): Promise<void>
 }
 
-export type ConsumerDeps = { readonly link: RedisLink; readonly log: Logger }
+export type ConsumerDeps = { readonly link: RedisLink; readonly local: LocalEvents; readonly log: Logger }
 
 const HAND_BACK_PAUSE_MS = 200
 
@@ -47,7 +48,7 @@ export function createConsumer<T>(
   options: ConsumeOptions<T>,
   deps: ConsumerDeps,
 ): Consumer {
-  const { link, log } = deps
+  const { link, local, log } = deps
   const lockMs = options.lockMs ?? 30_000
   const running = new Map<string, RunningJob>()
   let isPaused = false
@@ -67,6 +68,10 @@ export function createConsumer<T>(
   })
   const tokenStart = `${worker.id}:`
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
+  // Told when Redis has it.
+  worker.on('completed', (job, result: unknown) => local.tell(queue, job.id ?? '', toSettled(result)))
+  worker.on('failed', (job) => local.tell(queue, job?.id ?? ''))
+  const stopTelling = local.open(queue)
   worker.on('lockRenewalFailed', (ids) => {
     for (const id of ids) void keepOrCancel(id)
   })
@@ -172,6 +177,7 @@ export function createConsumer<T>(
     await worker.pause(true)
     while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))
     await closeOrLeave(link, worker.close())
+    stopTelling()
   }
 
   return {
@@ -209,6 +215,11 @@ type RunningJob = {
   token: string | undefined
   begun: number
   isAdopted: boolean
+}
+
+// As it can be read in Redis; what is no object has forms of its own there.
+function toSettled(result: unknown): Settled | undefined {
+  return typeof result === 'object' && result !== null ? { value: JSON.parse(JSON.stringify(result)) } : undefined
 }
 
 // What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.

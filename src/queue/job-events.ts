@@ -1,11 +1,12 @@
 import { QueueEvents } from 'bullmq'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
+import type { LocalEvents, OnSettled } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 
 export type JobEvents = {
   /** Calls back whenever the job is completed, has failed or is removed, from now on. */
-  listen(queue: string, id: string, onChange: () => void): Promise<() => void>
+  listen(queue: string, id: string, onChange: OnSettled): Promise<() => void>
   close(): Promise<void>
 }
 
@@ -13,8 +14,14 @@ type Stream = { readonly events: QueueEvents; readonly listeners: Map<string, Se
 
 const IDLE_MS = 60_000
 
-/** The event streams of queues, one connection each, kept while somebody waits for a job there and a minute longer. */
-export function createJobEvents(link: RedisLink, deps: { readonly log: Logger }): JobEvents {
+/**
+ * The event streams of queues, one connection each, kept while somebody waits for a job there and a minute longer. A
+ * queue that this process works on itself needs none.
+ */
+export function createJobEvents(
+  link: RedisLink,
+  deps: { readonly local: LocalEvents; readonly log: Logger },
+): JobEvents {
   const streams = new Map<string, Promise<Stream>>()
 
   async function open(queue: string): Promise<Stream> {
@@ -48,7 +55,9 @@ export function createJobEvents(link: RedisLink, deps: { readonly log: Logger })
   }
 
   return {
-    async listen(queue, id, onChange) {
+    async listen(queue, id, onSettled) {
+      if (deps.local.isOpen(queue)) return deps.local.listen(queue, id, onSettled)
+      const onChange = () => onSettled()
       const opening = streams.get(queue) ?? open(queue)
       streams.set(queue, opening)
       const stream = await opening

@@ -29,13 +29,14 @@ redis.call('ZADD', KEYS[3], at, ARGV[5])
 redis.call('ZADD', KEYS[4], at, ARGV[5])
 redis.call('ZADD', KEYS[5], 0, ARGV[5])
 redis.call('PUBLISH', ARGV[7], ARGV[5])
-return {'accepted', ARGV[5]}`)
+return {'accepted', ARGV[5], redis.call('HGETALL', KEYS[6])}`)
 
-/** KEYS training. ARGV id, channel, host, pid. Answers the new run, 'unknown' or 'ended'. */
+/** KEYS training. ARGV id, channel, host, pid. Answers the new run and the hash as it was before, or 'unknown' or 'ended'. */
 export const BEGIN_RUN = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'endedAt', 'runUse', 'startedAt')
-if not it[1] then return 'unknown' end
-if it[1] ~= 'null' then return 'ended' end
+if not it[1] then return {'unknown'} end
+if it[1] ~= 'null' then return {'ended'} end
+local before = redis.call('HGETALL', KEYS[1])
 if it[2] == 'none' then redis.call('HINCRBY', KEYS[1], 'fruitlessRuns', 1) end
 if it[2] == 'useful' then redis.call('HSET', KEYS[1], 'fruitlessRuns', 0) end
 local at = stamp()
@@ -43,7 +44,7 @@ if it[3] == 'null' then redis.call('HSET', KEYS[1], 'startedAt', at) end
 redis.call('HSET', KEYS[1], 'runUse', 'none', 'hostId', ARGV[3], 'workerPid', ARGV[4], 'updatedAt', at)
 local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
 redis.call('PUBLISH', ARGV[2], ARGV[1])
-return run`)
+return {run, before}`)
 
 /**
  * KEYS training. ARGV id, channel, run or '' (no fence), use of the run ('useful', 'excused' or ''), then fields and

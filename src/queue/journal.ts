@@ -12,6 +12,7 @@ import type { Subscription } from './subscriptions.js'
 import { createTrainingCurve, type TrainingCurve } from './training-curve.js'
 import { createTrainingLog, type TrainingLog } from './training-log.js'
 import {
+  parseTrainingRecord,
   type StepRecord,
   type TrainingOutcome,
   type TrainingProgressFields,
@@ -29,6 +30,9 @@ export type Reopened =
   | { readonly outcome: 'reopened'; readonly training: TrainingRecord }
   | { readonly outcome: 'refused'; readonly reason: string }
 
+export type TakenBy = { readonly hostId: string; readonly workerPid: number }
+export type TakenTraining = { readonly run: number; readonly before: TrainingRecord }
+
 /** The durable record of all trainings; what must change together changes in one step. */
 export type Journal = TrainingLog &
   TrainingCurve &
@@ -40,8 +44,13 @@ export type Journal = TrainingLog &
       readonly seat: { readonly uuid: string; readonly name: string }
     }): Promise<AcceptedOrder>
     unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
-    /** A host takes the training: raises the run, so that every older run is fenced off. */
-    beginRun(id: string, by: { readonly hostId: string; readonly workerPid: number }): Promise<number>
+    /**
+     * A host takes the training: raises the run, so that every older run is fenced off. Answers the record as those
+     * have left it. Throws LF_TRAINING_ENDED or LF_TRAINING_UNKNOWN.
+     */
+    take(id: string, by: TakenBy): Promise<TakenTraining>
+    /** `take` for who needs only the run. */
+    beginRun(id: string, by: TakenBy): Promise<number>
     /** Throws RunSupersededError when a newer run has begun or the training has ended. */
     checkRun(id: string, run: number): Promise<void>
     /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
@@ -94,6 +103,20 @@ export function createJournal(
     return record
   }
 
+  function parse(id: string, hash: readonly string[]): TrainingRecord {
+    const record = parseTrainingRecord(keys.training(id), toObject(hash))
+    if (record === undefined) throw new TrainingUnknownError(id)
+    return record
+  }
+
+  async function take(id: string, { hostId, workerPid }: TakenBy): Promise<TakenTraining> {
+    const args = [id, keys.changes, JSON.stringify(hostId), JSON.stringify(workerPid)]
+    const [run, hash] = (await BEGIN_RUN(link.client, [keys.training(id)], args)) as [number | string, string[]?]
+    if (run === 'ended') throw new TrainingEndedError(id)
+    if (hash === undefined) throw new TrainingUnknownError(id)
+    return { run: Number(run), before: parse(id, hash) }
+  }
+
   return {
     ...records,
     ...createTrainingCurve(link, keys),
@@ -109,8 +132,8 @@ export function createJournal(
           ...toHashPairs({ ...BLANK, id, trainer, seat }),
         ],
       )
-      const [outcome, knownId] = answer as [string, string]
-      const training = await mustLoad(knownId)
+      const [outcome, knownId, hash] = answer as [string, string, string[]?]
+      const training = hash === undefined ? await mustLoad(knownId) : parse(knownId, hash)
       if (outcome === 'accepted' || outcome === 'same') return { outcome, training }
       const reason = outcome === 'busy' ? busySentence(training) : elsewhereSentence(training)
       return { outcome: 'refused', reason }
@@ -122,13 +145,8 @@ export function createJournal(
       return record?.endedAt === null ? record : undefined
     },
 
-    async beginRun(id, { hostId, workerPid }) {
-      const args = [id, keys.changes, JSON.stringify(hostId), JSON.stringify(workerPid)]
-      const run = await BEGIN_RUN(link.client, [keys.training(id)], args)
-      if (run === 'ended') throw new TrainingEndedError(id)
-      if (run === 'unknown') throw new TrainingUnknownError(id)
-      return Number(run)
-    },
+    take,
+    beginRun: async (id, by) => (await take(id, by)).run,
 
     async checkRun(id, run) {
       const [current, endedAt] = await link.client.hmget(keys.training(id), 'run', 'endedAt')
@@ -205,6 +223,11 @@ const BLANK = {
   best: null,
   stopRequested: false,
 } as const satisfies Partial<TrainingRecord>
+
+function toObject(hash: readonly string[]): Record<string, string> {
+  const pairs = Array.from({ length: hash.length / 2 }, (_, index) => [hash[2 * index], hash[2 * index + 1]])
+  return Object.fromEntries(pairs)
+}
 
 function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
   if (answer === 'unknown') throw new TrainingUnknownError(id)

@@ -5,6 +5,7 @@ import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } f
 import { breakLock, releaseHeldJobs } from './held-jobs.js'
 import { createJobEvents } from './job-events.js'
 import { type JobState, type JobView, toJobView } from './job-view.js'
+import { createLocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { type AddOptions, toJobsOptions } from './retry-rules.js'
 import { waitForJob } from './run-job.js'
@@ -57,7 +58,8 @@ const REMOVE_ATTEMPTS = 5
 
 export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Queues {
   const log = deps.log.child({ component: 'queue' })
-  const events = createJobEvents(link, { log })
+  const local = createLocalEvents()
+  const events = createJobEvents(link, { local, log })
   const opened = new Map<string, Queue>()
   const consumers = new Set<Consumer>()
   const namesKey = `${link.prefix}:queues`
@@ -87,7 +89,7 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     add,
     runJob: (queue, name, data, options) => {
       const begin = () => add(queue, name, data, options)
-      return waitForJob(open(queue), options.id, options, { events, begin })
+      return waitForJob({ queue, id: options.id }, options, { link, events, begin })
     },
     async repeat(queue, name, data, { everyMs, ...options }) {
       await register(queue)
@@ -101,7 +103,10 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       for (let attempt = 1; attempt <= REMOVE_ATTEMPTS; attempt++) {
         if ((await open(queue).getJob(id)) === undefined) return false
         if (options.force === true) await breakLock(link, queue, id)
-        if ((await open(queue).remove(id)) === 1) return true
+        if ((await open(queue).remove(id)) === 1) {
+          local.tell(queue, id)
+          return true
+        }
         if (options.force !== true) return false // a worker holds it
       }
       return false
@@ -127,7 +132,7 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
     consume(queue, handler, options) {
       register(queue).catch((error: unknown) => log.warn({ err: error, queue }, 'queue is not listed'))
-      const consumer = createConsumer(queue, handler, options, { link, log })
+      const consumer = createConsumer(queue, handler, options, { link, local, log })
       consumers.add(consumer)
       return consumer
     },

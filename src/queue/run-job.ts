@@ -1,59 +1,87 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Queue } from 'bullmq'
 import type { JobEvents } from './job-events.js'
 import { parseJobFailure } from './job-failure.js'
+import type { Settled } from './local-events.js'
+import { luaScript } from './lua-script.js'
+import type { RedisLink } from './open-redis.js'
 import { JobFailedError, JobRemovedError } from './queue-errors.js'
 
 const LOOK_AGAIN_MS = 2_000
+
+// In one step: a job that is tried again is in none of the two sets, although it once has failed.
+const LOOK = luaScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'removed'} end
+if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'completed', redis.call('HGET', KEYS[1], 'returnvalue')} end
+if redis.call('ZSCORE', KEYS[3], ARGV[1]) then return {'failed', redis.call('HGET', KEYS[1], 'failedReason')} end
+return {'open'}`)
+
+export type AwaitedJob = { readonly queue: string; readonly id: string }
 
 /**
  * Waits until a job is done and returns its value; throws LF_JOB_FAILED, LF_JOB_REMOVED or the signal's reason. Events
  * make it quick; looking again every two seconds makes it sure (events get lost, jobs get removed, Redis restarts).
  */
 export async function waitForJob(
-  queue: Queue,
-  id: string,
+  job: AwaitedJob,
   options: { readonly signal?: AbortSignal | undefined },
-  changed: { readonly events: JobEvents; readonly begin: () => Promise<void> },
+  deps: {
+    readonly link: Pick<RedisLink, 'client' | 'prefix'>
+    readonly events: Pick<JobEvents, 'listen'>
+    readonly begin: () => Promise<void>
+  },
 ): Promise<unknown> {
   const { signal } = options
   signal?.throwIfAborted()
-  let wake: () => void = () => undefined
+  let wake: (settled?: Settled) => void = () => undefined
   const stopListening = await abortable(
-    changed.events.listen(queue.name, id, () => wake()),
+    deps.events.listen(job.queue, job.id, (settled) => wake(settled)),
     signal,
   )
+  let timer: NodeJS.Timeout | undefined
   try {
-    await abortable(changed.begin(), signal)
+    await abortable(deps.begin(), signal)
     for (;;) {
-      const looking = new AbortController()
-      const change = new Promise<void>((resolve) => {
+      const change = new Promise<Settled | undefined>((resolve) => {
         wake = resolve // before looking, so that nothing falls in between
       })
-      const outcome = await abortable(lookAtJob(queue, id), signal)
+      const outcome = await abortable(lookAtJob(job, deps.link), signal)
       if (outcome !== undefined) return outcome.value
-      try {
-        await abortable(Promise.race([change, sleep(LOOK_AGAIN_MS, undefined, { signal: looking.signal })]), signal)
-      } finally {
-        looking.abort()
-      }
+      timer = setTimeout(() => wake(), LOOK_AGAIN_MS)
+      const settled = await abortable(change, signal)
+      if (settled !== undefined) return settled.value
+      clearTimeout(timer)
     }
   } finally {
+    clearTimeout(timer)
     stopListening()
   }
 }
 
-async function lookAtJob(queue: Queue, id: string): Promise<{ readonly value: unknown } | undefined> {
-  const [job, state] = await Promise.all([queue.getJob(id), queue.getJobState(id)]) // one round trip, in this order
-  if (job === undefined) throw new JobRemovedError({ queue: queue.name, id })
-  if (job.finishedOn === undefined) return undefined
+async function lookAtJob(
+  { queue, id }: AwaitedJob,
+  { client, prefix }: Pick<RedisLink, 'client' | 'prefix'>,
+): Promise<Settled | undefined> {
+  const base = `${prefix}:${queue}`
+  const [state, text] = (await LOOK(client, [`${base}:${id}`, `${base}:completed`, `${base}:failed`], [id])) as [
+    string,
+    (string | null)?,
+  ]
   switch (state) {
+    case 'removed':
+      throw new JobRemovedError({ queue, id })
     case 'completed':
-      return { value: job.returnvalue }
+      return { value: tryJson(text) }
     case 'failed':
-      throw new JobFailedError({ queue: queue.name, id }, parseJobFailure(job.failedReason))
+      throw new JobFailedError({ queue, id }, parseJobFailure(text ?? ''))
     default:
-      return undefined // retried in this moment
+      return undefined
+  }
+}
+
+function tryJson(text: string | null | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined // a job without a value
   }
 }
 

@@ -10,7 +10,8 @@ import type { Slots } from '../executors/gpu/slots.js'
 import type { Control } from '../queue/control.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import type { TrainingJob } from '../queue/job-schemas.js'
-import type { Journal, TrainingRecord } from '../queue/journal.js'
+import type { Journal, TakenTraining, TrainingRecord } from '../queue/journal.js'
+import { TrainingEndedError, TrainingUnknownError } from '../queue/journal-errors.js'
 import { queueNames, stageKinds, stages, stepId } from '../queue/names.js'
 import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
@@ -60,22 +61,30 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
   const { lendPlaceAfterMs: lendAfterMs = LEND_AFTER_MS } = options
 
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
-    const record = await deps.journal.load(job.data.trainingId)
-    if (record === undefined || record.endedAt !== null) return { skipped: 'the training has ended' }
+    const { trainingId } = job.data
     // Its first take on this host still winds down (lock lost), or the host is full: not now, maybe elsewhere.
-    if (runs.has(record.id)) throw new HandBackError()
+    if (runs.has(trainingId)) throw new HandBackError()
     const place = deps.places.tryTake()
     if (place === undefined) throw new HandBackError()
     try {
-      return await run(record, place, signal)
+      const taken = await takeUnlessEnded(trainingId)
+      return taken === undefined ? { skipped: 'the training has ended' } : await run(taken, place, signal)
     } finally {
-      runs.delete(record.id)
+      runs.delete(trainingId)
       place.release()
     }
   }
 
-  async function run(record: TrainingRecord, place: Place, signal: AbortSignal) {
-    const number = await deps.journal.beginRun(record.id, { hostId: options.hostId, workerPid: options.workerPid })
+  async function takeUnlessEnded(trainingId: string): Promise<TakenTraining | undefined> {
+    try {
+      return await deps.journal.take(trainingId, { hostId: options.hostId, workerPid: options.workerPid })
+    } catch (error) {
+      if (error instanceof TrainingEndedError || error instanceof TrainingUnknownError) return undefined
+      throw error
+    }
+  }
+
+  async function run({ before: record, run: number }: TakenTraining, place: Place, signal: AbortSignal) {
     const hasEarlierRuns = number > 1
     if (hasEarlierRuns) {
       await forgetSteps(record)
@@ -120,7 +129,6 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       await walkPipeline(steps)
       await steps.cleanUp()
       await deps.journal.finish(training.id, training.run, { outcome: 'completed' })
-      await deps.control.clear(training.id)
       return { outcome: 'completed', run: training.run }
     } catch (error) {
       return await settle(training, error, steps.cleanUp)
@@ -138,7 +146,6 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
       await cleanUp()
       await deps.journal.finish(training.id, training.run, { outcome: 'aborted' })
-      await deps.control.clear(training.id)
       return { outcome: 'aborted', run: training.run }
     }
     return await fail(training, error)
@@ -150,7 +157,6 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     training.log.error({ err: error }, 'training failed')
     if (!(error instanceof JobFailedError)) await noteFailure(training.id, training.run, error) // a step has noted its own
     await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })
-    await deps.control.clear(training.id)
     throw new TrainingFailedError(state, error instanceof Error ? error : new Error(String(error)))
   }
 

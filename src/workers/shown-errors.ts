@@ -2,10 +2,8 @@ import type { TrainingRun } from './training-run.js'
 
 type Errors = Readonly<Record<string, string>>
 
-/** The errors the Loop sees of a run. Read once, then known: an unfinished training's are written by its run only. */
+/** The errors the Loop sees of a run. Known without asking: an unfinished training's are written by its run only. */
 export type ShownErrors = {
-  /** To be called before the others. */
-  load(training: TrainingRun): Promise<void>
   /** All of them with this one; to be written by the caller. */
   note(training: TrainingRun, key: string, message: string): Errors
   /** All others when this one was there, else undefined; to be written by the caller, or put back. */
@@ -14,7 +12,7 @@ export type ShownErrors = {
 
 export function createShownErrors(): ShownErrors {
   const known = new WeakMap<TrainingRun, Errors>()
-  const of = (training: TrainingRun) => known.get(training) ?? {}
+  const of = (training: TrainingRun) => known.get(training) ?? training.taken.errors
 
   function note(training: TrainingRun, key: string, message: string): Errors {
     const errors = { ...of(training), [key]: message }
@@ -23,11 +21,6 @@ export function createShownErrors(): ShownErrors {
   }
 
   return {
-    async load(training) {
-      if (known.has(training)) return
-      const { errors } = await training.record()
-      if (!known.has(training)) known.set(training, errors) // another step of the run may have been quicker
-    },
     note,
     clear(training, key) {
       const { [key]: cleared, ...others } = of(training)

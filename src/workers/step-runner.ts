@@ -82,7 +82,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const startedAt = performance.now()
     try {
       if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
-      await Promise.all([training.checkFence(), shownErrors.load(training)])
+      await training.checkFence()
       log.info({ attempt: job.attemptsStarted }, 'stage started')
       if (stage === 'sync-metrics') training.patience?.waits(stage) // for the node, which waits for the Loop
       ignoreOutage(
@@ -91,9 +91,12 @@ export function createStepRunner(deps: StepRunnerDeps) {
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
       if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
-      await throttle.flush()
+      const wasWriting = throttle.isWriting
+      const shown = throttle.flush() // its failure is no reason to end the work
+      if (wasWriting) await shown // else it is on its way, and arrives before the end of the step
       ignoreOutage(job.log(`${stage} done in ${seconds.toFixed(2)} s`))
       await finishStep(training, stage, { seconds, result })
+      await shown
       log.info({ seconds }, 'stage done')
       return result
     } catch (error) {
@@ -175,7 +178,6 @@ export function createStepRunner(deps: StepRunnerDeps) {
     ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
     try {
-      await shownErrors.load(training)
       const where = { stage, hostId: training.hostId, attempt: job.attemptsStarted, at: Date.now() }
       await training.update({
         errors: shownErrors.note(training, errorKeys[stage], messageOf(error)),

@@ -1,7 +1,8 @@
 export type Throttle<Value> = {
+  readonly isWriting: boolean
   /** Passes the value on now, or the newest one when the interval is over and the write before it is done. */
   offer(value: Value): void
-  /** Passes on what is held back and waits until it is written; rejects when that write fails. */
+  /** Passes on what is held back, at once unless it is writing, and waits until it is written; rejects when that write fails. */
   flush(): Promise<void>
   /** Forgets what is held back. */
   drop(): void
@@ -32,12 +33,15 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
   }
 
   return {
+    get isWriting() {
+      return writing !== undefined
+    },
     offer(value) {
       held = { value }
       if (writing === undefined) schedule()
     },
     async flush() {
-      await writing?.catch(() => undefined)
+      if (writing !== undefined) await writing.catch(() => undefined)
       clearTimeout(timer)
       pass()
       await writing

@@ -33,6 +33,8 @@ export type TrainingRun = {
   readonly metricsSync: MetricsSync
   /** Only where the hosts have a folder in common. */
   readonly checkpoints?: Checkpoints | undefined
+  /** The record as earlier runs have left it; they write no more. */
+  readonly taken: TrainingRecord
   readonly log: Logger
   lease: Lease | undefined
   /** Told when a stage waits for something outside; the dispatcher's. */

@@ -20,13 +20,6 @@ export type WalkDeps = {
 export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
   const { stopSwitch, definition } = training
   const running = new Set<Stage>()
-  let taken: Promise<TrainingRecord> | undefined
-
-  // What makes a step done before was written by earlier runs, which write no more, so it is read once.
-  function earlier(): Promise<TrainingRecord> {
-    taken ??= training.record()
-    return taken
-  }
 
   /** Answers whether the step was done, not just ended. */
   async function runStep(stage: Stage): Promise<boolean> {
@@ -61,12 +54,11 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
 
   async function step(stage: Stage): Promise<void> {
     stopSwitch.phase = stage === 'train' ? 'training' : stopSwitch.phase
-    if (await isDone(stage, await earlier(), training)) {
+    if (await isDone(stage, training)) {
       training.log.debug({ stage }, 'stage was done before')
     } else {
       running.add(stage)
-      const shown = show(shownStates[stage].during)
-      shown.catch(() => undefined) // heard of below, unless the step itself fails
+      const shown = showSoon(shownStates[stage].during)
       const isFinished = await runStep(stage).finally(() => running.delete(stage))
       await shown
       if (!isFinished) await show(shownStates[stage].after) // else written together with the step
@@ -95,18 +87,26 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     if (state !== null) await training.update(showing(state))
   }
 
+  // On its way to Redis before whatever is sent there next; to be waited for later, unless something else fails first.
+  function showSoon(state: TrainerState | null): Promise<void> {
+    const shown = show(state)
+    shown.catch(() => undefined)
+    return shown
+  }
+
   return {
     step,
     converts: definition.convert.length > 0,
     detects: () => definition.detect !== undefined && !stopSwitch.leavesDetectionOut,
     async withLease(work) {
       // A stop that is already there starts no program, so it needs no slot.
-      if (stopSwitch.signalFor('train').aborted || (await isDone('train', await earlier(), training))) return work()
-      await show('train_model_downloaded')
+      if (stopSwitch.signalFor('train').aborted || (await isDone('train', training))) return work()
+      const shown = showSoon('train_model_downloaded')
       const lease = await acquire()
       training.lease = lease
       try {
         await work()
+        await shown
       } finally {
         training.lease = undefined
         lease?.release()
@@ -114,8 +114,9 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     },
     async cleanUp() {
       try {
-        await show('ready_for_cleanup')
+        const shown = showSoon('ready_for_cleanup')
         await runStep('cleanup')
+        await shown
       } catch (error) {
         training.log.warn({ reason: messageOf(error) }, 'cleaning up failed')
       }
@@ -127,7 +128,8 @@ const DETECTION: readonly Stage[] = ['detect', 'upload-detections']
 const BEFORE_UPLOAD: readonly Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert']
 
 /** What is on this host's disk counts here only; what is at the Loop counts everywhere. */
-async function isDone(stage: Stage, record: TrainingRecord, training: TrainingRun): Promise<boolean> {
+async function isDone(stage: Stage, training: TrainingRun): Promise<boolean> {
+  const record = training.taken
   if (BEFORE_UPLOAD.includes(stage) && isAtLoop(record)) return true
   const step = record.steps[stage]
   if (step === undefined) return false

@@ -169,7 +169,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       )
     const owner = `${options.hostId}:${process.pid}:${id}.${run}`
     const { hostId, programEnv } = options
-    const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths }
+    const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths, taken: record }
     return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.journal)
   }
 

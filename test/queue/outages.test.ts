@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Queue } from 'bullmq'
 import { expect } from 'chai'
 import { z } from 'zod'
 import { createJournal } from '../../src/queue/journal.js'
@@ -119,16 +118,14 @@ describe('while Redis is killed and comes back', () => {
 describe('a job whose events are lost', () => {
   it('is found done by looking again', async () => {
     const redis = await startRedisFixture()
-    const queue = new Queue('deaf', { connection: redis.link.connection(), prefix: redis.link.prefix })
-    const deaf = { listen: async () => () => undefined, close: async () => undefined }
+    const events = { listen: async () => () => undefined }
     const consumer = redis.queues.consume('deaf', async (job) => job.data.n, { schema })
 
     const begin = () => redis.queues.add('deaf', 'x', { n: 7 }, { id: 'a' })
-    const value = await waitForJob(queue, 'a', {}, { events: deaf, begin })
+    const value = await waitForJob({ queue: 'deaf', id: 'a' }, {}, { link: redis.link, events, begin })
 
     expect(value).to.equal(7)
     await consumer.close()
-    await queue.close()
     await redis.close()
   })
 })

@@ -98,6 +98,9 @@ export function aTraining(options: {
     stopSwitch: createStopSwitch(),
     modelSets: { add: unused, markSynced: unused, list: async () => [], lastSynced: async () => undefined },
     metricsSync: { push: () => undefined, flush: unused },
+    get taken() {
+      return test.record
+    },
     log: silentLogger(),
     lease: undefined,
     patience: undefined,

@@ -67,7 +67,7 @@ describe('the dispatcher', () => {
     const createRun = (record: TrainingRecord, run: number) => {
       if (options.isUnknown) throw new UnknownTrainerError(record.trainer)
       const { id, order, seat } = record
-      const parts = { id, run, hostId, owner: `${hostId}:1:${id}.${run}`, programEnv: {}, order, seat }
+      const parts = { id, run, hostId, owner: `${hostId}:1:${id}.${run}`, programEnv: {}, order, seat, taken: record }
       const unused = () => Promise.reject(new Error('not part of this test'))
       return createTrainingRun(
         {
