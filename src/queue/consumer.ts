@@ -111,7 +111,7 @@ export function createConsumer<T>(
     if (cancel !== undefined) abort.abort(cancel.reason)
     try {
       abort.signal.throwIfAborted()
-      return await handler(toHandle(queue, job, options.schema, log), abort.signal)
+      return await handler(toHandle(queue, job, options.schema, deps), abort.signal)
     } catch (thrown) {
       throw causeOf(thrown, abort.signal)
     }

@@ -1,7 +1,15 @@
 import type { Job } from 'bullmq'
 import type { z } from 'zod'
 import type { Logger } from '../base/logger.js'
+import { luaScript } from './lua-script.js'
+import type { RedisLink } from './open-redis.js'
 import { JobDataError } from './queue-errors.js'
+
+// As BullMQ keeps lines, but all of them at once.
+const LOG = luaScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+for _, line in ipairs(ARGV) do redis.call('RPUSH', KEYS[2], line) end
+return 1`)
 
 /** What a handler sees of its job. */
 export type JobHandle<T> = {
@@ -14,11 +22,17 @@ export type JobHandle<T> = {
   readonly attemptsMade: number
   /** Never throws: a figure that cannot be shown is no reason to end the work. */
   updateProgress(progress: number | object): Promise<void>
-  log(line: string): Promise<void>
+  log(...lines: readonly string[]): Promise<void>
 }
 
 /** The handle of a BullMQ job, its data checked; throws LF_JOB_DATA_INVALID. */
-export function toHandle<T>(queue: string, job: Job, schema: z.ZodType<T>, log: Logger): JobHandle<T> {
+export function toHandle<T>(
+  queue: string,
+  job: Job,
+  schema: z.ZodType<T>,
+  { link, log }: { readonly link: RedisLink; readonly log: Logger },
+): JobHandle<T> {
+  const key = `${link.prefix}:${queue}:${job.id}`
   const unimportant = (error: unknown) => log.debug({ err: error, jobId: job.id }, 'progress of a job was not kept')
   return {
     id: job.id ?? '',
@@ -27,8 +41,8 @@ export function toHandle<T>(queue: string, job: Job, schema: z.ZodType<T>, log: 
     attemptsStarted: job.attemptsStarted,
     attemptsMade: job.attemptsMade,
     updateProgress: (progress) => job.updateProgress(progress).catch(unimportant),
-    log: async (line) => {
-      await job.log(line).catch(unimportant)
+    log: async (...lines) => {
+      await LOG(link.client, [key, `${key}:logs`], lines).catch(unimportant)
     },
   }
 }

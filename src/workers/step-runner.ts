@@ -6,6 +6,7 @@ import type { StepJob, StepProgress } from '../queue/job-schemas.js'
 import type { Journal } from '../queue/journal.js'
 import type { Stage as StageName } from '../queue/names.js'
 import { toFailureFacts } from './failure-facts.js'
+import { createJobDiary, type JobDiary } from './job-diary.js'
 import { createShownErrors } from './shown-errors.js'
 import { showing, shownStates } from './shown-states.js'
 import type { Stage, StageContext, StageDeps } from './stages/stage.js'
@@ -78,29 +79,29 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const signal = AbortSignal.any([jobSignal, training.stopSwitch.signalFor(stage)])
     const log = training.log.child({ component: 'stage', stage })
     const throttle = createThrottle(500, (progress: StepProgress) => publish(training, stage, job, progress, log))
-    const context = createContext(training, job, signal, log, throttle.offer)
+    const diary = createJobDiary(job)
+    const context = createContext(training, job, { signal, log, offer: throttle.offer, diary })
     const startedAt = performance.now()
     try {
       if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
       await training.checkFence()
       log.info({ attempt: job.attemptsStarted }, 'stage started')
       if (stage === 'sync-metrics') training.patience?.waits(stage) // for the node, which waits for the Loop
-      ignoreOutage(
-        job.log(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`),
-      )
+      diary.say(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
       if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
       const wasWriting = throttle.isWriting
       const shown = throttle.flush() // its failure is no reason to end the work
       if (wasWriting) await shown // else it is on its way, and arrives before the end of the step
-      ignoreOutage(job.log(`${stage} done in ${seconds.toFixed(2)} s`))
+      diary.end(`${stage} done in ${seconds.toFixed(2)} s`)
       await finishStep(training, stage, { seconds, result })
       await shown
       log.info({ seconds }, 'stage done')
       return result
     } catch (error) {
       await throttle.flush().catch(() => undefined) // progress is worth nothing beside the error itself
+      diary.end(...(signal.aborted ? [] : [`${stage} failed: ${messageOf(error)}`]))
       await noteError(training, stage, job, error, signal)
       throw signal.aborted ? toEnd(signal.reason, job.id) : error
     }
@@ -123,10 +124,14 @@ export function createStepRunner(deps: StepRunnerDeps) {
   function createContext(
     training: TrainingRun,
     job: JobHandle<StepJob>,
-    signal: AbortSignal,
-    log: Logger,
-    offer: (progress: StepProgress) => void,
+    parts: {
+      readonly signal: AbortSignal
+      readonly log: Logger
+      readonly offer: (progress: StepProgress) => void
+      readonly diary: JobDiary
+    },
   ): StageContext {
+    const { signal, log, offer, diary } = parts
     let current: StepProgress = { progress: null, gpus: null, process: null }
     let isRecovering = job.attemptsStarted > 1
     return {
@@ -144,7 +149,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
         }
       },
       say(line) {
-        ignoreOutage(job.log(line))
+        diary.say(line)
         ignoreOutage(deps.journal.appendLog(training.id, line))
       },
     }
@@ -175,7 +180,6 @@ export function createStepRunner(deps: StepRunnerDeps) {
     if (signal.aborted) return
     if (failureClassOf(error) === 'transient') training.patience?.waits(stage)
     training.log.warn({ err: error, stage, failure: failureClassOf(error) }, 'stage failed')
-    ignoreOutage(job.log(`${stage} failed: ${messageOf(error)}`))
     ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
     try {
       const where = { stage, hostId: training.hostId, attempt: job.attemptsStarted, at: Date.now() }

@@ -59,7 +59,7 @@ describe('the runner of steps', () => {
       attemptsStarted: 1,
       attemptsMade: 0,
       updateProgress: async (figures) => void progress.push(figures),
-      log: async (line) => void jobLog.push(line),
+      log: async (...lines) => void jobLog.push(...lines),
     })
     const controller = new AbortController()
     const run = (change?: Partial<StepJob>) => runStep(handle(change), controller.signal)
