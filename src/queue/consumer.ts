@@ -8,7 +8,7 @@ import { closeOrLeave } from './close-or-leave.js'
 import { countProgramFailure, takeBackJob } from './held-jobs.js'
 import { toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
-import type { LocalEvents, Settled } from './local-events.js'
+import type { LocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { HandBackError, LockLostError } from './queue-errors.js'
 import { programAttemptsOf, retryDelayMs } from './retry-rules.js'
@@ -69,7 +69,7 @@ export function createConsumer<T>(
   const tokenStart = `${worker.id}:`
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
   // Told when Redis has it.
-  worker.on('completed', (job, result: unknown) => local.tell(queue, job.id ?? '', toSettled(result)))
+  worker.on('completed', (job, result: unknown) => local.tell(queue, job.id ?? '', result))
   worker.on('failed', (job) => local.tell(queue, job?.id ?? ''))
   const stopTelling = local.open(queue)
   worker.on('lockRenewalFailed', (ids) => {
@@ -215,11 +215,6 @@ type RunningJob = {
   token: string | undefined
   begun: number
   isAdopted: boolean
-}
-
-// As it can be read in Redis; what is no object has forms of its own there.
-function toSettled(result: unknown): Settled | undefined {
-  return typeof result === 'object' && result !== null ? { value: JSON.parse(JSON.stringify(result)) } : undefined
 }
 
 // What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.

@@ -9,7 +9,8 @@ export type LocalEvents = {
   open(queue: string): () => void
   isOpen(queue: string): boolean
   listen(queue: string, id: string, onChange: OnSettled): () => void
-  tell(queue: string, id: string, settled?: Settled): void
+  /** That the job has changed; `result` is what its handler returned, once Redis has it. */
+  tell(queue: string, id: string, result?: unknown): void
 }
 
 export function createLocalEvents(): LocalEvents {
@@ -34,8 +35,15 @@ export function createLocalEvents(): LocalEvents {
         if (ofJob.size === 0) listeners.delete(key)
       }
     },
-    tell(queue, id, settled) {
-      for (const onChange of listeners.get(keyOf(queue, id)) ?? []) onChange(settled)
+    tell(queue, id, result) {
+      for (const onChange of listeners.get(keyOf(queue, id)) ?? []) onChange(toSettled(result))
     },
   }
+}
+
+// As it would be read from Redis; what is no object has forms of its own there, and is looked at.
+function toSettled(result: unknown): Settled | undefined {
+  if (typeof result !== 'object' || result === null) return undefined
+  const text: string | undefined = JSON.stringify(result)
+  return text === undefined ? undefined : { value: JSON.parse(text) }
 }

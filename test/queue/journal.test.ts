@@ -155,6 +155,18 @@ describe('the journal', () => {
       expect(await journal.load(id)).to.deep.include({ run: 2, hostId: 'host-b', workerPid: 22 })
     })
 
+    it('and tells who takes one what earlier runs have left', async () => {
+      const { id } = await accepted()
+      expect(await journal.take(id, hostA)).to.deep.include({ run: 1 })
+      await journal.finishStep(id, 1, 'download-data', { hostId: 'host-a', seconds: 1, result: null })
+
+      const { run, before } = await journal.take(id, hostB)
+
+      expect(run).to.equal(2)
+      expect(before).to.deep.include({ id, run: 1, hostId: 'host-a' })
+      expect(before.steps).to.have.keys('download-data')
+    })
+
     it('so that an older run can write nothing any more', async () => {
       const { id } = await accepted()
       await journal.beginRun(id, hostA)

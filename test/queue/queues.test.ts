@@ -31,6 +31,31 @@ describe('queues', () => {
     await consumer.close()
   })
 
+  it('return the same value to whoever asks, here and in another process', async () => {
+    const value = () => ({ at: new Date(0), nothing: undefined, list: [1, undefined] })
+    const consumer = redis.queues.consume(queue, async () => value(), { schema })
+    const other = await redis.another()
+
+    const [here, there] = await Promise.all(
+      [redis.queues, other.queues].map((queues) => queues.runJob(queue, 'same', { n: 1 }, { id: 'a' })),
+    )
+
+    expect(here).to.deep.equal({ at: '1970-01-01T00:00:00.000Z', list: [1, null] })
+    expect(there).to.deep.equal(here)
+    await consumer.close()
+  })
+
+  it('return a value also when another process does the job of a queue that is worked on here', async () => {
+    const idle = redis.queues.consume(queue, async () => 'here', { schema })
+    await idle.pause()
+    const value = redis.queues.runJob(queue, 'elsewhere', { n: 1 }, { id: 'a' })
+    const other = await redis.another()
+    const consumer = other.queues.consume(queue, async () => 'there', { schema })
+
+    expect(await value).to.be.oneOf(['here', 'there']) // a read that waited when it was paused may still give it here
+    await Promise.all([idle.close(), consumer.close()])
+  })
+
   it('return the stored value of a job that was completed before', async () => {
     let runs = 0
     const consumer = redis.queues.consume(queue, async () => ++runs, { schema })
