@@ -11,8 +11,11 @@ const MB = 1024 * 1024
 const MOST_BODY = 64 * MB
 const IDLE = 450
 const SLOW = 50
+const ROUNDS = 3
 const FORM = { 'content-type': 'multipart/form-data; boundary=b' }
 const PART = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+
+type Crowd = { readonly answers: readonly Promise<string>[]; leave(): void }
 
 describe('A whole detector among hostile clients', function () {
   this.timeout(150_000)
@@ -50,7 +53,31 @@ describe('A whole detector among hostile clients', function () {
   })
 
   it('serves good clients while 450 connections idle and 50 bodies come slowly, and cuts those off', async () => {
-    const alone = await timesWhile(() => sleep(2000))
+    const ratios: number[] = []
+    let crowd: Crowd | undefined
+    for (let round = 0; round < ROUNDS; round += 1) {
+      crowd?.leave()
+      const alone = await timesWhile(() => sleep(2000))
+      crowd = gather()
+      const among = await timesWhile(() => sleep(2000))
+      expect(new Set([...alone.statuses, ...among.statuses])).to.deep.equal(new Set([200]))
+      ratios.push(among.p99Ms / alone.p99Ms)
+    }
+    const last = crowd?.answers ?? []
+    const untilCut = await timesWhile(() => Promise.all(last))
+    crowd?.leave()
+
+    for (const answer of last) expect(await answer).to.match(/^(HTTP\/1\.1 408 |$)/)
+    expect(new Set(untilCut.statuses)).to.deep.equal(new Set([200]))
+    console.log(
+      `      p99 of good clients among them, by that alone: ${ratios.map((ratio) => ratio.toFixed(1)).join(', ')}`,
+    )
+    // The best round, since others use the machine too.
+    expect(Math.min(...ratios)).to.be.at.most(2)
+  })
+
+  /** Connections that idle, and such that send their bodies slowly. */
+  function gather(): Crowd {
     const idle = Array.from({ length: IDLE }, () => open())
     const slow = Array.from({ length: SLOW }, () => open())
     for (const { socket } of slow) {
@@ -60,19 +87,12 @@ describe('A whole detector among hostile clients', function () {
     const dribble = setInterval(() => {
       for (const { socket } of slow) if (socket.writable) socket.write('x')
     }, 200)
-
-    const allCut = Promise.all([...idle, ...slow].map(({ answer }) => answer))
-    const among = await timesWhile(() => allCut)
-    clearInterval(dribble)
-
-    for (const received of await allCut) expect(received).to.match(/^(HTTP\/1\.1 408 |$)/)
-    expect(new Set(among.statuses)).to.deep.equal(new Set([200]))
-    console.log(
-      `      p99 of good clients: ${Math.round(alone.p99Ms)} ms alone, ${Math.round(among.p99Ms)} ms among them`,
-    )
-    // The goal is twice; tests share their machine with others.
-    expect(among.p99Ms).to.be.at.most(Math.max(5 * alone.p99Ms, 2000))
-  })
+    const leave = () => {
+      clearInterval(dribble)
+      for (const { socket } of [...idle, ...slow]) socket.destroy()
+    }
+    return { answers: [...idle, ...slow].map(({ answer }) => answer), leave }
+  }
 
   async function good(): Promise<number> {
     return (await detect(edge, await plainJpeg(64, 48, 'red'), { autoupload: 'disabled' })).status
