@@ -1,7 +1,7 @@
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
-import { workKinds } from '../queue/names.js'
+import { stages, workKinds } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
@@ -38,7 +38,8 @@ export function createLook(deps: LookDeps) {
     const record = await journal.load(id)
     if (record === undefined) return undefined
     const steps = record.endedAt === null ? await currentSteps() : new Map<string, CurrentStep[]>()
-    return toTrainingView(record, steps.get(id) ?? [])
+    // All in their order: the page shows those to come, too.
+    return { ...toTrainingView(record, steps.get(id) ?? []), stages }
   }
 
   async function hosts() {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page } from 'playwright-core'
+import { stages } from '../../src/queue/names.js'
 import { launchChromium } from '../helpers/launch-chromium.js'
 import { hostA } from '../queue/orders.js'
 import { aFailure, failConversion } from './conversions.js'
@@ -101,6 +102,7 @@ describe('fleet page', function () {
     expect(await page.locator('.failure').textContent()).to.contain('exit code 3')
     expect(await page.locator('.failure pre').textContent()).to.equal(`loading\n${SCRIPT}`)
     expect(await page.locator('.way .failed').textContent()).to.equal('trainfailed')
+    expect(await page.locator('.way li').count()).to.equal(stages.length)
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
   })
 

@@ -3,11 +3,9 @@ import { type AnnotatorNode, createAnnotatorNode } from '../../nodes/annotator/a
 import { loadAnnotationTool } from '../../nodes/annotator/tool-file.js'
 import { createSegmentationTool } from '../../nodes/annotator/tools/segmentation/segmentation-tool.js'
 import { readIdentities } from '../../nodes/identity.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
-import type { LoopClient } from './loop-client.js'
 import { takeNodeFolder } from './node-folder.js'
-import { nodeSockets } from './node-socket.js'
+import { type NodeParts, nodeSockets } from './node-socket.js'
 
 export type AnnotatorNodeSettings = {
   readonly folder: string
@@ -22,7 +20,7 @@ export type AnnotatorNodeSettings = {
 export async function startAnnotatorNode(
   settings: AnnotatorNodeSettings,
   context: CliContext,
-  parts: { readonly closers: Closers; readonly loop: LoopClient; readonly onRestart: () => void },
+  parts: NodeParts,
 ): Promise<{ readonly uuid: string; readonly node: AnnotatorNode }> {
   const { environment, log, signal } = context
   const { folder, name } = settings

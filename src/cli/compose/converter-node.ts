@@ -2,13 +2,11 @@ import { hostname } from 'node:os'
 import type { Converter } from '../../executors/converter.js'
 import { type ConverterNode, createConverterNode } from '../../nodes/converter/converter-node.js'
 import { readIdentities } from '../../nodes/identity.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { toConverterProfile } from './converters.js'
 import type { FleetLink } from './fleet-link.js'
-import type { LoopClient } from './loop-client.js'
 import { takeNodeFolder } from './node-folder.js'
-import { nodeSockets } from './node-socket.js'
+import { type NodeParts, nodeSockets } from './node-socket.js'
 
 export type ConverterNodeSettings = {
   readonly folder: string
@@ -22,13 +20,7 @@ export type ConverterNodeSettings = {
 export async function startConverterNode(
   settings: ConverterNodeSettings,
   context: CliContext,
-  parts: {
-    readonly closers: Closers
-    readonly fleet: FleetLink
-    readonly loop: LoopClient
-    /** The Loop asks the node to restart. */
-    readonly onRestart: () => void
-  },
+  parts: NodeParts & { readonly fleet: FleetLink },
 ): Promise<{ readonly uuid: string; readonly node: ConverterNode }> {
   const { log, signal } = context
   const { folder, name, uuid, converter, everyMs } = settings

@@ -1,12 +1,21 @@
 import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../loop/client/socket.js'
+import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { LoopClient } from './loop-client.js'
+
+/** What a node is built from besides its own settings. */
+export type NodeParts = {
+  readonly closers: Closers
+  readonly loop: LoopClient
+  /** The Loop asks the node to restart. */
+  readonly onRestart: () => void
+}
 
 /** Makes fresh sockets for a node of the project that the environment names; they hear when the Loop asks for a restart. */
 export function nodeSockets(
   nodeType: LoopSocketOptions['nodeType'],
   { environment, log }: CliContext,
-  { loop, onRestart }: { readonly loop: LoopClient; readonly onRestart: () => void },
+  { loop, onRestart }: Pick<NodeParts, 'loop' | 'onRestart'>,
 ): () => LoopSocket {
   const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
   return () => {

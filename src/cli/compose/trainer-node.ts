@@ -3,12 +3,10 @@ import type { TrainerDefinition } from '../../executors/definition.js'
 import { readIdentities } from '../../nodes/identity.js'
 import type { TrainerProfile } from '../../nodes/trainer/profile.js'
 import { createTrainerNode, type TrainerNode } from '../../nodes/trainer/trainer-node.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
-import type { LoopClient } from './loop-client.js'
 import { takeNodeFolder } from './node-folder.js'
-import { nodeSockets } from './node-socket.js'
+import { type NodeParts, nodeSockets } from './node-socket.js'
 
 export type TrainerNodeSettings = {
   readonly folder: string
@@ -22,13 +20,7 @@ export type TrainerNodeSettings = {
 export async function startTrainerNode(
   settings: TrainerNodeSettings,
   context: CliContext,
-  parts: {
-    readonly closers: Closers
-    readonly fleet: FleetLink
-    readonly loop: LoopClient
-    /** The Loop asks the node to restart. */
-    readonly onRestart: () => void
-  },
+  parts: NodeParts & { readonly fleet: FleetLink },
 ): Promise<{ readonly uuids: string[]; readonly node: TrainerNode }> {
   const { environment, log, signal } = context
   const { folder, name, seats, uuid } = settings

@@ -3,17 +3,6 @@ import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words 
 import { gpuTable } from '/page/fleet.js'
 import { actionsOf, epochOf, errorsOf, stateBadge } from '/page/trainings.js'
 
-const STAGES = [
-  'download-data',
-  'download-model',
-  'train',
-  'sync-metrics',
-  'convert',
-  'upload-model',
-  'detect',
-  'upload-detections',
-  'cleanup',
-]
 const MAX_LOG = 300_000
 let shown
 let cursor
@@ -46,7 +35,7 @@ function facts(training, now) {
     ...actionsOf(training),
     el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
   )
-  const steps = el('ol', { class: 'way' }, ...STAGES.map((stage) => stepOf(stage, training, now)))
+  const steps = el('ol', { class: 'way' }, ...training.stages.map((stage) => stepOf(stage, training, now)))
   return [head, ...errorsOf(training.errors), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
 }
 
