@@ -8,6 +8,7 @@ import { type FetchImageDataOptions, fetchImageData } from './image-data.js'
 import { createImageDownload, type ImageOutcome } from './image-download.js'
 import type { FetchOptions, OfProject } from './image-fetch.js'
 import { createImageTroubles } from './image-troubles.js'
+import { sortByPresence } from './images-on-disk.js'
 import { createJpeginfoBatches, hasJpeginfo, hasStdbuf, type Jpeginfo } from './jpeginfo.js'
 import { createJpeginfoStream } from './jpeginfo-stream.js'
 import type { LoopRest } from './rest.js'
@@ -67,17 +68,15 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
 
   async function fetchImages(what: FetchOptions): Promise<FetchedImages> {
     const { signal, onProgress } = what
-    const ids = [...new Set(what.ids)]
     const parent = projectFolder(what)
     const folder = join(parent, 'images')
     await mkdir(folder, { recursive: true })
-    const present = new Set(await readdir(folder))
-    const fetched: FetchedImages = { available: [], corrupt: [], missing: [] }
-    const absent: string[] = []
-    for (const id of ids) (present.has(`${id}.jpg`) ? fetched.available : absent).push(id)
+    const { available, absent } = await sortByPresence(folder, what.ids)
+    const fetched: FetchedImages = { available, corrupt: [], missing: [] }
     absent.forEach(fileName) // a bad id is refused before anything is fetched
-    let done = fetched.available.length
-    onProgress?.(done, ids.length)
+    let done = available.length
+    const total = done + absent.length
+    onProgress?.(done, total)
     if (absent.length === 0) return fetched
 
     await removeStale(parent)
@@ -100,7 +99,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
           })
         fetched[outcome].push(id)
         done += 1
-        onProgress?.(done, ids.length)
+        onProgress?.(done, total)
       }
       await runBounded(absent, fetchOne, { atOnce: UNDER_WAY, signal })
       await troubles.judge(() => isLoopWell(signal))
