@@ -3,6 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { watchConnections } from './connection-watch.js'
+import { joinWrites } from './join-writes.js'
 import { KEY_PREFIX } from './names.js'
 import { checkRedis } from './redis-checks.js'
 import { RedisUnreachableError } from './redis-errors.js'
@@ -46,6 +47,7 @@ export async function openRedis(
   const log = deps.log.child({ component: 'redis' })
   const address = parseRedisUrl(url)
   const client = createClient(address)
+  joinWrites(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options.connectTimeoutMs ?? 10_000)
