@@ -4,11 +4,12 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { crc32 } from 'node:zlib'
-import { type Entry, openPromise, type ZipFile } from 'yauzl'
+import type { Entry, ZipFile } from 'yauzl'
 import { LoopfleetError, messageOf } from '../errors.js'
 import { hasCode, removeTree } from '../files.js'
 import { ArchiveRefusedError } from './archive-error.js'
 import { EntryNames } from './entry-names.js'
+import { openZip } from './file-reader.js'
 
 export type UnzipLimits = {
   readonly maxEntries?: number
@@ -20,6 +21,8 @@ export type UnzipLimits = {
 }
 
 const HARMLESS_BYTES = 64 * 1024 * 1024
+/** What may wait to be written, so that reading goes on meanwhile. */
+const AHEAD_BYTES = 4 * 1024 * 1024
 const FILE_TYPE_BITS = 0o170000
 const PLAIN_TYPES: ReadonlySet<number> = new Set([0, 0o100000, 0o040000])
 
@@ -56,7 +59,7 @@ async function assertFree(target: string, zipPath: string): Promise<void> {
 }
 
 async function unpack(zipPath: string, folder: string, limits: UnzipLimits): Promise<string[]> {
-  const zip = await openPromise(zipPath, { lazyEntries: true, autoClose: false, strictFileNames: true })
+  const zip = await openZip(zipPath, { lazyEntries: true, strictFileNames: true })
   try {
     const account = new Account(zipPath, zip, limits)
     const files: string[] = []
@@ -141,7 +144,7 @@ async function writeEntry({ zip, entry, path, archive, signal }: EntryToWrite): 
       done(null, chunk)
     },
   })
-  await pipeline(source, check, createWriteStream(path, { flags: 'wx' }), { signal })
+  await pipeline(source, check, createWriteStream(path, { flags: 'wx', highWaterMark: AHEAD_BYTES }), { signal })
   if (sum !== entry.crc32) {
     throw new ArchiveRefusedError({ archive, problem: 'a checksum does not fit', entry: entry.fileName })
   }

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, open, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { ArchiveRefusedError } from '../../base/archives/archive-error.js'
 import { unzipChecked } from '../../base/archives/unzip.js'
 import { retry } from '../../base/back-off.js'
@@ -17,7 +18,7 @@ export type ModelDownloadOptions = {
   /** Where the model's files are to lie; what was there is replaced as a whole. */
   readonly folder: string
   readonly signal: AbortSignal
-  /** Bytes on disk, and all of them if the Loop tells. */
+  /** Bytes that have arrived, and all of them if the Loop tells. */
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
   readonly maxZipBytes?: number
 }
@@ -30,6 +31,8 @@ export type DownloadedModel = {
 }
 
 const ATTEMPTS = 4
+/** What may wait to be written, so that the next bytes arrive meanwhile. */
+const AHEAD_BYTES = 4 * 1024 * 1024
 /** So often a zip that is refused is fetched in all, before that is its own fault. */
 const FETCHES = 3
 
@@ -98,15 +101,22 @@ async function fetchRest(
   }
   const length = Number(response.headers['content-length'] ?? Number.NaN)
   const total = Number.isFinite(length) ? part.bytes + length : undefined
-  const file = await open(zip, isRest ? 'r+' : 'w')
-  try {
+  async function* counted() {
+    let received = part.bytes
     for await (const chunk of response.body) {
-      await file.write(chunk, 0, chunk.length, part.bytes)
-      part.bytes += chunk.length
-      if (part.bytes > maxZipBytes) throw new LoopAnswerError({ call: `GET ${path}`, problem: 'it is too big' })
-      onProgress?.(part.bytes, total)
+      received += chunk.length
+      if (received > maxZipBytes) throw new LoopAnswerError({ call: `GET ${path}`, problem: 'it is too big' })
+      onProgress?.(received, total)
+      yield chunk
     }
+  }
+  const file = await open(zip, isRest ? 'r+' : 'w')
+  const start = part.bytes
+  const output = file.createWriteStream({ start, highWaterMark: AHEAD_BYTES })
+  try {
+    await pipeline(counted, output)
   } finally {
+    part.bytes = start + output.bytesWritten
     response.discard()
     await file.close()
   }
