@@ -1,5 +1,6 @@
 import { annotator } from './figures/annotator.js'
 import { converter } from './figures/converter.js'
+import { gpuIdle } from './figures/gpu-idle.js'
 import { idleSeats } from './figures/idle-seats.js'
 import { images } from './figures/images.js'
 import { missingImages } from './figures/missing-images.js'
@@ -12,6 +13,7 @@ import { runFigures } from './run-figures.js'
 
 await runFigures([
   order,
+  gpuIdle,
   images,
   missingImages,
   models,

@@ -2,7 +2,7 @@
 export function createBackend() {
   return {
     async detect(image) {
-      await image.pixels()
+      await image.pixels({ borrowed: true })
       return {}
     },
   }

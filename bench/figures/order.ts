@@ -8,7 +8,7 @@ import { LARGE, type LoopProcess, ORGANIZATION, SMALL, startLoop, untilIdle } fr
 import { LIBRARY, startLibraryNode } from '../parts/python-library.js'
 
 const TRAINING_MS = 300_000
-/** The same sizes as in quality.md; the one in the middle shows what grows with the images. */
+/** The one in the middle shows what grows with the images. */
 const SIZES = [3, 200, 2000] as const
 
 /** From the order of a training that trains nothing to the last thing it does at the Loop. */

@@ -23,12 +23,13 @@ export type FleetProcessOptions = {
   readonly host: string
   readonly seats?: number
   readonly withWorker: boolean
+  /** Which of bench/trainers. */
+  readonly trainer?: 'no-op' | 'busy'
 }
 
-const NO_OP = fileURLToPath(new URL('../trainers/no-op/trainer.yaml', import.meta.url))
-
 export async function startFleet(options: FleetProcessOptions): Promise<FleetProcess> {
-  const { folder, host, seats = 1, withWorker } = options
+  const { folder, host, seats = 1, withWorker, trainer: name = 'no-op' } = options
+  const definition = fileURLToPath(new URL(`../trainers/${name}/trainer.yaml`, import.meta.url))
   await mkdir(folder, { recursive: true })
   const dataFolder = join(folder, 'worker')
   const redis = await startRedisServer({ folder: join(folder, 'redis') }, { log: silentLogger() })
@@ -45,8 +46,8 @@ export async function startFleet(options: FleetProcessOptions): Promise<FleetPro
   }
   try {
     const data = ['--data', join(folder, 'node')]
-    const trainer = await start('trainer', NO_OP, '--seats', String(seats), ...data)
-    const workerArgs = ['--trainer', NO_OP, '--gpus', 'none', '--data', dataFolder]
+    const trainer = await start('trainer', definition, '--seats', String(seats), ...data)
+    const workerArgs = ['--trainer', definition, '--gpus', 'none', '--data', dataFolder]
     const worker = withWorker ? await start('worker', ...workerArgs) : undefined
     return { redisUrl: redis.url, redisPid: redis.pid, trainer, worker, dataFolder, end }
   } catch (error) {

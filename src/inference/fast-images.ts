@@ -16,9 +16,12 @@ export type FastImages = FastDecoder & {
 }
 
 export type FastDecoder = {
-  /** RGB rows in memory of their own. Throws LF_IMAGE_TOO_LARGE. */
-  decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined>
+  /** RGB rows, by default in memory of their own. Throws LF_IMAGE_TOO_LARGE. */
+  decode(jpeg: Uint8Array, maxPixels: number, allocate?: Allocate): Promise<RgbPixels | undefined>
 }
+
+/** Memory of so many bytes with anything in it. */
+export type Allocate = (bytes: number) => Buffer
 
 export type RgbPixels = RawPixels & { readonly channels: 3 }
 type Input = ImageSize & { readonly fit: Fit; readonly maxPixels: number }
@@ -37,7 +40,7 @@ export async function openFastImages(native: InsideNative): Promise<FastImages> 
 /** The same for the event loop: it decodes in threads of libuv. */
 export async function openFastDecoder(): Promise<FastDecoder> {
   const turbo = await loadJpegTurbo()
-  return { decode: (jpeg, maxPixels) => decodePlain(jpeg, maxPixels, turbo?.decodeBeside) }
+  return { decode: (jpeg, maxPixels) => decodePlain(jpeg, { maxPixels, decode: turbo?.decodeBeside }) }
 }
 
 type Parts = {
@@ -65,23 +68,26 @@ class FastWay implements FastImages {
     return (await native(async () => resizer.fill(size, input, target, write))) ? size : undefined
   }
 
-  async decode(jpeg: Uint8Array, maxPixels: number): Promise<RgbPixels | undefined> {
+  async decode(jpeg: Uint8Array, maxPixels: number, allocate?: Allocate): Promise<RgbPixels | undefined> {
     const { turbo, native } = this.#parts
     const decode = turbo && ((bytes: Uint8Array, rows: Uint8Array) => native(async () => turbo.decode(bytes, rows)))
-    return await decodePlain(jpeg, maxPixels, decode)
+    return await decodePlain(jpeg, { maxPixels, decode, allocate })
   }
 }
 
-async function decodePlain(
-  jpeg: Uint8Array,
-  maxPixels: number,
-  decode: JpegTurbo['decodeBeside'] | undefined,
-): Promise<RgbPixels | undefined> {
+type Decoding = {
+  readonly maxPixels: number
+  readonly decode: JpegTurbo['decodeBeside'] | undefined
+  readonly allocate?: Allocate | undefined
+}
+
+async function decodePlain(jpeg: Uint8Array, decoding: Decoding): Promise<RgbPixels | undefined> {
+  const { maxPixels, decode, allocate = Buffer.allocUnsafeSlow } = decoding
   const size = plainJpegSize(jpeg)
   if (decode === undefined || size === undefined) return undefined
   checkPixelCount(size, maxPixels)
   if (!isWithinLimits(size)) return undefined
-  const pixels = Buffer.allocUnsafeSlow(3 * size.width * size.height) // every byte is written, or nobody sees it
+  const pixels = allocate(3 * size.width * size.height) // every byte is written, or nobody sees it
   return (await decode(jpeg, pixels)) ? { pixels, ...size, channels: 3 } : undefined
 }
 

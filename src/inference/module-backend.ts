@@ -7,6 +7,7 @@ import type { Findings, InferenceCategory } from './findings.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
 import type { LaneAnswer } from './lane.js'
+import { LentRows } from './lent-rows.js'
 import { type ModuleImage, toModuleImage } from './module-image.js'
 import type { InsideNative } from './native-guard.js'
 import type { ThreadBackend } from './thread-backend.js'
@@ -68,6 +69,7 @@ class ModuleWork {
   readonly #detector: ModuleDetector
   readonly #settings: ModuleSettings
   readonly #fast: FastImages
+  readonly #rows = new LentRows()
 
   constructor(detector: ModuleDetector, settings: ModuleSettings, fast: FastImages) {
     this.#detector = detector
@@ -79,7 +81,7 @@ class ModuleWork {
     const { maxPixels } = this.#settings
     let isOver = false // a module may look at an image later; its thread is not guarded then
     const fast = () => (isOver ? undefined : this.#fast)
-    const wrapped = images.map((image) => toModuleImage(image, { maxPixels, fast }))
+    const wrapped = images.map((image, place) => toModuleImage(image, { maxPixels, fast, lend: this.#rows.at(place) }))
     const answers = await this.#detectAll(wrapped)
     isOver = true
     return answers
