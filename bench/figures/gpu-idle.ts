@@ -15,7 +15,7 @@ import {
 } from '../parts/loop-process.js'
 
 const TRAINING_MS = 120_000
-const RUNNING = 'training_running'
+const RUNNING = 'running'
 
 /** How long a slot is free between two trainings, of which the second one fetches its images beside the first. */
 export const gpuIdle: Figure = { name: 'gpu-idle', title: 'Slot free between two queued trainings', measure }
