@@ -13,9 +13,9 @@ import { runFigures } from './run-figures.js'
 
 await runFigures([
   order,
-  gpuIdle,
   images,
   missingImages,
+  gpuIdle,
   models,
   statusLatency,
   idleSeats,
