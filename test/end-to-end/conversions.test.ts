@@ -206,7 +206,7 @@ describe('a converter', function () {
       },
       60_000,
     )
-    expect(await starts()).to.have.lengthOf(2)
+    await until('the next program runs', async () => (await starts()).length === 2, 30_000)
     expect(await programsOf('convert.py')).to.equal(1)
 
     await writeFile(`${notes}.go`, '')
