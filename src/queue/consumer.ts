@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { z } from 'zod'
 import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
+import type { ClockWatch } from '../base/clock-watch.js'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { countProgramFailure, takeBackJob } from './held-jobs.js'
 import { toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
+import { promoteLateRetries } from './late-retries.js'
 import type { LocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { HandBackError, LockLostError } from './queue-errors.js'
@@ -37,7 +39,12 @@ export type Consumer = {
   close(options?: { readonly cancel?: unknown }): Promise<void>
 }
 
-export type ConsumerDeps = { readonly link: RedisLink; readonly local: LocalEvents; readonly log: Logger }
+export type ConsumerDeps = {
+  readonly link: RedisLink
+  readonly local: LocalEvents
+  readonly clock: ClockWatch
+  readonly log: Logger
+}
 
 const HAND_BACK_PAUSE_MS = 200
 
@@ -81,6 +88,7 @@ export function createConsumer<T>(
   })
 
   const stopLooking = releaseUndelivered({ queue, tokenStart, isRunning: (id) => running.has(id) }, deps)
+  const stopPromoting = promoteLateRetries(worker, deps)
 
   async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
     const id = job.id ?? ''
@@ -173,6 +181,7 @@ export function createConsumer<T>(
   async function close(): Promise<void> {
     isPaused = true
     stopLooking()
+    stopPromoting()
     stopListening()
     await worker.pause(true)
     while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))

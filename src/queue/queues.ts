@@ -1,4 +1,5 @@
 import { Queue } from 'bullmq'
+import { createClockWatch } from '../base/clock-watch.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } from './consumer.js'
@@ -59,9 +60,11 @@ const REMOVE_ATTEMPTS = 5
 export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Queues {
   const log = deps.log.child({ component: 'queue' })
   const local = createLocalEvents()
+  const clock = createClockWatch()
   const events = createJobEvents(link, { local, log })
   const opened = new Map<string, Queue>()
   const consumers = new Set<Consumer>()
+  const repeated = new Map<string, () => void>()
   const namesKey = `${link.prefix}:queues`
 
   function open(name: string): Queue {
@@ -85,18 +88,40 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     await Promise.all([register(queue), open(queue).add(name, data, toJobsOptions(options))])
   }
 
+  // What was planned while the clock was ahead is planned anew: the next turn is never further away than one turn.
+  async function schedule(queue: string, name: string, data: object, options: RepeatOptions): Promise<void> {
+    const { everyMs, ...others } = options
+    const { jobId: _, lifo: _ahead, ...opts } = toJobsOptions(others)
+    const planned = await open(queue).getJobScheduler(options.id)
+    const isLate = planned?.next !== undefined && planned.next > Date.now() + everyMs
+    if (isLate) await open(queue).removeJobScheduler(options.id)
+    await open(queue).upsertJobScheduler(options.id, { every: everyMs }, { name, data, opts })
+  }
+
+  function forgetRepeat(queue: string, id: string): void {
+    repeated.get(`${queue}\n${id}`)?.()
+    repeated.delete(`${queue}\n${id}`)
+  }
+
   return {
     add,
     runJob: (queue, name, data, options) => {
       const begin = () => add(queue, name, data, options)
       return waitForJob({ queue, id: options.id }, options, { link, events, begin })
     },
-    async repeat(queue, name, data, { everyMs, ...options }) {
+    async repeat(queue, name, data, options) {
       await register(queue)
-      const { jobId: _, lifo: _ahead, ...opts } = toJobsOptions(options)
-      await open(queue).upsertJobScheduler(options.id, { every: everyMs }, { name, data, opts })
+      await schedule(queue, name, data, options)
+      forgetRepeat(queue, options.id)
+      const stop = clock.onSetBack(() => {
+        schedule(queue, name, data, options).catch((error: unknown) =>
+          log.warn({ err: error, queue }, 'clock set back, but the repeating job is not'),
+        )
+      })
+      repeated.set(`${queue}\n${options.id}`, stop)
     },
     async stopRepeating(queue, id) {
+      forgetRepeat(queue, id)
       await open(queue).removeJobScheduler(id)
     },
     async remove(queue, id, options = {}) {
@@ -132,11 +157,12 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
     consume(queue, handler, options) {
       register(queue).catch((error: unknown) => log.warn({ err: error, queue }, 'queue is not listed'))
-      const consumer = createConsumer(queue, handler, options, { link, local, log })
+      const consumer = createConsumer(queue, handler, options, { link, local, clock, log })
       consumers.add(consumer)
       return consumer
     },
     async close() {
+      for (const stop of repeated.values()) stop()
       await Promise.all([...consumers].map((consumer) => consumer.close()))
       await events.close()
       await Promise.all([...opened.values()].map((queue) => closeOrLeave(link, queue.close())))
