@@ -30,6 +30,8 @@ export type Figure = {
   /** Its first word chooses it on the command line. */
   readonly name: string
   readonly title: string
+  /** Its files lie in memory where there is room: what a file system makes of so many falls on one side by chance. */
+  readonly offDisk?: boolean
   measure(bench: Bench): AsyncIterable<FigureLine>
 }
 

@@ -14,7 +14,6 @@ import { runFigures } from './run-figures.js'
 await runFigures([
   order,
   images,
-  missingImages,
   gpuIdle,
   models,
   statusLatency,
@@ -23,4 +22,5 @@ await runFigures([
   converter,
   outbox,
   annotator,
+  missingImages, // last: where so many files were removed, a file system may make each new one wait
 ])

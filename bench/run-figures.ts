@@ -1,11 +1,9 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import process from 'node:process'
 import { messageOf } from '../src/base/errors.js'
 import { removeTree } from '../src/base/files.js'
 import { type BenchOptions, parseCommandLine } from './command-line.js'
 import type { Figure } from './figure.js'
+import { makeFigureFolder } from './parts/figure-folder.js'
 import { createReport, type Report } from './report.js'
 
 /** Measures the figures that the command line names, all of them without names, and prints them as they come. */
@@ -29,9 +27,10 @@ function chosen(figures: readonly Figure[], names: readonly string[]): readonly 
 
 /** A figure that cannot be measured says why and does not keep the others from being measured. */
 async function measure(figure: Figure, { quick, runs, seed }: BenchOptions, report: Report): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), `loopfleet-bench-${figure.name}-`))
+  const folder = await makeFigureFolder(figure)
   const say = (text: string) => void process.stderr.write(`${figure.name}: ${text}\n`)
   report.title(figure.title)
+  say(`files in ${folder}`)
   try {
     const size = (full: number, small: number) => (quick ? small : full)
     for await (const line of figure.measure({ quick, runs, seed, folder, size, say })) report.line(line)

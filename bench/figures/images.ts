@@ -16,7 +16,7 @@ const CONCURRENCY = 32
 const BARE = `bare http client, ${CONCURRENCY} connections`
 
 /** Images a second, CPU per image and memory for a whole project of images from a server in its own process. */
-export const images: Figure = { name: 'images', title: 'Image download, 60 KB each', measure }
+export const images: Figure = { name: 'images', title: 'Image download, 60 KB each', offDisk: true, measure }
 
 type Row = { readonly rates: number[]; readonly cpuMs: number[]; readonly memoryMb: number[] }
 type Side = {

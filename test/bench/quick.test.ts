@@ -48,7 +48,7 @@ describe('npm run bench', () => {
     const { exitCode, stderr } = await bench('speed')
 
     expect(exitCode).to.equal(2)
-    expect(stderr).to.match(/no figure "speed"; there are order, images, missing, /)
+    expect(stderr).to.match(/no figure "speed"; there are order, images, gpu-idle, /)
   })
 
   it('refuses a number of runs that is none', async () => {
