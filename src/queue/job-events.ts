@@ -7,6 +7,8 @@ import type { RedisLink } from './open-redis.js'
 export type JobEvents = {
   /** Calls back whenever the job is completed, has failed or is removed, from now on. */
   listen(queue: string, id: string, onChange: OnSettled): Promise<() => void>
+  /** True where this process works on the queue itself: what it does with a job is told at once. */
+  isLocal(queue: string): boolean
   close(): Promise<void>
 }
 
@@ -55,6 +57,7 @@ export function createJobEvents(
   }
 
   return {
+    isLocal: deps.local.isOpen,
     async listen(queue, id, onSettled) {
       if (deps.local.isOpen(queue)) return deps.local.listen(queue, id, onSettled)
       const onChange = () => onSettled()

@@ -14,6 +14,8 @@ return 1`)
 /** What a handler sees of its job. */
 export type JobHandle<T> = {
   readonly id: string
+  /** Under which Redis keeps it, for what is written together with it. */
+  readonly key: string
   readonly name: string
   readonly data: T
   /** How often the job was begun, this time included. */
@@ -36,6 +38,7 @@ export function toHandle<T>(
   const unimportant = (error: unknown) => log.debug({ err: error, jobId: job.id }, 'progress of a job was not kept')
   return {
     id: job.id ?? '',
+    key,
     name: job.name,
     data: parseData(schema, queue, job),
     attemptsStarted: job.attemptsStarted,

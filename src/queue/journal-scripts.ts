@@ -46,25 +46,43 @@ local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return {run, before}`)
 
+const CHANGE = `${LUA_CLOCK}
+local SEEN = {state = true, progress = true, errors = true, trainImageCount = true, testImageCount = true,
+  skippedImageCount = true}
+local function change(first)
+  local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
+  if not it[2] then return 'unknown' end
+  if ARGV[3] ~= '' and (it[1] ~= ARGV[3] or it[2] ~= 'null') then return 'superseded' end
+  local isSeen = false
+  for at = first, #ARGV, 2 do
+    if SEEN[ARGV[at]] and redis.call('HGET', KEYS[1], ARGV[at]) ~= ARGV[at + 1] then isSeen = true end
+  end
+  redis.call('HSET', KEYS[1], 'updatedAt', stamp(), unpack(ARGV, first))
+  if ARGV[4] ~= '' and it[3] ~= 'useful' then redis.call('HSET', KEYS[1], 'runUse', ARGV[4]) end
+  if isSeen then redis.call('PUBLISH', ARGV[2], ARGV[1]) end
+  return 'ok'
+end
+`
+
 /**
  * KEYS training. ARGV id, channel, run or '' (no fence), use of the run ('useful', 'excused' or ''), then fields and
  * values. An ended training takes nothing from a run any more. A run that was useful stays so. Told is only what
  * the Loop sees of a training, and only when it is another than before.
  */
-export const UPDATE = luaScript(`${LUA_CLOCK}
-local SEEN = {state = true, progress = true, errors = true, trainImageCount = true, testImageCount = true,
-  skippedImageCount = true}
-local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
-if not it[2] then return 'unknown' end
-if ARGV[3] ~= '' and (it[1] ~= ARGV[3] or it[2] ~= 'null') then return 'superseded' end
-local isSeen = false
-for at = 5, #ARGV, 2 do
-  if SEEN[ARGV[at]] and redis.call('HGET', KEYS[1], ARGV[at]) ~= ARGV[at + 1] then isSeen = true end
-end
-redis.call('HSET', KEYS[1], 'updatedAt', stamp(), unpack(ARGV, 5))
-if ARGV[4] ~= '' and it[3] ~= 'useful' then redis.call('HSET', KEYS[1], 'runUse', ARGV[4]) end
-if isSeen then redis.call('PUBLISH', ARGV[2], ARGV[1]) end
-return 'ok'`)
+export const UPDATE = luaScript(`${CHANGE}
+return change(5)`)
+
+/**
+ * UPDATE, and what people see of the step's job. KEYS training, job, log of the job. ARGV as there, but before the
+ * fields the job's progress or '', how many lines its log gets, and these.
+ */
+export const FINISH_STEP = luaScript(`${CHANGE}
+local first = 7 + tonumber(ARGV[6])
+local answer = change(first)
+if answer ~= 'ok' or redis.call('EXISTS', KEYS[2]) == 0 then return answer end
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'progress', ARGV[5]) end
+for at = 7, first - 1 do redis.call('RPUSH', KEYS[3], ARGV[at]) end
+return answer`)
 
 /** KEYS training, seats, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, then fields. */
 export const FINISH = luaScript(`${LUA_CLOCK}

@@ -2,10 +2,11 @@ import { randomInt } from 'node:crypto'
 import { RunSupersededError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
+import type { JobHandle } from './job-handle.js'
 import { TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
 import { journalKeys, trainingName } from './journal-keys.js'
 import { createRecordReader, type RecordReader } from './journal-reader.js'
-import { ACCEPT, BEGIN_RUN, FINISH, REOPEN, UPDATE } from './journal-scripts.js'
+import { ACCEPT, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import type { Subscription } from './subscriptions.js'
@@ -29,6 +30,13 @@ export type AcceptedOrder =
 export type Reopened =
   | { readonly outcome: 'reopened'; readonly training: TrainingRecord }
   | { readonly outcome: 'refused'; readonly reason: string }
+
+/** What people see of a job in the end: how far it came, unless that is known, and the last lines of its log. */
+export type JobEnding = {
+  readonly key: JobHandle<unknown>['key']
+  readonly progress?: object | undefined
+  readonly lines: readonly string[]
+}
 
 export type TakenBy = { readonly hostId: string; readonly workerPid: number }
 export type TakenTraining = { readonly run: number; readonly before: TrainingRecord }
@@ -55,13 +63,13 @@ export type Journal = TrainingLog &
     checkRun(id: string, run: number): Promise<void>
     /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
     update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
-    /** Notes a step as done; what changes with it is written in the same moment. */
+    /** Notes a step as done; what changes with it, and what its job says last, is written in the same moment. */
     finishStep(
       id: string,
       run: number,
       stage: Stage,
       step: Omit<StepRecord, 'at'>,
-      patch?: Partial<TrainingProgressFields>,
+      also?: { readonly patch?: Partial<TrainingProgressFields>; readonly job?: JobEnding },
     ): Promise<void>
     /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
     excuseRun(id: string, run: number): Promise<void>
@@ -157,8 +165,14 @@ export function createJournal(
     async update(id, run, patch) {
       await write(id, run, patch.best ? 'useful' : '', toHashPairs(patch))
     },
-    async finishStep(id, run, stage, step, patch = {}) {
-      await write(id, run, 'useful', toHashPairs({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }))
+    async finishStep(id, run, stage, step, { patch, job } = {}) {
+      const pairs = toHashPairs({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } })
+      if (job === undefined) return await write(id, run, 'useful', pairs)
+      const { key, progress, lines } = job
+      const shown = [progress === undefined ? '' : JSON.stringify(progress), lines.length, ...lines]
+      const touched = [keys.training(id), key, `${key}:logs`]
+      const args = [id, keys.changes, run, 'useful', ...shown, ...pairs]
+      throwUnlessOk(await FINISH_STEP(link.client, touched, args), id, run)
     },
     excuseRun: (id, run) => write(id, run, 'excused', []),
 

@@ -6,6 +6,8 @@ import type { RedisLink } from './open-redis.js'
 import { JobFailedError, JobRemovedError } from './queue-errors.js'
 
 const LOOK_AGAIN_MS = 2_000
+// Where we work on the job ourselves we mostly hear of its end sooner than a look could tell.
+const LOOK_LOCAL_MS = 100
 
 // In one step: a job that is tried again is in none of the two sets, although it once has failed.
 const LOOK = luaScript(`
@@ -25,30 +27,36 @@ export async function waitForJob(
   options: { readonly signal?: AbortSignal | undefined },
   deps: {
     readonly link: Pick<RedisLink, 'client' | 'prefix'>
-    readonly events: Pick<JobEvents, 'listen'>
+    readonly events: Pick<JobEvents, 'listen' | 'isLocal'>
     readonly begin: () => Promise<void>
   },
 ): Promise<unknown> {
   const { signal } = options
   signal?.throwIfAborted()
   let wake: (settled?: Settled) => void = () => undefined
+  const nextChange = () => new Promise<Settled | undefined>((resolve) => (wake = resolve))
   const stopListening = await abortable(
     deps.events.listen(job.queue, job.id, (settled) => wake(settled)),
     signal,
   )
   let timer: NodeJS.Timeout | undefined
+  const hear = async (change: Promise<Settled | undefined>, ms: number) => {
+    timer = setTimeout(() => wake(), ms)
+    const settled = await abortable(change, signal)
+    clearTimeout(timer)
+    return settled
+  }
   try {
+    const first = nextChange()
     await abortable(deps.begin(), signal)
+    const told = deps.events.isLocal(job.queue) ? await hear(first, LOOK_LOCAL_MS) : undefined
+    if (told !== undefined) return told.value
     for (;;) {
-      const change = new Promise<Settled | undefined>((resolve) => {
-        wake = resolve // before looking, so that nothing falls in between
-      })
+      const change = nextChange() // before looking, so that nothing falls in between
       const outcome = await abortable(lookAtJob(job, deps.link), signal)
       if (outcome !== undefined) return outcome.value
-      timer = setTimeout(() => wake(), LOOK_AGAIN_MS)
-      const settled = await abortable(change, signal)
+      const settled = await hear(change, LOOK_AGAIN_MS)
       if (settled !== undefined) return settled.value
-      clearTimeout(timer)
     }
   } finally {
     clearTimeout(timer)

@@ -3,7 +3,7 @@ import { failureClassOf, LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import type { StepJob, StepProgress } from '../queue/job-schemas.js'
-import type { Journal } from '../queue/journal.js'
+import type { JobEnding, Journal } from '../queue/journal.js'
 import type { Stage as StageName } from '../queue/names.js'
 import { toFailureFacts } from './failure-facts.js'
 import { createJobDiary, type JobDiary } from './job-diary.js'
@@ -91,12 +91,9 @@ export function createStepRunner(deps: StepRunnerDeps) {
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
       if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
-      const wasWriting = throttle.isWriting
-      const shown = throttle.flush() // its failure is no reason to end the work
-      if (wasWriting) await shown // else it is on its way, and arrives before the end of the step
-      diary.end(`${stage} done in ${seconds.toFixed(2)} s`)
-      await finishStep(training, stage, { seconds, result })
-      await shown
+      const progress = await throttle.take()
+      const lines = diary.take(`${stage} done in ${seconds.toFixed(2)} s`)
+      await finishStep(training, stage, { seconds, result }, { key: job.key, progress, lines })
       log.info({ seconds }, 'stage done')
       return result
     } catch (error) {
@@ -107,14 +104,19 @@ export function createStepRunner(deps: StepRunnerDeps) {
     }
   }
 
-  // One write: nobody sees a done step with the state or the error of before.
-  async function finishStep(training: TrainingRun, stage: StageName, done: { seconds: number; result: unknown }) {
+  // One write: nobody sees a done step with the state or the error of before, or with a job that has not come so far.
+  async function finishStep(
+    training: TrainingRun,
+    stage: StageName,
+    done: { seconds: number; result: unknown },
+    ending: JobEnding,
+  ) {
     const { id, run, hostId } = training
     training.patience?.getsOn(stage)
     const cleared = shownErrors.clear(training, errorKeys[stage])
     const patch = { ...showing(shownStates[stage].after), ...(cleared && { errors: cleared.others }) }
     try {
-      await deps.journal.finishStep(id, run, stage, { hostId, ...done }, patch)
+      await deps.journal.finishStep(id, run, stage, { hostId, ...done }, { patch, job: ending })
     } catch (error) {
       cleared?.putBack()
       throw error

@@ -1,9 +1,10 @@
 export type Throttle<Value> = {
-  readonly isWriting: boolean
   /** Passes the value on now, or the newest one when the interval is over and the write before it is done. */
   offer(value: Value): void
   /** Passes on what is held back, at once unless it is writing, and waits until it is written; rejects when that write fails. */
   flush(): Promise<void>
+  /** Gives what is held back to the caller, to be written by other means, when no write is under way any more. */
+  take(): Promise<Value | undefined>
   /** Forgets what is held back. */
   drop(): void
 }
@@ -32,10 +33,13 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
     writing.catch(() => undefined) // whoever flushes hears of it; else the next value makes up for it
   }
 
+  function drop(): void {
+    held = undefined
+    clearTimeout(timer)
+    timer = undefined
+  }
+
   return {
-    get isWriting() {
-      return writing !== undefined
-    },
     offer(value) {
       held = { value }
       if (writing === undefined) schedule()
@@ -46,10 +50,12 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
       pass()
       await writing
     },
-    drop() {
-      held = undefined
-      clearTimeout(timer)
-      timer = undefined
+    async take() {
+      if (writing !== undefined) await writing.catch(() => undefined)
+      const taken = held?.value
+      drop()
+      return taken
     },
+    drop,
   }
 }

@@ -204,15 +204,38 @@ describe('the journal', () => {
       const step = { hostId: 'host-a', seconds: 2, result: null }
       const change = { state: 'training_finished', progress: null, errors: {} } as const
 
-      expect(await rejection(journal.finishStep(id, run - 1, 'train', step, change))).to.include({
+      expect(await rejection(journal.finishStep(id, run - 1, 'train', step, { patch: change }))).to.include({
         code: 'LF_RUN_SUPERSEDED',
       })
       expect(await journal.load(id)).to.deep.include({ state: 'running', errors: { run_training: 'it died' } })
 
-      await journal.finishStep(id, run, 'train', step, change)
+      await journal.finishStep(id, run, 'train', step, { patch: change })
       const record = await journal.load(id)
       expect(record).to.deep.include(change)
       expect(record?.steps.train).to.deep.include(step)
+    })
+
+    it('and with it how its job ends, where that is still there', async () => {
+      const { id } = await accepted()
+      const run = await journal.beginRun(id, hostA)
+      const { client } = redis.link
+      const step = { hostId: 'host-a', seconds: 2, result: null }
+      const job = { key: 'q:a', progress: { progress: 1 }, lines: ['began', 'done'] }
+
+      await journal.finishStep(id, run, 'download-data', step, { job })
+      expect(await client.exists('q:a', 'q:a:logs')).to.equal(0)
+
+      await client.hset('q:a', 'name', 'train')
+      await rejection(journal.finishStep(id, run - 1, 'train', step, { job }))
+      expect(await client.hgetall('q:a')).to.deep.equal({ name: 'train' })
+
+      await journal.finishStep(id, run, 'train', step, { patch: { state: 'training_finished' }, job })
+      await journal.finishStep(id, run, 'detect', step, { job: { key: 'q:a', lines: [] } })
+      expect(await client.hgetall('q:a')).to.deep.equal({ name: 'train', progress: '{"progress":1}' })
+      expect(await client.lrange('q:a:logs', 0, -1)).to.deep.equal(['began', 'done'])
+      const record = await journal.load(id)
+      expect(record).to.deep.include({ state: 'training_finished' })
+      expect(record?.steps).to.have.keys('download-data', 'train', 'detect')
     })
 
     it('and lets no run touch a training that has ended', async () => {

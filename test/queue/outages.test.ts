@@ -116,18 +116,22 @@ describe('while Redis is killed and comes back', () => {
 })
 
 describe('a job whose events are lost', () => {
-  it('is found done by looking again', async () => {
-    const redis = await startRedisFixture()
-    const events = { listen: async () => () => undefined }
-    const consumer = redis.queues.consume('deaf', async (job) => job.data.n, { schema })
+  for (const [whose, isLocal] of [
+    ['of another process', false],
+    ['of our own', true],
+  ] as const)
+    it(`${whose} is found done by looking again`, async () => {
+      const redis = await startRedisFixture()
+      const events = { listen: async () => () => undefined, isLocal: () => isLocal }
+      const consumer = redis.queues.consume('deaf', async (job) => job.data.n, { schema })
 
-    const begin = () => redis.queues.add('deaf', 'x', { n: 7 }, { id: 'a' })
-    const value = await waitForJob({ queue: 'deaf', id: 'a' }, {}, { link: redis.link, events, begin })
+      const begin = () => redis.queues.add('deaf', 'x', { n: 7 }, { id: 'a' })
+      const value = await waitForJob({ queue: 'deaf', id: 'a' }, {}, { link: redis.link, events, begin })
 
-    expect(value).to.equal(7)
-    await consumer.close()
-    await redis.close()
-  })
+      expect(value).to.equal(7)
+      await consumer.close()
+      await redis.close()
+    })
 })
 
 describe('closing', () => {

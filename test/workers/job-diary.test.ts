@@ -26,6 +26,16 @@ describe('what a step says in the log of its job', () => {
     expect(written).to.deep.equal([['started'], ['done']])
   })
 
+  it('is given to whoever writes it by other means', async () => {
+    const { say, take, end } = diary()
+    say('started')
+
+    expect(take('done')).to.deep.equal(['started', 'done'])
+    end()
+
+    expect(written).to.deep.equal([])
+  })
+
   it('is nothing when there is nothing to say', () => {
     diary().end()
 

@@ -87,6 +87,27 @@ describe('the throttle of progress', () => {
     expect(written).to.deep.equal([])
   })
 
+  it('gives what it holds to whoever writes it by other means, after the write under way', async () => {
+    const written: number[] = []
+    let finish: (() => void) | undefined
+    const throttle = createThrottle(1, async (value: number) => {
+      await new Promise<void>((resolve) => (finish = resolve))
+      written.push(value)
+    })
+    throttle.offer(1)
+    await until('it is being written', () => finish !== undefined)
+    throttle.offer(2)
+
+    const taking = throttle.take()
+    finish?.()
+
+    expect(await taking).to.equal(2)
+    expect(written).to.deep.equal([1])
+    expect(await throttle.take()).to.equal(undefined)
+    await throttle.flush()
+    expect(written).to.deep.equal([1])
+  })
+
   it('has nothing to flush when nothing was offered', async () => {
     const throttle = createThrottle(1, () => Promise.reject(new Error('nobody asked')))
 
