@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { mkdirSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import process from 'node:process'
 import { createLogger, type Logger, silentLogger } from '../base/logger.js'
 import { loadEnvironment } from '../config/load.js'
@@ -21,9 +22,23 @@ export function openContext(options: { readonly quiet?: boolean } = {}): CliCont
   return { environment, log, signal: untilAskedToEnd(log) }
 }
 
-/** The data folder as an absolute path: the flag, else DATA_FOLDER. */
+/** The data folder as an absolute path: the flag, else DATA_FOLDER. It is made if it is missing. */
 export function dataFolder(flag: string | undefined, environment: Environment): string {
-  return resolve(flag ?? environment.DATA_FOLDER)
+  const folder = resolve(flag ?? environment.DATA_FOLDER)
+  makeFolder(folder)
+  return folder
+}
+
+// Level by level: where a file system lets nobody make folders (/proc, an automounter's), Node's recursive mkdir turns
+// in circles for ever, and hears no signal meanwhile.
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
 }
 
 function untilAskedToEnd(log: Logger): AbortSignal {

@@ -18,6 +18,7 @@ export function lastWordOf(thrown: unknown): LastWord | undefined {
 const INPUT_CODES: readonly string[] = [
   'LF_INVALID_INPUT',
   'LF_BAD_TRAINER_FILE',
+  'LF_BAD_CONVERTER_FILE',
   'LF_BAD_PLUGIN',
   'LF_ANNOTATION_TOOL',
   'LF_BAD_LOOP_HOST',

@@ -4,10 +4,13 @@ import { dialects } from '../loop/protocol/index.js'
 const flag = z
   .stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'], error: 'must be 1 or true, or 0 or false' })
   .default(false)
-function wholeNumber(min: number) {
-  const error = `must be a whole number from ${min}`
-  return z.coerce.number({ error }).int({ error }).min(min, { error })
+function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
+  const error = `must be a whole number from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}`
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error })
 }
+
+// A timer of Node that is set for longer than 2^31 ms fires at once, again and again.
+const DAY_MS = 86_400_000
 
 const share = z.coerce
   .number({ error: 'must be a number from 0 to 1' })
@@ -72,15 +75,15 @@ export const variables = {
   },
   LOOPFLEET_THREADS: { schema: wholeNumber(1).optional(), meaning: 'Threads of the detection pool.' },
   LOOPFLEET_LOCK_MS: {
-    schema: wholeNumber(1000).default(30_000),
+    schema: wholeNumber(1000, DAY_MS).default(30_000),
     meaning: 'A host that says nothing for so long loses its trainings to another.',
   },
   LOOPFLEET_STALLED_MS: {
-    schema: wholeNumber(100).default(2_000),
+    schema: wholeNumber(100, DAY_MS).default(2_000),
     meaning: 'How often hosts look for trainings whose host has gone.',
   },
   LOOPFLEET_LEND_PLACE_SECONDS: {
-    schema: wholeNumber(1).default(120),
+    schema: wholeNumber(1, DAY_MS / 1000).default(120),
     meaning: 'A training that waits for the Loop for so long lends its place on the host to another, unless it trains.',
   },
   LOOPFLEET_CHECKPOINTS: {
@@ -88,7 +91,7 @@ export const variables = {
     meaning: 'Folder that all hosts see, for packed checkpoints; with it another host goes on from where one died.',
   },
   LOOPFLEET_CHECKPOINT_SECONDS: {
-    schema: wholeNumber(1).default(60),
+    schema: wholeNumber(1, DAY_MS / 1000).default(60),
     meaning: 'A new checkpoint is packed at most so often; besides at every new best model.',
   },
   LOOPFLEET_LOG_LEVEL: {

@@ -77,7 +77,7 @@ async function connect(client: Redis, address: RedisAddress, timeoutMs: number):
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = () => {
-      const reason = lastError === undefined ? `no answer within ${timeoutMs / 1000} s` : messageOf(lastError)
+      const reason = lastError === undefined ? `no answer within ${timeoutMs / 1000} s` : reasonOf(lastError)
       reject(new RedisUnreachableError({ url: address.shown, reason }, lastError))
     }
   })
@@ -96,6 +96,16 @@ async function connect(client: Redis, address: RedisAddress, timeoutMs: number):
     failed.catch(() => undefined)
     client.off('error', onError)
   }
+}
+
+/** What the driver says about the three commonest mistakes names neither the mistake nor the way out. */
+function reasonOf(error: Error): string {
+  const message = messageOf(error)
+  if (message.includes('Unknown RESP type')) return 'what answers there is no Redis'
+  if (/wrong version number|packet length too long/.test(message))
+    return 'it speaks no TLS, so it is redis://, not rediss://'
+  if (message.startsWith('NOAUTH')) return 'NOAUTH, it asks for a password (redis://:PASSWORD@host:6379)'
+  return message
 }
 
 // A wrong password does not get better by waiting.

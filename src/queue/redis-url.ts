@@ -12,15 +12,21 @@ export type RedisAddress = {
 /** Reads `redis://`, `rediss://`, `unix:///…` and a plain path; refuses the rest with a sentence. */
 export function parseRedisUrl(url: string): RedisAddress {
   if (url.startsWith('/')) return { url: undefined, options: { path: url }, shown: `unix://${url}` }
+  if (!isDecodable(url)) throw noAddress(IN_A_PASSWORD)
   const unix = UNIX.exec(url)?.groups
   if (unix !== undefined) return unixAddress(unix)
   const parsed = tryUrl(url)
   if (parsed?.protocol === 'redis:' || parsed?.protocol === 'rediss:')
     return { url, options: {}, shown: shownUrl(parsed) }
-  // The value may hold a password, so it is not repeated.
-  throw new InvalidInputError(
-    'REDIS_URL is no Redis address; use redis://host:6379, rediss://… or unix:///path/redis.sock.',
-  )
+  throw noAddress(url.includes('@') ? IN_A_PASSWORD : '')
+}
+
+const IN_A_PASSWORD = '; in a password write # as %23, / as %2F, ? as %3F and % as %25'
+
+/** The value may hold a password, so it is not repeated. */
+function noAddress(hint: string): InvalidInputError {
+  const kinds = 'redis://host:6379, rediss://… or unix:///path/redis.sock'
+  return new InvalidInputError(`REDIS_URL is no Redis address; use ${kinds}${hint}.`)
 }
 
 // No URL as browsers know them: they allow no user where there is no host.
@@ -41,6 +47,15 @@ function unixAddress({
 
 function shownUrl(parsed: URL): string {
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}`
+}
+
+// ioredis decodes what stands before the host, and falls over a lone %.
+function isDecodable(url: string): boolean {
+  try {
+    return decodeURIComponent(url) !== ''
+  } catch {
+    return url === ''
+  }
 }
 
 function tryUrl(url: string): URL | undefined {

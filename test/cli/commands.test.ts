@@ -42,6 +42,9 @@ describe('the commands of loopfleet', function () {
       ]) {
         expectSentence(await run(args, { REDIS_URL: 'redis://127.0.0.1:1' }), /nope\.yaml cannot be read/)
       }
+      const end = await run(['converter', 'nope.yaml'])
+      expectSentence(end, /nope\.yaml cannot be read/)
+      expect(end.exitCode).to.equal(2)
     })
 
     it('an unknown key of a trainer file, naming it', async () => {
@@ -85,6 +88,10 @@ describe('the commands of loopfleet', function () {
       expectSentence(loop, /file\/loop cannot be used/)
       expectSentence(redis, /file\/redis.* cannot be used/)
       expectSentence(demo, /file\/demo.* cannot be used/)
+    })
+
+    it('a data folder where nobody may make one, instead of trying for ever', async () => {
+      expectSentence(await run(['loop', '--port', '0', '--data', '/proc/loop']), /\/proc\/loop cannot be used/)
     })
 
     it('a fault that is none', async () => {

@@ -156,6 +156,18 @@ describe('the environment', () => {
     })
   }
 
+  for (const [name, max] of [
+    ['LOOPFLEET_LOCK_MS', 86_400_000],
+    ['LOOPFLEET_STALLED_MS', 86_400_000],
+    ['LOOPFLEET_LEND_PLACE_SECONDS', 86_400],
+    ['LOOPFLEET_CHECKPOINT_SECONDS', 86_400],
+  ] as const) {
+    it(`takes no ${name} that is longer than a timer can be`, () => {
+      expect(loadEnvironment({ [name]: String(max) }).environment[name]).to.equal(max)
+      expect(() => loadEnvironment({ [name]: '99999999999' })).to.throw(InvalidInputError, `to ${max})`)
+    })
+  }
+
   for (const [name, min] of [
     ['INFERENCE_BATCH_SIZE', 1],
     ['TRAINER_IDLE_TIMEOUT_SEC', 0],
@@ -165,7 +177,7 @@ describe('the environment', () => {
   ] as const) {
     it(`says which whole numbers ${name} may be`, () => {
       for (const bad of ['soon', '1.5', '-1', '5 s', 'Infinity']) {
-        const sentence = `Variable ${name}: "${bad}" is not usable (must be a whole number from ${min}).`
+        const sentence = `Variable ${name}: "${bad}" is not usable (must be a whole number from ${min}`
         expect(() => loadEnvironment({ [name]: bad }), bad).to.throw(InvalidInputError, sentence)
       }
     })

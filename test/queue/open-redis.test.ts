@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { InvalidInputError } from '../../src/base/errors.js'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { parseRedisUrl } from '../../src/queue/redis-url.js'
@@ -122,6 +124,38 @@ describe('openRedis', () => {
       const error = await rejection(openRedis(url, { log }, { connectTimeoutMs: 100 }))
       expect(error.message).not.to.contain(SECRET)
     }
+  })
+
+  it('says how signs of a password are written, without repeating it', () => {
+    for (const url of [
+      `redis://:${SECRET}%x@h`,
+      `redis://:${SECRET}#1@h`,
+      `unix://me:${SECRET}%@/run/x.sock`,
+      'redis://:%ff@h',
+    ]) {
+      expect(() => parseRedisUrl(url), url)
+        .to.throw(InvalidInputError, /write # as %23.*% as %25/)
+        .and.not.match(/hush/)
+    }
+  })
+
+  it('says that what answers is no Redis, or speaks no TLS', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.resume()
+      socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+
+    for (const [scheme, sentence] of [
+      ['redis', 'what answers there is no Redis'],
+      ['rediss', 'it is redis://, not rediss://'],
+    ] as const) {
+      const error = await rejection(openRedis(`${scheme}://127.0.0.1:${port}`, { log }, { connectTimeoutMs: 1_000 }))
+      expect(error.message).to.contain(sentence)
+    }
+    server.close()
   })
 
   it('reads addresses of all kinds', () => {
