@@ -1,4 +1,6 @@
 import { type FastifyInstance, fastify } from 'fastify'
+import { answerClientError } from '../base/client-errors.js'
+import { lingerAfterRefusals } from '../base/lingering-close.js'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
 import type { Control } from '../queue/control.js'
@@ -48,7 +50,13 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   const log = deps.log.child({ component: 'dashboard' })
   const boardQueues = createBoardQueues(deps.link, deps.queues, { log })
   const look = createLook({ ...deps, now: deps.now ?? Date.now })
-  const app = fastify({ bodyLimit: 64 * 1024, requestTimeout: 10_000, forceCloseConnections: true })
+  const app = fastify({
+    bodyLimit: 64 * 1024,
+    requestTimeout: 10_000,
+    forceCloseConnections: true,
+    clientErrorHandler: answerClientError,
+  })
+  lingerAfterRefusals(app)
   const toAnswer = createErrorBorder(deps.link, log)
   registerErrors(app, toAnswer)
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))

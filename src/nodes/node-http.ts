@@ -1,4 +1,6 @@
 import { type FastifyInstance, fastify } from 'fastify'
+import { answerClientError } from '../base/client-errors.js'
+import { lingerAfterRefusals } from '../base/lingering-close.js'
 import type { Logger } from '../base/logger.js'
 
 /** What the common REST endpoints of a node act on. */
@@ -16,7 +18,8 @@ export type NodeSwitches = {
  * The caller listens and closes.
  */
 export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Logger }): FastifyInstance {
-  const server = fastify({ bodyLimit: 1024, requestTimeout: 10_000 })
+  const server = fastify({ bodyLimit: 1024, requestTimeout: 10_000, clientErrorHandler: answerClientError })
+  lingerAfterRefusals(server)
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
   registerNodeSwitches(server, switches, deps)

@@ -12,6 +12,7 @@ const MOST_BODY = 64 * MB
 const IDLE = 450
 const SLOW = 50
 const ROUNDS = 3
+const REFUSED = 10
 const FORM = { 'content-type': 'multipart/form-data; boundary=b' }
 const PART = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
 
@@ -42,6 +43,31 @@ describe('A whole detector among hostile clients', function () {
     expect(new Set(answers)).to.deep.equal(new Set([413]))
     // What came up to the limit is held once.
     expect((await memoryOf(edge)).mostMb - before.nowMb).to.be.at.most(400)
+  })
+
+  it('lets every client see its 413, though it reads only when it has sent 80 MB', async () => {
+    const body = Buffer.alloc(80 * MB)
+    const chunked = Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+    const answers: string[] = []
+    for (let count = 0; count < REFUSED; count += 1) {
+      answers.push(await sendThenRead(`content-length: ${body.length}`, body))
+      answers.push(await sendThenRead('transfer-encoding: chunked', chunked))
+    }
+
+    const seen = answers.filter((answer) => /^HTTP\/1\.1 413 .*^connection: close.*\{"detail":"/ims.test(answer))
+    expect(seen, answers.join('\n')).to.have.lengthOf(2 * REFUSED)
+  })
+
+  it('cuts off who goes on sending for ever after its 413', async () => {
+    const { socket, answer } = open()
+    const chunk = Buffer.alloc(MB)
+
+    socket.write(`POST /detect HTTP/1.1\r\nhost: a\r\ncontent-type: ${FORM['content-type']}\r\n`)
+    socket.write(`content-length: ${1e12}\r\n\r\n${PART}`)
+    while (!socket.destroyed) await new Promise((resolve) => socket.write(chunk, resolve))
+
+    expect(await answer).to.match(/^HTTP\/1\.1 413 /)
+    expect(socket.bytesWritten).to.be.at.most(1e9) // half of it for the answer, some in the buffers of the system
   })
 
   it('answers 431 to thousands of headers', async () => {
@@ -127,6 +153,16 @@ describe('A whole detector among hostile clients', function () {
     return { socket, answer: new Promise((resolve) => socket.once('close', () => resolve(received))) }
   }
 
+  /** Writes the whole request before it reads anything; answers what it read, or its fault. */
+  async function sendThenRead(header: string, body: Buffer): Promise<string> {
+    const { socket, answer } = open()
+    const fault = new Promise<string>((resolve) => socket.once('error', (error) => resolve(String(error))))
+    socket.pause()
+    socket.write(`POST /detect HTTP/1.1\r\nhost: a\r\ncontent-type: ${FORM['content-type']}\r\n${header}\r\n\r\n`)
+    socket.write(body, () => socket.resume())
+    return await Promise.race([answer, fault])
+  }
+
   /** Sends a form with a file of so many bytes, and goes on sending until it is answered. */
   async function sendForm(bytes: number, headers: Readonly<Record<string, string | number>>): Promise<number> {
     const asked = request(`${edge.url}/detect`, { method: 'POST', headers: { ...FORM, ...headers }, agent: false })
@@ -145,7 +181,7 @@ async function writeForm(asked: ClientRequest, bytes: number): Promise<void> {
   const chunk = Buffer.alloc(MB)
   const closed = new Promise((resolve) => asked.once('close', resolve))
   asked.write(PART)
-  for (let sent = 0; sent < bytes && asked.writable; sent += chunk.length) {
+  for (let sent = 0; sent < bytes && asked.writable && !asked.destroyed; sent += chunk.length) {
     if (!asked.write(chunk)) await Promise.race([new Promise((resolve) => asked.once('drain', resolve)), closed])
   }
   asked.end('\r\n--b--\r\n')

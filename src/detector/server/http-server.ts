@@ -1,5 +1,6 @@
-import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
+import { answerClientError } from '../../base/client-errors.js'
+import { lingerAfterRefusals } from '../../base/lingering-close.js'
 import type { Logger } from '../../base/logger.js'
 import { toErrorAnswer } from './error-answer.js'
 import type { ServerLimits } from './limits.js'
@@ -20,6 +21,7 @@ export function createHttpServer(limits: ServerLimits, deps: { readonly log: Log
     },
   })
   app.server.maxConnections = limits.maxConnections
+  lingerAfterRefusals(app, limits.linger)
   app.removeAllContentTypeParsers()
   // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
   app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -33,23 +35,4 @@ export function createHttpServer(limits: ServerLimits, deps: { readonly log: Log
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'Not Found' }))
   return app
-}
-
-const CLIENT_ERRORS: Readonly<Record<string, readonly [string, string]>> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers are too large.'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'The chunk extensions are too large.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request came too slowly.'],
-}
-
-/** What has no request yet is answered on the bare connection. */
-function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? ['400 Bad Request', 'The request is not HTTP.']
-  const body = JSON.stringify({ detail })
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
-  socket.end(`${head}Connection: close\r\n\r\n${body}`)
-  socket.destroySoon()
 }

@@ -1,21 +1,26 @@
 import formbody from '@fastify/formbody'
 import multipart from '@fastify/multipart'
 import { type FastifyInstance, fastify } from 'fastify'
+import { answerClientError } from '../../base/client-errors.js'
 import { messageOf } from '../../base/errors.js'
+import { lingerAfterRefusals, usualLinger } from '../../base/lingering-close.js'
 import type { Logger } from '../../base/logger.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { RefusedError } from './refused-error.js'
 
 const MAX_BODY_BYTES = 64 * 2 ** 20
 const MAX_FILE_BYTES = 8 * 2 ** 30
+const MAX_UPLOAD_MS = 10 * 60_000
 
 /** The bare HTTP server: body parsers, limits, and errors as `{"detail": sentence}`. */
 export async function createHttpServer(deps: { readonly log: Logger }): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
+    clientErrorHandler: answerClientError,
     routerOptions: { maxParamLength: 500 },
   })
+  lingerAfterRefusals(app, { ...usualLinger, maxBytes: MAX_FILE_BYTES, maxMs: MAX_UPLOAD_MS })
   await app.register(formbody)
   // Paths in file names must reach us, to be refused.
   await app.register(multipart, { preservePath: true, limits: { fileSize: MAX_FILE_BYTES, files: 1000, parts: 1000 } })

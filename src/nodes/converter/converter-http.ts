@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type FastifyInstance, fastify } from 'fastify'
+import { answerClientError } from '../../base/client-errors.js'
+import { lingerAfterRefusals } from '../../base/lingering-close.js'
 import type { Logger } from '../../base/logger.js'
 import { registerNodeSwitches, toOnOff } from '../node-http.js'
 import type { ConverterNode } from './converter-node.js'
@@ -22,7 +24,8 @@ const LOOK_MS = 50
 /** The endpoints of the Python library's converter; the caller listens and closes. */
 export function createConverterHttp(options: ConverterHttpOptions, deps: ConverterHttpDeps): FastifyInstance {
   const { node, log } = deps
-  const server = fastify({ bodyLimit: 1024 })
+  const server = fastify({ bodyLimit: 1024, clientErrorHandler: answerClientError })
+  lingerAfterRefusals(server)
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
   registerNodeSwitches(server, { ...deps, setOnline: node.setOnline }, { log })
