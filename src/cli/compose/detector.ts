@@ -4,6 +4,7 @@ import { removeTree } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
 import type { Environment } from '../../config/variables.js'
 import { createDetector, type Detector } from '../../detector/detector.js'
+import { letHeapsGrow } from '../../detector/heap-growth.js'
 import { createModelKeeper } from '../../detector/models/keeper.js'
 import { createModelDownload } from '../../detector/models/model-download.js'
 import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
@@ -48,6 +49,7 @@ export async function startDetector(
   context: CliContext,
   { closers, loop }: DetectorSurroundings,
 ): Promise<{ readonly uuid: string; readonly port: number; readonly over: Promise<unknown> }> {
+  letHeapsGrow()
   const { environment, signal } = context
   const { folder, name } = settings
   const place = projectOf(environment)
