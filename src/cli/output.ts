@@ -28,3 +28,10 @@ export function ago(atMs: number, nowMs: number): string {
 export function percent(share: number | null): string {
   return share === null ? '' : `${Math.round(share * 100)} %`
 }
+
+/** A fact as people read it: moments as ISO 8601, nothing as a dash, what has parts as JSON. */
+export function inWords(name: string, value: unknown): string {
+  if (value === null) return '–'
+  if (typeof value === 'number' && name.endsWith('At')) return new Date(value).toISOString()
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

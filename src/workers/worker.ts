@@ -202,7 +202,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
-    if (isDraining) throw new HandBackError() // fetched in the moment before its queue was shut
+    await readDraining() // since the last heartbeat somebody may have been told that this host takes no more
+    if (isDraining) throw new HandBackError()
     const result = await dispatcher.take(job, signal)
     await forgetCheckpoints()
     return result

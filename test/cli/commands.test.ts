@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Command } from 'commander'
 import { createProgram } from '../../src/cli/program.js'
+import { createJournal } from '../../src/queue/journal.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { anOrder, seatA } from '../queue/orders.js'
 import { startRedisFixture } from '../queue/redis-fixture.js'
 import { type CliEnd, packageRoot, runCli } from './run-cli.js'
 
@@ -146,6 +148,23 @@ describe('the commands of loopfleet', function () {
 
       expect(JSON.parse(trainings.stdout)).to.deep.equal([])
       expect(JSON.parse(status.stdout)).to.have.keys('hosts', 'nodes', 'queues')
+    })
+
+    it('show when things were, and say that what has ended is not stopped', async () => {
+      const env = { REDIS_URL: redis.server.url }
+      const journal = createJournal(redis.link)
+      const answer = await journal.accept({ order: anOrder(), seat: seatA, trainer: 'quick' })
+      if (answer.outcome === 'refused') throw new Error(answer.reason)
+      const { training } = answer
+      await journal.finish(training.id, null, { outcome: 'aborted' })
+
+      const [shown, stopped] = [
+        await run(['trainings', 'show', training.id], env),
+        await run(['trainings', 'stop', training.id], env),
+      ]
+
+      expect(shown.stdout).to.match(/^endedAt +20\d\d-\d\d-\d\dT[\d:.]+Z$/m)
+      expect(stopped.stdout).to.equal(`It had ended before, so nothing was done: ${training.id}`)
     })
 
     it('refuse an unknown training, and a Loop host that is none', async () => {

@@ -32,6 +32,22 @@ describe('a host that drains', function () {
     expect((await fleet.journal.load(second.id))?.outcome).to.equal('completed')
   })
 
+  it('takes no training from the moment in which it was said', async () => {
+    fleet = await startFleet()
+    const [worker] = fleet.workers
+    if (worker === undefined) throw new Error('no worker')
+
+    await fleet.run('hosts', 'drain', worker.hostId)
+    await fleet.order({ hyperparameters: { epochs: 1 } })
+    await until('the worker has read it', async () => (await worker.log()).includes('takes no more trainings'))
+    const { id } = await fleet.record()
+    expect((await fleet.journal.load(id))?.run, 'takes').to.equal(0)
+
+    await fleet.run('hosts', 'undrain', worker.hostId)
+    await fleet.until({ ended: true }, 40_000)
+    expect((await fleet.journal.load(id))?.outcome).to.equal('completed')
+  })
+
   it('is named in a sentence when the fleet has none of that name', async () => {
     fleet = await startFleet()
 

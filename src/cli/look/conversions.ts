@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
-import { ago, printJson, printTable } from '../output.js'
+import { ago, inWords, printJson, printTable } from '../output.js'
 import { withFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number; failed: boolean }): Promise<void> {
@@ -18,7 +18,7 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
     const record = await find(conversions, wanted)
     if (flags.json === true) return printJson(toView(record))
     const { failure, ...view } = toView(record)
-    const facts = Object.entries(view).map(([name, value]) => [name, inWords(value)])
+    const facts = Object.entries(view).map(([name, value]) => [name, inWords(name, value)])
     printTable(['FACT', 'VALUE'], facts)
     if (failure !== null) process.stdout.write(`\n${failureText(failure, Date.now())}\n`)
   })
@@ -87,8 +87,4 @@ function failureText(failure: ConversionFailure, nowMs: number): string {
     ...(exitCode === undefined ? [] : [`The program ended with ${how}${outOfMemory ? ' (out of memory)' : ''}.`]),
     ...(lastLogLines.length === 0 ? [] : ['Its last lines:', ...lastLogLines.map((line) => `  ${line}`)]),
   ].join('\n')
-}
-
-function inWords(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -8,11 +8,12 @@ export async function list(flags: { json: boolean }): Promise<void> {
     const hosts = await fleet.hosts()
     if (flags.json) return printJson(hosts)
     printTable(
-      ['HOST', 'STATE', 'TRAINERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
+      ['HOST', 'STATE', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
       hosts.map((host) => [
         host.hostId,
         host.isAlive ? (host.isDraining ? 'drains' : 'online') : `away for ${ago(host.seenAt, Date.now())}`,
         host.trainers.join(', '),
+        host.converters.join(', '),
         `${host.free} of ${host.places}`,
         host.trainings.join(', '),
         host.gpus?.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', ') ?? '–',

@@ -3,7 +3,7 @@ import { InvalidInputError } from '../../base/errors.js'
 import type { Control } from '../../queue/control.js'
 import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
-import { ago, percent, printJson, printTable } from '../output.js'
+import { ago, inWords, percent, printJson, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
 import { withFleet } from './with-fleet.js'
 
@@ -21,7 +21,7 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
     const training = await find(journal, wanted)
     if (flags.json === true) return printJson(toView(training))
     const { failure, ...view } = toView(training)
-    const facts = Object.entries(view).map(([name, value]) => [name, inWords(value)])
+    const facts = Object.entries(view).map(([name, value]) => [name, inWords(name, value)])
     printTable(['FACT', 'VALUE'], facts)
     if (failure !== null) process.stdout.write(`\n${failureText(failure, Date.now())}\n`)
   })
@@ -45,19 +45,23 @@ export async function act(
 ): Promise<void> {
   await withFleet(async ({ journal, control }) => {
     const { id } = await find(journal, wanted)
-    if (action === 'retry') await retry(control, id)
-    else await control.request(id, action, 'cli')
-    if (flags.json === true) return printJson({ id, action, ok: true })
-    process.stdout.write(`${sentences[action]} ${id}\n`)
+    const answer = action === 'retry' ? await retry(control, id) : await control.request(id, action, 'cli')
+    if (flags.json === true) return printJson({ id, action, ok: true, answer })
+    process.stdout.write(`${answer === 'asked' ? `Asked to ${action}` : sentences[answer]}: ${id}\n`)
   })
 }
 
-async function retry(control: Control, id: string): Promise<void> {
+async function retry(control: Control, id: string): Promise<'queued'> {
   const reopened = await control.retry(id)
   if (reopened.outcome === 'refused') throw new InvalidInputError(reopened.reason)
+  return 'queued'
 }
 
-const sentences = { retry: 'Back in the queue:', stop: 'Asked to stop:', abort: 'Asked to abort:' }
+const sentences = {
+  queued: 'Back in the queue',
+  ended: 'Ended, since no host had it',
+  'ended-before': 'It had ended before, so nothing was done',
+}
 
 async function find(journal: Journal, wanted: string): Promise<TrainingRecord> {
   const training = await journal.find(wanted)
@@ -92,8 +96,4 @@ function toRow(training: TrainingRecord, nowMs: number): string[] {
     String(training.run),
     ago(training.createdAt, nowMs),
   ]
-}
-
-function inWords(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }
