@@ -68,9 +68,8 @@ function linger(socket: Socket, { maxBytes, maxMs, lookMs, leastBytes }: LingerL
   )
   look.unref()
   socket.once('close', () => clearInterval(look))
-  // Those of the HTTP server, which would take what comes for more requests.
+  // The parser's, which would take what comes for more requests.
   socket.removeAllListeners('data')
-  socket.removeAllListeners('end')
   socket.on('data', () => {
     if (socket.bytesRead > mostRead) socket.destroy()
   })

@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { expect } from 'chai'
 import { checkAccess } from '../../src/dashboard/access.js'
+import { sendThenRead } from '../helpers/send-then-read.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
 
 const token = 'a-long-enough-token'
@@ -24,6 +25,12 @@ describe('access to the dashboard', () => {
       expect(() => checkAccess({ host })).not.to.throw()
     })
   }
+
+  it('is seen to be refused by clients that read only when they have sent all', async () => {
+    const answer = await sendThenRead(dashboard.url, ['POST /api/hosts HTTP/1.1'], Buffer.alloc(1e7))
+
+    expect(answer).to.match(/^HTTP\/1\.1 403 /)
+  })
 
   describe('by pages in a browser', () => {
     const hostile: Record<string, string>[] = [

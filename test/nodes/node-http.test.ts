@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { silentLogger } from '../../src/base/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
+import { sendThenRead } from '../helpers/send-then-read.js'
 
 describe('the REST endpoints of a node', () => {
   let server: FastifyInstance
@@ -69,6 +70,14 @@ describe('the REST endpoints of a node', () => {
 
     expect(answer.statusCode).to.equal(413)
     expect(switched).to.deep.equal([])
+  })
+
+  it('are seen to refuse by clients that read only when they have sent all', async () => {
+    const url = await server.listen({ port: 0, host: '127.0.0.1' })
+
+    const answer = await sendThenRead(url, ['PUT /socketio HTTP/1.1', 'content-type: text/plain'], Buffer.alloc(1e7))
+
+    expect(answer).to.match(/^HTTP\/1\.1 413 /)
   })
 
   it('answer 404 to other paths and methods', async () => {

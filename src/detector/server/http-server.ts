@@ -21,7 +21,7 @@ export function createHttpServer(limits: ServerLimits, deps: { readonly log: Log
     },
   })
   app.server.maxConnections = limits.maxConnections
-  lingerAfterRefusals(app, limits.linger)
+  lingerAfterRefusals(app)
   app.removeAllContentTypeParsers()
   // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
   app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))

@@ -1,5 +1,3 @@
-import { type LingerLimits, usualLinger } from '../../base/lingering-close.js'
-
 /** How much one client may ask for; what is more is refused while others are served. */
 export type ServerLimits = {
   /** A whole HTTP body, and one message of the socket. */
@@ -15,8 +13,6 @@ export type ServerLimits = {
   readonly maxConnections: number
   /** A detection that has no answer by then is refused (503). */
   readonly deadlineMs: number
-  /** What a client may still send after it was refused. */
-  readonly linger: LingerLimits
 }
 
 export const defaultLimits: ServerLimits = {
@@ -27,5 +23,4 @@ export const defaultLimits: ServerLimits = {
   requestMs: 30_000,
   maxConnections: 2000,
   deadlineMs: 10_000,
-  linger: usualLinger,
 }

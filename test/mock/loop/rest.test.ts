@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import sharp from 'sharp'
 import { unzipChecked } from '../../../src/base/archives/unzip.js'
 import { zipStream } from '../../../src/base/archives/zip.js'
+import { sendThenRead } from '../../helpers/send-then-read.js'
 import { filesForm, startLoop, type TestLoop } from './start-loop.js'
 
 describe("the local Loop's REST API", () => {
@@ -27,6 +28,12 @@ describe("the local Loop's REST API", () => {
     await rm(folder, { recursive: true })
     return { names, modelJson }
   }
+
+  it('lets clients see what it refuses, though they read only when they have sent all', async () => {
+    const head = [`PUT ${project}/nowhere HTTP/1.1`, 'content-type: application/json']
+
+    expect(await sendThenRead(loop.url, head, Buffer.alloc(80_000_000))).to.match(/^HTTP\/1\.1 413 /)
+  })
 
   it('lists images by state, and all of them for an empty query', async () => {
     expect(await imageIds('complete')).to.have.lengthOf(5)
