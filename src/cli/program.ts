@@ -34,5 +34,20 @@ export function createProgram(): Command {
   addTrainingsCommand(program)
   addHostsCommand(program)
   addConversionsCommand(program)
-  return program
+  return nameUnknownSubcommands(program)
+}
+
+// `trainings` and the like act by themselves too; commander would only count what is too much for that.
+function nameUnknownSubcommands(program: Command): Command {
+  for (const group of program.commands.filter(hasSubcommands)) group.allowExcessArguments()
+  return program.hook('preAction', (_program, command) => {
+    const [unknown] = command.args
+    if (!hasSubcommands(command) || unknown === undefined) return
+    const names = command.commands.map((each) => each.name()).join(', ')
+    command.error(`error: unknown command '${command.name()} ${unknown}'; there are ${names}`)
+  })
+}
+
+function hasSubcommands({ commands }: Command): boolean {
+  return commands.length > 0
 }

@@ -128,6 +128,10 @@ describe('the commands of loopfleet', function () {
 
     it('a command, an option or an argument that does not exist', async () => {
       expectSentence(await run(['trian']), /unknown command 'trian'/)
+      expectSentence(
+        await run(['trainings', 'a/b#7']),
+        /unknown command 'trainings a\/b#7'; there are show, logs, retry/,
+      )
       expectSentence(await run(['status', '--jsn']), /unknown option '--jsn'/)
       expectSentence(await run(['up']), /There is nothing to do: give --trainer FILE or --converter FILE/)
       expectSentence(await run(['trainings', 'show']), /missing required argument 'id'/)
