@@ -67,6 +67,7 @@ function createClient(address: RedisAddress): Redis {
     // While Redis reads its file it names an estimate, in whole seconds and at first wildly wrong: ioredis would wait
     // ten seconds for what takes some milliseconds.
     maxLoadingRetryTime: 100,
+    disconnectTimeout: 500, // what never got a connection is waited for as long
     lazyConnect: true,
   }
   return address.url === undefined ? new Redis(options) : new Redis(address.url, options)

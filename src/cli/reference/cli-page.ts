@@ -10,7 +10,7 @@ export function cliPage(program: Command): string {
 
 - Every command ends cleanly on SIGINT (Ctrl-C) and SIGTERM.
 - Exit code 0 means done. Anything else means that it was not; stderr then ends with one sentence that says what is
-  wrong, and an error code ([errors.md](errors.md)).
+  wrong, and an error code ([errors.md](errors.md)). A wrong option or argument is named without a code.
 - Parts that run until they are asked to end print \`loopfleet PART is ready {…}\` on stdout, with addresses as JSON. Logs go to
   stderr, as JSON lines or, on a terminal, for reading.
 
