@@ -32,9 +32,12 @@ export function hostEnvironment(): RawEnvironment {
 function read(name: string, variable: Variable, raw: RawEnvironment, warnings: string[]): unknown {
   const names = variable.alias === undefined ? [name] : [name, variable.alias]
   const values = new Set(names.map((one) => raw[one]).filter((value) => value !== undefined && value !== ''))
-  if (values.size > 1) warnings.push(`${names.join(' and ')} have different values, so neither counts; unset one.`)
   const value = values.size === 1 ? [...values][0] : undefined
   const parsed = variable.schema.safeParse(value)
+  if (values.size > 1) {
+    const instead = parsed.data === undefined ? '' : ` and "${parsed.data}" is taken`
+    warnings.push(`${names.join(' and ')} have different values, so neither counts${instead}; unset one.`)
+  }
   if (parsed.success) return parsed.data
   const shown = variable.secret === true ? 'its value' : `"${value}"`
   throw new InvalidInputError(`Variable ${name}: ${shown} is not usable (${parsed.error.issues[0]?.message}).`)

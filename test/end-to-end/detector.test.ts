@@ -212,6 +212,8 @@ describe('loopfleet detector refuses to start', () => {
   it('without organization or project, naming what is missing', async () => {
     expect(await refusal({ LOOP_PROJECT: '' })).to.contain('set LOOP_PROJECT.')
     expect(await refusal({ LOOP_ORGANIZATION: '', LOOP_PROJECT: '' })).to.contain('LOOP_ORGANIZATION and LOOP_PROJECT')
+    expect(await refusal({ LOOP_PROJECT: '../demo' })).to.match(/LOOP_PROJECT is no id of the Loop.*"\.\.\/demo"/)
+    expect(await refusal({ LOOP_ORGANIZATION: '..' })).to.contain('LOOP_ORGANIZATION is no id of the Loop')
   }).timeout(60_000)
 
   it('with thresholds that make no range, or a backend without its file', async () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { InvalidInputError } from '../../base/errors.js'
-import { removeTree } from '../../base/files.js'
+import { InvalidInputError, messageOf } from '../../base/errors.js'
+import { removeTree, safePathSegment } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
 import type { Environment } from '../../config/variables.js'
 import { createDetector, type Detector } from '../../detector/detector.js'
@@ -76,12 +76,23 @@ type Place = { readonly organization: string; readonly project: string }
 function projectOf(environment: Environment): Place {
   const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
   if (organization !== undefined && project !== undefined) {
-    return { organization: organization.toLowerCase(), project: project.toLowerCase() }
+    return { organization: loopId('LOOP_ORGANIZATION', organization), project: loopId('LOOP_PROJECT', project) }
   }
   const missing = [organization === undefined && 'LOOP_ORGANIZATION', project === undefined && 'LOOP_PROJECT']
   throw new InvalidInputError(
     `A detector belongs to a project of the Loop; set ${missing.filter(Boolean).join(' and ')}.`,
   )
+}
+
+// Before the outbox of the former project is set aside for one that cannot be.
+function loopId(name: string, value: string): string {
+  try {
+    return safePathSegment(value.toLowerCase())
+  } catch (error) {
+    throw new InvalidInputError(
+      `${name} is no id of the Loop; set the one in the address of its pages. ${messageOf(error)}`,
+    )
+  }
 }
 
 function buildDetector(
