@@ -8,6 +8,7 @@ import { KEY_PREFIX } from './names.js'
 import { checkRedis } from './redis-checks.js'
 import { RedisUnreachableError } from './redis-errors.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
+import { shareScripts } from './share-scripts.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
 
 /** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
@@ -48,6 +49,7 @@ export async function openRedis(
   const address = parseRedisUrl(url)
   const client = createClient(address)
   joinWrites(client)
+  shareScripts(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options.connectTimeoutMs ?? 10_000)
@@ -141,6 +143,7 @@ function createLink(client: Redis, { address, lookMs }: LinkOptions, log: Logger
 
   function duplicate(options: RedisOptions = {}): Redis {
     const copy = duplicateUntracked({ lazyConnect: false, ...options })
+    shareScripts(copy)
     // BullMQ ends its own at times and connects them again.
     const keep = () => {
       duplicates.add(copy)
