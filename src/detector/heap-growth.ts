@@ -5,8 +5,8 @@ export const HEAP_GROWTH = '--heap-growing-percent=300'
 
 /**
  * Lets the heap of this process, and of each of its threads, grow to four times what is alive before all of it is looked
- * through. V8 counts the memory of images to a heap, but judges by its objects how quickly it fills: a thread with 9 MB
- * of objects was looked through after every 160 images, all of them long dead, which cost more than the requests.
+ * through. V8 counts the bodies of requests to a heap, sweeps them every 32 MB, and judges by the objects alone how quickly
+ * it fills. So its own limit is at times below what a sweep has to take, and it looks through all of 30 MB every 0.1 s.
  */
 export function letHeapsGrow(): void {
   setFlagsFromString(HEAP_GROWTH)

@@ -4,11 +4,12 @@ import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
 import { type FastImages, openFastImages } from './fast-images.js'
 import type { Findings, InferenceCategory } from './findings.js'
+import { freeImages } from './free-images.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
 import type { LaneAnswer } from './lane.js'
 import { LentRows } from './lent-rows.js'
-import { type ModuleImage, toModuleImage } from './module-image.js'
+import { type ModuleImage, WrappedImage } from './module-image.js'
 import type { InsideNative } from './native-guard.js'
 import type { ThreadBackend } from './thread-backend.js'
 import { toThreadError } from './thread-error.js'
@@ -81,20 +82,23 @@ class ModuleWork {
     const { maxPixels } = this.#settings
     let isOver = false // a module may look at an image later; its thread is not guarded then
     const fast = () => (isOver ? undefined : this.#fast)
-    const wrapped = images.map((image, place) => toModuleImage(image, { maxPixels, fast, lend: this.#rows.at(place) }))
+    const wrapped = images.map(
+      (image, place) => new WrappedImage(image, { maxPixels, fast, lend: this.#rows.at(place) }),
+    )
     const answers = await this.#detectAll(wrapped)
     isOver = true
+    freeImages(wrapped.flatMap((image) => image.takeBack() ?? []))
     return answers
   }
 
-  async #detectAll(wrapped: readonly Wrapped[]): Promise<LaneAnswer[]> {
+  async #detectAll(wrapped: readonly WrappedImage[]): Promise<LaneAnswer[]> {
     if (wrapped.length > 1 && this.#detector.detectBatch !== undefined) {
-      const given = await this.#batch(wrapped.map(({ image }) => image))
+      const given = await this.#batch(wrapped)
       if (given !== undefined)
         return await Promise.all(wrapped.map((one, index) => this.#answer(one, () => given[index])))
     }
     const answers: LaneAnswer[] = []
-    for (const one of wrapped) answers.push(await this.#answer(one, () => this.#detector.detect(one.image)))
+    for (const one of wrapped) answers.push(await this.#answer(one, () => this.#detector.detect(one)))
     return answers
   }
 
@@ -108,20 +112,18 @@ class ModuleWork {
     }
   }
 
-  async #answer({ knownSize }: Wrapped, work: () => unknown): Promise<LaneAnswer> {
+  async #answer(image: WrappedImage, work: () => unknown): Promise<LaneAnswer> {
     const { file, categories, confidence } = this.#settings
     try {
       const given = await work()
       const options = { categories, confidence }
-      const findings: Findings = parseGiven(given, { size: knownSize(), where: file, options })
+      const findings: Findings = parseGiven(given, { size: image.knownSize, where: file, options })
       return { ok: true, findings }
     } catch (error) {
       return { ok: false, error: toThreadError(error) }
     }
   }
 }
-
-type Wrapped = ReturnType<typeof toModuleImage>
 
 function isDetector(value: unknown): value is ModuleDetector {
   return typeof value === 'object' && value !== null && 'detect' in value && typeof value.detect === 'function'

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { Arrivals } from './arrivals.js'
 import { BundleSize } from './bundle-size.js'
 import { InferenceError } from './errors.js'
 import { type ImageSource, memoryOf, type OwnedImage, toOwned } from './image-source.js'
@@ -30,9 +31,9 @@ export class QueuedPool implements InferencePool {
   readonly #options: QueuedPoolOptions
   readonly #rate = new RecentRate(() => performance.now())
   readonly #bundles = new BundleSize()
-  readonly #waiting = new Set<WaitingImage>()
+  readonly #waiting = new Arrivals<WaitingImage>()
   /** Those that did not get through together with others, which go first and alone. */
-  readonly #again = new Set<WaitingImage>()
+  readonly #again = new Arrivals<WaitingImage>()
   readonly #threadIds = new Set<number>()
   readonly #mending = new Set<Promise<void>>()
   readonly #ending = new AbortController()
@@ -118,8 +119,8 @@ export class QueuedPool implements InferencePool {
   }
 
   #forget(image: WaitingImage): void {
-    this.#waiting.delete(image)
-    this.#again.delete(image)
+    this.#waiting.remove(image)
+    this.#again.remove(image)
     this.#tellIfEmpty()
   }
 
@@ -142,8 +143,7 @@ export class QueuedPool implements InferencePool {
   }
 
   #choose(lane: LaneKeeper): WaitingImage[] {
-    for (const image of this.#again) {
-      this.#again.delete(image)
+    for (let image = this.#again.take(); image !== undefined; image = this.#again.take()) {
       if (image.isStillWanted()) return [image]
     }
     const share = Math.ceil(this.#waiting.size / this.#lanes.filter(({ state }) => state !== 'broken').length)
@@ -151,10 +151,10 @@ export class QueuedPool implements InferencePool {
     const most = Math.min(share, lane.takesBundles ? Math.max(atOnce, this.#bundles.most) : atOnce)
     const chosen: WaitingImage[] = []
     let bytes = 0
-    for (const image of this.#waiting) {
+    for (let image = this.#waiting.first(); image !== undefined; image = this.#waiting.first()) {
       bytes += memoryOf(image.image)
       if (chosen.length >= (bytes > BUNDLE_BYTES ? Math.min(most, atOnce) : most)) break
-      this.#waiting.delete(image)
+      this.#waiting.take()
       if (image.isStillWanted()) chosen.push(image)
     }
     return chosen
@@ -217,7 +217,7 @@ export class QueuedPool implements InferencePool {
 
   #refuseIfDown(): void {
     if (this.#lanes.some(({ state }) => state !== 'broken')) return
-    for (const image of [...this.#again, ...this.#waiting]) image.reject(this.#downError())
+    for (const image of [...this.#again.all(), ...this.#waiting.all()]) image.reject(this.#downError())
   }
 
   #downError(): InferenceError {

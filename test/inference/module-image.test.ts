@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import sharp from 'sharp'
 import { openFastImages } from '../../src/inference/fast-images.js'
 import { LentRows } from '../../src/inference/lent-rows.js'
-import { toModuleImage } from '../../src/inference/module-image.js'
+import { WrappedImage } from '../../src/inference/module-image.js'
+import { rejection } from './rejection.js'
 
 const fast = await openFastImages((work) => work())
 const [red, blue] = await Promise.all(['#ff0000', '#0000ff'].map(plain))
@@ -43,9 +44,48 @@ describe('the pixels of an image that a module', () => {
   })
 })
 
+describe('an image, after the answer of a module', () => {
+  it('is taken back if only borrowed rows were asked of it, and then good for nothing', async () => {
+    const image = imageOf(red, new LentRows())
+    await image.pixels({ borrowed: true })
+    expect(image.takeBack()).to.have.property('bytes')
+    for (const ask of [image.bytes, image.pixels]) {
+      const thrown = await ask().then(String, String)
+      expect(thrown).to.match(/^Error: .* until the answer/)
+    }
+  })
+
+  it('stays with a module that may still hold it', async () => {
+    const asks: readonly ((image: WrappedImage) => unknown)[] = [
+      () => undefined,
+      (image) => image.source,
+      (image) => image.bytes(),
+      (image) => image.pixels(),
+    ]
+    for (const ask of asks) {
+      const image = imageOf(red, new LentRows())
+      await ask(image)
+      if (ask !== asks[0]) await image.pixels({ borrowed: true })
+      expect(image.takeBack()).to.equal(undefined)
+      expect((await image.bytes())?.byteLength).to.be.greaterThan(0)
+    }
+  })
+
+  it('stays where it is still being read, or could not be', async () => {
+    const unread = imageOf(red, new LentRows())
+    const reading = unread.pixels({ borrowed: true })
+    expect(unread.takeBack()).to.equal(undefined)
+    await reading
+
+    const broken = imageOf(Buffer.from('no image'), new LentRows())
+    await rejection(broken.pixels({ borrowed: true }))
+    expect(broken.takeBack()).to.equal(undefined)
+  })
+})
+
 function imageOf(bytes: Buffer | undefined, rows: LentRows, place = 0) {
   const source = { bytes: new Uint8Array(bytes ?? []) }
-  return toModuleImage(source, { maxPixels: 1e6, fast: () => fast, lend: rows.at(place) }).image
+  return new WrappedImage(source, { maxPixels: 1e6, fast: () => fast, lend: rows.at(place) })
 }
 
 async function plain(background: string): Promise<Buffer> {

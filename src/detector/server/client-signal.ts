@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify'
+import type { Socket } from 'node:net'
 import { LoopfleetError } from '../../base/errors.js'
 
 /** The client has closed its connection, so nobody waits for the answer. */
@@ -11,11 +11,16 @@ export class ClientGoneError extends LoopfleetError {
   }
 }
 
-/** Aborts when the connection of a request closes before its answer has gone out. */
-export function clientSignal(reply: FastifyReply): AbortSignal {
+const signals = new WeakMap<Socket, AbortSignal>()
+
+/** Aborts when the connection closes; one for all its requests, since an AbortSignal takes as long as parsing a request. */
+export function clientSignal(connection: Socket): AbortSignal {
+  const known = signals.get(connection)
+  if (known !== undefined) return known
   const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new ClientGoneError())
-  })
+  const abort = () => controller.abort(new ClientGoneError())
+  if (connection.destroyed) abort()
+  else connection.once('close', abort)
+  signals.set(connection, controller.signal)
   return controller.signal
 }

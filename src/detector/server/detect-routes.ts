@@ -13,9 +13,9 @@ export type DetectRoutesOptions = { readonly dialect: Dialect; readonly limits: 
 /** `POST /detect` and `POST /upload`. */
 export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutesOptions, detector: Detector): void {
   const { dialect, limits } = options
-  app.post('/detect', { schema: detectDocs(dialect) }, async (request, reply) => {
+  app.post('/detect', { schema: detectDocs(dialect) }, async (request) => {
     const facts = factsOf(request, dialect)
-    const signal = clientSignal(reply)
+    const signal = clientSignal(request.raw.socket)
     const [bytes] = readImages(request, 'file', limits)
     return detector.detect({ bytes: bytes ?? NO_BYTES }, facts, { signal, deadlineMs: limits.deadlineMs })
   })
