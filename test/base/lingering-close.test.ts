@@ -14,6 +14,7 @@ describe('A client whose request is refused while it sends', function () {
   this.timeout(60_000)
   const servers: FastifyInstance[] = []
   const sockets: Socket[] = []
+  const refusals: (() => void)[] = []
   afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.destroy()
     for (const server of servers.splice(0)) await server.close()
@@ -28,6 +29,12 @@ describe('A client whose request is refused while it sends', function () {
     server.removeAllContentTypeParsers()
     server.addContentTypeParser('a/b', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     server.post('/bytes', async ({ url }) => taken.push(url))
+    server.post('/refused-late', async () => taken.push('never'))
+    server.addHook('onRequest', async ({ url }, reply) => {
+      if (url !== '/refused-late') return
+      await new Promise<void>((resolve) => refusals.push(resolve))
+      return reply.code(403).send({})
+    })
     server.get('/pipelined', async ({ url }) => taken.push(url))
     await server.listen({ port: 0, host: '127.0.0.1' })
     const address = server.server.address()
@@ -157,6 +164,20 @@ describe('A client whose request is refused while it sends', function () {
     await once(socket.resume(), 'data')
 
     await server.close()
+  })
+
+  it('keeps no server from its end when it is refused while the server closes', async () => {
+    const { server, port } = await start({ maxMs: NO_TIME_LIMIT, lookMs: NO_TIME_LIMIT })
+    const { write, read } = open(port)
+    await write(head(`content-length: ${2 * MB - 1}`, { path: '/refused-late' }))
+    await until('it is being asked', () => refusals.length === 1)
+
+    const closed = server.close()
+    await until('it listens no more', () => !server.server.listening)
+    for (const refuse of refusals.splice(0)) refuse()
+
+    await closed
+    expect(await read()).to.match(/^(HTTP\/1\.1 403 |ECONNRESET|EPIPE)/)
   })
 
   it('leaves the connection to those that were refused after all of it had come', async () => {
