@@ -136,6 +136,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
         rest: { models: deps.stageDeps.rest.models, ...createRecentProjects(deps.stageDeps.rest) },
         models: deps.stageDeps.models,
         loopAddress: deps.loopAddress ?? '',
+        mayTake,
         tidyFolders: () => conversionsKeeper.tidy(),
         sweepConversion: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id))),
       },
@@ -201,9 +202,14 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await Promise.race([forgetting, sleep(FORGETTING_MS, undefined, { ref: false })])
   }
 
+  /** Asked at each take: since the last heartbeat somebody may have been told that this host takes no more. */
+  async function mayTake(): Promise<boolean> {
+    await readDraining()
+    return !isDraining
+  }
+
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
-    await readDraining() // since the last heartbeat somebody may have been told that this host takes no more
-    if (isDraining) throw new HandBackError()
+    if (!(await mayTake())) throw new HandBackError()
     const result = await dispatcher.take(job, signal)
     await forgetCheckpoints()
     return result

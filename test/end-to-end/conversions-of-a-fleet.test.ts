@@ -30,6 +30,23 @@ describe('a converter beside trainings', function () {
     expect(conversion?.order).to.include({ project: 'few', sourceFormat: 'mocked', targetFormat: 'mocked_small' })
   })
 
+  it('takes no conversion from the moment in which its host drains, and all of them when it is let', async () => {
+    fleet = await startConverterFleet()
+    const node = await fleet.start('converter', converterFile('a-to-b'), '--every', '1')
+    await untilLooked(1)
+    const host = String(node.facts.hostId)
+
+    expect((await fleet.run('hosts', 'drain', host)).exitCode).to.equal(0)
+    const id = await fleet.upload({ 'model.a': 'hello' })
+    await until('the host has read it', async () => (await node.log()).includes('takes no more trainings'), 20_000)
+    await until('the conversion waits', async () => (await fleet.conversions.count()) === 1, 20_000)
+    const [waiting] = await fleet.conversions.list()
+    expect(waiting).to.include({ state: 'waiting', run: 0 })
+
+    await fleet.run('hosts', 'undrain', host)
+    await fleet.untilFormat(id, 'format_b')
+  })
+
   it('clears the folders of failed conversions that are too old', async () => {
     fleet = await startConverterFleet({ LOOPFLEET_KEEP_FAILED_DAYS: '0' })
     await fleet.upload({ 'model.a': 'broken' })

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { createFleet } from '../../src/queue/fleet.js'
 import { stepProgressSchema } from '../../src/queue/job-schemas.js'
 import type { TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, type Stage, stageKinds, stages, stepId, workKinds } from '../../src/queue/names.js'
@@ -188,6 +189,25 @@ describe('after a training Redis holds', function () {
       for (const text of ['HOST', 'NODE', 'QUEUE', hostId, training.seat.uuid, 'trainings.quick']) {
         expect(output).to.include(text)
       }
+    })
+
+    it('says who is there and who is away, and leaves out the queues of who has gone, unless something waits in them', async () => {
+      await fleet.queues.add('node.with-work', 'told', {}, { id: 'one' })
+      await fleet.queues.add('node.without', 'told', {}, { id: 'one' })
+      await fleet.queues.remove('node.without', 'one')
+      const others = createFleet(fleet.link)
+      const away = { hostId: 'gpu-away', pid: 1, trainers: [] }
+      await others.announceHost(away, { ttlMs: 1 })
+
+      const { output } = await fleet.run('status')
+      await others.withdrawHost('gpu-away')
+
+      expect(output).to.match(new RegExp(`^${hostId} +online `, 'm'))
+      expect(output).to.match(/^gpu-away +away for /m)
+      expect(output).to.match(new RegExp(` online +trainer +quick +${training.seat.uuid}$`, 'm'))
+      expect(output).to.match(/^node\.with-work +1 /m)
+      expect(output).not.to.include('node.without ')
+      expect(output).to.include('1 more of hosts and nodes that are gone, with nothing to do (--json)')
     })
   })
 })

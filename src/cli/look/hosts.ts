@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
+import type { FleetLink } from '../compose/fleet-link.js'
 import { ago, printJson, printTable } from '../output.js'
 import { withFleet } from './with-fleet.js'
 
@@ -7,19 +8,30 @@ export async function list(flags: { json: boolean }): Promise<void> {
   await withFleet(async ({ fleet }) => {
     const hosts = await fleet.hosts()
     if (flags.json) return printJson(hosts)
-    printTable(
-      ['HOST', 'STATE', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
-      hosts.map((host) => [
-        host.hostId,
-        host.isAlive ? (host.isDraining ? 'drains' : 'online') : `away for ${ago(host.seenAt, Date.now())}`,
-        host.trainers.join(', '),
-        host.converters.join(', '),
-        `${host.free} of ${host.places}`,
-        host.trainings.join(', '),
-        host.gpus?.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', ') ?? '–',
-      ]),
-    )
+    printHosts(hosts)
   })
+}
+
+type SeenHost = Awaited<ReturnType<FleetLink['fleet']['hosts']>>[number]
+
+export function printHosts(hosts: readonly SeenHost[]): void {
+  printTable(
+    ['HOST', 'STATE', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
+    hosts.map((host) => [
+      host.hostId,
+      host.isAlive && host.isDraining ? 'drains' : presenceOf(host),
+      host.trainers.join(', '),
+      host.converters.join(', '),
+      `${host.free} of ${host.places}`,
+      host.trainings.join(', '),
+      host.gpus?.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', ') ?? '–',
+    ]),
+  )
+}
+
+/** How a host or a node is seen from here. */
+export function presenceOf({ isAlive, seenAt }: { readonly isAlive: boolean; readonly seenAt: number }): string {
+  return isAlive ? 'online' : `away for ${ago(seenAt, Date.now())}`
 }
 
 export async function drain(hostId: string, isDraining: boolean, flags: { json: boolean }): Promise<void> {

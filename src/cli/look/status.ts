@@ -1,36 +1,37 @@
 import process from 'node:process'
+import { queueNames, workKinds } from '../../queue/names.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { printJson, printTable } from '../output.js'
+import { presenceOf, printHosts } from './hosts.js'
 import { withFleet } from './with-fleet.js'
 
 export async function status(flags: { json: boolean }): Promise<void> {
   await withFleet(async (link) => {
     const view = await look(link)
     if (flags.json) return printJson(view)
+    printHosts(view.hosts)
+    process.stdout.write('\n')
     printTable(
-      ['HOST', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
-      view.hosts.map((host) => [
-        host.hostId,
-        host.trainers.join(', '),
-        host.converters.join(', '),
-        `${host.free} of ${host.places}`,
-        host.trainings.join(', '),
-        host.gpus === null
-          ? '–'
-          : host.gpus.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', '),
+      ['NODE', 'STATE', 'TYPE', 'DOES', 'UUID'],
+      view.nodes.map((node) => [
+        node.name,
+        presenceOf(node),
+        node.type,
+        node.trainer ?? node.converter ?? '',
+        node.uuid,
       ]),
     )
     process.stdout.write('\n')
-    printTable(
-      ['NODE', 'TYPE', 'DOES', 'UUID'],
-      view.nodes.map((node) => [node.name, node.type, node.trainer ?? node.converter ?? '', node.uuid]),
-    )
-    process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
+    const known = queuesOf(view)
+    const shown = Object.entries(view.queues).filter(([name, counts]) => known.has(name) || hasWork(counts))
     printTable(
       ['QUEUE', ...states.map((state) => state.toUpperCase())],
-      Object.entries(view.queues).map(([name, counts]) => [name, ...states.map((state) => String(counts[state] ?? 0))]),
+      shown.map(([name, counts]) => [name, ...states.map((state) => String(counts[state] ?? 0))]),
     )
+    const others = Object.keys(view.queues).length - shown.length
+    if (others > 0)
+      process.stdout.write(`${others} more of hosts and nodes that are gone, with nothing to do (--json)\n`)
   })
 }
 
@@ -38,4 +39,22 @@ async function look({ fleet, queues }: FleetLink) {
   const names = await queues.names()
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
   return { hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
+}
+
+type View = Awaited<ReturnType<typeof look>>
+
+/** The queues that living hosts and nodes work on or wait for. */
+function queuesOf({ hosts, nodes }: View): ReadonlySet<string> {
+  const trainers = [...hosts.flatMap((host) => host.trainers), ...nodes.flatMap((node) => node.trainer ?? [])]
+  const converters = [...hosts.flatMap((host) => host.converters), ...nodes.flatMap((node) => node.converter ?? [])]
+  return new Set([
+    ...hosts.flatMap(({ hostId }) => workKinds.map((kind) => queueNames.host(hostId, kind))),
+    ...nodes.map(({ uuid }) => queueNames.node(uuid)),
+    ...trainers.map(queueNames.trainings),
+    ...converters.flatMap((converter) => [queueNames.conversions(converter), queueNames.scans(converter)]),
+  ])
+}
+
+function hasWork({ waiting = 0, active = 0, delayed = 0 }: Readonly<Record<string, number>>): boolean {
+  return waiting + active + delayed > 0
 }

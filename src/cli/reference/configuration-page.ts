@@ -47,9 +47,14 @@ const shapeSchema = z.object({
 function valuesOf({ schema }: Variable): string {
   const shape = shapeSchema.parse(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }))
   if (shape.enum !== undefined) return shape.enum.map((value) => `\`${value}\``).join(', ')
-  if (shape.type === 'integer') return `whole number${shape.minimum === undefined ? '' : ` from ${shape.minimum}`}`
+  if (shape.type === 'integer') return `whole number${rangeOf(shape)}`
   if (shape.type === 'number') return `${shape.minimum} to ${shape.maximum}`
   if (shape.pattern !== undefined) return `text like \`${shape.pattern}\``
   if (shape.minLength !== undefined) return `text of ${shape.minLength} signs or more`
   return shape.type === 'string' ? 'text' : '`1` or `true`'
+}
+
+function rangeOf({ minimum, maximum }: z.infer<typeof shapeSchema>): string {
+  const from = minimum === undefined ? '' : ` from ${minimum}`
+  return maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? from : `${from} to ${maximum}`
 }

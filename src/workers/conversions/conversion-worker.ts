@@ -39,6 +39,8 @@ export type ConversionWorkerOptions = {
 export type ConversionWorkerDeps = ConversionDeps & {
   readonly queues: Queues
   readonly conversions: Conversions
+  /** Asked before each take; one that may not be goes back to the queue. */
+  readonly mayTake: () => Promise<boolean>
   /** SIGKILLs what earlier takes of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
   /** Clears, in the background, folders of failed conversions that are too old or too many. */
@@ -73,6 +75,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     if (active.has(id)) throw new HandBackError()
     active.add(id)
     try {
+      if (!(await deps.mayTake())) throw new HandBackError()
       const begun = await conversions.begin(id, { hostId: options.hostId })
       if (begun === undefined) return { skipped: 'it has ended' }
       return await carryOut(begun, { job, signal, places })
