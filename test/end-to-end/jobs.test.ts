@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { createFleet } from '../../src/queue/fleet.js'
 import { stepProgressSchema } from '../../src/queue/job-schemas.js'
 import type { TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, type Stage, stageKinds, stages, stepId, workKinds } from '../../src/queue/names.js'
+import { MAIN } from '../helpers/cli-process.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 
 const EPOCHS = 3
@@ -190,6 +194,19 @@ describe('after a training Redis holds', function () {
         expect(output).to.include(text)
       }
     })
+
+    for (const args of [['status'], ['trainings', '--json'], ['trainings', 'logs', '-f']]) {
+      it(`ends without a word when nobody reads what "${args.join(' ')}" prints any more`, async () => {
+        const command = [MAIN, ...args, ...(args.includes('logs') ? [training.id] : [])]
+        const env = { PATH: process.env.PATH, REDIS_URL: fleet.redis.url, DATA_FOLDER: fleet.folder }
+        const child = spawn(process.execPath, command, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+        child.stdout.destroy()
+
+        const [complaints, [exitCode]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+
+        expect([exitCode, complaints]).to.deep.equal([0, ''])
+      })
+    }
 
     it('says who is there and who is away, and leaves out the queues of who has gone, unless something waits in them', async () => {
       await fleet.queues.add('node.with-work', 'told', {}, { id: 'one' })

@@ -32,7 +32,8 @@ export type CliOptions = {
 
 const READY_WITHIN_MS = 30_000
 const END_WITHIN_MS = 20_000
-const MAIN = fileURLToPath(
+/** The compiled program. */
+export const MAIN = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/src/cli/main.js' : '../../src/cli/main.js', import.meta.url),
 )
 

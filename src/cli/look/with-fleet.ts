@@ -1,3 +1,4 @@
+import { endWithTheReader } from '../broken-pipe.js'
 import { createClosers } from '../closers.js'
 import { type FleetLink, openFleetLink } from '../compose/fleet-link.js'
 import { type CliContext, openContext } from '../context.js'
@@ -7,6 +8,7 @@ const CONNECT_TIMEOUT_MS = 3000
 
 /** Opens the fleet for one look or act, and closes it again. */
 export async function withFleet(work: (fleet: FleetLink, context: CliContext) => Promise<void>): Promise<void> {
+  endWithTheReader()
   const context = openContext({ quiet: true })
   const closers = createClosers(context.log)
   try {
