@@ -14,6 +14,8 @@ export type Reply = {
   readonly body?: string | Uint8Array
   /** The connection is cut after so many bytes of the body. */
   readonly cutAfter?: number
+  /** … and after so long, in which the client reads them: what lies unread when a connection breaks is lost. */
+  readonly cutLaterMs?: number
   /** Nothing is answered at all. */
   readonly silent?: boolean
   /** The connection is cut instead of an answer. */
@@ -69,7 +71,10 @@ export async function startHttpLoop(
   }
 }
 
-function reply(response: ServerResponse, { status = 200, headers = {}, body = '', cutAfter, ...no }: Reply): void {
+function reply(
+  response: ServerResponse,
+  { status = 200, headers = {}, body = '', cutAfter, cutLaterMs = 0, ...no }: Reply,
+): void {
   if (no.silent === true) return
   if (no.cut === true) {
     response.destroy()
@@ -81,7 +86,8 @@ function reply(response: ServerResponse, { status = 200, headers = {}, body = ''
     response.end(bytes)
     return
   }
-  response.write(bytes.subarray(0, cutAfter), () => response.destroy())
+  const cut = () => setTimeout(() => response.destroy(), cutLaterMs)
+  response.write(bytes.subarray(0, cutAfter), cut)
 }
 
 /** A reply with a JSON body. */

@@ -186,7 +186,7 @@ describe('Model exchange: a download', () => {
     const { exchange } = await open((request): Reply => {
       ranges.push(request.headers.range)
       const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
-      if (from === 0) return { body: zip, headers: { etag }, cutAfter: zip.length - 100 }
+      if (from === 0) return { body: zip, headers: { etag }, cutAfter: zip.length - 100, cutLaterMs: 1000 }
       expect(request.headers['if-range']).to.equal(etag)
       const range = `bytes ${from}-${zip.length - 1}/${zip.length}`
       return { status: 206, body: zip.subarray(from), headers: { etag, 'content-range': range } }
