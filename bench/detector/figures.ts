@@ -158,8 +158,9 @@ function* besidesBest(
     yield compare({ ...line, ours: mine[connections].rate, other: best })
   }
   for (const connections of CONNECTIONS) {
-    const { p50, p99 } = mine[connections]
+    const { p50, p99, memoryMib } = mine[connections]
     yield compare({ name: `${name}.${connections}.p50-alone`, unit: 'ms', better: 'lower', ours: p50 })
     yield compare({ name: `${name}.${connections}.p99-alone`, unit: 'ms', better: 'lower', ours: p99 })
+    yield compare({ name: `${name}.${connections}.memory-alone`, unit: 'MiB', better: 'lower', ours: memoryMib })
   }
 }

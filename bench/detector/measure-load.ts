@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Bench, compare, type FigureLine } from '../figure.js'
 import { type MeasuredChild, startOurs } from '../parts/measured-child.js'
-import { memoryOf } from '../parts/proc.js'
+import { memoryOf, resetPeak } from '../parts/proc.js'
 import type { DetectorLoop } from './loop.js'
 import type { DetectorSide } from './sides.js'
 
@@ -10,8 +10,8 @@ const MIB = 2 ** 20
 export const CONNECTIONS = [1, 8, 32] as const
 
 export type LoadKind = 'rest' | 'socket-jpeg' | 'socket-raw'
-type Row = { rate: number[]; p50: number[]; p99: number[] }
-export type Rows = Record<(typeof CONNECTIONS)[number], Row> & { memoryMib: number[] }
+type Row = { rate: number[]; p50: number[]; p99: number[]; memoryMib: number[] }
+export type Rows = Record<(typeof CONNECTIONS)[number], Row>
 
 /** A side under load: how it is called in the figures, how it is started, and how clients speak to it. */
 export type LoadedSide = {
@@ -49,18 +49,19 @@ async function loadOnce(bench: Bench, loop: DetectorLoop, { start, kind }: Loade
     const task = { kind, url, file: loop.imageFile }
     await client.run({ ...task, connections: 8, seconds: bench.size(2, 0.3) }, answerSchema) // warm
     for (const connections of CONNECTIONS) {
+      await resetPeak(pid)
       const { answer } = await client.run({ ...task, connections, seconds: bench.size(6, 0.4) }, answerSchema)
       rows[connections].rate.push(answer.rate)
       rows[connections].p50.push(answer.p50)
       rows[connections].p99.push(answer.p99)
+      rows[connections].memoryMib.push((await memoryOf(pid)).peakBytes / MIB)
     }
-    rows.memoryMib.push((await memoryOf(pid)).peakBytes / MIB)
   } finally {
     await end()
   }
 }
 
-/** Rate, p50 and p99 at each number of connections, and the peak of memory. */
+/** Rate, p50, p99 and the peak of memory at each number of connections. */
 export function* compareRows(
   name: string,
   ours: Rows,
@@ -73,12 +74,11 @@ export function* compareRows(
     yield compare({ name: `${at}.rate`, unit: '1/s', better: 'higher', ...pair('rate') })
     yield compare({ name: `${at}.p50`, unit: 'ms', better: 'lower', ...pair('p50') })
     yield compare({ name: `${at}.p99`, unit: 'ms', better: 'lower', ...pair('p99') })
+    yield compare({ name: `${at}.memory`, unit: 'MiB', better: 'lower', ...pair('memoryMib') })
   }
-  const memory = { ours: ours.memoryMib, other: { name: other.name, values: other.rows.memoryMib } }
-  yield compare({ name: `${name}.memory`, unit: 'MiB', better: 'lower', ...memory })
 }
 
 function emptyRows(): Rows {
-  const row = (): Row => ({ rate: [], p50: [], p99: [] })
-  return { 1: row(), 8: row(), 32: row(), memoryMib: [] }
+  const row = (): Row => ({ rate: [], p50: [], p99: [], memoryMib: [] })
+  return { 1: row(), 8: row(), 32: row() }
 }
