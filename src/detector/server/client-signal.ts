@@ -13,7 +13,7 @@ export class ClientGoneError extends LoopfleetError {
 
 const signals = new WeakMap<Socket, AbortSignal>()
 
-/** Aborts when the connection closes; one for all its requests, since an AbortSignal takes as long as parsing a request. */
+/** Aborts when the connection closes; one for all its requests, since one for each would grow old in the heap. */
 export function clientSignal(connection: Socket): AbortSignal {
   const known = signals.get(connection)
   if (known !== undefined) return known
