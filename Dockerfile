@@ -7,7 +7,8 @@ RUN npm ci --no-fund --no-audit
 COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY src ./src
-RUN npm run build && npm prune --omit=dev --no-fund --no-audit
+COPY licenses ./licenses
+RUN npm run build && npm run vendor && npm prune --omit=dev --no-fund --no-audit
 
 FROM node:20-slim
 RUN apt-get update \
@@ -22,6 +23,7 @@ RUN python3 -m venv examples/shapes-trainer/.venv \
 COPY package.json redis.conf LICENSE ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+COPY --from=build /app/vendor ./vendor
 ENV NODE_ENV=production DATA_FOLDER=/data
 RUN mkdir /data && chown node:node /data
 VOLUME /data

@@ -30,8 +30,7 @@ function installPackages() {
   if (upToDate) return
   say('installing npm packages')
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' }
-  // Not `npm ci`: it fails when a registry lacks the packages of other platforms; the lock file is obeyed all the same.
-  run('npm', ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], { env })
+  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { env })
 }
 
 function installPythonEnvironment() {

@@ -3,6 +3,7 @@ import { messageOf } from '../base/errors.js'
 import type { DecoderPlan } from './decoder-file.js'
 import type { ModelOutput } from './decoders/model-output.js'
 import { InferenceError } from './errors.js'
+import { loadOnnxRuntime } from './onnx-runtime.js'
 import type { Fit } from './placement.js'
 
 /** A loaded model; images go into its slots, then it is run on some of them. */
@@ -24,11 +25,9 @@ export type OnnxModelOptions = {
   readonly resolution: number | undefined
 }
 
-export type OnnxModelDeps = { readonly importRuntime?: () => Promise<typeof Ort> }
-
 /** Loads ONNX Runtime and the model; throws LF_RUNTIME_MISSING, LF_MODEL_UNREADABLE or LF_DECODER_INVALID. */
-export async function openOnnxModel(options: OnnxModelOptions, deps: OnnxModelDeps = {}): Promise<OnnxModel> {
-  const ort = await loadRuntime(deps.importRuntime ?? (() => import('onnxruntime-node')))
+export async function openOnnxModel(options: OnnxModelOptions): Promise<OnnxModel> {
+  const ort = await loadOnnxRuntime()
   const session = await openSession(ort, options.modelFile)
   const { width, height } = inputSize(session, options)
   const inputName = session.inputNames[0] ?? ''
@@ -61,18 +60,6 @@ class Slots {
     const end = (first + count) * this.#size
     if (end > this.#memory.length) this.#memory = new Float32Array(end)
     return this.#memory.subarray(first * this.#size, end)
-  }
-}
-
-async function loadRuntime(importRuntime: () => Promise<typeof Ort>): Promise<typeof Ort> {
-  try {
-    return await importRuntime()
-  } catch (cause) {
-    throw new InferenceError(
-      'LF_RUNTIME_MISSING',
-      `ONNX Runtime cannot be loaded (${firstLine(cause)}); install it with "npm install onnxruntime-node".`,
-      { cause },
-    )
   }
 }
 
