@@ -45,7 +45,7 @@ describe('dataset export as COCO', () => {
     const counts = await run('coco', [image('i1', { box_annotations }), image('i2', { set: 'test' })], categories)
 
     const train = await instances('train')
-    expect(counts).to.deep.equal({ trainCount: 1, testCount: 1 })
+    expect(counts).to.deep.equal({ trainCount: 1, valCount: 0, testCount: 1 })
     expect(train.images).to.deep.equal([{ id: 1, file_name: 'i1.jpg', width: 100, height: 50, loop_id: 'i1' }])
     expect(train.categories.map(({ id, name }: { id: number; name: string }) => [id, name])).to.deep.equal([
       [1, 'box "big"\n'],
@@ -105,7 +105,7 @@ describe('dataset export for YOLO classification', () => {
     const counts = await run('yolo_classification', images, [cat, dog])
 
     const dataset = join(folder.path, 'dataset')
-    expect(counts).to.deep.equal({ trainCount: 2, testCount: 1 })
+    expect(counts).to.deep.equal({ trainCount: 2, valCount: 0, testCount: 1 })
     expect((await readdir(dataset, { recursive: true })).sort()).to.deep.equal([
       'test',
       'test/a cat',

@@ -36,7 +36,7 @@ describe('dataset export', () => {
     const counts = await run('raw', images)
 
     const dataset = JSON.parse(await readFile(join(folder.path, 'dataset/dataset.json'), 'utf8'))
-    expect(counts).to.deep.equal({ trainCount: 1, testCount: 1 })
+    expect(counts).to.deep.equal({ trainCount: 1, valCount: 0, testCount: 1 })
     expect(dataset.categories).to.deep.equal(hostile)
     expect(dataset.images[0]).to.include({ id: 'i1', file: 'images/i1.jpg', set: 'train', width: 100, height: 50 })
     expect(dataset.images[0].box_annotations).to.have.lengthOf(1)

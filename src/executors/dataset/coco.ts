@@ -3,22 +3,23 @@ import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
 import { type Box, checkSize, clipBox, clipTo, squareAround } from './boxes.js'
-import type { DatasetWriting } from './writing.js'
+import { type DatasetWriting, setsOf } from './writing.js'
 
 type Classes = ReadonlyMap<string, { readonly number: number; readonly category: Category }>
 type Annotation = { readonly category_id: number; readonly bbox: number[]; readonly area: number }
 
 /**
- * `train/` and `test/` with `<id>.jpg`, and `annotations/instances_train.json` and `…_test.json` as COCO has them. A
- * category's number is its place in the list plus one; points are key points inside squares of `point_size`.
+ * `train/`, `test/` and, if there are validation images, `val/` with `<id>.jpg`, and `annotations/instances_<set>.json`
+ * as COCO has them. A category's number is its place in the list plus one; points are key points inside squares of
+ * `point_size`.
  */
 export async function writeCocoDataset(writing: DatasetWriting): Promise<void> {
   const { target, categories } = writing
   const classes: Classes = new Map(categories.map((category, index) => [category.id, { number: index + 1, category }]))
   await mkdir(join(target, 'annotations'))
-  for (const set of ['train', 'test'] as const) {
+  for (const set of setsOf(writing.images)) {
     await mkdir(join(target, set))
-    const images = writing.images.filter((image) => (image.set === 'test') === (set === 'test'))
+    const images = writing.images.filter((image) => image.set === set)
     for (const { id } of images) {
       writing.signal.throwIfAborted()
       await linkOrCopy(writing.imagePath(id), join(target, set, `${id}.jpg`))

@@ -11,7 +11,8 @@ import type { DatasetWriting, ExportOptions } from './writing.js'
 import { writeYoloDataset } from './yolo.js'
 import { classified, writeYoloClassificationDataset } from './yolo-classification.js'
 
-export type ExportCounts = { readonly trainCount: number; readonly testCount: number }
+/** `trainCount` includes the validation images, as the Loop counts them. */
+export type ExportCounts = { readonly trainCount: number; readonly valCount: number; readonly testCount: number }
 
 /**
  * Writes the dataset of a training in the format its program reads. Images are linked, never changed. The folder
@@ -49,8 +50,9 @@ function writeFormat(format: DatasetFormat, writing: DatasetWriting): Promise<vo
 }
 
 function countSets(images: readonly ImageData[]): ExportCounts {
-  const testCount = images.filter((image) => image.set === 'test').length
-  return { trainCount: images.length - testCount, testCount }
+  const valCount = images.filter(({ set }) => set === 'val').length
+  const testCount = images.filter(({ set }) => set === 'test').length
+  return { trainCount: images.length - testCount, valCount, testCount }
 }
 
 // Only these may name files; what the Loop sends is an UUID, but a hostile one must not become a path or an option.
@@ -65,8 +67,10 @@ function checkImages(format: DatasetFormat, images: readonly ImageData[], counts
     if (seen.has(id)) throw new DatasetError(`The image ${id} is listed twice.`, { id })
     seen.add(id)
   }
-  if (counts.trainCount === 0) throw new DatasetError('The project has no image in the train set; label some first.')
-  if (format.startsWith('yolo') && counts.testCount === 0) {
+  if (counts.trainCount === counts.valCount) {
+    throw new DatasetError('The project has no image in the train set; label some first.')
+  }
+  if (format.startsWith('yolo') && counts.testCount + counts.valCount === 0) {
     throw new DatasetError('The project has no image in the test set, which YOLO needs; put some there first.')
   }
 }

@@ -19,7 +19,7 @@ function toRawImage(image: ImageData) {
   return {
     id: image.id,
     file: `images/${image.id}.jpg`,
-    set: image.set === 'test' ? 'test' : 'train', // `val` of newer Loops counts as train
+    set: image.set,
     width: image.width,
     height: image.height,
     box_annotations: image.box_annotations ?? [],

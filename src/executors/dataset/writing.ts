@@ -1,4 +1,4 @@
-import type { Category, ImageData } from '../../loop/protocol/index.js'
+import type { Category, ImageData, ImageSet } from '../../loop/protocol/index.js'
 
 export type ExportOptions = {
   /** The workspace; the dataset is written to `<folder>/dataset`. */
@@ -12,3 +12,8 @@ export type ExportOptions = {
 
 /** What the writer of one format gets: `target` is built, then renamed to `finalFolder`, which paths may name. */
 export type DatasetWriting = ExportOptions & { readonly target: string; readonly finalFolder: string }
+
+/** The sets a dataset has folders for: train and test always, val only with images of its own. */
+export function setsOf(images: readonly ImageData[]): readonly ImageSet[] {
+  return images.some(({ set }) => set === 'val') ? ['train', 'test', 'val'] : ['train', 'test']
+}

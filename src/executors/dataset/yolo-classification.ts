@@ -11,14 +11,14 @@ export function classified(images: readonly ImageData[], categories: readonly Ca
   return images.filter((image) => ids.has(image.classification_annotation?.category_id ?? ''))
 }
 
-/** `train/<category>/<id>.jpg` and `test/<category>/<id>.jpg`; categories without an image have no folder. */
+/** `<set>/<category>/<id>.jpg` for `train`, `test` and `val`; categories without an image have no folder. */
 export async function writeYoloClassificationDataset(writing: DatasetWriting): Promise<void> {
   const folders = foldersOf(writing.categories)
   for (const image of writing.images) {
     writing.signal.throwIfAborted()
     const name = folders.get(image.classification_annotation?.category_id ?? '')
     if (name === undefined) continue
-    const folder = join(writing.target, image.set === 'test' ? 'test' : 'train', name)
+    const folder = join(writing.target, image.set, name)
     await mkdir(folder, { recursive: true })
     await linkOrCopy(writing.imagePath(image.id), join(folder, `${image.id}.jpg`))
   }

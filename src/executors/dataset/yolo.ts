@@ -1,28 +1,30 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stringify } from 'yaml'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
-import type { Category, ImageData } from '../../loop/protocol/index.js'
+import type { Category, ImageData, ImageSet } from '../../loop/protocol/index.js'
 import { DatasetError } from '../errors.js'
 import { type Box, checkSize, clipBox, squareAround } from './boxes.js'
-import type { DatasetWriting } from './writing.js'
+import { type DatasetWriting, setsOf } from './writing.js'
+import { stringifyForPython } from './yaml-for-python.js'
 
 /**
- * `train/` and `test/` with `<id>.jpg` and `<id>.txt` (`class xc yc w h`, relative, 6 decimals), and `dataset.yaml`.
- * The class is the category's place in the list; points become squares of the category's `point_size`.
+ * `train/`, `test/` and, if there are validation images, `val/` with `<id>.jpg` and `<id>.txt` (`class xc yc w h`,
+ * relative, 6 decimals), and `dataset.yaml`. The class is the category's place in the list; points become squares of
+ * the category's `point_size`.
  */
 export async function writeYoloDataset(writing: DatasetWriting): Promise<void> {
   checkFolder(writing.finalFolder)
-  await mkdir(join(writing.target, 'train'))
-  await mkdir(join(writing.target, 'test'))
+  const sets = setsOf(writing.images)
+  for (const set of sets) await mkdir(join(writing.target, set))
   const classes = new Map(writing.categories.map((category, index) => [category.id, { index, category }]))
   for (const image of writing.images) {
     writing.signal.throwIfAborted()
-    const stem = join(writing.target, image.set === 'test' ? 'test' : 'train', image.id)
+    const stem = join(writing.target, image.set, image.id)
     await linkOrCopy(writing.imagePath(image.id), `${stem}.jpg`)
     await writeFile(`${stem}.txt`, labelLines(image, classes))
   }
-  await writeFileAtomic(join(writing.target, 'dataset.yaml'), datasetYaml(writing.finalFolder, writing.categories))
+  const names = writing.categories.map(({ name }) => name)
+  await writeFileAtomic(join(writing.target, 'dataset.yaml'), datasetYaml(writing.finalFolder, sets, names))
 }
 
 /** The scripts look for labels where the last `images` of the path is replaced by `labels`, and find nothing there. */
@@ -58,8 +60,8 @@ function labelLine(index: number, box: Box, image: { readonly width: number; rea
 }
 
 /** Absolute paths: the scripts resolve relative ones against their own folder, not against the workspace. */
-function datasetYaml(folder: string, categories: readonly Category[]): string {
-  const test = join(folder, 'test')
-  const names = categories.map((category) => category.name)
-  return stringify({ train: join(folder, 'train'), test, val: test, nc: names.length, names })
+function datasetYaml(folder: string, sets: readonly ImageSet[], names: readonly string[]): string {
+  const [train, test] = [join(folder, 'train'), join(folder, 'test')]
+  const val = sets.includes('val') ? join(folder, 'val') : test
+  return stringifyForPython({ train, test, val, nc: names.length, names })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { writeJsonFile } from '../../base/files.js'
 import { exportDataset } from '../../executors/dataset/index.js'
+import { assignValidationSet } from '../../executors/dataset/validation-set.js'
 import { commandValues } from '../../executors/order-values.js'
 import { type ImageData, imageDataSchema } from '../../loop/protocol/index.js'
 import { NoImagesError } from '../errors.js'
@@ -20,9 +21,9 @@ export const downloadData: Stage = async (context, deps) => {
   const ids = await deps.rest.imageIds(organization, project, 'complete', { signal })
   if (ids.length === 0) throw new NoImagesError({ organization, project, set: 'complete' })
 
-  const images = await fetchAll(ids, context, deps)
+  const images = assignValidationSet(await fetchAll(ids, context, deps), training.order)
   await writeJsonFile(training.paths.imageData, { images })
-  const { trainCount, testCount } = await exportDataset(training.definition.dataset, {
+  const { trainCount, valCount, testCount } = await exportDataset(training.definition.dataset, {
     folder: training.paths.workspace,
     images,
     imagePath: (id) => deps.images.imagePath(organization, project, id),
@@ -37,7 +38,8 @@ export const downloadData: Stage = async (context, deps) => {
     skippedImageCount: ids.length - images.length,
   }
   await training.update(counts)
-  context.say(`${trainCount} train and ${testCount} test images, ${counts.skippedImageCount} skipped`)
+  const validation = valCount === 0 ? '' : ` (${valCount} of them for validation)`
+  context.say(`${trainCount} train${validation} and ${testCount} test images, ${counts.skippedImageCount} skipped`)
   return counts
 }
 
