@@ -14,8 +14,11 @@ export function journalKeys(link: Pick<RedisLink, 'prefix'>) {
     curve: (id: string) => `${base}:curve:${id}`,
     /** Hash: organization/project#number → id of the last training so named. */
     names: `${base}:training-names`,
-    /** Hash: uuid of a seat → id of its unfinished training. */
+    /** Hash: uuid of a seat → id of its newest training. */
     seats: `${base}:seat-trainings`,
+    /** Set: ended trainings of a seat whose final status the Loop has not acknowledged; the uuid follows. */
+    endsPrefix: `${base}:seat-ends:`,
+    ends: (uuid: string) => `${base}:seat-ends:${uuid}`,
     /** Sorted sets of ids by time of order, and all with the same score to find them by prefix. */
     all: `${base}:trainings`,
     unfinished: `${base}:trainings-unfinished`,

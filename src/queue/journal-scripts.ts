@@ -4,32 +4,31 @@ import { LUA_CLOCK, luaScript } from './lua-script.js'
 // holder compute its key; all keys share one hash tag.
 
 /**
- * KEYS names, seats, all, unfinished, ids, training. ARGV name, seat uuid, ms in which a repetition is the same,
- * key prefix of trainings, new id, order, channel, then fields and values.
+ * KEYS names, seats, all, unfinished, ids, training. ARGV name, seat uuid, key prefix of trainings, new id, order,
+ * channel, then fields and values.
  */
 export const ACCEPT = luaScript(`${LUA_CLOCK}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if known then
-  local it = redis.call('HMGET', ARGV[4] .. known, 'endedAt', 'seatUuid', 'order')
+  local it = redis.call('HMGET', ARGV[3] .. known, 'endedAt', 'seatUuid', 'order', 'endAckedAt')
   if it[1] == 'null' then
     if it[2] == ARGV[2] then return {'same', known} end
     return {'elsewhere', known}
   end
-  local isRecent = it[1] and now() - tonumber(it[1]) < tonumber(ARGV[3])
-  if isRecent and it[2] == ARGV[2] and it[3] == ARGV[6] then return {'same', known} end
+  if it[4] == 'null' and it[2] == ARGV[2] and it[3] == ARGV[5] then return {'same', known} end
 end
 local held = redis.call('HGET', KEYS[2], ARGV[2])
-if held and redis.call('HGET', ARGV[4] .. held, 'endedAt') == 'null' then return {'busy', held} end
+if held and redis.call('HGET', ARGV[3] .. held, 'endedAt') == 'null' then return {'busy', held} end
 local at = stamp()
-redis.call('HSET', KEYS[6], 'name', ARGV[1], 'seatUuid', ARGV[2], 'order', ARGV[6], 'createdAt', at, 'updatedAt', at,
-  'runUse', 'excused', unpack(ARGV, 8))
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[5])
-redis.call('ZADD', KEYS[3], at, ARGV[5])
-redis.call('ZADD', KEYS[4], at, ARGV[5])
-redis.call('ZADD', KEYS[5], 0, ARGV[5])
-redis.call('PUBLISH', ARGV[7], ARGV[5])
-return {'accepted', ARGV[5], redis.call('HGETALL', KEYS[6])}`)
+redis.call('HSET', KEYS[6], 'name', ARGV[1], 'seatUuid', ARGV[2], 'order', ARGV[5], 'createdAt', at, 'updatedAt', at,
+  'runUse', 'excused', unpack(ARGV, 7))
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
+redis.call('ZADD', KEYS[3], at, ARGV[4])
+redis.call('ZADD', KEYS[4], at, ARGV[4])
+redis.call('ZADD', KEYS[5], 0, ARGV[4])
+redis.call('PUBLISH', ARGV[6], ARGV[4])
+return {'accepted', ARGV[4], redis.call('HGETALL', KEYS[6])}`)
 
 /** KEYS training. ARGV id, channel, host, pid. Answers the new run and the hash as it was before, or 'unknown' or 'ended'. */
 export const BEGIN_RUN = luaScript(`${LUA_CLOCK}
@@ -84,24 +83,34 @@ if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'progress', ARGV[5]) end
 for at = 7, first - 1 do redis.call('RPUSH', KEYS[3], ARGV[at]) end
 return answer`)
 
-/** KEYS training, seats, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, then fields. */
+/**
+ * KEYS training, unfinished, control, log. ARGV id, channel, run or '', seconds to keep the log, key prefix of the ends of
+ * seats, then fields.
+ */
 export const FINISH = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'seatUuid')
 if not it[2] then return 'unknown' end
 if ARGV[3] ~= '' and it[1] ~= ARGV[3] then return 'superseded' end
 if it[2] ~= 'null' then return 'ended' end
 local at = stamp()
-redis.call('HSET', KEYS[1], 'endedAt', at, 'updatedAt', at, unpack(ARGV, 5))
-if redis.call('HGET', KEYS[2], it[3]) == ARGV[1] then redis.call('HDEL', KEYS[2], it[3]) end
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('HDEL', KEYS[4], ARGV[1])
-redis.call('EXPIRE', KEYS[5], ARGV[4])
+redis.call('HSET', KEYS[1], 'endedAt', at, 'updatedAt', at, unpack(ARGV, 6))
+redis.call('SADD', ARGV[5] .. it[3], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('EXPIRE', KEYS[4], ARGV[4])
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 'ok'`)
 
+/** KEYS training, ends of its seat. ARGV id, when the training ended whose status the Loop has acknowledged. */
+export const ACK_END = luaScript(`${LUA_CLOCK}
+if redis.call('HGET', KEYS[1], 'endedAt') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'endAckedAt', stamp())
+return redis.call('SREM', KEYS[2], ARGV[1])`)
+
 /**
- * KEYS training, names, seats, unfinished, log. ARGV id, channel, key prefix of trainings, then fields and values.
- * A failed training is unfinished again, if its seat is free and its number was not ordered anew.
+ * KEYS training, names, seats, unfinished, log. ARGV id, channel, key prefix of trainings and of the ends of seats, then
+ * fields and values. A failed training is unfinished again, unless its number was ordered again or its seat has had
+ * another training since: the Loop counts what a seat sends for the newest training it has given to it.
  */
 export const REOPEN = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'endedAt', 'outcome', 'seatUuid', 'name', 'createdAt')
@@ -112,8 +121,10 @@ local newest = redis.call('HGET', KEYS[2], it[4])
 if newest ~= ARGV[1] then return {'replaced', newest or ''} end
 local held = redis.call('HGET', KEYS[3], it[3])
 if held and redis.call('HGET', ARGV[3] .. held, 'endedAt') == 'null' then return {'busy', held} end
-redis.call('HSET', KEYS[1], 'endedAt', 'null', 'runUse', 'excused', 'updatedAt', stamp(), unpack(ARGV, 4))
+if held and held ~= ARGV[1] then return {'overtaken', held} end
+redis.call('HSET', KEYS[1], 'endedAt', 'null', 'runUse', 'excused', 'updatedAt', stamp(), unpack(ARGV, 5))
 redis.call('HSET', KEYS[3], it[3], ARGV[1])
+redis.call('SREM', ARGV[4] .. it[3], ARGV[1])
 redis.call('ZADD', KEYS[4], it[5], ARGV[1])
 redis.call('PERSIST', KEYS[5])
 redis.call('PUBLISH', ARGV[2], ARGV[1])

@@ -6,7 +6,7 @@ import type { JobHandle } from './job-handle.js'
 import { TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
 import { journalKeys, trainingName } from './journal-keys.js'
 import { createRecordReader, type RecordReader } from './journal-reader.js'
-import { ACCEPT, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
+import { ACCEPT, ACK_END, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import type { Subscription } from './subscriptions.js'
@@ -52,6 +52,10 @@ export type Journal = TrainingLog &
       readonly seat: { readonly uuid: string; readonly name: string }
     }): Promise<AcceptedOrder>
     unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
+    /** Trainings of a seat that have ended, which the Loop has not acknowledged. */
+    unackedEndsOfSeat(uuid: string): Promise<readonly TrainingRecord[]>
+    /** The Loop has acknowledged the status after this end: from now on the same order is a new training. */
+    ackEnd(ended: Pick<TrainingRecord, 'id' | 'seat' | 'endedAt'>): Promise<void>
     /**
      * A host takes the training: raises the run, so that every older run is fenced off. Answers the record as those
      * have left it. Throws LF_TRAINING_ENDED or LF_TRAINING_UNKNOWN.
@@ -73,7 +77,7 @@ export type Journal = TrainingLog &
     ): Promise<void>
     /** The run ends for no fault of its own (hand-back, Redis away): it does not count as fruitless. */
     excuseRun(id: string, run: number): Promise<void>
-    /** Ends the training and frees its seat; a second time it does nothing. */
+    /** Ends the training, which frees its seat; a second time it does nothing. */
     finish(
       id: string,
       run: number | null,
@@ -86,8 +90,6 @@ export type Journal = TrainingLog &
   }
 
 export type JournalOptions = {
-  /** How long after a training's end the very same order is still that training. */
-  readonly repeatWindowMs?: number
   readonly keepLogSeconds?: number
 }
 
@@ -96,7 +98,7 @@ export function createJournal(
   options: JournalOptions = {},
   deps: { readonly log?: Logger } = {},
 ): Journal {
-  const { repeatWindowMs = 60_000, keepLogSeconds = 7 * 86_400 } = options
+  const { keepLogSeconds = 7 * 86_400 } = options
   const keys = journalKeys(link)
   const records = createRecordReader(link, keys, deps)
 
@@ -136,7 +138,7 @@ export function createJournal(
         link.client,
         [keys.names, keys.seats, keys.all, keys.unfinished, keys.ids, keys.training(id)],
         [
-          ...[trainingName(order), seat.uuid, repeatWindowMs, keys.prefix, id, JSON.stringify(order), keys.changes],
+          ...[trainingName(order), seat.uuid, keys.prefix, id, JSON.stringify(order), keys.changes],
           ...toHashPairs({ ...BLANK, id, trainer, seat }),
         ],
       )
@@ -151,6 +153,14 @@ export function createJournal(
       const id = await link.client.hget(keys.seats, uuid)
       const record = id === null ? undefined : await records.load(id)
       return record?.endedAt === null ? record : undefined
+    },
+    async unackedEndsOfSeat(uuid) {
+      const ids = await link.client.smembers(keys.ends(uuid))
+      const ended = await Promise.all(ids.map(records.load))
+      return ended.flatMap((record) => (record === undefined || record.endedAt === null ? [] : [record]))
+    },
+    async ackEnd({ id, seat, endedAt }) {
+      await ACK_END(link.client, [keys.training(id), keys.ends(seat.uuid)], [id, JSON.stringify(endedAt)])
     },
 
     take,
@@ -177,16 +187,17 @@ export function createJournal(
     excuseRun: (id, run) => write(id, run, 'excused', []),
 
     async finish(id, run, { outcome, errors }) {
-      const touched = [keys.training(id), keys.seats, keys.unfinished, keys.control, keys.log(id)]
+      const touched = [keys.training(id), keys.unfinished, keys.control, keys.log(id)]
       const pairs = toHashPairs(errors === undefined ? { outcome } : { outcome, errors })
-      const answer = await FINISH(link.client, touched, [id, keys.changes, run ?? '', keepLogSeconds, ...pairs])
+      const args = [id, keys.changes, run ?? '', keepLogSeconds, keys.endsPrefix, ...pairs]
+      const answer = await FINISH(link.client, touched, args)
       if (answer !== 'ended') throwUnlessOk(answer, id, run)
     },
 
     async reopen(id) {
       const touched = [keys.training(id), keys.names, keys.seats, keys.unfinished, keys.log(id)]
-      const fresh = { outcome: null, errors: {}, fruitlessRuns: 0, stopRequested: false }
-      const args = [id, keys.changes, keys.prefix, ...toHashPairs(fresh)]
+      const fresh = { endAckedAt: null, outcome: null, errors: {}, fruitlessRuns: 0, stopRequested: false }
+      const args = [id, keys.changes, keys.prefix, keys.endsPrefix, ...toHashPairs(fresh)]
       const [answer, holder] = (await REOPEN(link.client, touched, args)) as [string, string?]
       if (answer === 'ok') return { outcome: 'reopened', training: await mustLoad(id) }
       return { outcome: 'refused', reason: await reopenSentence(answer, await mustLoad(id), holder) }
@@ -212,6 +223,8 @@ export function createJournal(
         return `Training ${training.id} (${name}) was ${training.outcome}; only a failed one can be retried.`
       case 'replaced':
         return `Training ${training.id} (${name}) was ordered anew as ${holderId}.`
+      case 'overtaken':
+        return overtakenSentence(training, await mustLoad(holderId ?? ''))
       default:
         return busySentence(await mustLoad(holderId ?? ''))
     }
@@ -221,6 +234,7 @@ export function createJournal(
 const BLANK = {
   startedAt: null,
   endedAt: null,
+  endAckedAt: null,
   outcome: null,
   state: 'initialized',
   progress: null,
@@ -250,6 +264,12 @@ function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
 
 function busySentence(holder: TrainingRecord): string {
   return `Trainer "${holder.seat.name}" is busy with training ${trainingName(holder.order)} (${holder.id}).`
+}
+
+function overtakenSentence({ id, order, seat }: TrainingRecord, newer: TrainingRecord): string {
+  const what = `Training ${id} (${trainingName(order)})`
+  const since = `trainer "${seat.name}" has had ${trainingName(newer.order)} (${newer.id}) since`
+  return `${what} cannot be retried: ${since}, and the Loop would count its metrics for that one; order it again at the Loop.`
 }
 
 function elsewhereSentence(holder: TrainingRecord): string {

@@ -30,6 +30,8 @@ export const trainingRecordSchema = z.object({
   startedAt: z.number().nullable(),
   updatedAt: z.number(),
   endedAt: z.number().nullable(),
+  /** When the Loop acknowledged the status after the end; until then the same order is this training. */
+  endAckedAt: z.number().nullable().default(null),
   outcome: z.enum(trainingOutcomes).nullable(),
   state: z.enum(trainerStates),
   progress: z.number().nullable(),

@@ -4,7 +4,7 @@ import { seatA, seatB, TRAININGS, useSeatPair, yes } from './seat-pair.js'
 
 // The rows of docs/reference/orders.md, with the Loop's part played by the test over a real socket.
 describe('a seat answers', () => {
-  const { aNode, newest, taken, ended, waiting, closeAll, queues } = useSeatPair()
+  const { aNode, newest, taken, ended, endAcked, waiting, closeAll, queues } = useSeatPair()
 
   describe('begin_training', () => {
     it('with true for a new one, which waits for a host', async () => {
@@ -57,8 +57,8 @@ describe('a seat answers', () => {
     })
 
     for (const outcome of ['completed', 'aborted', 'failed'] as const) {
-      it(`with true for the same within a minute after it was ${outcome}, and does nothing`, async () => {
-        const { begin, journal } = await aNode()
+      it(`with true for the same after it was ${outcome}, as long as the Loop has not acknowledged that`, async () => {
+        const { begin, journal } = await aNode({ acksEnd: () => false })
         await begin()
         await ended(journal, outcome)
 
@@ -68,10 +68,11 @@ describe('a seat answers', () => {
         expect(await waiting()).to.equal(0)
       })
 
-      it(`with true for the same more than a minute after it was ${outcome}, as a new training`, async () => {
-        const { begin, journal } = await aNode({ window: 0 })
+      it(`with true for the same when the Loop has acknowledged that it was ${outcome}, as a new training`, async () => {
+        const { begin, journal } = await aNode()
         await begin()
         await ended(journal, outcome)
+        await endAcked(journal)
 
         expect(await begin()).to.deep.equal(yes)
 
@@ -80,8 +81,22 @@ describe('a seat answers', () => {
       })
     }
 
-    it('with true for the one that has just ended when it has another one by now', async () => {
+    it('with true for the same when the node died before the Loop acknowledged its end, as a new training', async () => {
+      const first = await aNode({ acksEnd: () => false })
+      await first.begin()
+      await ended(first.journal, 'completed')
+      await closeAll()
+
       const { begin, journal } = await aNode()
+      await endAcked(journal)
+
+      expect(await begin()).to.deep.equal(yes)
+      expect(await journal.count()).to.equal(2)
+      expect(await waiting()).to.equal(1)
+    })
+
+    it('with true for the one whose end is not acknowledged when it has another one by now', async () => {
+      const { begin, journal } = await aNode({ acksEnd: () => false })
       await begin()
       await ended(journal, 'completed')
       await begin(orderCurrent({ training_number: 8 }))

@@ -67,18 +67,20 @@ describe('a seat', () => {
       expect(await seats.redis.queues.counts(TRAININGS)).to.include({ waiting: 1 })
     })
 
-    it('acks it once more just after its end, and takes it for done', async () => {
+    it('takes it anew when the Loop has acknowledged its end, however soon', async () => {
       await seats.startNode()
       const { number } = await seats.order()
       const { id } = await seats.unfinished()
       await seats.redis.queues.remove(TRAININGS, id)
       await seats.journal.finish(id, null, { outcome: 'completed' })
+      await until('the end is acknowledged', async () => (await seats.journal.load(id))?.endAckedAt !== null)
 
       const { ack } = await seats.order({ training_number: number })
 
       expect(ack.success).to.equal(true)
-      expect(await seats.journal.unfinishedOfSeat(UUID_A)).to.equal(undefined)
-      expect(await seats.redis.queues.job(TRAININGS, id)).to.equal(undefined)
+      const again = await seats.unfinished()
+      expect(again.id).not.to.equal(id)
+      expect(await seats.redis.queues.job(TRAININGS, again.id)).to.include({ state: 'waiting' })
     })
 
     it('refuses one that another seat has, naming the holder', async () => {

@@ -37,20 +37,21 @@ export function useSeatPair() {
   }
 
   /** Which seat speaks over a connection, its status says. */
-  async function aNode({ window = 60_000, slow }: { window?: number; slow?: Promise<unknown> } = {}) {
+  async function aNode({ slow, acksEnd = () => true }: { slow?: Promise<unknown>; acksEnd?: () => boolean } = {}) {
     const peers = new Map<string, Socket>()
     const loop: SocketLoop = await startSocketLoop({
       onConnect(socket) {
-        socket.on('update_trainer', (status: { id: string }, ack: (answer: Answer) => void) => {
+        socket.on('update_trainer', (status: { id: string; state: string }, ack: (answer: Answer) => void) => {
+          const isFirst = !peers.has(status.id)
           peers.set(status.id, socket)
-          ack(okAnswer())
+          if (isFirst || status.state !== 'idle' || acksEnd()) ack(okAnswer())
         })
       },
     })
     closers.push(() => loop.close())
     const session = createLoopSession({ host: loop.host }, { log })
     closers.push(() => session.close())
-    const journal = createJournal(redis.link, { repeatWindowMs: window })
+    const journal = createJournal(redis.link)
     const control = createControl(redis.link, journal, redis.queues)
     const accept: Journal['accept'] = async (order) => {
       await slow
@@ -63,6 +64,7 @@ export function useSeatPair() {
         profile: { name: 'quick', architecture: null, models: [] },
         dialect: 'current',
         heartbeatMs: 60_000,
+        statusAckMs: 2_000,
       },
       {
         createSocket() {
@@ -129,6 +131,8 @@ export function useSeatPair() {
     await journal.finish(id, null, { outcome })
     return newest(journal)
   }
+  const endAcked = (journal: Journal) =>
+    until('the Loop has acknowledged its end', async () => (await newest(journal)).endAckedAt !== null)
 
-  return { aNode, newest, taken, ended, waiting, closeAll, queues: () => redis.queues }
+  return { aNode, newest, taken, ended, endAcked, waiting, closeAll, queues: () => redis.queues }
 }

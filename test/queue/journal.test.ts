@@ -77,7 +77,7 @@ describe('the journal', () => {
       })
     })
 
-    it('and knows an exact repetition within a minute of its end', async () => {
+    it('and knows an exact repetition until the Loop has acknowledged its end', async () => {
       const training = await accepted()
       await journal.finish(training.id, null, { outcome: 'completed' })
 
@@ -88,12 +88,12 @@ describe('the journal', () => {
       expect(changed).to.deep.include({ outcome: 'accepted' })
     })
 
-    it('and takes the same number anew when the minute is over', async () => {
-      const hurried = createJournal(redis.link, { repeatWindowMs: 0 })
+    it('and takes the same number anew when the Loop has acknowledged its end', async () => {
       const training = await accepted()
       await journal.finish(training.id, null, { outcome: 'completed' })
+      for (const ended of await journal.unackedEndsOfSeat(seatA.uuid)) await journal.ackEnd(ended)
 
-      const again = await hurried.accept({ order: anOrder(), trainer: 'shapes', seat: seatA })
+      const again = await journal.accept({ order: anOrder(), trainer: 'shapes', seat: seatA })
 
       expect(again).to.have.property('outcome', 'accepted')
       expect(await journal.find('zauberzeug/shapes#1')).to.have.property('run', 0)
@@ -341,6 +341,30 @@ describe('the journal', () => {
       })
       await journal.finish(second.id, null, { outcome: 'completed' })
       expect(await journal.reopen(second.id)).to.have.property('outcome', 'refused')
+    })
+
+    for (const outcome of ['completed', 'failed', 'aborted'] as const) {
+      it(`nothing whose seat has had another training since, which was ${outcome}`, async () => {
+        const first = await accepted()
+        await journal.finish(first.id, null, { outcome: 'failed' })
+        const second = await accepted({ trainingNumber: 2 })
+        await journal.finish(second.id, null, { outcome })
+
+        const answer = await journal.reopen(first.id)
+
+        expect(answer).to.have.property('outcome', 'refused')
+        expect(answer).to.have.property('reason').that.includes(`has had zauberzeug/shapes#2 (${second.id}) since`)
+        expect(await journal.load(first.id)).to.include({ outcome: 'failed' })
+        expect(await journal.load(second.id)).to.include({ outcome })
+      })
+    }
+
+    it('one beside which only another seat has had a training since', async () => {
+      const first = await accepted()
+      await journal.finish(first.id, null, { outcome: 'failed' })
+      const other = await accepted({ trainingNumber: 2 }, seatB)
+      await journal.finish(other.id, null, { outcome: 'completed' })
+
       expect(await journal.reopen(first.id)).to.have.property('outcome', 'reopened')
     })
   })

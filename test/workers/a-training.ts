@@ -32,6 +32,7 @@ export function aRecord(change: Partial<TrainingRecord> = {}): TrainingRecord {
     startedAt: null,
     updatedAt: 1_000_000,
     endedAt: null,
+    endAckedAt: null,
     outcome: null,
     state: 'initialized',
     progress: null,

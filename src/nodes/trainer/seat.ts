@@ -68,8 +68,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   let life: AbortSignal | undefined
   let isOnline = true
   let current: TrainingRecord | undefined
-  /** Has ended with errors, which the Loop has not heard yet. */
-  let farewell: TrainingRecord | undefined
   let heartbeat: NodeJS.Timeout | undefined
   let metricsConsumer: Consumer | undefined
   let sending: Promise<void> | undefined
@@ -77,8 +75,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
   let due: 'change' | 'status' | undefined
   let isMuted = options.muted === true
-  /** A training has ended, and the Loop does not know it yet. */
-  let isEndUntold = false
   let reconnectedAt = Number.NEGATIVE_INFINITY
 
   function openSocket(): LoopSocket {
@@ -153,33 +149,32 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function sendStatus({ onlyIfOurs }: { readonly onlyIfOurs: boolean }): Promise<void> {
     try {
       const before = current
-      current = await journal.unfinishedOfSeat(identity.uuid)
-      if (before !== undefined && before.id !== current?.id) {
-        isEndUntold = true
-        const ended = await journal.load(before.id)
-        if (ended !== undefined && Object.keys(ended.errors).length > 0) farewell = ended
-      }
-      const isOurs = before !== undefined || current !== undefined
+      const unfinished = await journal.unfinishedOfSeat(identity.uuid)
+      const ends = await journal.unackedEndsOfSeat(identity.uuid)
+      current = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
+      const isOurs = before !== undefined || current !== undefined || ends.length > 0
       deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
       if (!socket.connected || (onlyIfOurs && !isOurs)) return
-      if (farewell !== undefined) await emitStatus(farewell)
-      farewell = undefined
-      await emitStatus(current)
-      if (isEndUntold) deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
-      isEndUntold = false
+      for (const ended of ends) if (Object.keys(ended.errors).length > 0) await emitStatus(ended)
+      const isAcked = await emitStatus(current)
+      if (!isAcked || ends.length === 0) return
+      for (const ended of ends) await journal.ackEnd(ended)
+      deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'status not sent')
     }
   }
 
-  async function emitStatus(training: TrainingRecord | undefined): Promise<void> {
+  /** Whether the Loop has acknowledged it. */
+  async function emitStatus(training: TrainingRecord | undefined): Promise<boolean> {
     const status = toTrainerStatus(toSeatStatus(identity, profile, training, deps.now()), dialect)
     const { statusAckMs: timeoutMs = nodeEventAckMs.update_trainer } = options
     try {
       const answer = await socket.emit('update_trainer', status, { timeoutMs })
-      if (answer.success) return
+      if (answer.success) return true
       log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
       connectAnew()
+      return false
     } catch (error) {
       if (socket.connected) connectAnew() // it heard us, as it seems, but does not answer
       throw error
