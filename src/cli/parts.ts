@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { type Program, startProgram } from '../process/program.js'
+import { withoutNodeAddress } from './node-address.js'
 import { parseReadyLine, type ReadyFacts } from './ready-line.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
@@ -54,7 +55,7 @@ export async function startPart(
     {
       command: [process.execPath, MAIN, name, ...args],
       cwd: process.cwd(),
-      env,
+      env: withoutNodeAddress(env),
       logFile: join(logFolder, `${label}.log`),
       owner: `loopfleet-part:${process.pid}:${label}`,
       graceMs: 15_000, // a worker ends its training program first

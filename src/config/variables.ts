@@ -151,6 +151,22 @@ export const variables = {
     schema: flag,
     meaning: 'A detector frees its model before it builds the next one, and refuses images meanwhile.',
   },
+  MAX_OUTBOX_SIZE: {
+    schema: wholeNumber(1).default(1000),
+    meaning: 'Images that may wait for the Loop in the outbox of a detector; `--outbox-images` overrides it.',
+  },
+  NODE_VERSION: {
+    schema: z.string().max(100, { error: 'must have at most 100 characters' }).optional(),
+    meaning: 'How you name the version of a detector; reported to the Loop.',
+  },
+  NODE_HOST: {
+    schema: z.string().optional(),
+    meaning: 'Address that a node is bound to; `--host` overrides it. The parts of `up` and `demo` do not get it.',
+  },
+  NODE_PORT: {
+    schema: wholeNumber(0, 65_535).optional(),
+    meaning: 'Port on which a node answers; `--port` overrides it. The parts of `up` and `demo` do not get it.',
+  },
 } as const satisfies Record<string, Variable>
 
 type Variables = typeof variables

@@ -153,7 +153,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     async upload(image, metadata, facts, { priority }) {
       const { outbox } = used().parts
       await checkReadable(image)
-      const categories = loaded()?.modelJson.categories ?? []
+      const categories = loaded()?.modelJson.categories ?? null
       const json = toSavedUpload(metadata, facts, { dialect, at: new Date(now()), categories })
       const bytes = await toJpeg(image)
       try {

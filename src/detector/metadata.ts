@@ -9,6 +9,7 @@ import {
   toLocalTimestamp,
   withShapeTexts,
 } from '../loop/protocol/index.js'
+import { unknownKeysOf, withUnknownKeys } from './unknown-keys.js'
 
 /** What a caller says about its image. */
 export type ImageFacts = {
@@ -45,6 +46,7 @@ export function toImageMetadata(findings: Findings, modelVersion: string, facts:
     tags: once(facts.tags ?? []),
     created: facts.created ?? null,
     source: facts.source ?? null,
+    state: null,
   })
 }
 
@@ -71,7 +73,10 @@ export function toSavedDetection(
 export function toSavedUpload(
   given: ImageMetadata | null,
   facts: ImageFacts,
-  options: MetadataOptions & { readonly categories: readonly Pick<Category, 'id' | 'name'>[] },
+  options: MetadataOptions & {
+    /** Of the loaded model; null without one. */
+    readonly categories: readonly Pick<Category, 'id' | 'name'>[] | null
+  },
 ): ImageJson {
   const metadata = given ?? toImageMetadata(emptyFindings(), '')
   const known = withCategoryIds(metadata, options.categories)
@@ -79,32 +84,43 @@ export function toSavedUpload(
   return toSaved(withTags(stated, [...(facts.tags ?? []), PICKED_TAG]), options)
 }
 
-/** Metadata that came from outside. Throws LF_BAD_MESSAGE naming the wrong field. */
+/**
+ * Metadata that came from outside, with the keys of newer clients. Throws LF_BAD_MESSAGE naming the wrong field, and a
+ * 422 for unknown keys that are too much.
+ */
 export function parseImageMetadata(value: unknown): ImageMetadata {
-  return parseMessage(imageMetadataSchema, value, 'metadata')
+  return withUnknownKeys(parseMessage(imageMetadataSchema, value, 'metadata'), value)
 }
 
-/** Detections and annotations with the ids of their categories by name, as the loaded model has them; `''` for names it does not know. */
+type Named = { readonly category_name: string; readonly category_id: string | null }
+
+/**
+ * Detections and annotations with the ids of their categories, as the Python library fills them in: a detection has the
+ * id that the loaded model gives to its name, and `''` if neither model nor caller has one; an annotation keeps the
+ * caller's id. Without a model everything keeps what the caller gave.
+ */
 export function withCategoryIds(
   metadata: ImageMetadata,
-  categories: readonly Pick<Category, 'id' | 'name'>[],
+  categories: readonly Pick<Category, 'id' | 'name'>[] | null,
 ): ImageMetadata {
+  if (categories === null) return metadata
   const ids = new Map(categories.map(({ id, name }) => [name, id]))
-  const identify = <Named extends { readonly category_name: string }>(one: Named) => ({
+  const detected = <One extends Named>(found: readonly One[]) =>
+    found.map((one) => ({ ...one, category_id: ids.get(one.category_name) ?? one.category_id ?? '' }))
+  const annotate = <One extends Named>(one: One) => ({
     ...one,
-    category_id: ids.get(one.category_name) ?? '',
+    category_id: one.category_id || (ids.get(one.category_name) ?? null),
   })
-  const identified = <Named extends { readonly category_name: string }>(found: readonly Named[]) => found.map(identify)
   const { classification_annotation: choice } = metadata
   return {
     ...metadata,
-    box_detections: identified(metadata.box_detections),
-    point_detections: identified(metadata.point_detections),
-    segmentation_detections: identified(metadata.segmentation_detections),
-    classification_detections: identified(metadata.classification_detections),
-    box_annotations: identified(metadata.box_annotations),
-    point_annotations: identified(metadata.point_annotations),
-    classification_annotation: choice === null ? null : identify(choice),
+    box_detections: detected(metadata.box_detections),
+    point_detections: detected(metadata.point_detections),
+    segmentation_detections: detected(metadata.segmentation_detections),
+    classification_detections: detected(metadata.classification_detections),
+    box_annotations: metadata.box_annotations.map(annotate),
+    point_annotations: metadata.point_annotations.map(annotate),
+    classification_annotation: choice === null ? null : annotate(choice),
   }
 }
 
@@ -116,7 +132,9 @@ function toSaved(metadata: ImageMetadata, { dialect, at }: MetadataOptions): Ima
 }
 
 function older(metadata: ImageMetadata, at: Date): ImageJson {
-  return { ...toDetections(metadata, { imageId: null, at }, '0.8'), tags: metadata.tags }
+  const state = metadata.state === null ? {} : { state: metadata.state }
+  const detections = toDetections(metadata, { imageId: null, at }, '0.8')
+  return { ...unknownKeysOf(metadata), ...state, ...detections, tags: metadata.tags }
 }
 
 function withTags(metadata: ImageMetadata, more: readonly string[]): ImageMetadata {

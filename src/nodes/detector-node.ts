@@ -14,6 +14,8 @@ export type DetectorNodeOptions = {
   readonly organization: string
   readonly project: string
   readonly modelFormat: string
+  /** NODE_VERSION: how the operator names this program's version; the current dialect reports it. */
+  readonly nodeVersion?: string | undefined
   readonly dialect: Dialect
   /** Between the end of one cycle and the next; 5 s by default. */
   readonly cycleMs?: number

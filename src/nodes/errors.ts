@@ -1,7 +1,8 @@
 import { LoopfleetError } from '../base/errors.js'
+import { EventRefusedError } from '../loop/client/errors.js'
 
 /** The seat has a training already, or another seat has this one; the Loop is told in an error envelope. */
-export class SeatBusyError extends LoopfleetError {
+export class SeatBusyError extends EventRefusedError {
   static {
     this.prototype.name = 'SeatBusyError'
   }

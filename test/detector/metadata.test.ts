@@ -123,10 +123,84 @@ describe('the metadata of an image', () => {
     }
   })
 
-  it('from outside loses what it must not have', () => {
-    const parsed = parseImageMetadata(JSON.parse('{"__proto__": {"tags": ["x"]}, "constructor": 1, "more": 2}'))
+  it('from outside keeps the keys of newer clients, but no reserved ones', () => {
+    const json =
+      '{"__proto__": {"tags": ["x"]}, "constructor": 1, "image_id": "a", "date": "b", "id": "c", "set": "test", ' +
+      '"mission": {"id": 7}, "gps": [1.5, null]}'
+    const parsed = parseImageMetadata(JSON.parse(json))
 
-    expect(parsed).to.deep.equal(toImageMetadata(emptyFindings(), ''))
-    expect(Object.keys(parsed)).not.to.include.members(['more', 'constructor', '__proto__'])
+    const known = toImageMetadata(emptyFindings(), '')
+    expect(parsed).to.deep.equal({ ...known, mission: { id: 7 }, gps: [1.5, null] })
+    expect(parsed.tags).to.deep.equal([])
+    for (const options of [current, older]) {
+      const saved = toSavedUpload(parsed, {}, { ...options, categories })
+      expect(saved).to.deep.include({ mission: { id: 7 }, gps: [1.5, null] })
+      expect(saved).not.to.have.any.keys('id', 'set', 'constructor')
+      expect(saved.image_id ?? null).to.equal(null)
+    }
+  })
+
+  for (const [what, more] of [
+    ['too many unknown keys', Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`k${index}`, 1]))],
+    ['unknown keys that are too large', { thumbnail: 'x'.repeat(70_000) }],
+    ['bytes under an unknown key', { raw: [{ bytes: new Uint8Array(3) }] }],
+    ['an unknown key that is nested too deep', { deep: JSON.parse(`${'['.repeat(3000)}${']'.repeat(3000)}`) }],
+  ] as const) {
+    it(`from outside is refused with ${what}`, () => {
+      expect(() => parseImageMetadata({ tags: [], ...more }))
+        .to.throw(/^metadata: /)
+        .with.nested.property('details.status', 422)
+    })
+  }
+
+  it('keeps the ids that the caller gave where the loaded model knows no better', () => {
+    const box = { x: 1, y: 2, width: 3, height: 4 }
+    const found = { ...box, model_name: 'm', confidence: 1 }
+    const given = parseImageMetadata({
+      box_detections: [{ ...found, category_name: 'brand new', category_id: 'of-the-caller' }],
+      box_annotations: [
+        { ...box, category_name: 'brand new', category_id: 'of-the-caller' },
+        { ...box, category_name: 'cat', category_id: 'of-the-caller' },
+        { ...box, category_name: 'cat' },
+        { ...box, category_name: 'unheard of' },
+      ],
+      point_annotations: [{ x: 1, y: 2, category_name: 'brand new', category_id: 'of-the-caller' }],
+      classification_annotation: { category_name: 'brand new', category_id: 'of-the-caller' },
+    })
+
+    const saved = toSavedUpload(given, {}, { ...current, categories })
+
+    const ids = (list: unknown) => (list as { category_id: string | null }[]).map((one) => one.category_id)
+    expect(ids(saved.box_detections)).to.deep.equal(['of-the-caller'])
+    expect(ids(saved.box_annotations)).to.deep.equal(['of-the-caller', 'of-the-caller', 'id-of-cat', null])
+    expect(ids(saved.point_annotations)).to.deep.equal(['of-the-caller'])
+    expect(saved.classification_annotation).to.deep.equal({
+      category_name: 'brand new',
+      category_id: 'of-the-caller',
+    })
+  })
+
+  it('keeps all ids as they came while no model is loaded', () => {
+    const found = { x: 1, y: 2, width: 3, height: 4, model_name: 'm', confidence: 1 }
+    const given = parseImageMetadata({
+      box_detections: [
+        { ...found, category_name: 'cat', category_id: 'of-the-caller' },
+        { ...found, category_name: 'cat' },
+      ],
+    })
+
+    const saved = toSavedUpload(given, {}, { ...current, categories: null })
+
+    expect(saved.box_detections).to.have.nested.property('[0].category_id', 'of-the-caller')
+    expect(saved.box_detections).to.have.nested.property('[1].category_id', null)
+  })
+
+  it('names the state in which the image enters the Loop, in both dialects', () => {
+    const trash = parseImageMetadata({ state: 'trash' })
+
+    expect(toSavedUpload(trash, {}, { ...current, categories })).to.include({ state: 'trash' })
+    expect(toSavedUpload(trash, {}, { ...older, categories })).to.include({ state: 'trash' })
+    expect(toSavedUpload(null, {}, { ...current, categories })).to.include({ state: null })
+    expect(toSavedUpload(null, {}, { ...older, categories })).not.to.have.property('state')
   })
 })

@@ -50,7 +50,7 @@ describe('a seat', () => {
 
       const { ack } = await seats.order({ trainer: UUID_A })
 
-      expect(ack.success).to.equal(false)
+      expect(ack).to.include({ success: false, payload: 'refused' })
       expect(ack.error_msg).to.include('"Seat A" is busy').and.include(`${ORGANIZATION}/${PROJECT}#${number}`)
       expect(await seats.journal.count()).to.equal(1)
     })

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { nodeAddress } from '../node-address.js'
 import { portNumber, wholeNumber } from '../options.js'
 
 type AnnotatorFlags = {
@@ -8,7 +9,7 @@ type AnnotatorFlags = {
   threads?: number
   data?: string
   port?: number
-  host: string
+  host?: string
 }
 
 export function addAnnotatorCommand(program: Command): void {
@@ -24,8 +25,12 @@ export function addAnnotatorCommand(program: Command): void {
       wholeNumber(1, 64),
     )
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
-    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
-    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .option(
+      '--port <port>',
+      'also answer the REST endpoints of a Python node on this port (default: NODE_PORT, else none)',
+      portNumber,
+    )
+    .option('--host <address>', 'address those endpoints are bound to (default: NODE_HOST or 127.0.0.1)')
     .action(runAnnotator)
 }
 
@@ -46,7 +51,7 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
     })
     const parts = { closers, loop, onRestart: askedToRestart }
     const { uuid, node } = await startAnnotatorNode({ ...flags, folder }, context, parts)
-    const { port: asked, host } = flags
+    const { port: asked, host } = nodeAddress(flags, context.environment)
     const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
     sayReady('annotator', { uuid, name: flags.name, port })
     return { over }

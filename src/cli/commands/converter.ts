@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { nodeAddress } from '../node-address.js'
 import { gpuList, portNumber, wholeNumber } from '../options.js'
 
 type ConverterFlags = {
@@ -10,7 +11,7 @@ type ConverterFlags = {
   gpus?: number[]
   places?: number
   port?: number
-  host: string
+  host?: string
 }
 
 export function addConverterCommand(program: Command): void {
@@ -25,8 +26,12 @@ export function addConverterCommand(program: Command): void {
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
     .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
     .option('--places <n>', 'programs of conversions at once (default: GPUs + 1)', wholeNumber(1, 1000))
-    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
-    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .option(
+      '--port <port>',
+      'also answer the REST endpoints of a Python node on this port (default: NODE_PORT, else none)',
+      portNumber,
+    )
+    .option('--host <address>', 'address those endpoints are bound to (default: NODE_HOST or 127.0.0.1)')
     .action(runConverter)
 }
 
@@ -57,7 +62,8 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
       fleet,
       loop,
     })
-    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, { node, closers, context })
+    const { port: asked, host } = nodeAddress(flags, context.environment)
+    const port = asked === undefined ? null : await serve(asked, host, { node, closers, context })
     sayReady('converter', { ...facts, port })
     return { over }
   })

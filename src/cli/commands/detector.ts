@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { BackendKind } from '../compose/detector-backend.js'
+import { nodeAddress } from '../node-address.js'
 import { portNumber, wholeNumber } from '../options.js'
 
 type DetectorFlags = {
@@ -9,14 +10,14 @@ type DetectorFlags = {
   format?: string
   name: string
   uuid?: string
-  port: number
-  host: string
+  port?: number
+  host?: string
   data?: string
   threads?: number
   batch?: number
   deadline: number
   keepModels: number
-  outboxImages: number
+  outboxImages?: number
   outboxMb: number
 }
 
@@ -34,8 +35,8 @@ export function addDetectorCommand(program: Command): void {
     .option('--format <format>', 'format of its models at the Loop (default: onnx, mocked for the backend "mock")')
     .option('--name <name>', 'name at the Loop', 'detector')
     .option('--uuid <uuid>', 'identity at the Loop (default: made once and kept in the data folder)')
-    .option('--port <port>', 'port of REST and socket; 0 takes a free one', portNumber, 8004)
-    .option('--host <address>', 'address they are bound to', '127.0.0.1')
+    .option('--port <port>', 'port of REST and socket; 0 takes a free one (default: NODE_PORT or 8004)', portNumber)
+    .option('--host <address>', 'address they are bound to (default: NODE_HOST or 127.0.0.1)')
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
     .option('--threads <n>', 'threads of the pool (default: LOOPFLEET_THREADS or cores - 1)', wholeNumber(1, 256))
     .option('--batch <n>', 'most images of one run, where the model has a free batch axis', wholeNumber(1, 256))
@@ -46,7 +47,11 @@ export function addDetectorCommand(program: Command): void {
       10,
     )
     .option('--keep-models <n>', 'versions that stay on disk', wholeNumber(1, 1000), 3)
-    .option('--outbox-images <n>', 'images that may wait for the Loop', wholeNumber(1), 1000)
+    .option(
+      '--outbox-images <n>',
+      'images that may wait for the Loop (default: MAX_OUTBOX_SIZE or 1000)',
+      wholeNumber(1),
+    )
     .option('--outbox-mb <n>', 'and their size in MB', wholeNumber(1), 1024)
     .action(runDetector)
 }
@@ -62,8 +67,10 @@ async function runDetector(flags: DetectorFlags): Promise<void> {
   await runUntilAsked(async (context, closers) => {
     const folder = dataFolder(flags.data, context.environment)
     const loop = openLoopClient(context, closers, folder)
-    const { uuid, port, over } = await startDetector({ ...flags, folder }, context, { closers, loop })
-    sayReady('detector', { uuid, name: flags.name, port, url: `http://${flags.host}:${port}` })
+    const { port: asked = 8004, host } = nodeAddress(flags, context.environment)
+    const settings = { ...flags, port: asked, host, folder }
+    const { uuid, port, over } = await startDetector(settings, context, { closers, loop })
+    sayReady('detector', { uuid, name: flags.name, port, url: `http://${host}:${port}` })
     return { over }
   })
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { nodeAddress } from '../node-address.js'
 import { portNumber, wholeNumber } from '../options.js'
 
-type TrainerFlags = { name?: string; uuid?: string; seats: number; data?: string; port?: number; host: string }
+type TrainerFlags = { name?: string; uuid?: string; seats: number; data?: string; port?: number; host?: string }
 
 export function addTrainerCommand(program: Command): void {
   program
@@ -12,8 +13,12 @@ export function addTrainerCommand(program: Command): void {
     .option('--uuid <uuid>', 'identity of the first seat (default: made once and kept in the data folder)')
     .option('--seats <n>', 'trainer identities at the Loop; more than GPUs means a queue', wholeNumber(1, 1000), 1)
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
-    .option('--port <port>', 'also answer the REST endpoints of a Python node on this port', portNumber)
-    .option('--host <address>', 'address those endpoints are bound to', '127.0.0.1')
+    .option(
+      '--port <port>',
+      'also answer the REST endpoints of a Python node on this port (default: NODE_PORT, else none)',
+      portNumber,
+    )
+    .option('--host <address>', 'address those endpoints are bound to (default: NODE_HOST or 127.0.0.1)')
     .action(runTrainer)
 }
 
@@ -40,7 +45,8 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
     const parts = { closers, fleet, loop, onRestart: askedToRestart }
     const { uuids, node } = await startTrainerNode(settings, context, parts)
     const served = { node, closers, context, fleet, uuids }
-    const port = flags.port === undefined ? null : await serve(flags.port, flags.host, served)
+    const { port: asked, host } = nodeAddress(flags, context.environment)
+    const port = asked === undefined ? null : await serve(asked, host, served)
     sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port })
     return { over: Promise.race([restart, node.over]) }
   })

@@ -34,7 +34,7 @@ export type DetectorSettings = BackendFlags & {
   /** Seconds. */
   readonly deadline: number
   readonly keepModels: number
-  readonly outboxImages: number
+  readonly outboxImages?: number
   readonly outboxMb: number
 }
 
@@ -144,7 +144,7 @@ function buildDetector(
         outbox: createOutbox(
           {
             folder: await claimOutbox(folder, place, { log }),
-            maxImages: settings.outboxImages,
+            maxImages: settings.outboxImages ?? environment.MAX_OUTBOX_SIZE,
             maxBytes: settings.outboxMb * 1_000_000,
           },
           { upload: createImageUpload({ ...place, dialect }, { session: loop.session }), log, now: Date.now },
@@ -171,6 +171,7 @@ async function buildNode(
       identity,
       ...place,
       modelFormat: format,
+      nodeVersion: environment.NODE_VERSION,
       dialect: environment.LOOP_PROTOCOL,
       syncCycles: environment.SYNC_CYCLES,
       muted: environment.SKIP_REPEAT_ON_START,

@@ -15,6 +15,7 @@ import type { Detector } from '../detector.js'
 import { fieldError } from '../errors.js'
 import { checkDate, type DetectFacts, toImageFacts } from '../image-facts.js'
 import type { ImageFacts } from '../metadata.js'
+import { withUnknownKeys } from '../unknown-keys.js'
 import type { ServerLimits } from './limits.js'
 import { oneOf } from './mode-routes.js'
 import { wordOf } from './request-values.js'
@@ -47,7 +48,7 @@ export function socketEvents(
     async upload(payload) {
       const event = parseMessage(uploadEventSchema, withImage(payload, 'image'), 'upload')
       const { upload_priority: priority } = event
-      await detector.upload(toClientImage(event.image), metadataOf(event), factsOfUpload(event), { priority })
+      await detector.upload(toClientImage(event.image), metadataOf(event, payload), factsOfUpload(event), { priority })
       return isOlder ? undefined : OK
     },
     async info() {
@@ -75,7 +76,11 @@ const NO_MODEL = 'No model loaded'
 // A missing image is the most common mistake, and its sentence says so plainly.
 function withImage(payload: unknown, key: 'image' | 'images'): unknown {
   if (typeof payload === 'object' && payload !== null && key in payload) return payload
-  throw fieldError('body', key, 'is missing: send an object with the JPEG bytes, or with bytes, dtype and shape.')
+  throw fieldError(
+    'body',
+    key,
+    'is missing: send an object with the JPEG bytes, with format and bytes, or with bytes, dtype and shape.',
+  )
 }
 
 function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): DetectFacts {
@@ -84,8 +89,8 @@ function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): DetectFac
 }
 
 /** Metadata as one object, or detections beside the facts as before 0.17.0. */
-function metadataOf({ metadata, detections }: UploadEvent): ImageMetadata | null {
-  if (metadata !== null) return metadata
+function metadataOf({ metadata, detections }: UploadEvent, payload: unknown): ImageMetadata | null {
+  if (metadata !== null) return withUnknownKeys(metadata, (payload as { readonly metadata: unknown }).metadata)
   return detections === null ? null : imageMetadataSchema.parse(detections)
 }
 

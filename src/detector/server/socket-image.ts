@@ -5,6 +5,7 @@ import type { ClientImage } from '../parts.js'
 /** An image of the socket as the pool takes it: an encoded one, or raw pixels whose bytes fit their shape. Throws a 422. */
 export function toClientImage(image: SocketImage): ClientImage {
   if (image instanceof Uint8Array) return { bytes: image }
+  if (image.format === 'jpeg') return { bytes: image.bytes }
   const { bytes, dtype, shape } = image
   const [height, width, channels] = shape
   if (dtype !== 'uint8') throw fieldError('body', 'image.dtype', `must be "uint8", got ${JSON.stringify(dtype)}.`)

@@ -1,4 +1,5 @@
 import { type FailureClass, LoopfleetError } from '../../base/errors.js'
+import { REFUSED } from '../protocol/index.js'
 
 export type LoopRequestDetails = {
   readonly method: string
@@ -66,6 +67,14 @@ export class LoopAnswerError extends LoopfleetError {
       },
     )
   }
+}
+
+/** A handler cannot do now what an event of the Loop asks for: the payload of the answer tells the Loop so. */
+export class EventRefusedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'EventRefusedError'
+  }
+  readonly payload = REFUSED
 }
 
 /** An event could not be sent over the Loop socket, or no ack came. */

@@ -13,8 +13,11 @@ export type ModelExchangeDeps = { readonly session: LoopSession; readonly log: L
 export type ModelExchange = {
   /** Throws LF_ARCHIVE_REFUSED for a bad zip and LF_MODEL_FILES for a bad model.json; the folder stays as it was. */
   download(options: ModelDownloadOptions): Promise<DownloadedModel>
-  /** Is sent once: whether a lost answer is asked for again is the caller's decision. */
-  uploadTrained(upload: TrainedModelUpload): Promise<{ id: string }>
+  /**
+   * Is sent once: whether a lost answer is asked for again is the caller's decision. The id is null if the Loop has the
+   * files already and does not name their model.
+   */
+  uploadTrained(upload: TrainedModelUpload): Promise<{ id: string | null }>
   uploadConverted(upload: ConvertedModelUpload): Promise<{ id: string }>
 }
 

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { hasCode } from '../../base/files.js'
 import {
   type Category,
+  isUuid,
   modelUploadAnswerSchema,
   paths,
   toModelJsonText,
@@ -30,28 +31,27 @@ export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
 const ANSWER_MS = 600_000
 
 /**
- * Sends the files of a training's newest model in one format; the answer is the model's id. A newer Loop that has them
- * already answers 409 with that id, which is as good.
+ * Sends the files of a training's newest model in one format; the answer is the model's id. A Loop that has them already
+ * answers 409, which is as good; its id is null if the Loop does not name it there.
  */
-export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string }> {
+export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string | null }> {
   const { organization, project, trainingNumber, format } = upload
   const path = paths.trainingModelFile(organization, project, trainingNumber, format)
   const request = await toRequest(path, upload, toUploadedModelJson(upload.modelJson.categories))
   try {
     return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
   } catch (error) {
-    const id = idOfModelAlreadyThere(error)
-    if (id === undefined) throw error
-    return { id }
+    if (!(error instanceof LoopRequestError) || error.details.status !== 409) throw error
+    return { id: idOfModelAlreadyThere(error.details.detail) }
   }
 }
 
-function idOfModelAlreadyThere(error: unknown): string | undefined {
-  if (!(error instanceof LoopRequestError) || error.details.status !== 409) return undefined
+function idOfModelAlreadyThere(detail: string): string | null {
   try {
-    return modelUploadAnswerSchema.parse(JSON.parse(error.details.detail)).id
+    const { id } = modelUploadAnswerSchema.parse(JSON.parse(detail))
+    return isUuid(id) ? id : null
   } catch {
-    return undefined // a conflict of another kind, told in words
+    return null // a Loop before 0.27.0 says it in words
   }
 }
 

@@ -3,7 +3,7 @@ import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Service } from '../../base/service.js'
 import { type Answer, answerSchema, errorAnswer, type NodeType, toAnswer } from '../protocol/index.js'
-import { LoopAnswerError, LoopClosedError, LoopSocketError } from './errors.js'
+import { EventRefusedError, LoopAnswerError, LoopClosedError, LoopSocketError } from './errors.js'
 import { onAbort, sleepUnlessAborted } from './patience.js'
 import type { LoopSession } from './session.js'
 import { type Connection, connect } from './socket-connection.js'
@@ -123,7 +123,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
       return answer
     } catch (error) {
       log.warn({ event, err: error }, 'event of the Loop failed')
-      return errorAnswer(messageOf(error))
+      return errorAnswer(messageOf(error), error instanceof EventRefusedError ? error.payload : null)
     }
   }
 

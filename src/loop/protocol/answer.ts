@@ -16,9 +16,12 @@ export function okAnswer(payload: unknown = null): Answer {
 }
 
 /** The envelope of failure; the text is what the other side shows. */
-export function errorAnswer(message: string): Answer {
-  return { success: false, error_msg: message, payload: null }
+export function errorAnswer(message: string, payload: unknown = null): Answer {
+  return { success: false, error_msg: message, payload }
 }
+
+/** Payload of the answer to an order that is sound, but comes while the trainer cannot take it (from 0.27.0 on). */
+export const REFUSED = 'refused'
 
 /**
  * Wraps what a node's handler returned: a text is the payload, a boolean the success, nothing is an ack without

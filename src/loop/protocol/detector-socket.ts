@@ -5,14 +5,22 @@ import { orNull } from './optional.js'
 
 /** An image as raw pixels, row by row (current dialect from 0.18.0 on). */
 export const arrayImageSchema = z.object({
+  format: z.literal('raw').default('raw'),
   bytes: z.instanceof(Uint8Array),
   dtype: z.string(),
   shape: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]).describe('Height, width, channels.'),
 })
 export type ArrayImage = z.infer<typeof arrayImageSchema>
 
-/** An image on the detector's socket: an encoded one (releases before 0.18.0) or raw pixels. */
-export const socketImageSchema = z.union([z.instanceof(Uint8Array), arrayImageSchema])
+/** An encoded image that names its format (current dialect from 0.27.0 on). */
+export const jpegImageSchema = z.object({ format: z.literal('jpeg'), bytes: z.instanceof(Uint8Array) })
+
+const formattedImageSchema = z.discriminatedUnion('format', [arrayImageSchema, jpegImageSchema], {
+  error: (issue) => (issue.code === 'invalid_union' ? 'must be "raw" or "jpeg"' : undefined),
+})
+
+/** An image on the detector's socket: an encoded one, bare (releases before 0.18.0) or with its format, or raw pixels. */
+export const socketImageSchema = z.union([z.instanceof(Uint8Array), z.preprocess(withFormat, formattedImageSchema)])
 export type SocketImage = z.infer<typeof socketImageSchema>
 
 const aboutImages = {
@@ -55,6 +63,11 @@ export type BatchDetectAnswer = z.infer<typeof batchDetectAnswerSchema>
 /** Answers of a detector's socket that carry no data; they are no envelopes. */
 export const socketStatusSchema = z.union([z.object({ status: z.string() }), z.object({ error: z.string() })])
 export type SocketStatus = z.infer<typeof socketStatusSchema>
+
+function withFormat(image: unknown): unknown {
+  if (typeof image !== 'object' || image === null || Array.isArray(image)) return image
+  return 'format' in image && image.format !== null && image.format !== undefined ? image : { ...image, format: 'raw' }
+}
 
 /** The camera that an image came from, under any of the three names it has had. */
 export function cameraIdOf(event: Pick<DetectEvent, 'camera_id' | 'camera-id' | 'mac'>): string | null {

@@ -18,7 +18,11 @@ export const detectorStatusSchema = z.object({ id: z.string().min(1), ...shared 
 export type DetectorStatus = z.infer<typeof detectorStatusSchema>
 
 /** Body of `POST …/detectors` (current dialect). */
-export const detectorReportSchema = z.object({ uuid: z.string().min(1), ...shared })
+export const detectorReportSchema = z.object({
+  uuid: z.string().min(1),
+  ...shared,
+  node_version: orNull(z.string()).describe('Version of the program, as its operator names it (from 0.27.0 on).'),
+})
 export type DetectorReport = z.infer<typeof detectorReportSchema>
 
 /** Payload of the ack to `update_detector`: the model to run. An empty id means: no update. */
@@ -43,6 +47,7 @@ export type DetectorStatusView = DetectorCondition & {
   readonly id: string
   readonly name: string
   readonly modelFormat: string
+  readonly nodeVersion: string | null
 }
 
 /** Builds the third argument of `update_detector` (dialect 0.8). */
@@ -52,7 +57,7 @@ export function toDetectorStatus(view: DetectorStatusView): DetectorStatus {
 
 /** Builds the body of `POST …/detectors` (current dialect). */
 export function toDetectorReport(view: DetectorStatusView): DetectorReport {
-  return { uuid: view.id, ...toShared(view) }
+  return { uuid: view.id, ...toShared(view), node_version: view.nodeVersion }
 }
 
 function toShared(view: DetectorStatusView): Omit<DetectorStatus, 'id'> {

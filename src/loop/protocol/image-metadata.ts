@@ -25,6 +25,7 @@ export const imageMetadataSchema = z.object({
   tags: listOf(z.string()),
   created: orNull(z.string()),
   source: orNull(z.string()),
+  state: orNull(z.string()).describe('State in which the image enters the Loop, e.g. `trash` (from 0.27.0 on).'),
 })
 export type ImageMetadata = z.infer<typeof imageMetadataSchema>
 

@@ -8,7 +8,7 @@ export {
   type UserInput,
   userInputSchema,
 } from './annotator.js'
-export { type Answer, answerSchema, errorAnswer, okAnswer, toAnswer } from './answer.js'
+export { type Answer, answerSchema, errorAnswer, okAnswer, REFUSED, toAnswer } from './answer.js'
 export { type Category, type Context, categorySchema, contextSchema } from './category.js'
 export {
   type BoxDetection,
@@ -50,6 +50,7 @@ export {
   cameraIdOf,
   type DetectEvent,
   detectEventSchema,
+  jpegImageSchema,
   type SocketImage,
   type SocketStatus,
   socketImageSchema,

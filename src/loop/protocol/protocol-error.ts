@@ -70,7 +70,7 @@ function demandOf(issue: z.core.$ZodIssue): string {
     case 'unrecognized_keys':
       return `has unknown keys (${issue.keys.join(', ')})`
     case 'invalid_union':
-      return 'has none of the allowed forms'
+      return issue.errors.length === 0 ? issue.message : 'has none of the allowed forms'
     default:
       return issue.message
   }

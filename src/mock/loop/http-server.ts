@@ -37,10 +37,14 @@ export async function createHttpServer(deps: { readonly log: Logger }): Promise<
     if (status === undefined) deps.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
     else
       deps.log.info({ status, method: request.method, url: request.url, reason: messageOf(error) }, 'request refused')
-    return reply.code(status ?? 500).send({ detail: status === undefined ? 'Internal error.' : messageOf(error) })
+    return reply.code(status ?? 500).send({ detail: status === undefined ? 'Internal error.' : detailOf(error) })
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'Not Found' }))
   return app
+}
+
+function detailOf(error: unknown): string | object {
+  return (error instanceof RefusedError ? error.detail : undefined) ?? messageOf(error)
 }
 
 function statusOf(error: unknown): number | undefined {

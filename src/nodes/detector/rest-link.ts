@@ -10,6 +10,8 @@ export type RestLinkOptions = {
   readonly organization: string
   readonly project: string
   readonly modelFormat: string
+  /** NODE_VERSION: how the operator names this program's version; the current dialect reports it. */
+  readonly nodeVersion?: string | undefined
   readonly syncCycles: number
 }
 

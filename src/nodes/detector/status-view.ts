@@ -3,8 +3,9 @@ import type { NodeIdentity } from '../identity.js'
 
 /** The detector's condition with its name, as the Loop is told of it. */
 export function toStatusView(
-  { identity, modelFormat }: { readonly identity: NodeIdentity; readonly modelFormat: string },
+  options: { readonly identity: NodeIdentity; readonly modelFormat: string; readonly nodeVersion?: string | undefined },
   condition: DetectorCondition,
 ): DetectorStatusView {
-  return { id: identity.uuid, name: identity.name, modelFormat, ...condition }
+  const { identity, modelFormat, nodeVersion = null } = options
+  return { id: identity.uuid, name: identity.name, modelFormat, nodeVersion, ...condition }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import type { TrainingOrder } from '../../loop/protocol/index.js'
 import { NoModelError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
@@ -21,18 +22,20 @@ export const uploadModel: Stage = async (context, deps) => {
     const hash = await hashFiles(files)
     const known = models[format]
     if (known?.state !== 'confirmed' || known.hash !== hash) {
-      modelId = await upload({ format, files, hash }, context, deps)
-    } else if (known.id !== modelId) {
+      modelId = (await upload({ format, files, hash }, context, deps)) ?? modelId
+    } else if (known.id !== '' && known.id !== modelId) {
       modelId = known.id
       await training.update({ modelId })
     }
   }
+  if (modelId === null) throw nameless(training.order)
   return { modelId, formats: formats.map(([format]) => format) }
 }
 
 type Upload = { readonly format: string; readonly files: string[]; readonly hash: string }
 
-async function upload({ format, files, hash }: Upload, context: StageContext, deps: StageDeps): Promise<string> {
+/** The model's id; null if the Loop had the format already and did not name its model. */
+async function upload({ format, files, hash }: Upload, context: StageContext, deps: StageDeps): Promise<string | null> {
   const { training, signal } = context
   await training.update({ models: { [format]: { id: '', hash, state: 'intent' } } })
   await training.checkFence()
@@ -45,10 +48,18 @@ async function upload({ format, files, hash }: Upload, context: StageContext, de
     modelJson: { categories: training.order.categories },
     signal,
   })
-  await training.update({ models: { [format]: { id, hash, state: 'confirmed' } }, modelId: id })
-  context.say(`uploaded ${format} as model ${id}`)
+  const models = { [format]: { id: id ?? '', hash, state: 'confirmed' as const } }
+  await training.update(id === null ? { models } : { models, modelId: id })
+  context.say(id === null ? `the Loop has ${format} already` : `uploaded ${format} as model ${id}`)
   await deps.tellUpload?.({ ...training.order, format }).catch(() => undefined) // converters look by themselves, too
   return id
+}
+
+function nameless({ organization, project, trainingNumber }: TrainingOrder): NoModelError {
+  return new NoModelError(
+    `The Loop has the model of training ${trainingNumber} of ${organization}/${project} already, but has never named its id, ` +
+      'so nothing can be detected with it; the model itself is safe there.',
+  )
 }
 
 /** SHA-256 over the names and contents of the files, streamed. */

@@ -35,6 +35,50 @@ describe("The detector's socket", () => {
     expect(answer).to.deep.include({ tags: ['a'], created: null, source: null })
   })
 
+  it('finds things in an image of the format jpeg, also in a batch, and keeps its bytes as they came', async () => {
+    const { socket, kept } = await start()
+    const bytes = await redImage()
+    const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+    const raw = { format: 'raw', bytes: data, dtype: 'uint8', shape: [info.height, info.width, info.channels] }
+
+    const one = await ask(socket, 'detect', { image: { format: 'jpeg', bytes }, autoupload: 'all' })
+    const several = await ask(socket, 'batch_detect', {
+      images: [{ format: 'jpeg', bytes }, raw, { ...raw, format: null }],
+    })
+    const uploaded = await ask(socket, 'upload', { image: { format: 'jpeg', bytes }, metadata: { state: 'trash' } })
+
+    expect(one.box_detections[0]).to.include({ category_name: 'A' })
+    expect(several.items.map((item: typeof one) => item.box_detections[0].category_name)).to.deep.equal(['A', 'A', 'A'])
+    expect(uploaded).to.deep.equal({ status: 'OK' })
+    expect(kept.map(({ image }) => Buffer.compare(image.bytes, bytes))).to.deep.equal([0, 0])
+    expect(kept[1]?.metadata).to.include({ state: 'trash' })
+  })
+
+  it('refuses formats that it does not know, and jpeg without bytes, with the field', async () => {
+    const { socket } = await start()
+    const bytes = await redImage()
+
+    const wrong: [unknown, string][] = [
+      [{ format: 'png', bytes }, 'image.format must be "raw" or "jpeg", got "png"'],
+      [{ format: 7, bytes }, 'image.format must be "raw" or "jpeg", got 7'],
+      [{ format: 'jpeg' }, 'image.bytes'],
+      [{ format: 'jpeg', bytes: 'text' }, 'image.bytes'],
+      [{ bytes }, 'image.dtype must be a string, got nothing'],
+    ]
+    for (const [image, sentence] of wrong) {
+      expect((await ask(socket, 'detect', { image })).error, sentence).to.include(sentence)
+    }
+  })
+
+  it('forwards the keys of newer clients beside the metadata of an upload', async () => {
+    const { socket, kept } = await start()
+
+    const answer = await ask(socket, 'upload', { image: await redImage(), metadata: { mission: 7, image_id: 'x' } })
+
+    expect(answer).to.deep.equal({ status: 'OK' })
+    expect(kept[0]?.metadata).to.include({ mission: 7 }).and.not.have.property('image_id')
+  })
+
   it('answers in dialect 0.8 with detections, and knows its older keys', async () => {
     const { socket, kept } = await start({ dialect: '0.8', causes: ['uncertain'] })
 

@@ -55,13 +55,28 @@ describe('Model exchange: an upload', () => {
   })
 
   it('takes a 409 that names the model as success, since the Loop has its files already', async () => {
-    const { exchange } = await open(() => ({ ...json({ detail: { id: 'uuid-9' } }), status: 409 }))
+    const id = '85ef1c0e-51d4-4b6b-8d0f-000000000009'
+    const { exchange } = await open(() => ({ ...json({ detail: { id } }), status: 409 }))
 
-    expect(await exchange.uploadTrained(upload([await file('model.pt', 'w')]))).to.deep.equal({ id: 'uuid-9' })
+    expect(await exchange.uploadTrained(upload([await file('model.pt', 'w')]))).to.deep.equal({ id })
   })
 
-  it('fails on any other 409', async () => {
-    const { exchange } = await open(() => ({ ...json({ detail: 'training 7 has no metrics' }), status: 409 }))
+  for (const detail of ['the model exists', {}, { id: null }, { id: 'no uuid' }, [], null]) {
+    it(`takes a 409 with the detail ${JSON.stringify(detail)} as success without an id`, async () => {
+      const { exchange } = await open(() => ({ ...json({ detail }), status: 409 }))
+
+      expect(await exchange.uploadTrained(upload([await file('model.pt', 'w')]))).to.deep.equal({ id: null })
+    })
+  }
+
+  it('takes a 409 without a body as success without an id', async () => {
+    const { exchange } = await open(() => ({ status: 409, body: '' }))
+
+    expect(await exchange.uploadTrained(upload([await file('model.pt', 'w')]))).to.deep.equal({ id: null })
+  })
+
+  it('fails for good on other refusals', async () => {
+    const { exchange } = await open(() => ({ ...json({ detail: 'no such training' }), status: 404 }))
 
     const error = await rejection(exchange.uploadTrained(upload([await file('model.pt', 'w')])))
 

@@ -47,6 +47,7 @@ const DETECTOR: DetectorStatusView = {
   currentVersion: '1.0',
   targetVersion: '1.1',
   operationMode: 'idle',
+  nodeVersion: '1.4.2',
 }
 
 describe('messages built from our own words', () => {

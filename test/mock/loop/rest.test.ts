@@ -95,6 +95,16 @@ describe("the local Loop's REST API", () => {
     expect(headers.get('content-disposition')).to.match(/filename="?[\w.-]+\.zip/)
   })
 
+  it('has a training of the demo project, whose model can be downloaded in the format mocked', async () => {
+    const { charts } = (await loop.call('GET', '/api/zauberzeug/projects/demo/trainings')).json
+    const { model_id: id } = charts[0].data[0]
+
+    const { status, bytes } = await loop.call('GET', `/api/zauberzeug/projects/demo/models/${id}/mocked/file`)
+
+    expect(status).to.equal(200)
+    expect(bytes.subarray(0, 2).toString()).to.equal('PK')
+  })
+
   it('finds model 1.2 of the demo project under both ids that are known for it', async () => {
     for (const id of ['00000000-0000-0000-0000-000000000012', '917d5c7f-403d-7e92-f95f-577f79c2273a']) {
       const { status } = await loop.call('GET', `/api/zauberzeug/projects/demo/models/${id}/mocked/file`)

@@ -112,10 +112,25 @@ describe('a training at the local Loop', () => {
     expect(charts[0].data[0].model_id).to.equal(first.json.id)
   })
 
+  it('answers a format that its model has with 409 and the id of the model, and keeps the first files', async () => {
+    await order()
+    await send('update_training', 'zauberzeug', 'shapes', metricsOf(await categoryId()))
+    const first = await upload(1)
+
+    const again = await upload(1)
+    await send('update_training', 'zauberzeug', 'shapes', metricsOf(await categoryId()))
+    const afterNewMetrics = await upload(1)
+
+    expect(again).to.deep.include({ status: 409 })
+    expect(again.json).to.deep.equal({ detail: { id: first.json.id } })
+    expect(afterNewMetrics.status).to.equal(200)
+    expect(afterNewMetrics.json.id).not.to.equal(first.json.id)
+  })
+
   it('refuses a model before metrics, for number 0 and for an unknown number', async () => {
     await order()
 
-    expect((await upload(1)).status).to.equal(409)
+    expect((await upload(1)).status).to.equal(400)
     expect((await upload(0)).status).to.equal(404)
     expect((await upload(9)).status).to.equal(404)
     expect(loop.effects({ kind: 'training-model' })).to.deep.equal([])

@@ -3,7 +3,7 @@ import type { LoopContext } from '../context.js'
 import { uuidOf } from '../generator/random.js'
 import { newModel } from '../models/add-model.js'
 import { addProject } from './add-project.js'
-import { attachMockedFiles } from './trainings.js'
+import { addTrainingOf, attachMockedFiles } from './trainings.js'
 
 const MODELS = [
   { version: '1.0', id: '00000000-0000-0000-0000-000000000010' },
@@ -29,6 +29,7 @@ export async function addDemoProject(context: LoopContext): Promise<void> {
     project.record.models.push(newModel(version, project.record.created, 'model of the demo project', id))
     await attachMockedFiles(context, project, id)
   }
+  addTrainingOf(project, '00000000-0000-0000-0000-000000000012', context)
   project.record.target = TARGET
   await project.save()
 }

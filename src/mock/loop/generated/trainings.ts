@@ -33,6 +33,15 @@ export async function addGeneratedTrainings(
   if (config.box_detections > 0) await addDetections(project, version, config.box_detections)
 }
 
+/** A finished training that has made a model which is there already. */
+export function addTrainingOf(project: Project, modelId: string, context: Pick<LoopContext, 'seed' | 'now'>): void {
+  const model = project.record.models.find(({ id }) => id === modelId)
+  if (model === undefined) return
+  const number = project.record.trainings.length + 1
+  model.training_number = number
+  project.record.trainings.push(toTraining(project, modelId, number, context.seed, context.now()))
+}
+
 /** Gives a model the two files of format `mocked` that the tests of the Python library expect. */
 export async function attachMockedFiles(context: LoopContext, project: Project, modelId: string): Promise<void> {
   const model = project.record.models.find(({ id }) => id === modelId)

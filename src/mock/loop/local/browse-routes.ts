@@ -1,14 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { imageStates } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { checked } from '../judge/checks.js'
 import { toImageData } from '../rest/image-data.js'
 import { projectOf, queryValue } from '../rest/route-params.js'
+import { localImageStates } from '../store/records.js'
 import { projectView } from './views.js'
 
 const querySchema = z.object({
-  state: z.enum(imageStates).optional(),
+  state: z.enum(localImageStates).optional(),
   model_version: z.string().optional(),
   offset: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(200).default(24),

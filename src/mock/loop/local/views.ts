@@ -1,9 +1,8 @@
-import type { ImageState } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { modelEntries } from '../models/model-list.js'
 import type { LoopNode } from '../nodes.js'
 import type { Project } from '../store/project.js'
-import type { TrainingRecord } from '../store/records.js'
+import type { LocalImageState, TrainingRecord } from '../store/records.js'
 import { scoresOf } from '../trainings/metrics.js'
 
 const DETECTOR_SILENCE_MS = 90_000
@@ -36,7 +35,7 @@ export function allTrainings(context: LoopContext): TrainingView[] {
 /** A project as the page lists it. */
 export function projectView(project: Project) {
   const { organization, project: name, created, categories, target } = project.record
-  const states: Partial<Record<ImageState, number>> = {}
+  const states: Partial<Record<LocalImageState, number>> = {}
   for (const { state } of project.images.values()) states[state] = (states[state] ?? 0) + 1
   const versions = new Set([...project.detections.values()].flatMap((byVersion) => [...byVersion.keys()]))
   const detection_versions = [...versions].filter((version) => version !== '').sort(byNumber)

@@ -9,12 +9,15 @@ import { RefusedError } from '../refused-error.js'
 import type { Project } from '../store/project.js'
 import type { ModelRecord } from '../store/records.js'
 import { trainingByNumber } from '../trainings/trainings.js'
-import { attachFiles, judgeModelFiles } from './model-files.js'
+import { attachFiles, digestOfFiles, judgeModelFiles } from './model-files.js'
 import { modelById, nextVersion } from './model-list.js'
 
 export type UploadedFolder = { readonly folder: string; readonly names: readonly string[] }
 
-/** A trainer's files: they become the model of the training's newest metrics, the same for all formats. */
+/**
+ * A trainer's files: they become the model of the training's newest metrics, the same for all formats. A format that this
+ * model has stays as it is, and the trainer is told so (409 with the model's id).
+ */
 export async function addTrainedModel(
   context: LoopContext,
   project: Project,
@@ -24,13 +27,19 @@ export async function addTrainedModel(
 ) {
   const training = trainingByNumber(project, number)
   const point = training.points.at(-1)
-  if (point === undefined) throw new RefusedError(409, `Training ${number} has no metrics yet, so it has no model.`)
+  if (point === undefined) throw new RefusedError(400, `Training ${number} has no metrics yet, so it has no model.`)
   await judgeModelFiles(upload.names.map((name) => join(upload.folder, name)))
   const known = project.record.models.find(({ id }) => id === point.model_id)
+  const key = `${project.name}#${number}/${format}`
+  if (known?.formats[format] !== undefined) {
+    const digest = await digestOfFiles(upload.names.map((name) => join(upload.folder, name)))
+    await context.effects.record('training-model', [{ key, digest }])
+    throw new RefusedError(409, `The model of training ${number} is here in format ${format}.`, { id: known.id })
+  }
   const model = known ?? toTrainedModel(project, number)
   if (known === undefined) project.record.models.push(model)
   const digest = await attachFiles(project, model, format, upload.folder, upload.names)
-  await context.effects.record('training-model', [{ key: `${project.name}#${number}/${format}`, digest }])
+  await context.effects.record('training-model', [{ key, digest }])
   return model
 }
 

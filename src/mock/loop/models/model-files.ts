@@ -90,7 +90,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function digestOfFiles(paths: readonly string[]): Promise<string> {
+/** SHA-256 over names and contents. */
+export async function digestOfFiles(paths: readonly string[]): Promise<string> {
   const hash = createHash('sha256')
   for (const path of [...paths].sort()) {
     hash.update(`${basename(path)}\0`)

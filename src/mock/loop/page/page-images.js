@@ -10,7 +10,7 @@ byId('version').addEventListener('change', () => {
 
 /** Draws the grid of images with what is known, annotated and detected in them. */
 export async function showImages(project) {
-  const states = ['complete', 'review', 'annotate', 'inbox'].filter((state) => project.states[state] > 0)
+  const states = ['complete', 'review', 'annotate', 'inbox', 'trash'].filter((state) => project.states[state] > 0)
   choices(byId('state'), [['', 'all'], ...states.map((state) => [state, `${state} (${project.states[state]})`])], '')
   const versions = project.detection_versions
   const none = ['', 'none']

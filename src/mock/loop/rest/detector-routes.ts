@@ -8,7 +8,8 @@ import { projectOf } from './route-params.js'
 export function registerDetectorRoutes(app: FastifyInstance, context: LoopContext): void {
   app.post('/api/:o/projects/:p/detectors', async (request) => {
     projectOf(context, request)
-    requireKeys(request.body, Object.keys(detectorReportSchema.shape), 'detectors')
+    const { node_version: _isNewer, ...keys } = detectorReportSchema.shape // which detectors before 0.27.0 do not send
+    requireKeys(request.body, Object.keys(keys), 'detectors')
     const status = checked(detectorReportSchema, request.body, 'detectors')
     const { uuid, name, state, errors } = status
     const shared = { id: uuid, name, state, errors, status, progress: null, socketId: null }

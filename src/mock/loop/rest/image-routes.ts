@@ -20,7 +20,9 @@ export function registerImageRoutes(app: FastifyInstance, context: LoopContext):
     if (asked !== undefined && state === undefined) {
       throw new RefusedError(422, `state: must be one of ${imageStates.join(', ')}, got ${JSON.stringify(asked)}.`)
     }
-    const chosen = [...images.values()].filter((image) => state === undefined || image.state === state)
+    const chosen = [...images.values()].filter((image) =>
+      state === undefined ? image.state !== 'trash' : image.state === state,
+    )
     return { image_ids: chosen.map(({ id }) => id), categories: record.categories }
   })
 

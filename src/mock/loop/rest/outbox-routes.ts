@@ -9,7 +9,7 @@ import type { LoopContext } from '../context.js'
 import { checked } from '../judge/checks.js'
 import { RefusedError } from '../refused-error.js'
 import type { Project } from '../store/project.js'
-import type { ImageRecord } from '../store/records.js'
+import { type ImageRecord, type LocalImageState, localImageStates } from '../store/records.js'
 import { splitByVersion } from '../store/split-detections.js'
 import { pairParts } from './pair-parts.js'
 import { projectOf } from './route-params.js'
@@ -43,13 +43,13 @@ export function registerOutboxRoutes(app: FastifyInstance, context: LoopContext)
 }
 
 async function readImage(context: LoopContext, jsonPath: string, imagePath: string): Promise<NewImage> {
-  const metadata = checked(uploadedImageSchema, parseJson(await readFile(jsonPath, 'utf8')), 'image.json')
+  const metadata = checked(uploadedImageSchema.loose(), parseJson(await readFile(jsonPath, 'utf8')), 'image.json')
   const { width, height } = await sizeOfJpeg(imagePath)
   const id = randomUUID()
   const record: ImageRecord = {
     id,
     created: metadata.created ?? metadata.date ?? new Date(context.now()).toISOString(),
-    state: 'inbox',
+    state: stateOf(metadata),
     set: Number.parseInt(id.slice(0, 2), 16) < 51 ? 'test' : 'train', // one in five
     width,
     height,
@@ -61,6 +61,15 @@ async function readImage(context: LoopContext, jsonPath: string, imagePath: stri
     metadata,
   }
   return { id, jpeg: await readFile(imagePath), record, metadata }
+}
+
+function stateOf({ state }: UploadedImage): LocalImageState {
+  const known = localImageStates.find((one) => one === (state ?? 'inbox'))
+  if (known !== undefined) return known
+  throw new RefusedError(
+    422,
+    `image.json: state must be one of ${localImageStates.join(', ')}, got ${JSON.stringify(state)}.`,
+  )
 }
 
 async function keep(context: LoopContext, project: Project, images: readonly NewImage[]): Promise<void> {

@@ -10,6 +10,10 @@ import {
   uploadedImageSchema,
 } from '../../../loop/protocol/index.js'
 
+/** Images in the trash are in no list but the one of people. */
+export const localImageStates = [...imageStates, 'trash'] as const
+export type LocalImageState = (typeof localImageStates)[number]
+
 const box = z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
 const point = z.object({ x: z.number(), y: z.number() })
 const named = { category_id: z.string(), category_name: z.string() }
@@ -23,7 +27,7 @@ export const truthSchema = z.object({
 export const imageRecordSchema = z.object({
   id: z.string(),
   created: z.string(),
-  state: z.enum(imageStates),
+  state: z.enum(localImageStates),
   set: z.enum(imageSets),
   width: z.int(),
   height: z.int(),
@@ -35,8 +39,8 @@ export const imageRecordSchema = z.object({
   annotated: z.boolean(),
   /** Polygons made with an annotation tool. */
   segmentations: z.array(segmentationAnnotationSchema),
-  /** What an outbox said about it. */
-  metadata: uploadedImageSchema.nullable(),
+  /** What an outbox said about it, with the keys of newer clients. */
+  metadata: uploadedImageSchema.loose().nullable(),
 })
 export type ImageRecord = z.infer<typeof imageRecordSchema>
 
