@@ -1,53 +1,59 @@
-import { StringDecoder } from 'node:string_decoder'
+import { OutputText } from '../base/terminal/output-text.js'
+import { plainText } from '../base/terminal/plain-text.js'
 
-const MAX_LINE_LENGTH = 4096
 const KEPT_LINES = 50
 const KEPT_LENGTH = 1000
+
+/** The last lines of a program's output as people read them: without colours, and progress bars as they stand. */
+export class LastLines {
+  #last: string[] = []
+
+  /** Takes lines that may have colours. */
+  add(lines: readonly string[]): void {
+    const plain = lines.slice(-KEPT_LINES).map((line) => plainText(line).slice(-KEPT_LENGTH))
+    this.#last = [...this.#last, ...plain.filter((line) => line !== '')].slice(-KEPT_LINES)
+  }
+
+  /** At most 50 lines, each at most 1,000 characters, the newest last. */
+  get(): string[] {
+    return this.#last
+  }
+}
 
 /**
  * Cuts a program's output into lines (also at carriage returns, which progress bars use) and remembers the last ones.
  * Memory is bounded: a line without end is handed on in pieces.
  */
 export class OutputLines {
-  readonly #decoder = new StringDecoder('utf8')
-  readonly #onLine: ((line: string) => void) | undefined
-  #last: string[] = []
-  #held = ''
+  readonly #text: OutputText
+  readonly #last = new LastLines()
+  #lines: string[] = []
 
+  /** `onLine` gets each line without control sequences. */
   constructor(onLine?: (line: string) => void) {
-    this.#onLine = onLine
+    this.#text = new OutputText({ onLine: (line) => this.#lines.push(line), onPiece: onLine })
   }
 
   feed(chunk: Buffer): void {
-    this.#cut(this.#decoder.write(chunk))
+    this.#text.feed(chunk)
+    this.#keep()
   }
 
   /** The output has ended: what is held is a line, too. */
   finish(): void {
-    this.#cut(`${this.#decoder.end()}\n`)
+    this.#text.finish()
+    this.#keep()
   }
 
   /** At most 50 lines, each at most 1,000 characters, the newest last. */
   last(): string[] {
-    const lines = this.#held.trim() === '' ? this.#last : [...this.#last, this.#held]
-    return lines.slice(-KEPT_LINES).map((line) => line.slice(-KEPT_LENGTH))
+    this.#text.showUnfinished()
+    this.#keep()
+    return this.#last.get()
   }
 
-  #cut(text: string): void {
-    const pieces = (this.#held + text).split(/[\r\n]+/)
-    const rest = inPieces(pieces.pop() ?? '')
-    this.#held = rest.pop() ?? ''
-    const lines = [...pieces.flatMap(inPieces), ...rest].filter((line) => line !== '')
-    this.#last = [...this.#last, ...lines.slice(-KEPT_LINES)].slice(-KEPT_LINES)
-    if (this.#onLine !== undefined) for (const line of lines) this.#onLine(line)
+  #keep(): void {
+    this.#last.add(this.#lines)
+    this.#lines = []
   }
-}
-
-function inPieces(line: string): string[] {
-  if (line.length <= MAX_LINE_LENGTH) return [line]
-  const pieces: string[] = []
-  for (let start = 0; start < line.length; start += MAX_LINE_LENGTH) {
-    pieces.push(line.slice(start, start + MAX_LINE_LENGTH))
-  }
-  return pieces
 }
