@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failureClassOf } from './errors.js'
+import { failureClassOf, isUnclassified } from './errors.js'
 
 export type BackOffOptions = {
   readonly firstMs?: number
@@ -12,7 +12,7 @@ export type BackOffOptions = {
 
 export type RetryOptions = {
   readonly signal: AbortSignal
-  /** Calls in all; without it the work is tried for ever. */
+  /** Calls in all; without it there is no limit for what is transient, and ten for what nobody has classified. */
   readonly attempts?: number
   /** By default only what is transient is tried again. */
   readonly shouldRetry?: (error: unknown) => boolean
@@ -20,6 +20,9 @@ export type RetryOptions = {
   /** Told before each wait, for a log line. */
   readonly onRetry?: (failed: { readonly error: unknown; readonly attempt: number; readonly waitMs: number }) => void
 }
+
+/** An error that nobody has classified is given up at this attempt, in a queue about ten minutes after the first one. */
+export const UNCLASSIFIED_ATTEMPTS = 10
 
 /** How long to wait after the given attempt (1, 2, …) has failed: grows by `factor`, never exceeds `maxMs`. */
 export function backOffMs(attempt: number, options: BackOffOptions = {}, random: () => number = Math.random): number {
@@ -34,12 +37,15 @@ export function backOffMs(attempt: number, options: BackOffOptions = {}, random:
  */
 export async function retry<T>(work: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, attempts = Number.POSITIVE_INFINITY, shouldRetry = isTransient, backOff, onRetry } = options
+  let unclassified = 0
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
       return await work(attempt)
     } catch (error) {
       signal.throwIfAborted() // what an abort broke is told as the abort
+      if (isUnclassified(error)) unclassified += 1
+      if (unclassified >= UNCLASSIFIED_ATTEMPTS) throw error
       if (attempt >= attempts || !shouldRetry(error)) throw error
       const waitMs = backOffMs(attempt, backOff)
       onRetry?.({ error, attempt, waitMs })

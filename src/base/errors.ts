@@ -56,4 +56,21 @@ export function failureClassOf(thrown: unknown): FailureClass {
   return OUR_MISTAKES.some((mistake) => thrown instanceof mistake) ? 'fatal' : 'transient'
 }
 
+/**
+ * Whether nobody has said what this failure is: thrown by the system or a library, and not one that is known to pass
+ * (network, full disk, busy machine). It may be a right that is missing or a file that is gone, so it is tried again
+ * only so often.
+ */
+export function isUnclassified(thrown: unknown): boolean {
+  if (typeof thrown !== 'object' || thrown === null) return true
+  if ('failure' in thrown || OUR_MISTAKES.some((mistake) => thrown instanceof mistake)) return false
+  if ('name' in thrown && PASSING_NAMES.includes(String(thrown.name))) return false
+  return !('code' in thrown && PASSING_CODES.test(String(thrown.code)))
+}
+
+// Network; a disk that is full or away; too many files, processes or bytes for now; the HTTP client's own.
+const PASSING_CODES =
+  /^(E(CONN\w+|PIPE|(NET|HOST)(UNREACH|DOWN)|TIMEDOUT|AI_AGAIN|ADDRINUSE|ADDRNOTAVAIL|NOSPC|DQUOT|STALE|M?FILE|NFILE|AGAIN|BUSY|NOMEM|TXTBSY|INTR)|ENOTFOUND|UND_ERR_\w+|(NR_|CONNECTION_)\w+|ABORT_ERR)$/
+const PASSING_NAMES: readonly string[] = ['AbortError', 'TimeoutError', 'ReplyError', 'MaxRetriesPerRequestError']
+
 const OUR_MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError]

@@ -15,6 +15,18 @@ const fileNameSchema = z.string().refine(isPlainFileName, { error: 'must be a pl
 export const innerPathSchema = z
   .string()
   .refine(isInnerPath, { error: 'must be a path inside the workspace, relative and without ..' })
+/** Names of the files that go to the Loop in one format. */
+export const uploadedFilesSchema = z
+  .array(
+    fileNameSchema
+      .refine((name) => name !== 'model.json', { error: 'must not be model.json, which is made by loopfleet' })
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+      .refine((name) => !/["\u0000-\u001f\u007f]/.test(name), {
+        error: 'must have no quotes and no control characters, which cannot be sent',
+      }),
+  )
+  .min(1)
+  .refine((names) => new Set(names).size === names.length, { error: 'must not name a file twice' })
 const confidenceSchema = z.enum(['unit', 'percent'], { error: 'must be unit (0 to 1) or percent (0 to 100)' })
 
 const datasetFormats = ['raw', 'yolo', 'yolo_classification', 'coco'] as const
@@ -113,18 +125,7 @@ export const trainerDefinitionSchema = z.strictObject({
   progress: progressSchema.default('events'),
   best: bestSchema.default('events'),
   convert: z.array(z.strictObject({ format: nameSchema, command: commandSchema(CONVERTING) })).default([]),
-  upload: z
-    .record(
-      nameSchema,
-      z
-        .array(
-          fileNameSchema.refine((name) => name !== 'model.json', {
-            error: 'must not be model.json, which is made by loopfleet',
-          }),
-        )
-        .min(1),
-    )
-    .describe('The files of every format that goes to the Loop.'),
+  upload: z.record(nameSchema, uploadedFilesSchema).describe('The files of every format that goes to the Loop.'),
   detect: detectSchema.optional(),
   cleanup: commandSchema(TRAINING)
     .optional()

@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, extname, resolve } from 'node:path'
 import { hyperparametersUsed } from './command-schema.js'
 import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 import { TrainerFileError } from './errors.js'
@@ -32,6 +32,7 @@ export function parseTrainerDefinition(source: string, file: string): TrainerFil
 export function checkTrainerFile(value: unknown, file: string): TrainerFile {
   const trainer = checkYamlValue(value, file, KIND)
   checkFormats(trainer, file)
+  checkBest(trainer, file)
   checkHyperparameters(trainer, file)
   return trainer
 }
@@ -51,6 +52,29 @@ function checkFormats(trainer: TrainerFile, file: string): void {
       file,
       key,
     })
+  }
+}
+
+/**
+ * The files that `best` sets aside, and whether `upload` asks for others. Only where that can be known: a conversion
+ * may make any file, and what a model of these endings refers to is set aside with it under its own name.
+ */
+function checkBest({ best, upload, convert }: TrainerFile, file: string): void {
+  if (best === 'events') return
+  const model = best.as ?? `model${extname(best.files)}`
+  const names = [model, ...(best.with ?? []).map((path) => basename(path))]
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) {
+    const text = `"best" sets two files aside as "${twice}"; give the model another name by "best.as"`
+    throw new TrainerFileError(`${basename(file)}: ${text}. [${file}]`, { file, key: 'best' })
+  }
+  if (convert.length > 0 || model.includes('*') || /\.(onnx|json)$/i.test(model)) return
+  for (const [format, files] of Object.entries(upload)) {
+    const wrong = files.find((name) => !names.includes(name))
+    if (wrong === undefined) continue
+    const text = `"upload.${format}" names "${wrong}", but "best" sets aside only ${names.map((name) => `"${name}"`).join(', ')}`
+    const out = 'correct the name, name the file under "best.with", or set "best.as"'
+    throw new TrainerFileError(`${basename(file)}: ${text}; ${out}. [${file}]`, { file, key: `upload.${format}` })
   }
 }
 

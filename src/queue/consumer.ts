@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { z } from 'zod'
 import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
+import { UNCLASSIFIED_ATTEMPTS } from '../base/back-off.js'
 import type { ClockWatch } from '../base/clock-watch.js'
-import { LoopfleetError } from '../base/errors.js'
+import { isUnclassified, LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
-import { countProgramFailure, takeBackJob } from './held-jobs.js'
-import { toJobFailure } from './job-failure.js'
+import { countFailure, takeBackJob } from './held-jobs.js'
+import { type JobFailure, toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
 import { promoteLateRetries } from './late-retries.js'
 import type { LocalEvents } from './local-events.js'
@@ -164,7 +165,16 @@ export function createConsumer<T>(
     if (failure.failure === 'fatal' || (failure.failure === 'program' && (await isGivenUp(job)))) {
       throw withStackOf(error, new UnrecoverableError(reason))
     }
+    if (failure.failure === 'transient' && isUnclassified(error)) await giveUpUnclassified(job, failure, error)
     throw withStackOf(error, new Error(reason))
+  }
+
+  async function giveUpUnclassified(job: Job, failure: JobFailure, error: unknown): Promise<void> {
+    const count = await countFailure(link, { queue, id: job.id ?? '' }, 'unclassified')
+    if (count < UNCLASSIFIED_ATTEMPTS) return
+    const message = `${failure.message} (given up after ${count} attempts)`
+    const reason: JobFailure = { ...failure, failure: 'fatal', message }
+    throw withStackOf(error, new UnrecoverableError(JSON.stringify(reason)))
   }
 
   // The worker would take the job again in the same breath; a pause leaves it to others first.
@@ -175,7 +185,7 @@ export function createConsumer<T>(
   }
 
   async function isGivenUp(job: Job): Promise<boolean> {
-    return (await countProgramFailure(link, queue, job.id ?? '')) >= programAttemptsOf(job)
+    return (await countFailure(link, { queue, id: job.id ?? '' }, 'program')) >= programAttemptsOf(job)
   }
 
   async function close(): Promise<void> {

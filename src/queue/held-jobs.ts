@@ -48,7 +48,7 @@ return 1`)
 
 const COUNT_FAILURE = luaScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-return redis.call('HINCRBY', KEYS[1], 'loopfleet:program-failures', 1)`)
+return redis.call('HINCRBY', KEYS[1], 'loopfleet:' .. ARGV[1] .. '-failures', 1)`)
 
 /**
  * Takes jobs from a holder that is known to be dead, so that they need not wait for its locks to run out. The caller
@@ -104,7 +104,11 @@ export async function breakLock(link: RedisLink, queue: string, id: string): Pro
   await link.client.del(`${link.prefix}:${queue}:${id}:lock`)
 }
 
-/** Counts a failure of the job's program in the job itself; returns how many there were. */
-export async function countProgramFailure(link: RedisLink, queue: string, id: string): Promise<number> {
-  return Number(await COUNT_FAILURE(link.client, [`${link.prefix}:${queue}:${id}`], []))
+/** Counts a failure of one kind in the job itself; returns how many of that kind there were. */
+export async function countFailure(
+  link: RedisLink,
+  job: { readonly queue: string; readonly id: string },
+  kind: 'program' | 'unclassified',
+): Promise<number> {
+  return Number(await COUNT_FAILURE(link.client, [`${link.prefix}:${job.queue}:${job.id}`], [kind]))
 }

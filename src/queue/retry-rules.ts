@@ -3,7 +3,7 @@ import { backOffMs } from '../base/back-off.js'
 
 /** How a job is tried again; what a failure is, its error says (`failure`). */
 export type RetryOptions = {
-  /** In all, whatever the failures are; practically unlimited by default, since most failures are the network. */
+  /** In all, whatever the failures are; practically unlimited by default, for an outage of the network may be long. */
   readonly attempts?: number
   /** Failures of an external program; after so many the job fails. */
   readonly programAttempts?: number

@@ -4,7 +4,7 @@ import {
   TrainingStoppedError,
   WorkerShutdownError,
 } from '../base/abort-reasons.js'
-import { LoopfleetError, messageOf } from '../base/errors.js'
+import { isUnclassified, LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Control } from '../queue/control.js'
@@ -86,10 +86,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function run({ before: record, run: number }: TakenTraining, place: Place, signal: AbortSignal) {
     const hasEarlierRuns = number > 1
-    if (hasEarlierRuns) {
-      await forgetSteps(record)
-      await deps.sweepTraining(record.id)
-    }
+    if (hasEarlierRuns) await endEarlierRuns(record, number)
     const training = await openRun(record, number)
     const patience = createPatience({ lendAfterMs }, { place, log: training.log })
     training.patience = patience
@@ -115,12 +112,26 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     try {
       return deps.createRun(record, number)
     } catch (error) {
-      // No run to settle it: without this its seat would stay busy for ever.
-      const errors = { [errorKeyOf(record.state)]: messageOf(error) }
-      await noteFailure(record.id, number, error)
-      await deps.journal.finish(record.id, number, { outcome: 'failed', errors })
-      throw new TrainingFailedError(record.state, error instanceof Error ? error : new Error(String(error)))
+      return await failWithoutRun(record, number, error)
     }
+  }
+
+  async function endEarlierRuns(record: TrainingRecord, number: number): Promise<void> {
+    try {
+      await forgetSteps(record)
+      await deps.sweepTraining(record.id)
+    } catch (error) {
+      if (!isUnclassified(error)) throw error
+      await failWithoutRun(record, number, error)
+    }
+  }
+
+  // No run to settle it: without this its seat would stay busy for ever.
+  async function failWithoutRun(record: TrainingRecord, number: number, error: unknown): Promise<never> {
+    const errors = { [errorKeyOf(record.state)]: messageOf(error) }
+    await noteFailure(record.id, number, error)
+    await deps.journal.finish(record.id, number, { outcome: 'failed', errors })
+    throw new TrainingFailedError(record.state, error instanceof Error ? error : new Error(String(error)))
   }
 
   async function walk(training: TrainingRun) {

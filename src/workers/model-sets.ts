@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { z } from 'zod'
 import { readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
+import { removeWhatGoes } from '../base/remove-what-goes.js'
 import type { ModelEvent } from '../executors/events.js'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { NoModelError } from './errors.js'
@@ -104,5 +105,5 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 async function forgetOlder(sets: ModelSet[], sequence: number): Promise<void> {
-  for (const set of sets) if (set.sequence < sequence) await removeTree(set.folder)
+  for (const set of sets) if (set.sequence < sequence) await removeWhatGoes(set.folder) // else with the workspace
 }

@@ -1,7 +1,8 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeTree } from '../base/files.js'
+import { hasCode } from '../base/files.js'
 import type { Logger } from '../base/logger.js'
+import { removeWhatGoes } from '../base/remove-what-goes.js'
 import type { Context } from '../loop/protocol/index.js'
 import type { TrainingOutcome } from '../queue/training-record.js'
 
@@ -43,6 +44,7 @@ type Ended = Workspace & { readonly outcome: TrainingOutcome | 'unknown'; readon
 
 export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: WorkspaceKeeperDeps): WorkspaceKeeper {
   const closing = new AbortController()
+  const reported = new Set<string>()
   let work: Promise<void> = Promise.resolve()
 
   async function tidyOnce(beginning: Context | undefined): Promise<void> {
@@ -86,14 +88,17 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
   async function remove(workspace: Ended, why: string): Promise<void> {
     closing.signal.throwIfAborted()
     if ((await whenEnded(workspace)) === undefined) return // retried meanwhile
-    try {
-      await removeTree(workspace.path)
+    const left = await removeWhatGoes(workspace.path, { signal: closing.signal })
+    closing.signal.throwIfAborted()
+    if (left.length === 0) {
       deps.log.info(
         { of: options.of ?? 'trainings', id: workspace.id, outcome: workspace.outcome, why },
         'workspace cleared',
       )
-    } catch (error) {
-      deps.log.warn({ err: error, path: workspace.path }, 'workspace cannot be cleared')
+    } else if (!reported.has(workspace.path)) {
+      reported.add(workspace.path) // it is tried again with every training; once is enough to read
+      const files = left.slice(0, 20)
+      deps.log.warn({ path: workspace.path, files, count: left.length }, 'workspace not cleared; delete it by hand')
     }
   }
 

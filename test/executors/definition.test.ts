@@ -50,6 +50,51 @@ describe('trainer file', () => {
     }
   })
 
+  for (const [what, more, expected] of [
+    [
+      'a file that "best" does not set aside',
+      'best: {files: out/best.pth}',
+      'names "model.pt", but "best" sets aside only "model.pth"',
+    ],
+    [
+      'a file that "best" sets aside under another name',
+      'best: {files: out/best.pt, as: net.pt}',
+      'sets aside only "net.pt"',
+    ],
+    [
+      'a file of a folder that "best.with" does not list',
+      'best: {files: out/x.bin, with: [a/b.yaml]}',
+      'only "model.bin", "b.yaml"',
+    ],
+    [
+      'two files of "best" under one name',
+      'best: {files: out/best.pt, with: [a/hyp.yaml, b/hyp.yaml]}',
+      'aside as "hyp.yaml"',
+    ],
+    [
+      'a model and a file beside it under one name',
+      'best: {files: out/best.pt, with: [a/model.pt]}',
+      'aside as "model.pt"',
+    ],
+  ] as const) {
+    it(`refuses to upload ${what}`, () => {
+      expect(complaint(`${GOOD}${more}\n`)).to.contain(expected)
+    })
+  }
+
+  it('refuses to upload one file twice, or one whose name cannot be sent', () => {
+    expect(complaint(GOOD.replace('[model.pt]', '[model.pt, model.pt]'))).to.contain('must not name a file twice')
+    expect(complaint(GOOD.replace('[model.pt]', "['mo\"del.pt']"))).to.contain('must have no quotes')
+  })
+
+  it('takes what cannot be known to be wrong: files of a conversion, of events, and beside an ONNX model', () => {
+    const convert = 'convert: [{format: f, command: [python, c.py]}]'
+    for (const more of ['best: events', `best: {files: out/best.pth}\n${convert}`, 'best: {files: out/best.onnx}']) {
+      expect(parseTrainerDefinition(`${GOOD}${more}\n`, '/t.yaml').upload).to.deep.equal({ f: ['model.pt'] })
+    }
+    expect(parseTrainerDefinition(`${GOOD}best: {files: 'out/best.*'}\n`, '/t.yaml').name).to.equal('a')
+  })
+
   it('that is missing is named in the error', async () => {
     const error = await rejection(loadTrainerDefinition('/nowhere/trainer.yaml'))
 

@@ -133,6 +133,48 @@ describe('queues', () => {
     await consumer.close()
   })
 
+  for (const error of [
+    Object.assign(new Error("EACCES: permission denied, unlink '/data/x'"), { code: 'EACCES' }),
+    Object.assign(new Error('no such file'), { code: 'ENOENT' }),
+    new Error('The driver is confused.'),
+    'a text that was thrown',
+  ]) {
+    it(`give up what nobody has classified after ten attempts: ${String(error)}`, async () => {
+      let runs = 0
+      const consumer = redis.queues.consume(
+        queue,
+        async () => {
+          runs++
+          throw error
+        },
+        { schema },
+      )
+
+      const failed = await rejection(redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', backOff: soon }))
+
+      expect(runs).to.equal(10)
+      expect(failed).to.include({ reasonCode: 'LF_UNEXPECTED', failure: 'fatal' })
+      expect(failed.message).to.contain('(given up after 10 attempts)')
+      await consumer.close()
+    })
+  }
+
+  for (const code of ['ECONNREFUSED', 'EAI_AGAIN', 'ENOSPC', 'EMFILE', 'UND_ERR_SOCKET']) {
+    it(`try ${code} again for as long as it takes`, async () => {
+      const consumer = redis.queues.consume(
+        queue,
+        async (job) => {
+          if (job.attemptsMade < 12) throw Object.assign(new Error(code), { code })
+          return job.attemptsMade
+        },
+        { schema },
+      )
+
+      expect(await redis.queues.runJob(queue, 'x', { n: 1 }, { id: 'a', backOff: soon })).to.equal(12)
+      await consumer.close()
+    })
+  }
+
   it('never try a fatal failure again', async () => {
     let runs = 0
     const consumer = redis.queues.consume(

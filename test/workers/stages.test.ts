@@ -1,14 +1,16 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
 import { imageStates } from '../../src/loop/protocol/index.js'
+import { cleanup } from '../../src/workers/stages/cleanup.js'
 import { detect } from '../../src/workers/stages/detect.js'
 import { downloadData } from '../../src/workers/stages/download-data.js'
 import type { StageContext, StageDeps } from '../../src/workers/stages/stage.js'
 import { uploadModel } from '../../src/workers/stages/upload-model.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { makeUndeletable } from '../helpers/undeletable.js'
 import { anOrder } from '../queue/orders.js'
 import { aDefinition, aPromise, aTraining, type TrainingOfTest } from './a-training.js'
 
@@ -77,6 +79,58 @@ describe('the stages of a training', () => {
       expect(sent).to.deep.equal(['mocked'])
       expect(of.record.modelId).to.equal('m1')
     })
+  })
+
+  describe('upload-model of a wrong list', () => {
+    it('fails for good with the names that there are, and uploads after the list was corrected', async () => {
+      const of = aTraining({ dataFolder: folder.path, definition: aDefinition({ upload: { mocked: ['model.pt'] } }) })
+      const { paths } = of.training
+      await mkdir(paths.model, { recursive: true })
+      await writeFile(join(paths.model, 'model.pth'), 'weights')
+      const sent: string[] = []
+      const models = {
+        async uploadTrained({ files }: { files: readonly string[] }) {
+          sent.push(...files)
+          return { id: 'm1' }
+        },
+      }
+      const deps = { models } as unknown as StageDeps
+
+      const error = await rejection(uploadModel(aContext(of), deps))
+
+      expect(error).to.include({ code: 'LF_NO_MODEL', failure: 'fatal' })
+      expect(error.message).to.contain('"upload.mocked" names "model.pt"').and.contain('only "model.pth"')
+      const definition = aDefinition({ upload: { mocked: ['model.pth'] } })
+      const corrected = aTraining({ dataFolder: folder.path, definition })
+      expect(await uploadModel(aContext(corrected), deps)).to.deep.include({ modelId: 'm1' })
+      expect(sent).to.deep.equal([join(paths.model, 'model.pth')])
+    })
+  })
+
+  describe('cleanup', () => {
+    for (const phase of ['after', 'before'] as const) {
+      it(`ends well when a file cannot be deleted, and names it in a warning (${phase} the training)`, async () => {
+        const definition = aDefinition({ cleanup: undefined })
+        const of = aTraining({ dataFolder: folder.path, definition })
+        const { workspace } = of.training.paths
+        of.training.stopSwitch.phase = phase
+        await mkdir(join(workspace, 'runs'), { recursive: true })
+        await mkdir(join(workspace, 'dataset'))
+        await writeFile(join(workspace, 'dataset/image.jpg'), 'pixels')
+        const stuck = await makeUndeletable(join(workspace, 'runs'))
+        const said: string[] = []
+        const context = { ...aContext(of), say: (line: string) => void said.push(line) }
+
+        try {
+          expect(await cleanup(context, {} as StageDeps)).to.deep.include({ left: 1 })
+
+          expect(await readdir(workspace)).to.deep.equal(['runs'])
+          expect(said.join()).to.match(/left to the keeper of workspaces: runs\/ddd\S+ \(ENAMETOOLONG\)/)
+        } finally {
+          await stuck.release()
+        }
+      })
+    }
   })
 
   describe('detect', () => {

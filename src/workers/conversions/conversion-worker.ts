@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
-import { removeTree } from '../../base/files.js'
+import { UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
+import { isUnclassified } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
+import { removeWhatGoes } from '../../base/remove-what-goes.js'
 import type { Converter } from '../../executors/converter.js'
 import type { Consumer } from '../../queue/consumer.js'
 import type { BegunConversion, ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
@@ -68,6 +70,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
   const log = deps.log.child({ component: 'conversions' })
   const consumers: Consumer[] = []
   const active = new Set<string>()
+  const unclassified = new Map<string, number>()
 
   async function take(job: JobHandle<ConversionJob>, signal: AbortSignal, places: ProgramPlaces): Promise<unknown> {
     const id = job.data.conversionId
@@ -116,9 +119,10 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       // Sent together, so that Redis brings them to its disk together.
       const settled = conversions.settle(id, run, { state: 'converted', files, seconds })
       await Promise.all([settled, writer.close(), jobLog.close()])
+      unclassified.delete(id)
       takeLog.info({ seconds, files }, 'model converted')
       const told = conversions.tellUpload({ ...order, format: order.targetFormat }).catch(() => undefined) // the next look finds it anyway
-      await Promise.all([told, removeTree(workspace)])
+      await Promise.all([told, forget(workspace, takeLog)])
       return { files, seconds }
     } catch (error) {
       return await settle({ record, run, say, log: takeLog }, error, signal)
@@ -153,11 +157,11 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     if (error instanceof ModelGoneError) {
       takeLog.info('model is gone from the Loop')
       await conversions.forget(id, run)
-      await removeTree(workspace)
+      await forget(workspace, takeLog)
       return { skipped: error.message }
     }
     const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
-    if (!isTheModelsFault(error)) {
+    if (!isTheModelsFault(error) && !isGivenUp(id, error)) {
       takeLog.warn({ err: error }, 'conversion waits')
       say(`waits: ${failure.message}`)
       await conversions.settle(id, run, { state: 'waiting', failure })
@@ -167,9 +171,19 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     say(`failed: ${failure.message}`)
     await conversions.settle(id, run, { state: 'failed', failure })
     // The log stays, for whoever looks into it; models are large and at the Loop.
-    for (const folder of ['model', 'output']) await removeTree(join(workspace, folder))
+    for (const folder of ['model', 'output']) await forget(join(workspace, folder), takeLog)
     deps.tidyFolders()
     throw new ConversionFailedError(what, error)
+  }
+
+  // What nobody has classified is tried again only so often, lest a conversion fails for ever out of sight.
+  function isGivenUp(id: string, error: unknown): boolean {
+    if (!isUnclassified(error)) return false
+    const count = (unclassified.get(id) ?? 0) + 1
+    unclassified.set(id, count)
+    if (count < UNCLASSIFIED_ATTEMPTS) return false
+    unclassified.delete(id)
+    return true
   }
 
   function findConverter(name: string): Converter {
@@ -218,4 +232,10 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       await Promise.all(options.converters.map((converter) => converter.close?.()))
     },
   }
+}
+
+/** The result is safe: what cannot be deleted is named and left to the keeper of workspaces. */
+async function forget(folder: string, log: Logger): Promise<void> {
+  const left = await removeWhatGoes(folder)
+  if (left.length > 0) log.warn({ files: left.slice(0, 20), count: left.length }, 'files not deleted')
 }

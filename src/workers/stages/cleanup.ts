@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../base/errors.js'
-import { removeTree } from '../../base/files.js'
+import { namedRemainders, type Remainder, removeWhatGoes } from '../../base/remove-what-goes.js'
 import { runCommand } from '../../executors/run-command.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage, StageContext } from './stage.js'
@@ -10,19 +11,45 @@ import type { Stage, StageContext } from './stage.js'
 const KEPT = /^(last_training\.log|training\.json|events.*\.jsonl|model)$/
 
 const OWN_CLEANUP_MS = 60_000
+/** A disk that does not answer must not keep the seat; what is left then goes to the keeper of workspaces. */
+const REMOVAL_MS = 60_000
 
-/** Takes away what only the training needed; an aborted training leaves nothing. */
+/**
+ * Removes what only the training needed; an aborted training leaves nothing. The results are safe by now, so nothing
+ * here fails the training: what cannot be removed is named in a warning and left to the keeper of workspaces.
+ */
 export const cleanup: Stage = async (context) => {
   const { paths, stopSwitch } = context.training
   await runOwnCleanup(context)
-  if (stopSwitch.phase !== 'after') {
-    await removeTree(paths.workspace)
-    return { removed: 'all' }
-  }
+  if (stopSwitch.phase !== 'after') return { removed: 'all', left: await remove([paths.workspace], context) }
   const names = await readdir(paths.workspace).catch(() => []) // gone already: nothing to do
   const passing = names.filter((name) => !KEPT.test(name))
-  for (const name of passing) await removeTree(join(paths.workspace, name))
-  return { removed: passing.length }
+  const left = await remove(
+    passing.map((name) => join(paths.workspace, name)),
+    context,
+  )
+  return { removed: passing.length, left }
+}
+
+/** Answers how many files and folders are left. */
+async function remove(paths: readonly string[], { training, log, say }: StageContext): Promise<number> {
+  const giveUp = new AbortController()
+  const remainders: Remainder[] = []
+  const work = async () => {
+    for (const path of paths) remainders.push(...(await removeWhatGoes(path, { signal: giveUp.signal })))
+  }
+  const isDone = await Promise.race([work().then(() => true), sleep(REMOVAL_MS, false, { ref: false })])
+  giveUp.abort()
+  const left = remainders.map(({ path, code }) => ({ path: relative(training.paths.workspace, path) || '.', code }))
+  if (!isDone) {
+    say(`cleaning up took more than ${REMOVAL_MS / 1000} s; the rest is left to the keeper of workspaces`)
+    log.warn({ path: training.paths.workspace, afterMs: REMOVAL_MS }, 'cleaning up took too long')
+  }
+  if (left.length > 0) {
+    say(`could not be deleted, left to the keeper of workspaces: ${namedRemainders(left)}`)
+    log.warn({ path: training.paths.workspace, files: left.slice(0, 20), count: left.length }, 'files not deleted')
+  }
+  return left.length
 }
 
 /** The trainer's `cleanup` command; a training that is over does not fail by it. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
@@ -19,6 +20,7 @@ export const uploadModel: Stage = async (context, deps) => {
   for (const [index, [format, names]] of formats.entries()) {
     context.progress({ progress: index / formats.length, message: format })
     const files = names.map((name) => join(training.paths.model, name))
+    await assertThere(format, names, training.paths.model)
     const hash = await hashFiles(files)
     const known = models[format]
     if (known?.state !== 'confirmed' || known.hash !== hash) {
@@ -30,6 +32,18 @@ export const uploadModel: Stage = async (context, deps) => {
   }
   if (modelId === null) throw nameless(training.order)
   return { modelId, formats: formats.map(([format]) => format) }
+}
+
+/** No retry makes a file that was never made; the models stay, so that a corrected trainer file can upload them. */
+async function assertThere(format: string, names: readonly string[], folder: string): Promise<void> {
+  const found = await readdir(folder)
+  const missing = names.filter((name) => !found.includes(name))
+  if (missing.length === 0) return
+  const quoted = (list: readonly string[]) => list.map((name) => `"${name}"`).join(', ')
+  throw new NoModelError(
+    `"upload.${format}" names ${quoted(missing)}, but the model has only ${quoted(found.sort()) || 'no files'}; correct the trainer file, start its worker again, and retry the training.`,
+    { format, missing, found },
+  )
 }
 
 type Upload = { readonly format: string; readonly files: string[]; readonly hash: string }
