@@ -5,6 +5,8 @@ export type ConnectionWatch = {
   /** Looks after it from now on; one that `ends` is closed by its user, and left alone when it is. */
   add(client: Redis, options?: { readonly ends?: boolean }): void
   remove(client: Redis): void
+  /** Makes connections again that are older (`performance.now()`): they may lead to a server that is not the primary any more. */
+  reconnectOlder(thanMs: number): void
   close(): void
 }
 
@@ -21,7 +23,14 @@ export type ConnectionWatchDeps = {
   readonly log: Logger
 }
 
-type Watched = { readonly ends: boolean; quietLooks: number; bytesRead: number; isAsked: boolean }
+type Watched = {
+  readonly ends: boolean
+  quietLooks: number
+  bytesRead: number
+  isAsked: boolean
+  readyAt: number
+  readonly onReady: () => void
+}
 
 // Longer than any blocking read of ours (10 s), behind which a PING has to wait.
 const LOOK_MS = 5_000
@@ -64,9 +73,24 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
 
   return {
     add: (client, { ends = false } = {}) => {
-      if (!watched.has(client)) watched.set(client, { ends, quietLooks: 0, bytesRead: 0, isAsked: false })
+      if (watched.has(client)) return
+      const onReady = () => {
+        state.readyAt = performance.now()
+      }
+      const state = { ends, quietLooks: 0, bytesRead: 0, isAsked: false, readyAt: performance.now(), onReady }
+      watched.set(client, state)
+      client.on('ready', onReady)
     },
-    remove: (client) => void watched.delete(client),
+    remove(client) {
+      const state = watched.get(client)
+      if (state !== undefined) client.off('ready', state.onReady)
+      watched.delete(client)
+    },
+    reconnectOlder(thanMs) {
+      const older = [...watched].filter(([client, { readyAt }]) => client.status === 'ready' && readyAt < thanMs)
+      log.info({ url: options.url, connections: older.length }, 'another Redis is the primary now; connecting again')
+      for (const [client] of older) connectAnew(client)
+    },
     close() {
       clearInterval(timer)
       watched.clear()

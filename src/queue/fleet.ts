@@ -120,7 +120,7 @@ function createRegister<T>({ link, kind, schema }: Register<T>) {
     const seenAt = Number(text.slice(0, brace))
     const isAlive = (await link.client.exists(claimOf(id))) === 1
     if (!isAlive && (await redisNow(link)) - seenAt > FORGET_AFTER_MS) {
-      await link.client.hdel(all, id)
+      if (link.access === 'write') await link.client.hdel(all, id)
       return undefined
     }
     const parsed = schema.safeParse(tryJson(text.slice(brace)))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { noteRefusal, refusalOf } from './redis-refusals.js'
 
 export type LuaScript = (client: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
 
@@ -26,9 +27,13 @@ export function luaScript(source: string): LuaScript {
   return async (client, keys, args) => {
     for (;;) {
       try {
-        return await call(client, keys, args)
+        const answer = await call(client, keys, args)
+        noteRefusal(client, undefined)
+        return answer
       } catch (error) {
-        if (!takesNoWritesNow(error)) throw error
+        const refusal = refusalOf(error) // nothing of the script was done then
+        if (refusal === undefined) throw error
+        noteRefusal(client, refusal)
         await sleep(AGAIN_MS)
       }
     }
@@ -42,9 +47,4 @@ export function luaScript(source: string): LuaScript {
       return await client.eval(source, keys.length, ...keys, ...args)
     }
   }
-}
-
-// Full, a replica for now, its disk full, or still reading its file. Nothing of the script was done then.
-function takesNoWritesNow(error: unknown): boolean {
-  return error instanceof Error && /^(OOM|READONLY|MISCONF|LOADING) /.test(error.message)
 }

@@ -5,8 +5,9 @@ import type { Logger } from '../base/logger.js'
 import { watchConnections } from './connection-watch.js'
 import { joinWrites } from './join-writes.js'
 import { KEY_PREFIX } from './names.js'
-import { checkRedis } from './redis-checks.js'
-import { RedisUnreachableError } from './redis-errors.js'
+import { checkReading, checkWriting, isForbidden } from './redis-checks.js'
+import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
+import { createFailoverRule, type FailoverRule, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { shareScripts } from './share-scripts.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
@@ -17,6 +18,8 @@ export type RedisLink = {
   readonly url: string
   /** All keys start with it. */
   readonly prefix: string
+  /** With 'read' nothing may be written: Redis may reject writes. */
+  readonly access: 'read' | 'write'
   readonly client: Redis
   /** For BullMQ, which shares it and never closes it. */
   connection(): Redis
@@ -31,6 +34,8 @@ export type OpenRedisOptions = {
   readonly connectTimeoutMs?: number
   /** How often to look for connections that have fallen silent. */
   readonly lookMs?: number
+  /** 'read' also takes a Redis that rejects writes (a replica, one that is full), and must not be written to. */
+  readonly access?: 'read' | 'write'
 }
 
 const ONCE_MS = 5_000
@@ -47,25 +52,41 @@ export async function openRedis(
 ): Promise<RedisLink> {
   const log = deps.log.child({ component: 'redis' })
   const address = parseRedisUrl(url)
-  const client = createClient(address)
+  const rule = createFailoverRule()
+  const client = createClient(address, rule)
   joinWrites(client)
   shareScripts(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options.connectTimeoutMs ?? 10_000)
-    await checkRedis(client, { shown: address.shown, prefix: KEY_PREFIX }, { log })
+    await check(client, address, options, log)
   } catch (error) {
     client.disconnect()
     throw error
   }
-  return createLink(client, { address, lookMs: options.lookMs }, log)
+  if (options.access !== 'read') rule.begin()
+  reportRefusals(client, address.shown, log)
+  const { access = 'write', lookMs } = options
+  return createLink(client, { address, access, rule, lookMs }, log)
 }
 
-function createClient(address: RedisAddress): Redis {
+async function check(client: Redis, { shown }: RedisAddress, { access }: OpenRedisOptions, log: Logger): Promise<void> {
+  const about = { shown, prefix: KEY_PREFIX }
+  try {
+    await checkReading(client, about)
+    if (access !== 'read') await checkWriting(client, about, { log })
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    throw new RedisForbiddenError({ url: shown, user: client.options.username ?? 'default', reason: messageOf(error) })
+  }
+}
+
+function createClient(address: RedisAddress, rule: FailoverRule): Redis {
   const options: RedisOptions = {
     ...address.options,
     maxRetriesPerRequest: null, // commands wait for Redis instead of failing
-    retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    retryStrategy: rule.retryStrategy,
+    reconnectOnError: rule.reconnectOnError,
     // While Redis reads its file it names an estimate, in whole seconds and at first wildly wrong: ioredis would wait
     // ten seconds for what takes some milliseconds.
     maxLoadingRetryTime: 100,
@@ -108,6 +129,8 @@ function reasonOf(error: Error): string {
   if (/wrong version number|packet length too long/.test(message))
     return 'it speaks no TLS, so it is redis://, not rediss://'
   if (message.startsWith('NOAUTH')) return 'NOAUTH, it asks for a password (redis://:PASSWORD@host:6379)'
+  if (message.startsWith('WRONGPASS'))
+    return 'WRONGPASS, there is no such user, it is off, or the password is wrong (redis://USER:PASSWORD@host:6379)'
   return message
 }
 
@@ -119,7 +142,9 @@ function isRefusal(error: Error): boolean {
 function reportOutages(client: Redis, url: string, log: Logger): void {
   let isAway = false
   client.on('error', (error: Error) => {
-    if (!isAway) log.warn({ url, err: error }, 'Redis is away; waiting for it')
+    if (!isAway && isRefusal(error))
+      log.error({ url, reason: reasonOf(error) }, 'Redis refuses the login; waiting for it')
+    else if (!isAway) log.warn({ url, err: error }, 'Redis is away; waiting for it')
     isAway = true
   })
   client.on('ready', () => {
@@ -128,13 +153,20 @@ function reportOutages(client: Redis, url: string, log: Logger): void {
   })
 }
 
-type LinkOptions = { readonly address: RedisAddress; readonly lookMs: number | undefined }
+type LinkOptions = {
+  readonly address: RedisAddress
+  readonly access: RedisLink['access']
+  readonly rule: FailoverRule
+  readonly lookMs: number | undefined
+}
 
-function createLink(client: Redis, { address, lookMs }: LinkOptions, log: Logger): RedisLink {
+function createLink(client: Redis, { address, access, rule, lookMs }: LinkOptions, log: Logger): RedisLink {
   const duplicates = new Set<Redis>()
   const duplicateUntracked = client.duplicate.bind(client)
   const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
   watch.add(client)
+  // Those that only read were not refused, and are still where they were.
+  rule.onSettled(watch.reconnectOlder)
 
   function connectOnce(): Redis {
     const limits = { connectTimeout: ONCE_MS, commandTimeout: ONCE_MS, retryStrategy: () => null }
@@ -168,6 +200,7 @@ function createLink(client: Redis, { address, lookMs }: LinkOptions, log: Logger
   return {
     url: address.shown,
     prefix: KEY_PREFIX,
+    access,
     client,
     connection: () => client,
     duplicate,
@@ -178,6 +211,7 @@ function createLink(client: Redis, { address, lookMs }: LinkOptions, log: Logger
     },
     async close() {
       watch.close()
+      rule.close()
       subscriptions.close()
       for (const copy of duplicates) endConnection(copy)
       if (client.status === 'ready') await quit(client)

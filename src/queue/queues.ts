@@ -70,7 +70,8 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
   function open(name: string): Queue {
     const existing = opened.get(name)
     if (existing !== undefined) return existing
-    const queue = new Queue(name, { connection: link.connection(), prefix: link.prefix })
+    const skipMetasUpdate = link.access === 'read'
+    const queue = new Queue(name, { connection: link.connection(), prefix: link.prefix, skipMetasUpdate })
     // Without a listener BullMQ prints every failed reconnect; the link tells of outages once.
     queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue reports an error'))
     opened.set(name, queue)

@@ -2,45 +2,65 @@ import type { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { RedisUnfitError } from './redis-errors.js'
+import { refusalOf } from './redis-refusals.js'
 
 const OLDEST = [6, 2] as const
 
+// One command of each kind that is used, so that a user without it is refused now and not in the middle of a training.
+const PROBE = `
+redis.call('TIME')
+redis.call('SET', KEYS[1], '1', 'PX', 1000)
+return redis.call('GET', KEYS[1])`
+
+type About = { readonly shown: string; readonly prefix: string }
+
+/** Refuses a Redis that cannot be read as we do (too old, a cluster). */
+export async function checkReading(client: Redis, { shown }: About): Promise<void> {
+  const facts = parseInfo(await client.info())
+  const version = facts.get('redis_version') ?? '0'
+  if (!isAtLeast(version, OLDEST)) refuse(shown, `is version ${version}`, `use ${OLDEST.join('.')} or newer`)
+  if (facts.get('redis_mode') === 'cluster') {
+    refuse(shown, 'is a cluster, which is not supported yet', 'use a single server')
+  }
+}
+
 /**
- * Refuses a Redis in which trainings would not be safe (too old, evicting, read-only, full, a cluster), and warns when
- * an acknowledged write could be lost with the machine.
+ * Refuses a Redis in which trainings would not be safe (evicting, read-only, full), and warns when an acknowledged write
+ * could be lost with the machine.
  */
-export async function checkRedis(
+export async function checkWriting(
   client: Redis,
-  options: { readonly shown: string; readonly prefix: string },
+  { shown, prefix }: About,
   deps: { readonly log: Logger },
 ): Promise<void> {
   const facts = parseInfo(await client.info())
-  const refuse = (fault: string, wayOut: string) => {
-    throw new RedisUnfitError({ url: options.shown, fault, wayOut })
-  }
-
-  const version = facts.get('redis_version') ?? '0'
-  if (!isAtLeast(version, OLDEST)) refuse(`is version ${version}`, `use ${OLDEST.join('.')} or newer`)
-  if (facts.get('redis_mode') === 'cluster') refuse('is a cluster, which is not supported yet', 'use a single server')
-
   const policy = facts.get('maxmemory_policy')
-  if (policy === undefined) deps.log.warn({ url: options.shown }, 'the eviction policy of Redis cannot be read')
+  if (policy === undefined) deps.log.warn({ url: shown }, 'the eviction policy of Redis cannot be read')
   else if (policy !== 'noeviction') {
-    refuse(`may throw jobs away (maxmemory-policy ${policy})`, 'set "maxmemory-policy noeviction"')
+    refuse(shown, `may throw jobs away (maxmemory-policy ${policy})`, 'set "maxmemory-policy noeviction"')
   }
-
-  const fault = await writeFault(client, options.prefix)
-  if (fault !== undefined)
-    refuse(`does not take writes (${fault})`, 'give it memory or a writable disk, or use its primary')
-  await warnOfWeakPersistence(client, facts, options.shown, deps.log)
+  await checkWrite(client, shown, prefix)
+  await warnOfWeakPersistence(client, facts, shown, deps.log)
 }
 
-async function writeFault(client: Redis, prefix: string): Promise<string | undefined> {
+/** Whether the rules of the user (ACL) forbid a command, a key or a channel; a script says it in words of its own. */
+export function isForbidden(error: unknown): boolean {
+  return /^NOPERM|The user executing the script can't/.test(messageOf(error))
+}
+
+function refuse(shown: string, fault: string, wayOut: string): never {
+  throw new RedisUnfitError({ url: shown, fault, wayOut })
+}
+
+async function checkWrite(client: Redis, shown: string, prefix: string): Promise<void> {
   try {
-    await client.set(`${prefix}:write-check`, '1', 'PX', 1_000)
-    return undefined
+    await client.eval(PROBE, 1, `${prefix}:write-check`)
+    await client.publish(`${prefix}:write-check`, '')
+    await client.bzpopmin(`${prefix}:write-check-empty`, 0.01)
   } catch (error) {
-    return messageOf(error)
+    const refusal = refusalOf(error)
+    if (refusal === undefined) throw error
+    refuse(shown, `does not take writes: ${refusal.fault} (${messageOf(error)})`, refusal.wayOut)
   }
 }
 

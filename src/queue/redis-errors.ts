@@ -24,6 +24,24 @@ export class RedisUnfitError extends LoopfleetError {
   }
 }
 
+/** What a user of Redis must be allowed, as `ACL SETUSER` takes it; docs/reference/redis.md explains it. */
+export const REDIS_RULE =
+  '~{loopfleet}:* &{loopfleet}:* +@read +@write +@blocking +@pubsub +@scripting +@connection +@transaction -@dangerous +info +time'
+
+/** The rules of the user (ACL) forbid what loopfleet needs. */
+export class RedisForbiddenError extends LoopfleetError {
+  static {
+    this.prototype.name = 'RedisForbiddenError'
+  }
+  constructor(details: { readonly url: string; readonly user: string; readonly reason: string }) {
+    super(
+      'LF_REDIS_FORBIDDEN',
+      `Redis at ${details.url} forbids its user "${details.user}" what loopfleet needs (${details.reason}); allow it: ACL SETUSER ${details.user} ${REDIS_RULE} (docs/reference/redis.md).`,
+      { details },
+    )
+  }
+}
+
 /** The program `redis-server` is not on the PATH. */
 export class RedisMissingError extends LoopfleetError {
   static {

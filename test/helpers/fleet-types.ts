@@ -17,6 +17,8 @@ export type FleetOptions = {
   readonly gpus?: string
   /** Trainings that a worker works on at once. */
   readonly places?: number
+  /** Instead of the embedded Redis, for the parts and for the test. */
+  readonly redisUrl?: string
   readonly lockMs?: number
   readonly stalledMs?: number
   readonly seats?: number

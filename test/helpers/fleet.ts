@@ -50,7 +50,8 @@ async function openFleet(
   closers.push(() => loop.close())
   const between = await options.through?.(loop.host)
   if (between !== undefined) closers.push(() => between.close())
-  const link = await openRedis(redis.url, { log })
+  const redisUrl = options.redisUrl ?? redis.url
+  const link = await openRedis(redisUrl, { log })
   closers.push(() => link.close())
   const queues = createQueues(link, { log })
   closers.push(() => queues.close())
@@ -76,7 +77,7 @@ async function openFleet(
     return {
       ...Object.fromEntries(inherited),
       [FLEET_VARIABLE]: id,
-      REDIS_URL: redis.url,
+      REDIS_URL: redisUrl,
       LOOP_HOST: between?.host ?? loop.host,
       LOOP_PROTOCOL: options.dialect ?? 'current',
       LOOPFLEET_LOCK_MS: String(options.lockMs ?? 30_000),

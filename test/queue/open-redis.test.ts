@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { Redis } from 'ioredis'
 import { InvalidInputError } from '../../src/base/errors.js'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
 import { openRedis } from '../../src/queue/open-redis.js'
+import { REDIS_RULE } from '../../src/queue/redis-errors.js'
 import { parseRedisUrl } from '../../src/queue/redis-url.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -69,6 +73,64 @@ describe('openRedis', () => {
     expect((await rejection(openRedis(url, { log }))).message)
       .to.contain('does not take writes')
       .and.contain('OOM')
+  })
+
+  /** An operator's hand on a server that is running. */
+  async function call(url: string, ...[name = '', ...args]: string[]): Promise<void> {
+    const client = new Redis({ path: url.replace('unix://', ''), retryStrategy: () => 20 })
+    client.on('error', () => undefined)
+    await client.call(name, ...args)
+    client.disconnect()
+  }
+
+  for (const [what, settings, command, message] of [
+    ['too few replicas', ['--min-replicas-to-write', '1'], ['PING'], /NOREPLICAS.*start them, or lower/],
+    [
+      'a disk it cannot save to',
+      ['--save', '3600', '1', '--dbfilename', 'x'],
+      ['BGSAVE'],
+      /it cannot save to its disk \(MISCONF.*make room/s,
+    ],
+  ] as const) {
+    it(`refuses a server that has ${what}, and reads from it`, async () => {
+      const url = startForeign(...settings)
+      if (command[0] === 'BGSAVE') {
+        await call(url, 'SET', 'a', '1')
+        await mkdir(join(folder.path, 'x')) // the file's name is taken by a folder, so that no save succeeds
+      }
+      await call(url, ...command)
+      if (command[0] === 'BGSAVE') await sleep(500)
+
+      const error = await rejection(openRedis(url, { log }))
+      const reading = await openRedis(url, { log }, { access: 'read' })
+
+      expect(error).to.include({ code: 'LF_REDIS_UNFIT' })
+      expect(error.message).to.match(message)
+      expect(await reading.client.get('a')).to.be.oneOf(['1', null])
+      await reading.close()
+    })
+  }
+
+  describe('as a user with rules', () => {
+    for (const [lacks, rule, reason] of [
+      ['INFO', `${REDIS_RULE} -info`, /'info'/],
+      ['TIME', `${REDIS_RULE} -time`, /The user executing the script can't run this command/],
+      ['scripts', `${REDIS_RULE} -@scripting`, /'eval'/],
+      ['channels', `${REDIS_RULE} resetchannels`, /channel/],
+      ['blocking reads', `${REDIS_RULE} -@blocking`, /'bzpopmin'/],
+      ['our keys', `${REDIS_RULE} resetkeys ~other:*`, /key/],
+    ] as const) {
+      it(`says which rule is missing when it lacks ${lacks}`, async () => {
+        const url = startForeign()
+        await call(url, 'ACL', 'SETUSER', 'fleet', 'on', `>${SECRET}`, ...rule.split(' '))
+
+        const error = await rejection(openRedis(url.replace('unix://', `unix://fleet:${SECRET}@`), { log }))
+
+        expect(error).to.include({ code: 'LF_REDIS_FORBIDDEN' })
+        expect(error.message).to.match(reason).and.contain('user "fleet"').and.contain(REDIS_RULE)
+        expect(JSON.stringify(error) + error.message).not.to.contain(SECRET)
+      })
+    }
   })
 
   it('refuses a server that is read-only', async () => {

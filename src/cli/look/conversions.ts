@@ -2,10 +2,10 @@ import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
 import { ago, inWords, printJson, printTable } from '../output.js'
-import { withFleet } from './with-fleet.js'
+import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number; failed: boolean }): Promise<void> {
-  await withFleet(async ({ conversions }) => {
+  await readFleet(async ({ conversions }) => {
     const records = await conversions.list({ limit: flags.limit, failedOnly: flags.failed })
     if (flags.json) return printJson(records.map(toView))
     const rows = records.map((record) => toRow(record, Date.now()))
@@ -14,7 +14,7 @@ export async function list(flags: { json: boolean; limit: number; failed: boolea
 }
 
 export async function show(wanted: string, flags: { json?: boolean }): Promise<void> {
-  await withFleet(async ({ conversions }) => {
+  await readFleet(async ({ conversions }) => {
     const record = await find(conversions, wanted)
     if (flags.json === true) return printJson(toView(record))
     const { failure, ...view } = toView(record)
@@ -25,7 +25,7 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await withFleet(async ({ conversions }, { signal }) => {
+  await readFleet(async ({ conversions }, { signal }) => {
     const { id } = await find(conversions, wanted)
     if (!flags.follow) {
       for (const { text } of await conversions.readLog(id)) process.stdout.write(text)
@@ -36,7 +36,7 @@ export async function logs(wanted: string, flags: { follow: boolean }): Promise<
 }
 
 export async function retry(wanted: string | undefined, flags: { all?: boolean; json?: boolean }): Promise<void> {
-  await withFleet(async ({ conversions }) => {
+  await changeFleet(async ({ conversions }) => {
     const ids = flags.all === true ? await allFailed(conversions) : [(await find(conversions, wanted)).id]
     for (const id of ids) {
       const reopened = await conversions.retry(id)

@@ -2,10 +2,10 @@ import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { ago, printJson, printTable } from '../output.js'
-import { withFleet } from './with-fleet.js'
+import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean }): Promise<void> {
-  await withFleet(async ({ fleet }) => {
+  await readFleet(async ({ fleet }) => {
     const hosts = await fleet.hosts()
     if (flags.json) return printJson(hosts)
     printHosts(hosts)
@@ -35,7 +35,7 @@ export function presenceOf({ isAlive, seenAt }: { readonly isAlive: boolean; rea
 }
 
 export async function drain(hostId: string, isDraining: boolean, flags: { json: boolean }): Promise<void> {
-  await withFleet(async ({ fleet }) => {
+  await changeFleet(async ({ fleet }) => {
     const host = (await fleet.hosts()).find((each) => each.hostId === hostId)
     if (host === undefined) {
       throw new InvalidInputError(`There is no host "${hostId}"; \`loopfleet hosts\` lists them all.`)

@@ -3,10 +3,10 @@ import { queueNames, workKinds } from '../../queue/names.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { printJson, printTable } from '../output.js'
 import { presenceOf, printHosts } from './hosts.js'
-import { withFleet } from './with-fleet.js'
+import { readFleet } from './with-fleet.js'
 
 export async function status(flags: { json: boolean }): Promise<void> {
-  await withFleet(async (link) => {
+  await readFleet(async (link) => {
     const view = await look(link)
     if (flags.json) return printJson(view)
     printHosts(view.hosts)

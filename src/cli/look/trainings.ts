@@ -5,10 +5,10 @@ import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { ago, inWords, percent, printJson, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
-import { withFleet } from './with-fleet.js'
+import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
-  await withFleet(async ({ journal }) => {
+  await readFleet(async ({ journal }) => {
     const trainings = await journal.list({ limit: flags.limit })
     if (flags.json) return printJson(trainings.map(toView))
     const rows = trainings.map((training) => toRow(training, Date.now()))
@@ -17,7 +17,7 @@ export async function list(flags: { json: boolean; limit: number }): Promise<voi
 }
 
 export async function show(wanted: string, flags: { json?: boolean }): Promise<void> {
-  await withFleet(async ({ journal }) => {
+  await readFleet(async ({ journal }) => {
     const training = await find(journal, wanted)
     if (flags.json === true) return printJson(toView(training))
     const { failure, ...view } = toView(training)
@@ -28,7 +28,7 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await withFleet(async ({ journal }, { signal }) => {
+  await readFleet(async ({ journal }, { signal }) => {
     const { id } = await find(journal, wanted)
     if (!flags.follow) {
       for (const line of await journal.readLog(id)) process.stdout.write(`${line.text}\n`)
@@ -43,7 +43,7 @@ export async function act(
   wanted: string,
   flags: { json?: boolean },
 ): Promise<void> {
-  await withFleet(async ({ journal, control }) => {
+  await changeFleet(async ({ journal, control }) => {
     const { id } = await find(journal, wanted)
     const answer = action === 'retry' ? await retry(control, id) : await control.request(id, action, 'cli')
     if (flags.json === true) return printJson({ id, action, ok: true, answer })

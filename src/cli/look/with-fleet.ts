@@ -6,15 +6,23 @@ import { type CliContext, openContext } from '../context.js'
 /** Somebody sits there and waits; services, which may be started before their Redis, wait longer. */
 const CONNECT_TIMEOUT_MS = 3000
 
-/** Opens the fleet for one look or act, and closes it again. */
-export async function withFleet(work: (fleet: FleetLink, context: CliContext) => Promise<void>): Promise<void> {
+type Work = (fleet: FleetLink, context: CliContext) => Promise<void>
+
+/** Opens the fleet to read, also from a Redis that rejects writes, and closes it again. */
+export const readFleet = (work: Work): Promise<void> => withFleet(work, 'read')
+
+/** Opens the fleet to change something, and closes it again; throws LF_REDIS_UNFIT where nothing can be written. */
+export const changeFleet = (work: Work): Promise<void> => withFleet(work, 'write')
+
+async function withFleet(work: Work, access: 'read' | 'write'): Promise<void> {
   endWithTheReader()
   const context = openContext({ quiet: true })
   const closers = createClosers(context.log)
   try {
     // What goes wrong with Redis is thrown, in a sentence; a warning before it says the same less well.
     const log = context.log.level === 'warn' ? context.log.child({}, { level: 'error' }) : context.log
-    await work(await openFleetLink({ ...context, log }, closers, { connectTimeoutMs: CONNECT_TIMEOUT_MS }), context)
+    const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, access }
+    await work(await openFleetLink({ ...context, log }, closers, options), context)
   } finally {
     await closers.closeAll()
   }

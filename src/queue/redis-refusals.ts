@@ -1,0 +1,113 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from '../base/logger.js'
+
+/** Why a server that answers does not carry a command out now; nothing of the command was done. */
+export type Refusal = { readonly code: string; readonly fault: string; readonly wayOut: string }
+
+type Known = Readonly<Record<string, Omit<Refusal, 'code'>>>
+
+const NOT_THE_PRIMARY: Known = {
+  READONLY: { fault: 'it is a read-only replica', wayOut: 'use its primary' },
+  UNBLOCKED: { fault: 'it has just become a replica', wayOut: 'use its primary' },
+  MASTERDOWN: { fault: 'it is a replica that has lost its primary', wayOut: 'use the primary' },
+  LOADING: { fault: 'it still reads its file', wayOut: 'wait until it has' },
+  CLUSTERDOWN: { fault: 'its cluster is down', wayOut: 'use a single server' },
+  TRYAGAIN: { fault: 'its cluster moves keys', wayOut: 'use a single server' },
+}
+
+const TAKES_NO_WRITES: Known = {
+  OOM: { fault: 'its memory is full', wayOut: 'raise maxmemory, or remove what else it holds' },
+  MISCONF: { fault: 'it cannot save to its disk', wayOut: 'make room in its folder, or make the folder writable' },
+  NOREPLICAS: {
+    fault: 'too few replicas follow it (min-replicas-to-write)',
+    wayOut: 'start them, or lower that number',
+  },
+}
+
+/** After so long without a refusal the connections lead to a server that takes commands again. */
+const SETTLED_MS = 1_500
+const LONGEST_PAUSE_MS = 1_000
+
+/**
+ * What the server says of itself, undefined for every other error. Since Redis 7 a script's refusal begins with its code,
+ * before that it stands behind the place in the script.
+ */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof Error)) return undefined
+  const code = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
+  const inScript = /: -([A-Z]+) /.exec(error.message)?.[1] ?? ''
+  for (const each of [code, inScript]) {
+    const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each]
+    if (known !== undefined) return { code: each, ...known }
+  }
+  return undefined
+}
+
+export type FailoverRule = {
+  /** Until then a refusal is an answer like any other: whoever connects wants to know. */
+  begin(): void
+  /** For ioredis: 2 makes the connection again and sends the refused command over the new one. */
+  readonly reconnectOnError: (error: Error) => 2 | false
+  readonly retryStrategy: (attempt: number) => number
+  /** Calls back when refusals have ended, with the time of the last one (`performance.now()`). */
+  onSettled(listener: (refusedAt: number) => void): void
+  close(): void
+}
+
+/**
+ * One rule for all connections of a process: what answers that it is not the primary, or that it has lost its replicas, is
+ * not the server that the address leads to by now, or soon. After a failover the living connections stay where they
+ * were, so they are made again, more slowly while that does not help.
+ */
+export function createFailoverRule(): FailoverRule {
+  let isBegun = false
+  let refusals = 0
+  let refusedAt = Number.NEGATIVE_INFINITY
+  let timer: NodeJS.Timeout | undefined
+  let settled: (refusedAt: number) => void = () => undefined
+
+  function settle(): void {
+    refusals = 0
+    settled(refusedAt)
+  }
+
+  return {
+    begin() {
+      isBegun = true
+    },
+    reconnectOnError(error) {
+      const code = refusalOf(error)?.code ?? ''
+      if (!isBegun || !(code in NOT_THE_PRIMARY || code === 'NOREPLICAS')) return false
+      refusals += 1
+      refusedAt = performance.now()
+      clearTimeout(timer)
+      timer = setTimeout(settle, SETTLED_MS).unref()
+      return 2
+    },
+    retryStrategy: (attempt) => Math.min((attempt + refusals) * 50, LONGEST_PAUSE_MS),
+    onSettled(listener) {
+      settled = listener
+    },
+    close() {
+      clearTimeout(timer)
+    },
+  }
+}
+
+const reporters = new WeakMap<Redis, (refusal: Refusal | undefined) => void>()
+
+/** Logs once when a server begins to refuse writes, with what to do, and once when it takes them again. */
+export function reportRefusals(client: Redis, url: string, log: Logger): void {
+  let refused: string | undefined
+  reporters.set(client, (refusal) => {
+    if (refusal?.code === refused) return
+    refused = refusal?.code
+    if (refusal === undefined) log.info({ url }, 'Redis takes writes again')
+    else log.error({ url, code: refusal.code }, `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`)
+  })
+}
+
+/** A write was refused, or taken. */
+export function noteRefusal(client: Redis, refusal: Refusal | undefined): void {
+  reporters.get(client)?.(refusal)
+}
