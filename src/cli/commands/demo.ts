@@ -23,7 +23,7 @@ export function addDemoCommand(program: Command): void {
     .option('--steps <n>', 'train so many steps instead of the full budget', wholeNumber(1))
     .option('--short', 'train just long enough to see that it learns', false)
     .action(async (flags: DemoCommandFlags) => {
-      const { exampleTrainer, runDemo } = await import('../demo/run-demo.js')
-      await runDemo({ ...flags, trainer: flags.trainer ?? exampleTrainer })
+      const { runDemo } = await import('../demo/run-demo.js')
+      await runDemo(flags)
     })
 }

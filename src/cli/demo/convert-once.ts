@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { LoopfleetError } from '../../base/errors.js'
 import type { LoopControl } from './loop-control.js'
 import type { TrainingView } from './loop-views.js'
@@ -7,10 +6,6 @@ import type { DemoDeps } from './start-parts.js'
 
 const CONVERTED_WITHIN_MS = 120_000
 
-/** Makes two smaller formats of what the example trainer makes. */
-export const exampleConverter = fileURLToPath(
-  new URL('../../../../examples/shapes-quantize/converter.yaml', import.meta.url),
-)
 const FORMATS = ['onnx_fp16', 'onnx_int8']
 
 /** What the demo saw of its converter, for the summary. */

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { LoopfleetError } from '../../base/errors.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { failureOf } from '../../queue/failure-facts.js'
 import { createClosers, whenAborted } from '../closers.js'
@@ -9,83 +9,102 @@ import { openFleetLink } from '../compose/fleet-link.js'
 import { openContext } from '../context.js'
 import { failureText } from '../look/failure-text.js'
 import { annotateOnce } from './annotate-once.js'
-import { convertOnce, exampleConverter } from './convert-once.js'
+import { convertOnce } from './convert-once.js'
 import { detectOnce } from './detect-once.js'
 import { createLoopControl, type LoopControl, ORGANIZATION } from './loop-control.js'
+import { type Examples, prepareExamples } from './prepare-examples.js'
 import { createProgressView } from './show-progress.js'
 import { type DemoDeps, fact, type Parts, startParts } from './start-parts.js'
-import { summaryLines, toSummary } from './summary.js'
+import { isComplete, summaryLines, toSummary } from './summary.js'
 
 export type DemoFlags = {
   readonly json: boolean
   readonly keep: boolean
   readonly data: string
   readonly seed: number
-  readonly trainer: string
+  /** A trainer file of the caller; the example trainer, and what its models are for, without it. */
+  readonly trainer?: string
   readonly steps?: number
   readonly short: boolean
 }
-
-/** The example trainer of the repository, three folders above this module once compiled. */
-export const exampleTrainer = fileURLToPath(
-  new URL('../../../../examples/shapes-trainer/trainer.yaml', import.meta.url),
-)
 
 const PROJECT = 'shapes'
 const IMAGES = { complete: 240, inbox: 40, train_share: 2 / 3, box_categories: 4, box_annotations: 4 }
 
 /** The whole of loopfleet on this machine: starts everything, trains once, and reads back from the Loop what came of it. */
 export async function runDemo(flags: DemoFlags): Promise<void> {
-  const context = openContext({ quiet: true })
+  const asked = openContext({ quiet: true })
+  const partEnded = new AbortController()
+  const context = { ...asked, signal: AbortSignal.any([asked.signal, partEnded.signal]) }
   const closers = createClosers(context.log)
   const view = createProgressView()
   try {
     const folder = resolve(flags.data)
     const lock = await lockFolder(folder, 'demo')
     closers.add('folder lock', () => lock.release())
-    const deps = { context, view, closers }
-    const parts = await startParts({ folder, seed: flags.seed, trainer: flags.trainer }, deps)
-    const { summary, evaluation, failure } = await workOnce(parts, flags, deps)
-    view.stop()
-    for (const line of summaryLines(summary, evaluation)) view.say(line)
-    if (!summary.ok && failure !== undefined) view.say(`\n${failureText(failure, Date.now())}`)
-    if (!summary.ok) view.say(`\nEach part has a log in ${join(folder, 'logs')}.`)
-    if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
-    if (!summary.ok) process.exitCode = 1
-    if (flags.keep) {
-      view.say(`\nAll is left running until Ctrl-C:\n${addressLines(parts).join('\n')}`)
-      await whenAborted(context.signal)
-    }
+    await runParts({ flags, folder }, { context, view, closers, onPartEnded: (error) => partEnded.abort(error) })
   } catch (error) {
     view.stop()
-    if (!context.signal.aborted) throw error
+    if (!asked.signal.aborted) throw partEnded.signal.aborted ? partEnded.signal.reason : error
     process.exitCode = 130
   } finally {
     await closers.closeAll()
   }
 }
 
-/** A training, then what its model is for: it is made smaller, a detector runs it; and an annotator outlines something. */
-async function workOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps) {
+async function runParts({ flags, folder }: { flags: DemoFlags; folder: string }, deps: DemoDeps): Promise<void> {
+  const { context, view } = deps
+  const examples =
+    flags.trainer === undefined
+      ? await prepareExamples({ folder }, { signal: context.signal, say: view.say })
+      : undefined
+  const trainer = flags.trainer ?? examples?.trainer ?? ''
+  const parts = await startParts({ folder, seed: flags.seed, trainer }, deps)
+  const { summary, evaluation, failure } = await workOnce(parts, { flags, examples }, deps)
+  view.stop()
+  for (const line of summaryLines(summary, evaluation)) view.say(line)
+  if (!summary.ok) {
+    process.exitCode = 1
+    if (failure !== undefined) view.say(`\n${failureText(failure, Date.now())}`)
+    view.say(`\nEach part has a log in ${join(folder, 'logs')}.`)
+  }
+  if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  if (!flags.keep) return
+  view.say(`\nAll is left running until Ctrl-C:\n${addressLines(parts).join('\n')}`)
+  await whenAborted(context.signal)
+  if (context.signal.reason instanceof LoopfleetError) throw context.signal.reason // not Ctrl-C, but a part that ended
+}
+
+type Task = { readonly flags: DemoFlags; readonly examples: Examples | undefined }
+
+/**
+ * A training, then what its model is for: it is made smaller, a detector runs it; and an annotator outlines something.
+ * After a failed training nothing more is tried.
+ */
+async function workOnce(parts: Parts, { flags, examples }: Task, deps: DemoDeps) {
   const { signal } = deps.context
   const control = createLoopControl(fact(parts.loop, 'url'), (ms) => sleep(ms, undefined, { signal }))
-  if (flags.trainer === exampleTrainer) await parts.start('converter', [exampleConverter])
+  if (examples !== undefined) await parts.start('converter', [examples.converter])
   const trained = await trainOnce(parts, flags, { ...deps, control })
+  const { evaluation, failure } = trained
   deps.view.stop()
+  const model = trained.training.models[0]
+  if (!isComplete(trained.training) || model === undefined) {
+    return {
+      summary: toSummary({ ...trained, conversion: null, detector: null, annotation: null }),
+      evaluation,
+      failure,
+    }
+  }
   const { training, conversion } =
-    flags.trainer === exampleTrainer
-      ? await convertOnce({ project: PROJECT, number: trained.training.number }, { ...deps, control })
-      : { training: trained.training, conversion: null }
-  const model = training.models[0]
-  const deployed = model?.version ? { id: model.id, version: model.version } : undefined
+    examples === undefined
+      ? { training: trained.training, conversion: null }
+      : await convertOnce({ project: PROJECT, number: trained.training.number }, { ...deps, control })
+  const deployed = model.version === null ? undefined : { id: model.id, version: model.version }
   const detector =
     deployed === undefined ? null : await detectOnce({ project: PROJECT, model: deployed }, parts, { ...deps, control })
   const annotation = await annotateOnce(parts, { ...deps, control })
-  return {
-    summary: toSummary({ ...trained, training, conversion, detector, annotation }),
-    evaluation: trained.evaluation,
-    failure: trained.failure,
-  }
+  return { summary: toSummary({ ...trained, training, conversion, detector, annotation }), evaluation, failure }
 }
 
 async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { readonly control: LoopControl }) {

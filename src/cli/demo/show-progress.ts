@@ -46,9 +46,9 @@ function createLines(): ProgressView {
   return {
     stop: () => undefined,
     say: (line) => void process.stderr.write(`${line}\n`),
-    show(state, progress) {
+    show(state, progress, note) {
       const tenth = progress === null ? '' : ` ${Math.floor(progress * 10) * 10} %`
-      const line = `  ${state.replaceAll('_', ' ')}${tenth}`
+      const line = `  ${state.replaceAll('_', ' ')}${tenth}${note === '' ? '' : ` ${note}`}`
       if (line !== last) process.stderr.write(`${line}\n`)
       last = line
     },

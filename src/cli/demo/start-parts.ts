@@ -11,6 +11,8 @@ export type DemoDeps = {
   readonly context: CliContext
   readonly view: ProgressView
   readonly closers: ReturnType<typeof createClosers>
+  /** Called when a part ends, also when the demo ends it. */
+  readonly onPartEnded: (error: LoopfleetError) => void
 }
 
 export type Parts = Readonly<Record<'loop' | 'redis' | 'trainer' | 'worker' | 'dashboard', Part>> & {
@@ -29,7 +31,8 @@ const FOLDERS = ['loop', 'redis', 'node', 'host', 'converter', 'detector', 'anno
 export type PartsOptions = { readonly folder: string; readonly seed: number; readonly trainer: string }
 
 /** Everything a training needs, each as a process of its own that ends with the demo. */
-export async function startParts(options: PartsOptions, { context, view, closers }: DemoDeps): Promise<Parts> {
+export async function startParts(options: PartsOptions, deps: DemoDeps): Promise<Parts> {
+  const { context, view, closers, onPartEnded } = deps
   const { folder, seed, trainer: file } = options
   for (const name of FOLDERS) await removeTree(join(folder, name))
   const logFolder = join(folder, 'logs')
@@ -37,6 +40,7 @@ export async function startParts(options: PartsOptions, { context, view, closers
   const start = async (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const part = await startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log: context.log })
     closers.add(name, () => part.program.end())
+    void part.program.exited.then(() => onPartEnded(endedPart(part)))
     view.say(`  ${name} is up`)
     return part
   }
@@ -58,6 +62,11 @@ export async function startParts(options: PartsOptions, { context, view, closers
       return part
     },
   }
+}
+
+function endedPart({ name, program }: Part): LoopfleetError {
+  const last = program.lastLines().findLast((line) => line.trim() !== '') ?? 'it printed nothing'
+  return new LoopfleetError('LF_DEMO_FAILED', `The ${name} has ended: ${last}`)
 }
 
 /** What a part has told when it was ready. */

@@ -20,7 +20,7 @@ export type DemoSummary = {
   /** Only with the example trainer, whose models the example converter understands. */
   readonly conversion: ConversionFacts | null
   readonly detector: DetectorFacts | null
-  readonly annotation: AnnotationFacts
+  readonly annotation: AnnotationFacts | null
 }
 
 export function toSummary(read: {
@@ -31,14 +31,14 @@ export function toSummary(read: {
   readonly seconds: number
   readonly conversion: ConversionFacts | null
   readonly detector: DetectorFacts | null
-  readonly annotation: AnnotationFacts
+  readonly annotation: AnnotationFacts | null
 }): DemoSummary {
   const { training, evaluation, stages, seconds, conversion, detector, annotation } = read
   const point = training.points.at(-1)
   const model = training.models[0] ?? null
-  const isComplete = training.ended !== null && Object.keys(training.errors).length === 0 && model !== null
   return {
-    ok: read.nodeState === 'idle' && isComplete && evaluation.images_with_detections > 0 && isServed(detector),
+    ok:
+      read.nodeState === 'idle' && isComplete(training) && evaluation.images_with_detections > 0 && isServed(detector),
     state: read.nodeState,
     train_image_count: point?.train_image_count ?? 0,
     test_image_count: point?.test_image_count ?? 0,
@@ -53,6 +53,11 @@ export function toSummary(read: {
     detector,
     annotation,
   }
+}
+
+/** Whether the training has ended with a model and without an error. */
+export function isComplete(training: TrainingView): boolean {
+  return training.ended !== null && Object.keys(training.errors).length === 0 && training.models.length > 0
 }
 
 /** Every image was answered, and what was uncertain has come back. */
@@ -82,7 +87,7 @@ export function summaryLines(summary: DemoSummary, evaluation: Evaluation): stri
     `  in all           ${summary.seconds} s`,
     ...conversionLines(summary.conversion),
     ...detectorLines(summary.detector),
-    `  annotator        outline of ${summary.annotation.points} points in ${summary.annotation.ms} ms, box overlap ${summary.annotation.box_iou}`,
+    ...annotationLines(summary.annotation),
   ]
 }
 
@@ -98,4 +103,10 @@ function detectorLines(detector: DetectorFacts | null): string[] {
     `  detector         ${boxes} boxes in ${images} images; ${ms.rest} ms by REST, ${ms.socket} ms by socket`,
     `                   ${uncertain} images uncertain, ${arrived} of them in the Loop's inbox again`,
   ]
+}
+
+function annotationLines(annotation: AnnotationFacts | null): string[] {
+  if (annotation === null) return []
+  const { points, ms, box_iou } = annotation
+  return [`  annotator        outline of ${points} points in ${ms} ms, box overlap ${box_iou}`]
 }
