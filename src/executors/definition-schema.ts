@@ -54,7 +54,11 @@ const progressSchema = z.union(
       log: regexSchema(['epoch', 'epochs', 'progress', 'percent']).optional(),
       csv: innerPathSchema.optional(),
       epochs: z.union([z.int().min(1), z.string().min(1)]).optional(),
-      first_epoch: z.int().min(0).default(0).describe('Number of the first epoch in the table.'),
+      first_epoch: z
+        .int()
+        .min(0)
+        .optional()
+        .describe('Number of the first epoch in the table, if it begins neither with 0 nor with 1.'),
     }),
   ],
   { error: 'must be events, {log: EXPRESSION} or {csv: FILE}' },

@@ -4,8 +4,8 @@ import type { TrainerEvent } from './events.js'
 export type QueuedEvent = { readonly event: TrainerEvent; readonly confirm?: () => Promise<void> }
 
 /**
- * Brings events of several sources to one reader. A progress that nobody has read yet is replaced by the next one, so
- * that a chatty program costs no memory while its reader waits for the network.
+ * Brings events of several sources to one reader. A progress that nobody has read yet is replaced by the next one, except
+ * for what the next one leaves open, so that a chatty program costs no memory while its reader waits for the network.
  */
 export class EventQueue {
   #events: QueuedEvent[] = []
@@ -21,9 +21,10 @@ export class EventQueue {
   push(queued: QueuedEvent): void {
     if (this.#closed) return
     this.#onPush()
-    const isProgress = queued.event.event === 'progress'
-    if (isProgress && this.#events.at(-1)?.event.event === 'progress') this.#events.pop()
-    this.#events.push(queued)
+    const last = this.#events.at(-1)
+    const merged = last === undefined ? undefined : mergeProgress(last, queued)
+    if (merged !== undefined) this.#events.pop()
+    this.#events.push(merged ?? queued)
     this.#wake()
   }
 
@@ -54,4 +55,10 @@ export class EventQueue {
       this.#wake = resolve
     })
   }
+}
+
+function mergeProgress(earlier: QueuedEvent, later: QueuedEvent): QueuedEvent | undefined {
+  if (earlier.event.event !== 'progress' || later.event.event !== 'progress') return undefined
+  const told = Object.entries(later.event).filter(([, value]) => value !== undefined && value !== null)
+  return { ...later, event: { ...earlier.event, ...Object.fromEntries(told) } }
 }

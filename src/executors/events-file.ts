@@ -10,7 +10,8 @@ import { EVENTS_FILE, type ModelEvent, parseEventLine, type TrainerEvent } from 
 /** A place where events come from: followed while the program runs, drained once it has ended. */
 export type EventSource = {
   follow(signal: AbortSignal): Promise<void>
-  drain(): Promise<void>
+  /** `endedWell`: with exit code 0, so that nothing was left half written. */
+  drain(ending: { readonly endedWell: boolean }): Promise<void>
 }
 
 export type EventsFileOptions = {

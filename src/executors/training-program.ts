@@ -5,6 +5,7 @@ import { treeFigures } from '../process/figures.js'
 import { type Program, type ProgramExit, startProgram } from '../process/program.js'
 import { openBestFiles } from './adapters/best-files.js'
 import { createLogWatcher } from './adapters/log-watcher.js'
+import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
 import { openResultsCsv } from './adapters/results-csv.js'
 import { buildCommand } from './command.js'
 import type { TrainerDefinition } from './definition.js'
@@ -67,9 +68,13 @@ export async function startTraining(
   await setResume(workspace, resumes)
   let life: SignOfLife | undefined
   const queue = new EventQueue(() => life?.seen())
-  const watchLog = createLogWatcher(definition, (event) => queue.push({ event }))
+  const epochs = createModelEpochs()
+  const hear = createLogFilter(epochs, epochsOf(definition, order))
+  const watchLog = createLogWatcher(definition, (event) => {
+    for (const heard of hear(event)) queue.push({ event: heard })
+  })
   const tidy = createTidier(order, deps.log)
-  const sources = await openSources(options, { queue, resumes, log: deps.log })
+  const sources = await openSources(options, { queue, epochs, resumes, log: deps.log })
   const program = await startProgram(
     {
       command: argv,
@@ -111,7 +116,12 @@ export async function startTraining(
   }
 }
 
-type SourceDeps = { readonly queue: EventQueue; readonly resumes: boolean; readonly log: Logger }
+type SourceDeps = {
+  readonly queue: EventQueue
+  readonly epochs: ModelEpochs
+  readonly resumes: boolean
+  readonly log: Logger
+}
 
 async function openSources(options: StartTrainingOptions, deps: SourceDeps): Promise<EventSource[]> {
   const { definition, workspace, order } = options
@@ -121,9 +131,20 @@ async function openSources(options: StartTrainingOptions, deps: SourceDeps): Pro
   const { progress } = definition
   const file = progress === 'events' ? undefined : progress.csv
   const epochs = epochsOf(definition, order)
-  const firstEpoch = progress === 'events' ? 0 : progress.first_epoch
-  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs, firstEpoch }, push)
+  const firstEpoch = progress === 'events' ? undefined : progress.first_epoch
+  const told = { push, onEpoch: deps.epochs.inTable, log: deps.log }
+  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs, firstEpoch }, told)
   return [events, csv, best].filter((source) => source !== undefined)
+}
+
+/** What the log tells of epochs counts until the results table does: the two may number them differently. */
+function createLogFilter(epochs: ModelEpochs, total: number | undefined): (event: TrainerEvent) => TrainerEvent[] {
+  return (event) => {
+    if (event.event !== 'progress') return [event]
+    if (typeof event.epoch === 'number') epochs.inLog(event.epoch, Date.now())
+    if (!epochs.hasTable) return [event]
+    return total === undefined ? [{ ...event, epoch: undefined }] : []
+  }
 }
 
 /** A number in the trainer file, or the hyperparameter it names (`epochs` unless it says otherwise). */
@@ -142,10 +163,10 @@ async function followUntilExit(program: Program, sources: readonly EventSource[]
   try {
     const following = Promise.all(sources.map((source) => source.follow(ended.signal)))
     await Promise.race([program.exited, following])
-    await program.exited
+    const { exitCode } = await program.exited
     ended.abort()
     await following
-    for (const source of sources) await source.drain()
+    for (const source of sources) await source.drain({ endedWell: exitCode === 0 })
     queue.close()
   } catch (error) {
     ended.abort()

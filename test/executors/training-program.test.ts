@@ -199,7 +199,8 @@ describe('script that cannot be changed', function () {
     const metrics = events.filter((event) => event.event === 'metrics')
     expect(metrics.map((event) => event.epoch)).to.deep.equal([0, 1, 2, 3])
     expect(metrics[1]?.values).to.deep.equal({ 'train/box_loss': 0.5, 'metrics/mAP_0.5': 0.25 })
-    expect(events.findLast((event) => event.event === 'progress')).to.include({ progress: 1, epoch: 3, epochs: 3 })
+    const progress = Object.assign({}, ...events.filter((event) => event.event === 'progress').map(withoutGaps))
+    expect(progress).to.include({ progress: 1, epoch: 3, epochs: 3 })
     expect(models.at(-1)).to.deep.include({ epoch: 3, confusion_matrix: { c1: { tp: 4, fp: 1, fn: 2 } } })
     const files = models.at(-1)?.files.yolov5_pytorch ?? []
     expect(files.map((file) => file.split('/').at(-1))).to.deep.equal(['model.pt', 'hyp.yaml'])
@@ -219,3 +220,8 @@ describe('script that cannot be changed', function () {
     expect(await allEvents(third)).to.deep.equal([])
   })
 })
+
+/** What an event leaves open stays as the one before said. */
+function withoutGaps(event: object): object {
+  return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined))
+}

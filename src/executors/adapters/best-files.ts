@@ -10,6 +10,7 @@ import type { TrainerDefinition } from '../definition.js'
 import type { EventQueue } from '../event-queue.js'
 import type { ModelEvent } from '../events.js'
 import type { EventSource } from '../events-file.js'
+import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
 
 export type BestFilesOptions = {
   readonly workspace: string
@@ -20,7 +21,7 @@ export type BestFilesOptions = {
   readonly everyMs?: number
 }
 type BestFiles = Exclude<TrainerDefinition['best'], 'events'>
-type Found = { readonly path: string; readonly epoch: number | undefined; readonly mark: string }
+type Found = DatedFile & { readonly path: string; readonly mark: string }
 
 const FOLDER = 'best'
 const HANDED_OVER = join(FOLDER, 'handed-over.json')
@@ -35,7 +36,7 @@ const countsByNameSchema = z.record(z.string(), classMetricsSchema)
  */
 export async function openBestFiles(
   options: BestFilesOptions,
-  deps: { readonly queue: EventQueue; readonly log: Logger },
+  deps: { readonly queue: EventQueue; readonly epochs: ModelEpochs; readonly log: Logger },
 ): Promise<EventSource | undefined> {
   const { workspace, definition, everyMs = 500 } = options
   if (definition.best === 'events') return undefined
@@ -66,7 +67,7 @@ export async function openBestFiles(
     taken += 1
     const event: ModelEvent = {
       event: 'model',
-      epoch: file.epoch ?? taken,
+      epoch: deps.epochs.of(file),
       files: { [definition.format]: files },
       confusion_matrix: matrix,
     }
@@ -115,18 +116,22 @@ async function findFiles(workspace: string, best: BestFiles): Promise<Found[]> {
       return match === null ? [] : [look(workspace, join(folder, name), match[1])]
     }),
   )
-  return found.filter((file) => file !== undefined).sort((a, b) => (a.epoch ?? 0) - (b.epoch ?? 0))
+  return found.filter((file) => file !== undefined).sort((a, b) => numberOf(a) - numberOf(b))
 }
 
 async function look(workspace: string, path: string, star: string | undefined): Promise<Found | undefined> {
   try {
     const { size, mtimeMs, ino } = await stat(join(workspace, path))
-    const epoch = star !== undefined && /^\d{1,9}$/.test(star) ? Number(star) : undefined
-    return size === 0 ? undefined : { path, epoch, mark: `${path} ${ino} ${size} ${mtimeMs}` }
+    const mark = `${path} ${ino} ${size} ${mtimeMs}`
+    return size === 0 ? undefined : { path, mtimeMs, named: epochInName(basename(path), star), mark }
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined // deleted while we looked
     throw error
   }
+}
+
+function numberOf({ named }: Found): number {
+  return named?.epoch ?? 0
 }
 
 function nameExpression(pattern: string): RegExp {
@@ -170,7 +175,7 @@ async function publish(workspace: string, best: BestFiles, file: Found): Promise
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error // the script itself has deleted it meanwhile
   }
-  const older = (await findFiles(workspace, best)).filter(({ epoch }) => (epoch ?? 0) < (file.epoch ?? 0))
+  const older = (await findFiles(workspace, best)).filter((found) => numberOf(found) < numberOf(file))
   for (const { path } of older) await rm(join(workspace, path), { force: true })
   for (const { path } of [...older, file]) {
     const metrics = metricsPath(best, path)

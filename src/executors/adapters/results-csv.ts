@@ -1,77 +1,111 @@
 import { join } from 'node:path'
-import { type FileLine, readJsonLines, tailJsonLines } from '../../base/json-lines.js'
-import type { TrainerEvent } from '../events.js'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import type { ProgressEvent, TrainerEvent } from '../events.js'
 import type { EventSource } from '../events-file.js'
+import { readTable } from './read-table.js'
+import type { EpochRow, TableRows } from './table-rows.js'
 
 export type ResultsCsvOptions = {
   readonly workspace: string
-  /** The table inside the workspace: a line of column names, then one row per epoch. */
+  /** The table inside the workspace: a line of column names, then rows with an epoch. */
   readonly file: string
   /** How many epochs there will be, when it is known; makes rows into progress. */
   readonly epochs?: number
-  /** What the table calls the first epoch; 0 unless told otherwise. */
+  /** What the table calls the first epoch; without it 1 if the table begins with 1, else 0. */
   readonly firstEpoch?: number
+  readonly everyMs?: number
 }
+export type ResultsCsvDeps = {
+  readonly push: (event: TrainerEvent) => void
+  /** Told the epoch of the last row whenever the table has changed, and when it was written. */
+  readonly onEpoch?: (epoch: number, writtenAtMs: number) => void
+  readonly log: Logger
+}
+
+const EVERY_MS = 100
+/** However long the table is, reading it takes at most a twentieth of the time. */
+const REST = 20
+/** Epochs reported per reading: a program that rewrites all its figures each time must not flood the journal. */
+const MAX_CHANGED = 500
 
 /**
- * Makes every new row of a results table a `metrics` event, and a `progress` event when the epochs are known. Rows
- * that are there already belong to an earlier start and are passed over.
+ * Makes every epoch of a results table a `metrics` event, and the last one a `progress` event. The table is read whole
+ * whenever it has changed, and what differs is reported, so it may be rewritten, get more columns, or begin again. What it holds at the start belongs to an earlier start and is passed over.
  */
-export async function openResultsCsv(
-  options: ResultsCsvOptions,
-  push: (event: TrainerEvent) => void,
-): Promise<EventSource> {
+export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCsvDeps): Promise<EventSource> {
   const path = join(options.workspace, options.file)
-  let columns: readonly string[] = []
-  let position = 0
+  const reported = new Map<number, string>()
+  let mark: string | undefined
+  let furthest = -1
+  let isUnreadable = false
 
-  function take({ line, endOffset, tooLong }: FileLine): TrainerEvent[] {
-    position = endOffset
-    if (tooLong === true) return []
-    const cells = line.split(',').map((cell) => cell.trim())
-    if (isRow(cells)) return toEvents(columns, cells, options)
-    columns = cells
-    return []
+  /** Answers how long it took. */
+  async function read(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
+    const startedAt = performance.now()
+    const table = await readTable(path, { unless: mark, isWhole }).catch((error: unknown) => {
+      if (!isUnreadable) deps.log.warn({ file: path, reason: messageOf(error) }, 'results table not read')
+      isUnreadable = true
+      return undefined
+    })
+    if (table === undefined) return 0
+    mark = table.mark
+    report(table.rows)
+    if (table.rows.last !== undefined) deps.onEpoch?.(table.rows.last, table.mtimeMs)
+    return performance.now() - startedAt
   }
 
-  function pushAll(events: readonly TrainerEvent[]): void {
-    for (const event of events) push(event)
+  function changedEpochs({ epochs }: TableRows): (readonly [number, EpochRow])[] {
+    const changed = [...epochs].filter(([epoch, found]) => reported.get(epoch) !== textOf(found))
+    for (const [epoch, found] of changed) reported.set(epoch, textOf(found))
+    return changed
   }
 
-  for await (const line of readJsonLines(path)) take(line)
+  function reportAll(rows: TableRows): void {
+    for (const [epoch, found] of changedEpochs(rows).slice(-MAX_CHANGED)) {
+      deps.push({ event: 'metrics', epoch, values: numbersOf(found) })
+    }
+    const progress = toProgress(rows, options)
+    if (progress === undefined || progress.epoch <= furthest) return // a table that is just being rewritten
+    furthest = progress.epoch
+    deps.push(progress)
+  }
+
+  await read(false, changedEpochs)
   return {
     async follow(signal) {
-      for await (const line of tailJsonLines(path, { signal, from: position })) pushAll(take(line))
+      while (!signal.aborted) {
+        const tookMs = await read(false, reportAll)
+        const restMs = Math.max(options.everyMs ?? EVERY_MS, tookMs * REST)
+        await sleep(restMs, undefined, { signal }).catch(() => undefined) // an abort ends the loop
+      }
     },
-    async drain() {
-      for await (const line of readJsonLines(path, { from: position })) pushAll(take(line))
+    async drain({ endedWell }) {
+      await read(endedWell, reportAll)
     },
   }
 }
 
-function isRow(cells: readonly string[]): boolean {
-  return cells.some((cell) => cell !== '' && Number.isFinite(Number(cell)))
+type LastEpoch = ProgressEvent & { readonly epoch: number }
+
+function toProgress(
+  { last: epoch, lowest }: TableRows,
+  { epochs, firstEpoch }: ResultsCsvOptions,
+): LastEpoch | undefined {
+  if (epoch === undefined) return undefined
+  if (epochs === undefined) return { event: 'progress', progress: undefined, epoch }
+  const first = firstEpoch ?? (lowest === 1 ? 1 : 0)
+  const progress = Math.min(1, Math.max(0, (epoch + 1 - first) / epochs))
+  return { event: 'progress', progress, epoch, epochs }
 }
 
-function toEvents(
-  columns: readonly string[],
-  cells: readonly string[],
-  { epochs, firstEpoch = 0 }: Pick<ResultsCsvOptions, 'epochs' | 'firstEpoch'>,
-): TrainerEvent[] {
-  const epochColumn = Math.max(0, columns.indexOf('epoch'))
-  const epoch = toNumber(cells[epochColumn])
-  if (epoch === undefined || !Number.isInteger(epoch) || epoch < 0) return []
-  const values = columns.flatMap((name, index) => {
-    const value = toNumber(cells[index])
-    return index === epochColumn || name === '' || value === undefined ? [] : [[name, value] as const]
-  })
-  const metrics: TrainerEvent = { event: 'metrics', epoch, values: Object.fromEntries(values) }
-  if (epochs === undefined) return [metrics]
-  const done = Math.min(1, Math.max(0, (epoch + 1 - firstEpoch) / epochs))
-  return [metrics, { event: 'progress', progress: done, epoch, epochs }]
+/** With its row: a resumed program may come to the same figures again. */
+function textOf(found: EpochRow): string {
+  return JSON.stringify([found.row, ...Object.entries(numbersOf(found)).sort(([a], [b]) => (a < b ? -1 : 1))])
 }
 
-function toNumber(cell: string | undefined): number | undefined {
-  const value = cell === undefined || cell === '' ? Number.NaN : Number(cell)
-  return Number.isFinite(value) ? value : undefined
+function numbersOf({ values }: EpochRow): Record<string, number> {
+  return Object.fromEntries([...values].flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 }

@@ -1,0 +1,74 @@
+/** A model file: when it was written, and the number in its name. */
+export type DatedFile = {
+  readonly mtimeMs: number
+  readonly named?: { readonly epoch: number; readonly isMarked: boolean } | undefined
+}
+/** Gathers what a script tells of its epochs, and answers which one a model file belongs to. */
+export type ModelEpochs = {
+  readonly hasTable: boolean
+  /** The epoch of the table's last row. */
+  inTable(epoch: number, writtenAtMs: number): void
+  inLog(epoch: number, atMs: number): void
+  /** Undefined when nothing tells. */
+  of(file: DatedFile): number | undefined
+}
+
+type Told = { readonly epoch: number; readonly atMs: number }
+
+const KEPT = 1000
+/** A script that saves its model before it writes the row does so right after it. */
+const ROW_AFTER_MS = 2000
+
+/**
+ * The one rule for epochs, numbered as the script numbers them: the row of the results table that was written with the
+ * file, then the number in the file's name, then the last epoch in the log. Where several rows came at once, the name
+ * chooses among them. A name that says `epoch` and differs from the table by more than the count from 0 or 1 shows that
+ * the table is written late, and counts instead.
+ */
+export function createModelEpochs(): ModelEpochs {
+  const rows: Told[] = []
+  const lines: Told[] = []
+  return {
+    get hasTable() {
+      return rows.length > 0
+    },
+    inTable: (epoch, atMs) => add(rows, { epoch, atMs }),
+    inLog: (epoch, atMs) => add(lines, { epoch, atMs }),
+    of({ mtimeMs, named }) {
+      const row = rowOf(rows, mtimeMs)
+      if (row === undefined) return named?.epoch ?? lines.findLast(({ atMs }) => atMs <= mtimeMs)?.epoch
+      if (named === undefined) return row.epoch
+      const { epoch, isMarked } = named
+      if (isMarked && Math.abs(epoch - row.epoch) > 1) return epoch
+      return row.among.some((other) => other !== row.epoch) && isBetween(epoch, row.among) ? epoch : row.epoch
+    },
+  }
+}
+
+function add(list: Told[], told: Told): void {
+  list.push(told)
+  if (list.length > KEPT) list.shift()
+}
+
+/** The newest row before the file, or the one right after it if that one is nearer; `among` if more lie between them. */
+function rowOf(rows: readonly Told[], mtimeMs: number) {
+  const before = rows.findLast(({ atMs }) => atMs <= mtimeMs)
+  const after = rows.find(({ atMs }) => atMs > mtimeMs)
+  if (after === undefined || after.atMs - mtimeMs > ROW_AFTER_MS) {
+    return before === undefined ? undefined : { epoch: before.epoch, among: [] }
+  }
+  const among = before === undefined || after.epoch - before.epoch > 1 ? [before?.epoch ?? 0, after.epoch] : []
+  const isAfter = before === undefined || after.atMs - mtimeMs < mtimeMs - before.atMs
+  return { epoch: isAfter ? after.epoch : before.epoch, among }
+}
+
+function isBetween(epoch: number, among: readonly number[]): boolean {
+  return epoch >= Math.min(...among) && epoch <= Math.max(...among)
+}
+
+/** The number that a file's name has: behind the word epoch, or in place of the star. */
+export function epochInName(name: string, star: string | undefined): DatedFile['named'] {
+  const marked = /(?:^|[^a-z])ep(?:och)?s?[ _=-]?(\d{1,9})(?!\d)/i.exec(name)
+  if (marked !== null) return { epoch: Number(marked[1]), isMarked: true }
+  return star !== undefined && /^\d{1,9}$/.test(star) ? { epoch: Number(star), isMarked: false } : undefined
+}

@@ -1,0 +1,87 @@
+import { expect } from 'chai'
+import { createModelEpochs, epochInName } from '../../../src/executors/adapters/model-epoch.js'
+
+const named = (name: string, star?: string) => epochInName(name, star)
+
+describe('the epoch of a model file', () => {
+  it('is that of the row that was written before it, also long before', () => {
+    const epochs = createModelEpochs()
+    epochs.inTable(0, 1000)
+    epochs.inTable(1, 61_000)
+    epochs.inTable(2, 121_000)
+
+    expect(epochs.of({ mtimeMs: 61_010 })).to.equal(1)
+    expect(epochs.of({ mtimeMs: 90_000 })).to.equal(1)
+    expect(epochs.of({ mtimeMs: 500_000 })).to.equal(2)
+  })
+
+  it('is that of the row right after it, if the script saves its model first', () => {
+    const epochs = createModelEpochs()
+    epochs.inTable(0, 1000)
+    epochs.inTable(1, 61_000)
+
+    expect(epochs.of({ mtimeMs: 60_700 })).to.equal(1)
+    expect(epochs.of({ mtimeMs: 700 })).to.equal(0)
+    expect(epochs.of({ mtimeMs: 1010 })).to.equal(0)
+  })
+
+  it('is that of the table although the name counts from another number', () => {
+    const epochs = createModelEpochs()
+    epochs.inTable(3, 1000)
+
+    expect(epochs.of({ mtimeMs: 1010, named: named('epoch2.pt') })).to.equal(3)
+    expect(epochs.of({ mtimeMs: 1010, named: named('weights.04-0.12.h5', '04') })).to.equal(3)
+    expect(epochs.of({ mtimeMs: 1010, named: named('checkpoint-1500', '1500') })).to.equal(3)
+  })
+
+  it('is that of the name when several rows were written at once', () => {
+    const epochs = createModelEpochs()
+    epochs.inTable(3, 1000)
+    epochs.inTable(7, 1100)
+
+    expect(epochs.of({ mtimeMs: 1060, named: named('epoch5.pt') })).to.equal(5)
+    expect(epochs.of({ mtimeMs: 1010, named: named('epoch4.pt') })).to.equal(4)
+    expect(epochs.of({ mtimeMs: 1090, named: named('best.pt') })).to.equal(7)
+  })
+
+  it('is that of the name when the table is written late or not at all', () => {
+    const late = createModelEpochs()
+    late.inTable(0, 1000)
+
+    expect(late.of({ mtimeMs: 90_000, named: named('epoch=7-step=800.ckpt', '7-step=800') })).to.equal(7)
+    expect(createModelEpochs().of({ mtimeMs: 1, named: named('epoch7.pt', '7') })).to.equal(7)
+  })
+
+  it('is the last one that the log told before, when nothing else tells', () => {
+    const epochs = createModelEpochs()
+    epochs.inLog(4, 1000)
+    epochs.inLog(5, 2000)
+
+    expect(epochs.of({ mtimeMs: 1990 })).to.equal(4)
+    expect(epochs.of({ mtimeMs: 1990, named: named('best-3.pt', '3') })).to.equal(3)
+  })
+
+  it('is unknown when nothing tells', () => {
+    const epochs = createModelEpochs()
+    epochs.inLog(4, 1000)
+
+    expect(epochs.of({ mtimeMs: 900 })).to.equal(undefined)
+    expect(createModelEpochs().of({ mtimeMs: 900, named: named('best.pt') })).to.equal(undefined)
+  })
+
+  for (const [name, star, expected] of [
+    ['epoch12.pt', '12', { epoch: 12, isMarked: true }],
+    ['model_epoch_003.pth', undefined, { epoch: 3, isMarked: true }],
+    ['epoch=3-val_loss=0.25.ckpt', '3-val_loss=0.25', { epoch: 3, isMarked: true }],
+    ['net-ep07.pt', '-ep07', { epoch: 7, isMarked: true }],
+    ['yolov5s.Epoch 9.pt', '9', { epoch: 9, isMarked: true }],
+    ['model-12.pt', '12', { epoch: 12, isMarked: false }],
+    ['deep3.pt', undefined, undefined],
+    ['best.pt', undefined, undefined],
+    ['model-0.25.pt', '0.25', undefined],
+  ] as const) {
+    it(`is read from the name ${name} as ${JSON.stringify(expected)}`, () => {
+      expect(named(name, star)).to.deep.equal(expected)
+    })
+  }
+})

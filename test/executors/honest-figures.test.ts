@@ -1,0 +1,53 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { exportDataset } from '../../src/executors/dataset/index.js'
+import { loadTrainerDefinition } from '../../src/executors/definition.js'
+import { imageDataSchema } from '../../src/loop/protocol/index.js'
+import { pythonEnvironment } from '../helpers/python-environment.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { category, collect, makeOrder, start, trainers } from './support.js'
+
+describe('figures of scripts that cannot be changed', function () {
+  this.timeout(120_000)
+  const folder = useTemporaryFolder()
+  const definitionOf = (name: string) => loadTrainerDefinition(join(trainers, 'figures', `${name}.yaml`))
+
+  it('are complete when the table is rewritten after each epoch, later with one more column', async () => {
+    const training = await start({ definition: await definitionOf('rewritten_table'), workspace: folder.path })
+
+    const events = await collect(training.events)
+
+    const metrics = events.filter((event) => event.event === 'metrics')
+    const models = events.filter((event) => event.event === 'model')
+    expect(metrics.map(({ epoch }) => epoch)).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7])
+    expect(metrics.filter(({ values }) => 'val_loss' in values).map(({ epoch }) => epoch)).to.deep.equal([
+      3, 4, 5, 6, 7,
+    ])
+    expect(metrics.every(({ values }) => 'train_loss' in values)).to.equal(true)
+    expect(events.findLast((event) => event.event === 'progress')).to.include({ progress: 1, epoch: 7, epochs: 8 })
+    expect(models.at(-1)).to.include({ epoch: 7 })
+    expect(models.map(({ epoch }) => epoch)).to.deep.equal(models.map(({ epoch }) => epoch).toSorted())
+  })
+
+  it('are counted for categories whose names are more than texts in YAML 1.1', async () => {
+    const names = ['on', 'off', 'yes', 'no', '12:30']
+    const categories = names.map((name, index) => category(`c${index}`, name))
+    const workspace = join(folder.path, 'workspace')
+    await mkdir(workspace)
+    await writeFile(join(folder.path, 'i.jpg'), 'pixels')
+    const images = ['train', 'test'].map((set) => imageDataSchema.parse({ id: set, set, width: 9, height: 9 }))
+    const { signal } = new AbortController()
+    const imagePath = () => join(folder.path, 'i.jpg')
+    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    const definition = { ...(await definitionOf('category_names')), python }
+    await exportDataset(definition.dataset, { folder: workspace, images, imagePath, categories, signal })
+
+    const training = await start({ definition, workspace, order: makeOrder({ categories }) })
+    const models = (await collect(training.events)).filter((event) => event.event === 'model')
+
+    const counts = { tp: 8, fp: 1, fn: 2 }
+    expect(models.map(({ epoch }) => epoch)).to.deep.equal([1])
+    expect(models[0]?.confusion_matrix).to.deep.equal(Object.fromEntries(categories.map(({ id }) => [id, counts])))
+  })
+})
