@@ -12,12 +12,12 @@ export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: 
 
 export const portNumber = wholeNumber(0, 65_535)
 
-/** `0,1` → GPU indices; `none` → the CPU slot. */
-export function gpuList(text: string): number[] {
+/** `0,1` or `GPU-…` → indices and UUIDs; `none` → the CPU slot. */
+export function gpuList(text: string): string[] {
   if (text === 'none') return []
-  const indices = text.split(',').map(Number)
-  if (indices.every((index) => Number.isInteger(index) && index >= 0)) return [...new Set(indices)]
-  throw new InvalidArgumentError('It must be a list of GPU indices such as 0,1, or "none".')
+  const entries = text.split(',').map((entry) => entry.trim())
+  if (entries.every((entry) => /^\d+$|^GPU-[0-9a-f-]+$/i.test(entry))) return [...new Set(entries)]
+  throw new InvalidArgumentError('It must be a list of GPU indices and UUIDs such as 0,1 or GPU-8f6d, or "none".')
 }
 
 /** For options that may be given several times. */

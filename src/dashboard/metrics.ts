@@ -11,6 +11,9 @@ const HELP = {
   loopfleet_host_places: 'Trainings that a host works on at once.',
   loopfleet_host_places_free: 'Trainings that a host would take now.',
   loopfleet_host_draining: 'Whether a host takes no more trainings.',
+  loopfleet_host_gpus_offered: 'GPUs that a host lends.',
+  loopfleet_host_gpus_unreadable: 'Whether a host has GPUs that cannot be read, with the reason.',
+  loopfleet_host_not_served: 'A trainer or converter that a host cannot serve, with the reason.',
   loopfleet_node_up: 'Whether the heartbeat of a node goes on.',
   loopfleet_gpu_utilization_ratio: 'Load of a GPU.',
   loopfleet_gpu_memory_used_bytes: 'Memory of a GPU in use.',
@@ -56,6 +59,19 @@ function setHost(set: Set, host: Seen<KnownHost> & { readonly isDraining: boolea
   if (!host.isAlive) return // what it told last holds no more
   set('loopfleet_host_places', labels, host.places)
   set('loopfleet_host_places_free', labels, host.free)
+  if (host.gpuState !== null) {
+    const { state, offered, reason } = host.gpuState
+    const isUnreadable = state === 'unreadable'
+    set('loopfleet_host_gpus_offered', labels, offered.length)
+    set(
+      'loopfleet_host_gpus_unreadable',
+      { ...labels, reason: isUnreadable ? (reason ?? '') : '' },
+      Number(isUnreadable),
+    )
+  }
+  for (const { kind, name, reason } of host.notServed) {
+    set('loopfleet_host_not_served', { ...labels, kind, name, reason }, 1)
+  }
   for (const gpu of host.gpus ?? []) {
     const card = { ...labels, gpu: String(gpu.index), name: gpu.name ?? '' }
     const load = gpu.utilizationPercent === null ? null : gpu.utilizationPercent / 100

@@ -40,6 +40,8 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     /** The last failure, also when it was got over. */
     failure: failureOf(record) ?? null,
     hostId: record.hostId,
+    /** What its program was lent last. */
+    device: typeof record.facts.device === 'string' ? record.facts.device : null,
     run: record.run,
     createdAt: record.createdAt,
     startedAt: record.startedAt,

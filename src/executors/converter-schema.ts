@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { commandSchema } from './command-schema.js'
-import { envSchema, innerPathSchema, knownErrorsSchema, nameSchema, pythonSchema } from './definition-schema.js'
+import {
+  envSchema,
+  gpusSchema,
+  innerPathSchema,
+  knownErrorsSchema,
+  nameSchema,
+  pythonSchema,
+} from './definition-schema.js'
 import type { Placeholder } from './placeholders.js'
 
 const CONVERTING: readonly Placeholder[] = [
@@ -50,7 +57,7 @@ export const converterDefinitionSchema = z.strictObject({
     .max(30 * 86_400)
     .default(3600)
     .describe('A conversion that takes longer is ended and counts as failed.'),
-  gpus: z.int().min(0).max(64).default(0).describe('GPUs that are lent to each conversion.'),
+  gpus: gpusSchema.default(0).describe('GPUs that are lent to each conversion.'),
   env: envSchema(),
   errors: knownErrorsSchema().describe('Log lines that say why a conversion failed.'),
 })

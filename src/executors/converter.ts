@@ -10,6 +10,8 @@ import type { ConversionFile } from './conversion-file.js'
 import type { ConverterDefinition } from './converter-definition.js'
 import { programEnvironment } from './environment.js'
 import { ModelNotConvertibleError } from './errors.js'
+import type { GpuCount } from './gpu/slots.js'
+import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { runToEnd } from './run-to-end.js'
 
 /** One model that is to be converted to one format, in a workspace of its own. */
@@ -21,7 +23,7 @@ export type ConversionTask = {
   readonly outputFolder: string
   /** The same as in `conversion.json`. */
   readonly file: ConversionFile
-  readonly gpus: readonly number[]
+  readonly gpus: readonly VisibleGpu[]
   readonly owner: string
   /** The worker's environment; only allowed names are handed on. */
   readonly env: Readonly<Record<string, string | undefined>>
@@ -38,7 +40,7 @@ export type Converter = {
   readonly sourceFormat: string
   readonly targetFormats: readonly string[]
   /** Lent to each conversion. */
-  readonly gpus: number
+  readonly gpus: GpuCount
   /** Another one when what is done for this format has changed, so that failed models are worth another try. */
   fingerprint(format: string): Promise<string>
   /** Answers the files to be uploaded; an abort ends everything it started and throws the signal's reason. */

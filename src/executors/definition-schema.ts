@@ -29,6 +29,11 @@ export const uploadedFilesSchema = z
   .refine((names) => new Set(names).size === names.length, { error: 'must not name a file twice' })
 const confidenceSchema = z.enum(['unit', 'percent'], { error: 'must be unit (0 to 1) or percent (0 to 100)' })
 
+/** A number never falls back to the CPU; `auto` does, where the host has no GPU. */
+export const gpusSchema = z.union([z.literal('auto'), z.int().min(0).max(64)], {
+  error: 'must be a number from 0 to 64, or auto (a GPU where the host has one, else the CPU)',
+})
+
 const datasetFormats = ['raw', 'yolo', 'yolo_classification', 'coco'] as const
 
 const TRAINING: readonly Placeholder[] = ['workspace', 'trainer', 'dataset', 'model_variant', 'resolution']
@@ -141,7 +146,7 @@ export const trainerDefinitionSchema = z.strictObject({
     .max(10_000)
     .optional()
     .describe('A training program that says nothing for so long is ended and counts as failed.'),
-  gpus: z.int().min(0).max(64).default(1),
+  gpus: gpusSchema.default('auto').describe('GPUs that are lent to each training.'),
   resolution: z.int().min(1).optional().describe('Image size when the order names none.'),
   env: envSchema(),
 })

@@ -1,6 +1,7 @@
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TrainerDefinition } from './definition.js'
+import type { VisibleGpu } from './gpu/visible-gpus.js'
 
 /** The worker's own variables that programs may see; Loop credentials are not among them. */
 const ALLOWED = [
@@ -34,7 +35,7 @@ export type EnvironmentOptions = {
   /** The worker's environment (handed in, never read here); only the allowed names are taken over. */
   readonly host: Readonly<Record<string, string | undefined>>
   readonly workspace: string
-  readonly gpus: readonly number[]
+  readonly gpus: readonly VisibleGpu[]
   /** More variables of ours, such as LOOPFLEET_EVENTS. */
   readonly own?: Readonly<Record<string, string>>
 }
@@ -72,6 +73,6 @@ function isAllowed(name: string): boolean {
 }
 
 /** nvidia-smi counts cards by bus id and CUDA, by itself, fastest first: without the order a lease names another card. */
-function gpuVariables(gpus: readonly number[]): Record<string, string> {
+function gpuVariables(gpus: readonly VisibleGpu[]): Record<string, string> {
   return { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: gpus.join(',') }
 }

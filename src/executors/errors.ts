@@ -90,15 +90,32 @@ export class ModelNotConvertibleError extends LoopfleetError {
   }
 }
 
-/** More GPUs are asked for than the host lends at all. */
+/** More GPUs are asked for than the host offers at all, so the work waits for another one. */
 export class NotEnoughGpusError extends LoopfleetError {
   static {
     this.prototype.name = 'NotEnoughGpusError'
   }
-  constructor(details: { readonly wanted: number; readonly present: number }) {
-    super('LF_NOT_ENOUGH_GPUS', `${details.wanted} GPUs are needed, but this host lends ${details.present}.`, {
+  constructor(details: { readonly wanted: number; readonly present: number; readonly reason: string | null }) {
+    const { wanted, present, reason } = details
+    const why = reason === null ? '' : ` (${reason})`
+    super('LF_NOT_ENOUGH_GPUS', `${wanted} GPUs are needed, but this host offers ${present}${why}.`, {
       details,
+      failure: 'transient',
     })
+  }
+}
+
+/** The host has GPUs that cannot be read, so it offers none, and nothing runs on its CPU instead. */
+export class GpusUnreadableError extends LoopfleetError {
+  static {
+    this.prototype.name = 'GpusUnreadableError'
+  }
+  constructor(reason: string) {
+    super(
+      'LF_GPUS_UNREADABLE',
+      `The GPUs of this host cannot be read (${reason}); repair the driver, or start the worker with --gpus none.`,
+      { details: { reason }, failure: 'transient' },
+    )
   }
 }
 

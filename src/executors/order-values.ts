@@ -2,6 +2,7 @@ import type { TrainingOrder } from '../loop/protocol/index.js'
 import { ownConditions } from './command-schema.js'
 import type { TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
+import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { convertHyperparameter, isSafeText } from './hyperparameter-values.js'
 import type { PlaceholderValues } from './placeholders.js'
 
@@ -14,7 +15,7 @@ type Hyperparameters = Pick<TrainerDefinition, 'name' | 'hyperparameters'>
 export function commandValues(
   definition: TrainerDefinition,
   order: Pick<TrainingOrder, 'modelVariant' | 'hyperparameters' | 'categories'>,
-  gpus: readonly number[],
+  gpus: readonly VisibleGpu[],
 ): CommandValues {
   const own = orderValues(definition, order)
   const ordered = hyperparameterTexts(definition, order)

@@ -6,6 +6,7 @@ import { buildCommand } from './command.js'
 import { commandText } from './command-schema.js'
 import type { Command, CommandTemplate, TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
+import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { commandValues } from './order-values.js'
 import { runToEnd } from './run-to-end.js'
 import { DATASET_FOLDER } from './workspace.js'
@@ -22,7 +23,7 @@ export type RunCommandOptions = {
   readonly imagesFolder?: string
   /** `{output}`: where the result goes; the model folder unless said otherwise. */
   readonly outputFolder?: string
-  readonly gpus?: readonly number[]
+  readonly gpus?: readonly VisibleGpu[]
   readonly owner: string
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly logFile: string

@@ -13,6 +13,7 @@ import { programEnvironment } from './environment.js'
 import { EventQueue } from './event-queue.js'
 import { EVENTS_FILE, type TrainerEvent } from './events.js'
 import { type EventSource, openEventsFile } from './events-file.js'
+import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { writeHyperparameterFile } from './hyperparameter-file.js'
 import { commandValues, hyperparameterTexts } from './order-values.js'
 import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
@@ -29,8 +30,8 @@ export type StartTrainingOptions = {
   readonly order: TrainingOrder
   /** Go on from the checkpoint if there is one. */
   readonly resume: boolean
-  /** Indices of the leased GPUs; none on the CPU slot. */
-  readonly gpus: readonly number[]
+  /** The leased GPUs; none on the CPU slot. */
+  readonly gpus: readonly VisibleGpu[]
   readonly owner: string
   /** The worker's environment; only allowed names are handed on. */
   readonly env?: Readonly<Record<string, string | undefined>>

@@ -3,7 +3,7 @@
  * It stands before the thread pool because piscina ends the whole thread when a running task's signal aborts.
  */
 export class Turnstile {
-  readonly #places: number
+  #places: number
   readonly #waiting = new Set<() => void>()
   readonly #whenEmpty = new Set<() => void>()
   #inside = 0
@@ -18,6 +18,15 @@ export class Turnstile {
 
   get waiting(): number {
     return this.#waiting.size
+  }
+
+  /** So many at a time from now on; nobody inside is sent out. */
+  setWidth(places: number): void {
+    this.#places = places
+    while (this.#inside < this.#places && this.#waiting.size > 0) {
+      this.#inside += 1
+      this.#letNextIn()
+    }
   }
 
   /** Resolves with the function that gives the place back; rejects with the signal's reason. */
@@ -55,15 +64,20 @@ export class Turnstile {
 
   // The place goes straight to the next one, so that nobody can slip in between.
   #leave(): void {
-    const [next] = this.#waiting
-    if (next !== undefined) {
-      this.#waiting.delete(next)
-      next()
+    if (this.#inside <= this.#places && this.#waiting.size > 0) {
+      this.#letNextIn()
       return
     }
     this.#inside -= 1
     if (this.#inside > 0) return
     for (const resolve of this.#whenEmpty) resolve()
     this.#whenEmpty.clear()
+  }
+
+  #letNextIn(): void {
+    const [next] = this.#waiting
+    if (next === undefined) return
+    this.#waiting.delete(next)
+    next()
   }
 }

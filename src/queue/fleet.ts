@@ -4,6 +4,13 @@ import { gpuFiguresSchema } from './job-schemas.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
 
+/** No GPU, a list of those that are offered, or GPUs that cannot be read. */
+export const gpuStateSchema = z.object({
+  state: z.enum(['none', 'gpus', 'unreadable']),
+  offered: z.array(z.int().min(0)),
+  reason: z.string().nullable(),
+})
+
 /** What a host tells of itself; more keys are kept as they come. */
 export const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
@@ -15,6 +22,12 @@ export const fleetHostSchema = z.looseObject({
   free: z.int().min(0).default(0),
   trainings: z.array(z.string()).default([]),
   gpus: z.array(gpuFiguresSchema).nullable().default(null),
+  /** What its GPUs are to it; hosts of older versions do not say. */
+  gpuState: gpuStateSchema.nullable().default(null),
+  /** Trainers and converters it was started with and cannot serve, with the reason. */
+  notServed: z
+    .array(z.object({ kind: z.enum(['trainer', 'converter']), name: z.string(), reason: z.string() }))
+    .default([]),
 })
 export type FleetHost = z.input<typeof fleetHostSchema>
 export type KnownHost = z.output<typeof fleetHostSchema>

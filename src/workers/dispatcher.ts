@@ -20,6 +20,7 @@ import { errorKeyOf, toFailureFacts } from './failure-facts.js'
 import { createPatience } from './patience.js'
 import { walkPipeline } from './pipeline.js'
 import type { Place, Places } from './places.js'
+import { isForOtherHosts } from './served.js'
 import type { TrainingRun } from './training-run.js'
 import { createWalk } from './walk.js'
 
@@ -149,7 +150,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
   async function settle(training: TrainingRun, error: unknown, cleanUp: () => Promise<void>) {
     const reason = training.stopSwitch.endSignal.aborted ? training.stopSwitch.endSignal.reason : error
     if (reason instanceof RunSupersededError) throw reason
-    if (reason instanceof WorkerShutdownError) {
+    if (reason instanceof WorkerShutdownError || isForOtherHosts(reason)) {
+      if (isForOtherHosts(reason)) training.log.warn({ err: reason }, 'training goes back to the queue')
       await deps.journal.excuseRun(training.id, training.run)
       await forgetSteps(await training.record())
       throw new HandBackError()

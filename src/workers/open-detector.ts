@@ -106,7 +106,7 @@ function openCommand({ training, signal, log }: DetectorOptions, deps: StageDeps
             modelFolder: paths.deployedModel,
             imagesFolder: folders.images,
             outputFolder: folders.output,
-            gpus: training.lease?.slots ?? [],
+            gpus: training.lease?.visible ?? [],
             owner: training.owner,
             env: training.programEnv,
             logFile: paths.log,

@@ -14,10 +14,14 @@ export type Places = {
   readonly free: number
   /** So many trainings wait without a place of their own. */
   readonly lent: number
+  readonly total: number
+  /** So many places from now on; more trainings than that go on. */
+  setTotal(total: number): void
 }
 
 /** `onChange` is told after each change, so that queues can be paused and resumed. */
-export function createPlaces(total: number, onChange: () => void): Places {
+export function createPlaces(most: number, onChange: () => void): Places {
+  let total = most
   let taken = 0
   let lent = 0
   const change = (takenBy: number, lentBy: number) => {
@@ -56,6 +60,13 @@ export function createPlaces(total: number, onChange: () => void): Places {
     },
     get lent() {
       return lent
+    },
+    get total() {
+      return total
+    },
+    setTotal(next) {
+      total = next
+      onChange()
     },
   }
 }

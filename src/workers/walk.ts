@@ -8,6 +8,7 @@ import { queueNames, type Stage, stageKinds, stepId } from '../queue/names.js'
 import { JobRemovedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import type { Walk } from './pipeline.js'
+import { deviceOf } from './served.js'
 import { showing, shownStates } from './shown-states.js'
 import type { TrainingRun } from './training-run.js'
 
@@ -104,6 +105,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
       const shown = showSoon('train_model_downloaded')
       const lease = await acquire()
       training.lease = lease
+      if (lease !== undefined) training.log.info({ asked: definition.gpus, device: deviceOf(training) }, 'slots lent')
       try {
         await work()
         await shown

@@ -6,11 +6,13 @@ import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
 import type { Converter } from '../executors/converter.js'
 import type { TrainerDefinition } from '../executors/definition.js'
+import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
+import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { Control } from '../queue/control.js'
 import type { ConversionRecord, Conversions } from '../queue/conversions.js'
-import type { Fleet } from '../queue/fleet.js'
+import type { Fleet, FleetHost } from '../queue/fleet.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../queue/journal.js'
@@ -27,6 +29,7 @@ import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
 import { createModelSets } from './model-sets.js'
 import { createPlaces } from './places.js'
+import { type NotServed, notServedOf } from './served.js'
 import { allStages } from './stages/index.js'
 import type { StageDeps } from './stages/stage.js'
 import { createStepRunner } from './step-runner.js'
@@ -44,10 +47,8 @@ export type WorkerOptions = {
   readonly programEnv: Readonly<Record<string, string | undefined>>
   readonly trainers: readonly TrainerDefinition[]
   readonly converters?: readonly Converter[]
-  /** Trainings in work at once; more than slots lets the next one fetch its data meanwhile. */
-  readonly places: number
-  /** Conversions in work at once. */
-  readonly conversionPlaces?: number
+  /** Trainings, and conversions, in work at once; one more than slots by default, which fetches its data meanwhile. */
+  readonly places?: number | undefined
   /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
   readonly lendPlaceAfterMs?: number
   /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
@@ -65,6 +66,8 @@ export type WorkerDeps = {
   readonly control: Control
   readonly fleet: Fleet
   readonly slots: Slots
+  /** What the slots are made of. */
+  readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
   readonly stageDeps: StageDeps
   readonly conversions?: Conversions
   /** REST address of the Loop, for authors of converters. */
@@ -83,15 +86,18 @@ const FORGETTING_MS = 5000
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
   const log = deps.log.child({ component: 'worker', host: options.hostId })
   const timing = { lockMs: options.lockMs ?? 30_000, stalledMs: options.stalledMs ?? 2_000 }
-  const trainerConsumers: Consumer[] = []
-  const stepConsumers: Consumer[] = []
+  /** By trainer; only those that this host has ever been able to serve have one. */
+  const trainerConsumers = new Map<string, Consumer>()
+  const stepConsumers: { readonly kind: (typeof workKinds)[number]; readonly consumer: Consumer }[] = []
+  let notServed: readonly NotServed[] = []
+  let isSubscribing = false
   let heartbeat: NodeJS.Timeout | undefined
   let isAnnounced = false
   let isDraining = false
   let watch: { close(): Promise<void> } | undefined
   let stopped: Promise<void> | undefined
 
-  const places = createPlaces(options.places, openOrShut)
+  const places = createPlaces(wantedPlaces(), openOrShut)
   const dispatcher = createDispatcher(
     { hostId: options.hostId, workerPid: process.pid, lendPlaceAfterMs: options.lendPlaceAfterMs },
     {
@@ -128,9 +134,9 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   function openConversions(): ConversionWorker | undefined {
     const { conversions } = deps
     if (converters.length === 0 || conversions === undefined) return undefined
-    const { hostId, dataFolder, programEnv, conversionPlaces = options.places } = options
+    const { hostId, dataFolder, programEnv } = options
     return createConversionWorker(
-      { ...timing, hostId, dataFolder, converters, pid: process.pid, places: conversionPlaces },
+      { ...timing, hostId, dataFolder, converters, pid: process.pid, places: places.total },
       {
         ...{ queues: deps.queues, conversions, slots: deps.slots, programEnv, log },
         rest: { models: deps.stageDeps.rest.models, ...createRecentProjects(deps.stageDeps.rest) },
@@ -176,10 +182,52 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   function openOrShut(): void {
     const isShut = isDraining || places.free === 0
-    for (const consumer of trainerConsumers) {
-      consumer.setConcurrency(options.places + places.lent)
-      void (isShut ? consumer.pause() : consumer.resume())
+    for (const [trainer, consumer] of trainerConsumers) {
+      consumer.setConcurrency(places.total + places.lent)
+      void (isShut || isNotServed('trainer', trainer) ? consumer.pause() : consumer.resume())
     }
+  }
+
+  function wantedPlaces(): number {
+    const { offer } = deps.gpus
+    return options.places ?? Math.max(1, offer.state === 'gpus' ? offer.cards.length : 0) + 1
+  }
+
+  function isNotServed(kind: NotServed['kind'], name: string): boolean {
+    return notServed.some((each) => each.kind === kind && each.name === name)
+  }
+
+  /** Subscribes to what the GPUs suffice for, and to nothing else, so that the rest is left to other hosts. */
+  function serveByOffer(): void {
+    const before = notServed
+    const { offer } = deps.gpus
+    notServed = [...notServedOf('trainer', options.trainers, offer), ...notServedOf('converter', converters, offer)]
+    for (const { kind, name, reason } of notServed) {
+      if (before.some((each) => each.kind === kind && each.name === name && each.reason === reason)) continue
+      log.warn({ [kind]: name, reason }, 'not served by this host; its work stays queued for other hosts')
+    }
+    for (const { kind, name } of before)
+      if (!isNotServed(kind, name)) log.info({ [kind]: name }, 'served by this host again')
+    if (!isSubscribing) return
+    for (const { name } of options.trainers) {
+      if (isNotServed('trainer', name) || trainerConsumers.has(name)) continue
+      const settings = { ...timing, concurrency: places.total, schema: trainingJobSchema }
+      trainerConsumers.set(name, deps.queues.consume(queueNames.trainings(name), take, settings))
+    }
+    places.setTotal(wantedPlaces())
+    for (const { kind, consumer } of stepConsumers) consumer.setConcurrency(concurrencyOf(kind))
+    conversionWorker?.setPlaces(places.total)
+    takeConversions()
+    openOrShut()
+  }
+
+  function takeConversions(): void {
+    conversionWorker?.setTaking(({ name }) => !isDraining && !isNotServed('converter', name))
+  }
+
+  function onOffer(): void {
+    serveByOffer()
+    if (isSubscribing) void announceSafely()
   }
 
   async function readDraining(): Promise<void> {
@@ -188,7 +236,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     isDraining = wanted
     log.info({ isDraining }, isDraining ? 'takes no more trainings' : 'takes trainings again')
     openOrShut()
-    conversionWorker?.setTaking(!isDraining)
+    takeConversions()
   }
 
   // What no training needs any more goes, also of those that were ended while no host had them.
@@ -216,6 +264,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   async function start(): Promise<void> {
+    serveByOffer()
+    deps.gpus.onChange(onOffer)
     await announce() // first of all: a name that is taken must not touch what belongs to its owner
     isAnnounced = true
     await readDraining()
@@ -231,17 +281,13 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     for (const kind of options.trainers.length === 0 ? [] : workKinds) {
       const queue = queueNames.host(options.hostId, kind)
       const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema }
-      stepConsumers.push(deps.queues.consume(queue, runStep, settings))
+      stepConsumers.push({ kind, consumer: deps.queues.consume(queue, runStep, settings) })
     }
-    for (const trainer of options.trainers) {
-      const settings = { ...timing, concurrency: options.places, schema: trainingJobSchema }
-      trainerConsumers.push(deps.queues.consume(queueNames.trainings(trainer.name), take, settings))
-    }
-    openOrShut()
-    conversionWorker?.setTaking(!isDraining)
+    isSubscribing = true
+    serveByOffer()
     keeper.tidy()
     heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
-    log.info({ ...namesOfAll(), places: options.places }, 'worker started')
+    log.info({ ...namesOfAll(), places: places.total }, 'worker started')
   }
 
   // The folder's lock is ours, so whoever held these jobs is dead: no need to wait until its locks run out.
@@ -263,7 +309,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       case 'detect':
       case 'download':
       case 'upload':
-        return options.places * 2 // the two downloads of a training, or trainings that have their place back
+        return places.total * 2 // the two downloads of a training, or trainings that have their place back
       default:
         return kind satisfies never
     }
@@ -276,15 +322,25 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     }
   }
 
+  function servedNames() {
+    const { trainers, converters } = namesOfAll()
+    return {
+      trainers: trainers.filter((name) => !isNotServed('trainer', name)),
+      converters: converters.filter((name) => !isNotServed('converter', name)),
+    }
+  }
+
   async function announce(): Promise<void> {
     const host = {
       hostId: options.hostId,
       pid: process.pid,
-      ...namesOfAll(),
-      places: options.places,
+      ...servedNames(),
+      notServed: [...notServed],
+      places: places.total,
       free: places.free,
       trainings: dispatcher.active.map((training) => training.id),
       gpus: deps.stageDeps.gpuFigures(),
+      gpuState: gpuStateOf(deps.gpus.offer),
     }
     await deps.fleet.announceHost(host, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner })
   }
@@ -299,8 +355,10 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     const conversionsEnd = conversionWorker?.stop()
     // First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work.
     for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
-    await Promise.all(trainerConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
-    await Promise.all(stepConsumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+    isSubscribing = false
+    const close = (consumer: Consumer) => consumer.close({ cancel: new WorkerShutdownError() })
+    await Promise.all([...trainerConsumers.values()].map(close))
+    await Promise.all(stepConsumers.map(({ consumer }) => close(consumer)))
     await conversionsEnd
     await watch?.close()
     await keeper.close()
@@ -320,6 +378,11 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       return stopped
     },
   }
+}
+
+function gpuStateOf(offer: GpuOffer): FleetHost['gpuState'] {
+  const { state, reason } = offer
+  return { state, reason, offered: state === 'gpus' ? offer.cards.map(({ index }) => index) : [] }
 }
 
 /** Threads for detection when nobody says: all cores but one, two at least. */

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { unzipChecked } from '../../src/base/archives/unzip.js'
 import type { ConversionRecord } from '../../src/queue/conversions.js'
@@ -7,6 +8,7 @@ import { type ConverterFleet, converterFile, startConverterFleet } from '../help
 import { until } from '../helpers/until.js'
 
 const DEMO = ['zauberzeug', 'demo'] as const
+const FOUR_GPUS = fileURLToPath(new URL('../fixtures/nvidia-smi/cases', import.meta.url))
 
 describe('a converter', function () {
   this.timeout(120_000)
@@ -45,6 +47,9 @@ describe('a converter', function () {
 
   it('tells its program where the model is from, its categories, its resolution and its model.json', async () => {
     const modelJson = { categories: [{ id: 'c1', name: 'of the model' }], resolution: 640, own: 'fact' }
+    await fleet.close()
+    fleet = await startConverterFleet({ PATH: `${FOUR_GPUS}${delimiter}${process.env.PATH}`, NVIDIA_SMI_CASE: 'four' })
+    notes = join(fleet.folder, 'notes.jsonl')
     const id = await fleet.upload({ ...says('converts'), 'model.json': JSON.stringify(modelJson) })
 
     await fleet.start('converter', converterFile('follows-orders'), '--gpus', '3')

@@ -33,7 +33,7 @@ describe('trainer file', () => {
 
     const definition = await loadTrainerDefinition(file)
 
-    expect(definition).to.include({ name: 'a', python: 'python3', progress: 'events', best: 'events', gpus: 1 })
+    expect(definition).to.include({ name: 'a', python: 'python3', progress: 'events', best: 'events', gpus: 'auto' })
     expect(definition).to.include({ folder: folder.path, file })
     expect(definition.convert).to.deep.equal([])
   })
@@ -113,7 +113,7 @@ describe('trainer file', () => {
     expect(complaint(GOOD.replace('raw', 'voc'))).to.contain(
       '"dataset" is "voc", but it must be raw, yolo, yolo_classification, coco.',
     )
-    expect(complaint(`${GOOD}gpus: one\n`)).to.contain('"gpus" is "one", but it must be a number.')
+    expect(complaint(`${GOOD}gpus: one\n`)).to.contain('"gpus" is "one", but it must be a number from 0 to 64, or auto')
     expect(complaint(GOOD.replace('[python, t.py]', 'python t.py'))).to.contain(
       '"train.scratch" is "python t.py", but it must be a list: the program, then its arguments.',
     )

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { expect } from 'chai'
-import { toGpuFigures } from '../../src/executors/gpu/figures.js'
-import { createGpuMonitor } from '../../src/executors/gpu/monitor.js'
 import { createNvidiaSmiProbe, type GpuProbe } from '../../src/executors/gpu/probe.js'
+import { toReadCards } from '../../src/executors/gpu/smi-xml.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { fixtures } from './support.js'
@@ -55,7 +54,7 @@ describe('GPU probe', function () {
   it('reads the figures of two GPUs', async () => {
     useSmi('two-gpus')
 
-    expect(await createNvidiaSmiProbe().read()).to.deep.equal(TWO_GPUS)
+    expect(await figures(createNvidiaSmiProbe())).to.deep.equal(TWO_GPUS)
   })
 
   for (const name of ['fails', 'rubbish']) {
@@ -100,7 +99,7 @@ describe('GPU probe', function () {
     await probe.read()
     useSmi('two-gpus')
 
-    expect(await probe.read()).to.deep.equal(TWO_GPUS)
+    expect(await figures(probe)).to.deep.equal(TWO_GPUS)
   })
 
   it('leaves no hanging nvidia-smi behind when the reader goes away', async () => {
@@ -120,13 +119,13 @@ describe('GPU figures', () => {
   const wrap = (gpu: unknown) => ({ nvidia_smi_log: { gpu } })
 
   it('of one GPU, which is no list', () => {
-    const [figures] = toGpuFigures(wrap({ utilization: { gpu_util: '5 %' } })) ?? []
+    const [figures] = toReadCards(wrap({ utilization: { gpu_util: '5 %' } })) ?? []
 
-    expect(figures).to.include({ index: 0, name: null, utilizationPercent: 5, powerWatts: null })
+    expect(figures?.figures).to.include({ index: 0, name: null, utilizationPercent: 5, powerWatts: null })
   })
 
   it('find the power wherever the driver put it', () => {
-    const power = (gpu: unknown) => toGpuFigures(wrap(gpu))?.[0]?.powerWatts
+    const power = (gpu: unknown) => toReadCards(wrap(gpu))?.[0]?.figures.powerWatts
 
     expect(power({ power_readings: { power_draw: '75.5 W' } })).to.equal(75.5)
     expect(power({ gpu_power_readings: { power_draw: 'N/A', average_power_draw: '80.00 W' } })).to.equal(80)
@@ -143,9 +142,9 @@ describe('GPU figures', () => {
       { nvidia_smi_log: '' },
       { nvidia_smi_log: { attached_gpus: '0' } },
     ]) {
-      expect(toGpuFigures(answer)).to.equal(null)
+      expect(toReadCards(answer)).to.equal(null)
     }
-    expect(toGpuFigures(wrap(['rubbish', null, 7]))?.map((one) => one.utilizationPercent)).to.deep.equal([
+    expect(toReadCards(wrap(['rubbish', null, 7]))?.map((one) => one.figures.utilizationPercent)).to.deep.equal([
       null,
       null,
       null,
@@ -153,33 +152,10 @@ describe('GPU figures', () => {
   })
 })
 
-describe('GPU monitor', () => {
-  it('has the newest figures at hand, and null after they could not be read', async () => {
-    const answers = [TWO_GPUS, null]
-    const probe: GpuProbe = {
-      read: async () => (answers.length > 1 ? (answers.shift() ?? null) : (answers[0] ?? null)),
-    }
-    const monitor = createGpuMonitor(probe, { everyMs: 30 })
-
-    expect(monitor.latest()).to.equal(null)
-    await until('figures', () => monitor.latest() !== null)
-    expect(monitor.latest()).to.deep.equal(TWO_GPUS)
-    await until('none', () => monitor.latest() === null)
-
-    await monitor.close()
-  })
-
-  it('survives a probe that throws, and closes while one hangs', async () => {
-    const hangs: GpuProbe = {
-      read: ({ signal } = {}) => new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject())),
-    }
-    const monitor = createGpuMonitor(hangs)
-
-    expect(monitor.latest()).to.equal(null)
-
-    await monitor.close()
-  })
-})
+/** In the order of nvidia-smi. */
+async function figures(probe: GpuProbe) {
+  return (await probe.read())?.map((card, index) => ({ ...card.figures, index }))
+}
 
 function isAlive(pid: number): boolean {
   try {

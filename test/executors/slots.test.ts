@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { GpuOffer } from '../../src/executors/gpu/gpu-offer.js'
 import { createSlots, type Lease } from '../../src/executors/gpu/slots.js'
 import { rejection } from '../helpers/rejection.js'
 
@@ -37,9 +38,9 @@ describe('slots', () => {
 
   it('lend the one CPU slot of a host without GPUs', async () => {
     const slots = createSlots({ gpus: null })
-    const first = await slots.acquire(1, { signal })
+    const first = await slots.acquire('auto', { signal })
     let isServed = false
-    const second = slots.acquire(2, { signal }).then((lease) => {
+    const second = slots.acquire('auto', { signal }).then((lease) => {
       isServed = true
       return lease
     })
@@ -100,7 +101,66 @@ describe('slots', () => {
     )
     expect(slots.free().gpus).to.deep.equal([0])
   })
+
+  it('lend one GPU for auto where there is any', async () => {
+    const slots = createSlots({ gpus: [0, 1] })
+
+    expect((await slots.acquire('auto', { signal })).slots).to.deep.equal([0])
+  })
+
+  it('never lend the CPU for a number of GPUs', async () => {
+    const slots = createSlots({ gpus: null })
+
+    const error = await rejection(slots.acquire(1, { signal }))
+
+    expect(error).to.include({ code: 'LF_NOT_ENOUGH_GPUS', failure: 'transient' })
+  })
+
+  it('lend nothing but the CPU slot while GPUs are unreadable, neither for a number nor for auto', async () => {
+    const slots = createSlots({ gpus: null })
+    slots.setOffer({ state: 'unreadable', reason: 'driver mismatch' })
+
+    for (const count of [1, 'auto'] as const) {
+      const error = await rejection(slots.acquire(count, { signal }))
+      expect(error).to.include({ code: 'LF_GPUS_UNREADABLE' })
+      expect(error.message).to.include('driver mismatch')
+    }
+    expect((await slots.acquire(0, { signal })).slots).to.deep.equal([])
+  })
+
+  it('refuse those that wait when the GPUs become unreadable, and leave alone what is lent', async () => {
+    const slots = createSlots({ gpus: null })
+    slots.setOffer(anOffer(0))
+    const held = await slots.acquire(1, { signal })
+    const refused = rejection(slots.acquire('auto', { signal }))
+
+    slots.setOffer({ state: 'unreadable', reason: 'gone' })
+
+    expect(await refused).to.include({ code: 'LF_GPUS_UNREADABLE' })
+    expect(held.visible).to.deep.equal(['GPU-0'])
+    slots.setOffer(anOffer(0))
+    expect(slots.free().gpus).to.deep.equal([])
+    held.release()
+    expect(slots.free().gpus).to.deep.equal([0])
+  })
+
+  it('lend a card once, also after the driver has counted the cards anew', async () => {
+    const slots = createSlots({ gpus: null })
+    slots.setOffer(anOffer(0, 1))
+    await slots.acquire(1, { signal })
+    const second = await slots.acquire(1, { signal })
+
+    slots.setOffer({ state: 'gpus', reason: null, cards: [{ key: 'GPU-1', index: 0, name: null, visible: '0' }] })
+
+    expect(second.visible).to.deep.equal(['0'])
+    expect(slots.free().gpus).to.deep.equal([])
+  })
 })
+
+function anOffer(...indices: number[]): GpuOffer {
+  const cards = indices.map((index) => ({ key: `GPU-${index}`, index, name: null, visible: String(index) }))
+  return { state: 'gpus', reason: null, cards }
+}
 
 /** Writes down who got a lease, in the order they got it. */
 function note(order: string[], name: string): (lease: Lease) => Lease {

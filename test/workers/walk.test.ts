@@ -149,7 +149,7 @@ describe('the walk of a training', () => {
       const steps = { 'upload-model': aStep('host-b') }
       const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
       const slots = cpu()
-      await slots.acquire(1, { signal: new AbortController().signal }) // nobody gives it back
+      await slots.acquire('auto', { signal: new AbortController().signal }) // nobody gives it back
 
       await createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => undefined)
     })
@@ -250,7 +250,7 @@ describe('the walk of a training', () => {
     it('lets the training decide also when it waits for a slot', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const slots = cpu()
-      await slots.acquire(1, { signal: new AbortController().signal })
+      await slots.acquire('auto', { signal: new AbortController().signal })
       let isDecided = false
       const walk = createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => {
         isDecided = true

@@ -8,7 +8,7 @@ type ConverterFlags = {
   every: number
   worker: boolean
   data?: string
-  gpus?: number[]
+  gpus?: string[]
   places?: number
   port?: number
   host?: string
@@ -24,7 +24,11 @@ export function addConverterCommand(program: Command): void {
     .option('--every <seconds>', 'how often to look for models without the format', wholeNumber(1, 86_400), 60)
     .option('--no-worker', 'convert nothing here: that is for hosts with `worker --converter`')
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
-    .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
+    .option(
+      '--gpus <list>',
+      'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
+      gpuList,
+    )
     .option('--places <n>', 'programs of conversions at once (default: GPUs + 1)', wholeNumber(1, 1000))
     .option(
       '--port <port>',

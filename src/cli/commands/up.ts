@@ -17,7 +17,11 @@ export function addUpCommand(program: Command): void {
       1,
     )
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
-    .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
+    .option(
+      '--gpus <list>',
+      'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
+      gpuList,
+    )
     .option('--places <n>', 'trainings in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
     .option('--port <port>', 'port of the dashboard; 0 takes a free one', portNumber, 9090)
     .option(

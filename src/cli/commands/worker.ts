@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { InvalidInputError } from '../../base/errors.js'
 import { collect, gpuList, wholeNumber } from '../options.js'
 
-type WorkerFlags = { trainer: string[]; converter: string[]; data?: string; gpus?: number[]; places?: number }
+type WorkerFlags = { trainer: string[]; converter: string[]; data?: string; gpus?: string[]; places?: number }
 
 export function addWorkerCommand(program: Command): void {
   program
@@ -21,7 +21,11 @@ export function addWorkerCommand(program: Command): void {
       [],
     )
     .option('--data <dir>', 'data folder of this host (default: DATA_FOLDER or ./data)')
-    .option('--gpus <list>', 'GPUs to lend, such as 0,1, or "none" for the CPU (default: all of the machine)', gpuList)
+    .option(
+      '--gpus <list>',
+      'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
+      gpuList,
+    )
     .option('--places <n>', 'trainings, and conversions, in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
     .action(runWorker)
 }

@@ -16,7 +16,7 @@ export type ConverterSettings = {
   /** Seconds between two looks at the Loop. */
   readonly every: number
   readonly worker: boolean
-  readonly gpus?: readonly number[]
+  readonly gpus?: readonly string[]
   readonly places?: number
 }
 

@@ -4,9 +4,11 @@ import { hostEnvironment } from '../../config/load.js'
 import type { Environment } from '../../config/variables.js'
 import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
-import { NotEnoughGpusError } from '../../executors/errors.js'
-import { createGpuMonitor } from '../../executors/gpu/monitor.js'
+import { createNvidiaSmi } from '../../executors/gpu/ask-nvidia-smi.js'
+import { openGpuWatch } from '../../executors/gpu/gpu-watch.js'
+import { findHardwareSigns } from '../../executors/gpu/hardware-signs.js'
 import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
+import { type ReadOptions, readInventory } from '../../executors/gpu/read-inventory.js'
 import { createSlots } from '../../executors/gpu/slots.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { lockFolder } from '../../process/folder-lock.js'
@@ -25,8 +27,8 @@ export type WorkerSettings = {
   readonly converters?: readonly Converter[]
   /** Instead of LOOPFLEET_HOST_NAME, for a worker that is not the only one of this machine. */
   readonly hostName?: string | undefined
-  /** GPU indices to lend; undefined asks the machine, an empty list means the CPU slot. */
-  readonly gpus: readonly number[] | undefined
+  /** GPU indices and UUIDs to lend; undefined is all of the machine, an empty list means the CPU slot. */
+  readonly gpus: readonly string[] | undefined
   readonly places: number | undefined
 }
 
@@ -41,13 +43,11 @@ export async function startWorker(
   closers.add('folder lock', () => lock.release())
   const hostId = await readHostId(settings.folder, settings.hostName ?? environment.LOOPFLEET_HOST_NAME)
 
-  const probe = createNvidiaSmiProbe()
-  const gpus = settings.gpus ?? ((await probe.read({ signal })) ?? []).map((gpu) => gpu.index)
-  if (gpus.length === 0) log.info('no GPU to lend, so trainings run on the CPU slot, one at a time')
-  const monitor = createGpuMonitor(probe, { everyMs: 2000 })
-  closers.add('gpu monitor', () => monitor.close())
-  assertEnoughGpus(settings.converters ?? [], gpus)
-  const slots = createSlots({ gpus: gpus.length === 0 ? null : [...gpus] })
+  const watch = await watchGpus(settings.gpus, context)
+  closers.add('GPU watch', () => watch.close())
+  const slots = createSlots({ gpus: null })
+  slots.setOffer(watch.offer)
+  watch.onChange((offer) => slots.setOffer(offer))
 
   const worker = createWorker(
     {
@@ -57,7 +57,7 @@ export async function startWorker(
       programEnv: hostEnvironment(),
       trainers: settings.trainers,
       converters: settings.converters ?? [],
-      places: settings.places ?? Math.max(1, gpus.length) + 1,
+      places: settings.places,
       lendPlaceAfterMs: environment.LOOPFLEET_LEND_PLACE_SECONDS * 1000,
       lockMs: environment.LOOPFLEET_LOCK_MS,
       stalledMs: environment.LOOPFLEET_STALLED_MS,
@@ -71,6 +71,7 @@ export async function startWorker(
     {
       ...fleet,
       slots,
+      gpus: watch,
       sweepOwned,
       log,
       loopAddress: loop.session.address.rest,
@@ -83,7 +84,7 @@ export async function startWorker(
         dialect: environment.LOOP_PROTOCOL,
         detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),
-        gpuFigures: () => monitor.latest(),
+        gpuFigures: () => watch.figures(),
         createPool: (options) => createInferencePool(options, { log }),
       },
     },
@@ -94,13 +95,20 @@ export async function startWorker(
     const backdoor = await openTrainingBackdoor({ hostId, dataFolder: settings.folder }, { ...fleet, sweepOwned, log })
     closers.add('backdoor', () => backdoor.close())
   }
-  return { hostId, gpus: gpus.length, lost: lock.lost }
+  return { hostId, gpus: slots.gpus.length, lost: lock.lost }
 }
 
-// A host without GPUs converts on its CPU; one with too few would never get to it.
-function assertEnoughGpus(converters: readonly Converter[], gpus: readonly number[]): void {
-  const tooMuch = converters.find((converter) => gpus.length > 0 && converter.gpus > gpus.length)
-  if (tooMuch !== undefined) throw new NotEnoughGpusError({ wanted: tooMuch.gpus, present: gpus.length })
+function watchGpus(flag: readonly string[] | undefined, { log, signal }: CliContext) {
+  const env = hostEnvironment()
+  const smi = createNvidiaSmi({ path: env.PATH })
+  const limits = {
+    flag,
+    cudaVisible: env.CUDA_VISIBLE_DEVICES,
+    cudaOrder: env.CUDA_DEVICE_ORDER,
+    nvidiaVisible: env.NVIDIA_VISIBLE_DEVICES,
+  }
+  const read = (options: ReadOptions) => readInventory(options, { smi, hardwareSigns: findHardwareSigns })
+  return openGpuWatch({ limits }, { read, probe: createNvidiaSmiProbe(), log, signal })
 }
 
 function checkpointsOf(environment: Environment): WorkerOptions['checkpoints'] {

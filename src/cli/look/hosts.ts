@@ -24,9 +24,25 @@ export function printHosts(hosts: readonly SeenHost[]): void {
       host.converters.join(', '),
       `${host.free} of ${host.places}`,
       host.trainings.join(', '),
-      host.gpus?.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', ') ?? '–',
+      gpusOf(host),
     ]),
   )
+  for (const line of hosts.filter(({ isAlive }) => isAlive).flatMap(remarksOf)) process.stdout.write(`${line}\n`)
+}
+
+function gpusOf({ gpus, gpuState }: SeenHost): string {
+  if (gpuState?.state === 'unreadable') return 'unreadable'
+  return gpus?.map((gpu) => `${gpu.index}: ${gpu.utilizationPercent ?? '?'} %`).join(', ') || '–'
+}
+
+/** Why a host does less than it was started for. */
+function remarksOf({ hostId, gpuState, notServed }: SeenHost): string[] {
+  const { state, reason } = gpuState ?? {}
+  const what = state === 'unreadable' ? 'GPUs unreadable, none offered' : 'not all GPUs offered'
+  return [
+    ...(state === undefined || state === 'none' || reason === null ? [] : [`${hostId}: ${what}: ${reason}`]),
+    ...notServed.map((each) => `${hostId}: ${each.kind} ${each.name} not served: ${each.reason}`),
+  ]
 }
 
 /** How a host or a node is seen from here. */

@@ -18,7 +18,7 @@ export type UpFlags = {
   readonly converter: readonly string[]
   readonly seats: number
   readonly data?: string
-  readonly gpus?: readonly number[]
+  readonly gpus?: readonly string[]
   readonly places?: number
   readonly port: number
   readonly host: string

@@ -94,6 +94,7 @@ function list(training) {
     ['trainer', `${training.trainer}, ${training.modelVariant || 'default'}`],
     ['node', training.seat],
     ['host', training.hostId === null ? 'none yet' : `${training.hostId}, run ${training.run}`],
+    ['device', training.device ?? 'none yet'],
     ['ordered', new Date(createdAt).toLocaleString()],
     ['ended', isNumber(endedAt) ? new Date(endedAt).toLocaleString() : 'not yet'],
     ['images', imagesOf(training)],

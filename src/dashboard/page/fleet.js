@@ -7,7 +7,7 @@ export function showHosts({ hosts, now, trainings }) {
 }
 
 function hostCard(host, now, names) {
-  const { hostId, isAlive, isDraining, free, places, trainers, converters, trainings, gpus } = host
+  const { hostId, isAlive, isDraining, free, places, trainers, converters, trainings, gpus, gpuState, notServed } = host
   const state = isAlive
     ? isDraining
       ? ['warn', 'drains']
@@ -22,10 +22,16 @@ function hostCard(host, now, names) {
     el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
     el('div', { class: 'muted' }, `${free} of ${places} places free · ${[...trainers, ...converters].join(', ')}`),
     work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
-    gpus === null || gpus.length === 0
-      ? el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
-      : gpuTable(gpus),
+    ...gpuParts(gpus, gpuState),
+    ...notServed.map(({ kind, name, reason }) => el('div', { class: 'error small' }, `${kind} ${name} not served: ${reason}`)),
   )
+}
+
+function gpuParts(gpus, gpuState) {
+  const { state, reason } = gpuState ?? {}
+  if (state === 'unreadable') return [el('div', { class: 'error small' }, `GPUs unreadable, none offered: ${reason}`)]
+  const table = gpus?.length > 0 ? gpuTable(gpus) : el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
+  return state === 'gpus' && reason ? [table, el('div', { class: 'error small' }, reason)] : [table]
 }
 
 // A draining host finishes what it has, so that it can be switched off.

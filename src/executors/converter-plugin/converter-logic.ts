@@ -1,4 +1,6 @@
 import type { Category } from '../../loop/protocol/index.js'
+import type { GpuCount } from '../gpu/slots.js'
+import type { VisibleGpu } from '../gpu/visible-gpus.js'
 import type { Awaitable, Started } from '../trainer-plugin/trainer-logic.js'
 
 /** What is known of the model that is converted. */
@@ -26,8 +28,8 @@ export type Conversion = {
   /** Empty at the start, for the result. */
   readonly outputFolder: string
   readonly folder: string
-  /** Indices of the leased GPUs; CUDA_VISIBLE_DEVICES says the same. */
-  readonly gpus: readonly number[]
+  /** The leased GPUs as CUDA_VISIBLE_DEVICES names them: indices, or UUIDs where CUDA may count otherwise. */
+  readonly gpus: readonly VisibleGpu[]
   /** Aborted when the conversion is asked to end; what does not heed it is killed after the grace time. */
   readonly signal: AbortSignal
 }
@@ -43,7 +45,7 @@ export type ConverterLogic = {
   readonly targetFormats: readonly string[]
   /** A conversion that takes longer is ended and counts as failed; an hour without it. */
   readonly timeoutSeconds?: number
-  readonly gpus?: number
+  readonly gpus?: GpuCount
   readonly env?: Readonly<Record<string, string | number | boolean>>
   /** Log lines (regular expressions) that say why a conversion failed. */
   readonly errors?: readonly { readonly log: string; readonly cause: string }[]

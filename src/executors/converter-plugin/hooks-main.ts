@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { readJsonFile } from '../../base/files.js'
 import { CONVERSION_FILE, conversionFileSchema } from '../conversion-file.js'
+import { visibleGpus } from '../gpu/visible-gpus.js'
 import { importPlugin } from '../plugin/import-plugin.js'
 import { runStarted } from '../trainer-plugin/run-started.js'
 import { writeConvertedList } from './converted-list.js'
@@ -41,7 +42,7 @@ async function openConversion(folder: string): Promise<Conversion> {
     modelFolder,
     outputFolder,
     folder,
-    gpus: (process.env.CUDA_VISIBLE_DEVICES ?? '').split(',').filter(Boolean).map(Number),
+    gpus: visibleGpus(process.env.CUDA_VISIBLE_DEVICES),
     signal: asked.signal,
   }
 }

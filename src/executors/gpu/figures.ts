@@ -10,20 +10,11 @@ export type GpuFigures = {
   readonly powerWatts: number | null
 }
 
-/** Reads the parsed answer of `nvidia-smi -q -x`; null when it lists no GPU at all. */
-export function toGpuFigures(answer: unknown): GpuFigures[] | null {
-  const gpu = at(answer, 'nvidia_smi_log', 'gpu')
-  if (gpu === undefined) return null
-  // One GPU is an object, several are a list.
-  const list: readonly unknown[] = Array.isArray(gpu) ? gpu : [gpu]
-  return list.map(toFigures)
-}
-
-function toFigures(gpu: unknown, index: number): GpuFigures {
-  const name = at(gpu, 'product_name')
+/** The figures of one `<gpu>` element. */
+export function toFigures(gpu: unknown, index: number): GpuFigures {
   return {
     index,
-    name: typeof name === 'string' ? name : null,
+    name: textAt(gpu, 'product_name'),
     utilizationPercent: quantity(at(gpu, 'utilization', 'gpu_util')),
     memoryUsedBytes: quantity(at(gpu, 'fb_memory_usage', 'used')),
     memoryTotalBytes: quantity(at(gpu, 'fb_memory_usage', 'total')),
@@ -51,7 +42,13 @@ function quantity(value: unknown): number | null {
   return match === null ? null : Number(match[1]) * (FACTORS[match[2] ?? ''] ?? 1)
 }
 
-function at(value: unknown, ...path: readonly string[]): unknown {
+/** A text of the answer; null for what is missing or empty, and for `N/A`. */
+export function textAt(value: unknown, ...path: readonly string[]): string | null {
+  const text = at(value, ...path)
+  return typeof text !== 'string' || /^$|^\[?(n\/a|not supported)\]?$/i.test(text) ? null : text
+}
+
+export function at(value: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>((inner, key) => {
     return typeof inner === 'object' && inner !== null && Object.hasOwn(inner, key)
       ? Reflect.get(inner, key)

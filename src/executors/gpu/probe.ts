@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import nvidiaSmi from 'node-nvidia-smi'
-import { type GpuFigures, toGpuFigures } from './figures.js'
 import { killTree, ownChildren } from './own-children.js'
+import { type ReadCard, toReadCards } from './smi-xml.js'
 
 export type { GpuFigures } from './figures.js'
 
-/** Looks at the GPUs of this machine; null when there are none or they cannot be read. Never throws. */
-export type GpuProbe = { read(options?: { readonly signal?: AbortSignal }): Promise<GpuFigures[] | null> }
+/**
+ * Reads the figures of this machine's GPUs, in the order of nvidia-smi; null when there are none or anything is unusual,
+ * which is then a matter of `readInventory`. Never throws.
+ */
+export type GpuProbe = { read(options?: { readonly signal?: AbortSignal }): Promise<readonly ReadCard[] | null> }
 
 export type NvidiaSmiOptions = { readonly timeoutMs?: number }
 
@@ -18,10 +21,10 @@ const KILL_WAIT_MS = 500
  */
 export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
   const { timeoutMs = 5000 } = options
-  let reading: Promise<GpuFigures[] | null> | undefined
+  let reading: Promise<readonly ReadCard[] | null> | undefined
   let isRunning = false
 
-  async function readOnce(signal: AbortSignal | undefined): Promise<GpuFigures[] | null> {
+  async function readOnce(signal: AbortSignal | undefined): Promise<readonly ReadCard[] | null> {
     isRunning = true
     const { answer, pids } = ask()
     const ended = answer.finally(() => {
@@ -46,10 +49,10 @@ export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
 }
 
 /** The package tells no process id and takes no time-out, so the child is the one that was not there before. */
-function ask(): { readonly answer: Promise<GpuFigures[] | null>; readonly pids: number[] } {
+function ask(): { readonly answer: Promise<readonly ReadCard[] | null>; readonly pids: number[] } {
   const before = ownChildren()
-  const answer = new Promise<GpuFigures[] | null>((resolve) => {
-    nvidiaSmi((error, data) => resolve(error ? null : toGpuFigures(data)))
+  const answer = new Promise<readonly ReadCard[] | null>((resolve) => {
+    nvidiaSmi((error, data) => resolve(error ? null : toReadCards(data)))
   })
   const pids = [...ownChildren()].filter((pid) => !before.has(pid))
   return { answer, pids }

@@ -1,9 +1,15 @@
-import { NotEnoughGpusError } from '../errors.js'
+import { GpusUnreadableError, NotEnoughGpusError } from '../errors.js'
+import type { GpuOffer, OfferedGpu } from './gpu-offer.js'
+
+/** How many GPUs a file asks for; `auto` is one where the host has any, and the CPU slot elsewhere. */
+export type GpuCount = number | 'auto'
 
 /** Slots lent to one training until released. */
 export type Lease = {
   /** Indices of the GPUs; none on the CPU slot. */
   readonly slots: readonly number[]
+  /** What names them in CUDA_VISIBLE_DEVICES now: the driver may have counted anew since they were lent. */
+  readonly visible: readonly string[]
   /** May be called again, which does nothing. */
   release(): void
 }
@@ -16,27 +22,68 @@ export type AcquireOptions = {
 
 export type Slots = {
   /**
-   * Waits, first come first served, until so many GPUs are free. Without GPUs on the host, or for 0 of them, the one
-   * CPU slot is lent. Throws LF_NOT_ENOUGH_GPUS, or the signal's reason.
+   * Waits, first come first served, until so many GPUs are free, or the CPU slot for 0 and for `auto` without GPUs.
+   * Throws LF_NOT_ENOUGH_GPUS or LF_GPUS_UNREADABLE as soon as this host cannot lend them, or the signal's reason.
    */
-  acquire(count: number, options: AcquireOptions): Promise<Lease>
+  acquire(count: GpuCount, options: AcquireOptions): Promise<Lease>
+  /** From now on these are lent; what is lent stays so until its release. */
+  setOffer(offer: GpuOffer): void
   /** All GPU indices of this host; none where only the CPU slot is. */
   readonly gpus: readonly number[]
   /** What is free now, for the dashboard. */
   free(): { readonly gpus: readonly number[]; readonly cpu: number }
 }
 
-type Waiter = { readonly count: number; readonly grant: (lease: Lease) => void }
+type Waiter = {
+  readonly count: GpuCount
+  readonly grant: (lease: Lease) => void
+  readonly refuse: (error: Error) => void
+}
 
-/** The slots of one host; `gpus` null or empty means a host without GPUs. */
-export function createSlots(options: { readonly gpus: readonly number[] | null; readonly cpuSlots?: number }): Slots {
-  const gpus = [...new Set(options.gpus ?? [])].sort((a, b) => a - b)
-  let freeGpus = [...gpus]
-  let freeCpus = options.cpuSlots ?? 1
+export type SlotsOptions = {
+  /** The GPUs of a host whose cards never change; null or empty is a host without. */
+  readonly gpus: readonly number[] | null
+  readonly cpuSlots?: number
+}
+
+/** The sentence why a host cannot lend so many GPUs, as an error; undefined when it can, now or later. */
+export function refusalOf(offer: GpuOffer, count: GpuCount): NotEnoughGpusError | GpusUnreadableError | undefined {
+  if (count === 0) return undefined
+  switch (offer.state) {
+    case 'unreadable':
+      return new GpusUnreadableError(offer.reason)
+    case 'none':
+      return count === 'auto' ? undefined : new NotEnoughGpusError({ wanted: count, present: 0, reason: offer.reason })
+    case 'gpus': {
+      const present = offer.cards.length
+      if (count === 'auto' || count <= present) return undefined
+      return new NotEnoughGpusError({ wanted: count, present, reason: offer.reason })
+    }
+    default:
+      return offer satisfies never
+  }
+}
+
+/** The slots of one host; `setOffer` says what it has when that is read from a driver. */
+export function createSlots(options: SlotsOptions): Slots {
+  const lent = new Set<string>()
   const waiters: Waiter[] = []
+  let offer = fixedOffer(options.gpus ?? [])
+  let freeCpus = options.cpuSlots ?? 1
+
+  const offered = () => (offer.state === 'gpus' ? offer.cards : [])
+  const freeGpus = () => offered().filter(({ key }) => !lent.has(key))
+  const gpusFor = (count: GpuCount) => (count === 'auto' ? Math.min(1, offered().length) : count)
+  const isForCpu = (count: GpuCount) => gpusFor(count) === 0
 
   /** GPUs and the CPU slot are two queues; within each, nobody overtakes, or a large order would wait for ever. */
   function serve(): void {
+    for (const waiter of [...waiters]) {
+      const refusal = refusalOf(offer, waiter.count)
+      if (refusal === undefined) continue
+      remove(waiter)
+      waiter.refuse(refusal)
+    }
     for (const forCpu of [true, false]) {
       let first = firstWaiter(forCpu)
       while (first !== undefined && fits(first.count)) {
@@ -52,52 +99,68 @@ export function createSlots(options: { readonly gpus: readonly number[] | null; 
   }
 
   function remove(waiter: Waiter): void {
-    waiters.splice(waiters.indexOf(waiter), 1)
+    const at = waiters.indexOf(waiter)
+    if (at >= 0) waiters.splice(at, 1)
   }
 
-  function fits(count: number): boolean {
-    return isForCpu(count) ? freeCpus > 0 : freeGpus.length >= count
+  function fits(count: GpuCount): boolean {
+    return isForCpu(count) ? freeCpus > 0 : freeGpus().length >= gpusFor(count)
   }
 
-  function isForCpu(count: number): boolean {
-    return count === 0 || gpus.length === 0
-  }
-
-  function lend(count: number): Lease {
+  function lend(count: GpuCount): Lease {
     const forCpu = isForCpu(count)
-    const slots = forCpu ? [] : freeGpus.slice(0, count)
+    const cards = forCpu ? [] : freeGpus().slice(0, gpusFor(count))
     if (forCpu) freeCpus -= 1
-    else freeGpus = freeGpus.slice(count)
+    for (const { key } of cards) lent.add(key)
     let isHeld = true
     return {
-      slots,
+      slots: cards.map(({ index }) => index),
+      get visible() {
+        return cards.map(visibleNow)
+      },
       release() {
         if (!isHeld) return
         isHeld = false
         if (forCpu) freeCpus += 1
-        else freeGpus = [...freeGpus, ...slots].sort((a, b) => a - b)
+        for (const { key } of cards) lent.delete(key)
         serve()
       },
     }
   }
 
+  // A card that is not offered at the moment keeps the name that no counting changes.
+  function visibleNow(card: OfferedGpu): string {
+    const now = offered().find(({ key }) => key === card.key)
+    return now?.visible ?? (card.key.startsWith('GPU-') ? card.key : card.visible)
+  }
+
   return {
-    gpus,
-    free: () => ({ gpus: [...freeGpus], cpu: freeCpus }),
+    get gpus() {
+      return offered().map(({ index }) => index)
+    },
+    free: () => ({ gpus: freeGpus().map(({ index }) => index), cpu: freeCpus }),
+    setOffer(next) {
+      offer = next
+      serve()
+    },
     async acquire(count, { signal, ahead = false }) {
       signal.throwIfAborted()
-      if (!isForCpu(count) && count > gpus.length) throw new NotEnoughGpusError({ wanted: count, present: gpus.length })
       return new Promise((resolve, reject) => {
         const onAbort = () => {
           remove(waiter)
           reject(signal.reason)
           serve()
         }
+        const settle = () => signal.removeEventListener('abort', onAbort)
         const waiter: Waiter = {
           count,
           grant(lease) {
-            signal.removeEventListener('abort', onAbort)
+            settle()
             resolve(lease)
+          },
+          refuse(error) {
+            settle()
+            reject(error)
           },
         }
         signal.addEventListener('abort', onAbort, { once: true })
@@ -106,5 +169,15 @@ export function createSlots(options: { readonly gpus: readonly number[] | null; 
         serve()
       })
     },
+  }
+}
+
+function fixedOffer(gpus: readonly number[]): GpuOffer {
+  if (gpus.length === 0) return { state: 'none', reason: 'there is none' }
+  const cards = [...new Set(gpus)].sort((a, b) => a - b)
+  return {
+    state: 'gpus',
+    reason: null,
+    cards: cards.map((index) => ({ key: `index ${index}`, index, name: null, visible: String(index) })),
   }
 }

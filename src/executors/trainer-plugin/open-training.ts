@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { readJsonFile } from '../../base/files.js'
 import { EVENTS_FILE } from '../events.js'
+import { visibleGpus } from '../gpu/visible-gpus.js'
 import { TRAINING_FILE, trainingFileSchema } from '../workspace.js'
 import { createReports } from './reports.js'
 import type { Training } from './trainer-logic.js'
@@ -29,7 +30,7 @@ export async function openTraining({ workspace, env, signal, resume }: OpenTrain
     dataset: { ...file.dataset, folder: resolve(workspace, file.dataset.folder) },
     baseModel: file.base_model === null ? null : { folder: resolve(workspace, file.base_model.folder) },
     resume: resume ?? file.resume,
-    gpus: (env.CUDA_VISIBLE_DEVICES ?? '').split(',').filter(Boolean).map(Number),
+    gpus: visibleGpus(env.CUDA_VISIBLE_DEVICES),
     signal,
     report: createReports({ eventsFile: eventsFileOf(workspace, env), folder: workspace }),
   }

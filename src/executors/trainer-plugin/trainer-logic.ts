@@ -1,4 +1,6 @@
 import type { Category, ConfusionMatrix } from '../../loop/protocol/index.js'
+import type { GpuCount } from '../gpu/slots.js'
+import type { VisibleGpu } from '../gpu/visible-gpus.js'
 import type { TrainerReports } from './reports.js'
 
 /** Or a promise of it: every hook may be async. */
@@ -31,8 +33,8 @@ export type Training = {
   readonly baseModel: { readonly folder: string } | null
   /** Whether this start goes on from a checkpoint. */
   readonly resume: boolean
-  /** Indices of the leased GPUs; CUDA_VISIBLE_DEVICES says the same. */
-  readonly gpus: readonly number[]
+  /** The leased GPUs as CUDA_VISIBLE_DEVICES names them: indices, or UUIDs where CUDA may count otherwise. */
+  readonly gpus: readonly VisibleGpu[]
   /** Aborted when the training is asked to end; what does not heed it is killed after the grace time. */
   readonly signal: AbortSignal
   /** Tells at once what the hooks below are only asked for now and then. */
@@ -89,7 +91,7 @@ export type TrainerLogic = {
   readonly dataset: 'raw' | 'yolo' | 'yolo_classification' | 'coco'
   /** Format → names of its files. */
   readonly upload: Readonly<Record<string, readonly string[]>>
-  readonly gpus?: number
+  readonly gpus?: GpuCount
   /** Image size when the order names none. */
   readonly resolution?: number
   readonly env?: Readonly<Record<string, string | number | boolean>>

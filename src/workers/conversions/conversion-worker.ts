@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
-import { isUnclassified } from '../../base/errors.js'
+import { isUnclassified, messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { removeWhatGoes } from '../../base/remove-what-goes.js'
 import type { Converter } from '../../executors/converter.js'
@@ -13,6 +13,7 @@ import { queueNames } from '../../queue/names.js'
 import { HandBackError, LockLostError } from '../../queue/queue-errors.js'
 import type { Queues } from '../../queue/queues.js'
 import { toFailureFacts } from '../failure-facts.js'
+import { isForOtherHosts } from '../served.js'
 import { createThrottle } from '../throttle.js'
 import { type ConversionDeps, convertModel } from './convert-model.js'
 import {
@@ -53,8 +54,10 @@ export type ConversionWorkerDeps = ConversionDeps & {
 /** What of a host's worker carries out conversions. */
 export type ConversionWorker = {
   start(): Promise<void>
-  /** False finishes what is in work and takes no more. */
-  setTaking(taking: boolean): void
+  /** Which converters take work from now on; what is in work is finished. */
+  setTaking(isTaking: (converter: Converter) => boolean): void
+  /** How many programs of each converter may run at once from now on. */
+  setPlaces(places: number): void
   /** Ends the programs; their conversions go back to the queue. */
   stop(): Promise<void>
   /** Ids of those in work. */
@@ -68,7 +71,7 @@ const SHOW_EVERY_MS = 500
 export function createConversionWorker(options: ConversionWorkerOptions, deps: ConversionWorkerDeps): ConversionWorker {
   const { conversions, queues } = deps
   const log = deps.log.child({ component: 'conversions' })
-  const consumers: Consumer[] = []
+  const consumers: Consuming[] = []
   const active = new Set<string>()
   const unclassified = new Map<string, number>()
 
@@ -161,6 +164,11 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       return { skipped: error.message }
     }
     const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
+    if (isForOtherHosts(error)) {
+      say(`goes back to the queue: ${messageOf(error)}`)
+      await conversions.settle(id, run, { state: 'waiting' })
+      throw new HandBackError()
+    }
     if (!isTheModelsFault(error) && !isGivenUp(id, error)) {
       takeLog.warn({ err: error }, 'conversion waits')
       say(`waits: ${failure.message}`)
@@ -201,7 +209,10 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     await queues.releaseHeldBy(queue, ours)
   }
 
-  function consume(queue: string): Consumer {
+  type Consuming = { readonly converter: Converter; readonly consumer: Consumer; readonly places: ProgramPlaces }
+
+  function consume(converter: Converter): Consuming {
+    const queue = queueNames.conversions(converter.name)
     const { lockMs, stalledMs, places: concurrency } = options
     const settings = { schema: conversionJobSchema, concurrency, lockMs, stalledMs }
     const places = createProgramPlaces({
@@ -209,7 +220,8 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       onUnderWay: (most) => consumer.setConcurrency(most),
     })
     const consumer = queues.consume<ConversionJob>(queue, (job, signal) => take(job, signal, places), settings)
-    return consumer
+    void consumer.pause() // until it is said which converters take work
+    return { converter, consumer, places }
   }
 
   return {
@@ -218,17 +230,19 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     },
     async start() {
       deps.tidyFolders()
-      for (const { name } of options.converters) {
-        const queue = queueNames.conversions(name)
-        await takeOverFromPredecessor(queue)
-        consumers.push(consume(queue))
+      for (const converter of options.converters) {
+        await takeOverFromPredecessor(queueNames.conversions(converter.name))
+        consumers.push(consume(converter))
       }
     },
-    setTaking(taking) {
-      for (const consumer of consumers) void (taking ? consumer.resume() : consumer.pause())
+    setTaking(isTaking) {
+      for (const { converter, consumer } of consumers) void (isTaking(converter) ? consumer.resume() : consumer.pause())
+    },
+    setPlaces(places) {
+      for (const consumer of consumers) consumer.places.setPlaces(places)
     },
     async stop() {
-      await Promise.all(consumers.map((consumer) => consumer.close({ cancel: new WorkerShutdownError() })))
+      await Promise.all(consumers.map(({ consumer }) => consumer.close({ cancel: new WorkerShutdownError() })))
       await Promise.all(options.converters.map((converter) => converter.close?.()))
     },
   }

@@ -151,7 +151,7 @@ async function convert(file: ConversionFile, take: ConversionTake, deps: Convers
         modelFolder: join(take.workspace, MODEL_FOLDER),
         outputFolder: join(take.workspace, OUTPUT_FOLDER),
         file,
-        gpus: lease?.slots ?? [],
+        gpus: lease?.visible ?? [],
         owner: take.owner,
         env: deps.programEnv,
         logFile: take.logFile,

@@ -3,6 +3,8 @@ import { Turnstile } from '../../inference/turnstile.js'
 export type ProgramPlaces = {
   /** Does the work when a place is free, first come, first served; throws the signal's reason when it aborts before. */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
+  /** So many programs at once from now on; those that run go on. */
+  setPlaces(places: number): void
 }
 
 export type ProgramPlacesOptions = {
@@ -24,7 +26,8 @@ const BRIEF_MS = 30_000
  * the first one of a worker has to show that it is.
  */
 export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlaces {
-  const { places, onUnderWay, now = () => performance.now() } = options
+  const { onUnderWay, now = () => performance.now() } = options
+  let { places } = options
   const turnstile = new Turnstile(places)
   let beside = 0
 
@@ -36,6 +39,12 @@ export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlace
   }
 
   return {
+    setPlaces(next) {
+      if (next === places) return
+      places = next
+      turnstile.setWidth(places)
+      onUnderWay(places + beside)
+    },
     async run(work, signal) {
       const leave = await turnstile.enter(signal)
       const startedAt = now()

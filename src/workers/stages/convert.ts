@@ -23,7 +23,7 @@ export const convert: Stage = async (context) => {
         order: training.order,
         owner: training.owner,
         env: training.programEnv,
-        gpus: training.lease?.slots ?? [],
+        gpus: training.lease?.visible ?? [],
         logFile: paths.log,
         signal,
       },

@@ -4,6 +4,7 @@ import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
+import { deviceOf } from '../served.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
@@ -26,7 +27,7 @@ export const train: Stage = async (context, deps) => {
       definition: training.definition,
       workspace: training.paths.workspace,
       order: training.order,
-      gpus: training.lease?.slots ?? [],
+      gpus: training.lease?.visible ?? [],
       owner: training.owner,
       env: training.programEnv,
       logFile: training.paths.log,
@@ -42,13 +43,15 @@ export const train: Stage = async (context, deps) => {
       workspace: training.paths.workspace,
       order: training.order,
       resume,
-      gpus: training.lease?.slots ?? [],
+      gpus: training.lease?.visible ?? [],
       owner: training.owner,
       env: training.programEnv,
     },
     { log: context.log },
   )
-  context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid}`)
+  const device = deviceOf(training)
+  await training.update({ facts: { device } })
+  context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid} on ${device}`)
   const watched = await watch(program, context, deps)
   if (training.stopSwitch.endSignal.reason instanceof WorkerShutdownError) await training.checkpoints?.handBack()
   const result = await settle(context, watched)

@@ -36,7 +36,7 @@ describe('trainer plug-in', function () {
   it('is a trainer like any other, with all its hooks as commands', async () => {
     const trainer = await loadTrainer(join(trainers, 'plugin/quick.js'), { env, log })
 
-    expect(trainer).to.include({ name: 'quick', format: 'mocked', architecture: 'quick', dataset: 'raw', gpus: 1 })
+    expect(trainer).to.include({ name: 'quick', format: 'mocked', architecture: 'quick', dataset: 'raw', gpus: 'auto' })
     expect(trainer.models.map((model) => model.name)).to.deep.equal(['small', 'large'])
     expect(trainer.train.scratch.at(-1)).to.equal('scratch')
     expect(trainer.train).to.include.keys('continue', 'resume', 'resume_check')

@@ -1,0 +1,101 @@
+import { delimiter } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { findProgram, ProgramNotFoundError } from '../../process/find-program.js'
+import { killTree } from './own-children.js'
+
+/** What one run of nvidia-smi has brought, however it ended. */
+export type SmiAnswer =
+  | {
+      readonly kind: 'ended'
+      readonly stdout: string
+      readonly stderr: string
+      /** Null when a signal ended it. */
+      readonly exitCode: number | null
+      readonly isCut: boolean
+      readonly tookMs: number
+      /** The PATH has it, where node-nvidia-smi finds it. */
+      readonly isOnPath: boolean
+    }
+  | { readonly kind: 'absent' }
+  /** It was ended; `isStuck`: it has not ended in spite of that, which only the kernel can do. */
+  | { readonly kind: 'late'; readonly afterMs: number; readonly isStuck: boolean }
+  | { readonly kind: 'not-started'; readonly reason: string }
+
+export type AskOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }
+
+export type NvidiaSmi = { ask(args: readonly string[], options: AskOptions): Promise<SmiAnswer> }
+
+/** A host with many thousands of listed processes stays below this. */
+const MAX_BYTES = 16 * 1024 * 1024
+const KILL_WAIT_MS = 500
+/** Where drivers put the tool when the PATH of a service leaves the folder out: WSL, Google's COS, most others. */
+const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/lib/wsl/lib', '/usr/local/nvidia/bin', '/opt/bin']
+
+/**
+ * Runs nvidia-smi; output beyond 16 MiB is cut. A driver may hold a process in the kernel where no signal reaches it:
+ * then the answer comes within the time-out all the same, and no second one is started until the first has ended.
+ */
+export function createNvidiaSmi(options: { readonly path: string | undefined; readonly root?: string }): NvidiaSmi {
+  const { path, root = '' } = options
+  let stuck: Promise<unknown> | undefined
+
+  async function find(): Promise<{ readonly file: string; readonly isOnPath: boolean } | undefined> {
+    const usual = USUAL_FOLDERS.map((folder) => root + folder).join(delimiter)
+    for (const [isOnPath, folders] of [[true, path] as const, [false, usual] as const]) {
+      try {
+        return { file: await findProgram('nvidia-smi', { cwd: '/', path: folders }), isOnPath }
+      } catch (error) {
+        if (!(error instanceof ProgramNotFoundError)) throw error
+      }
+    }
+    return undefined
+  }
+
+  return {
+    async ask(args, { timeoutMs, signal }) {
+      if (stuck !== undefined) return { kind: 'late', afterMs: timeoutMs, isStuck: true }
+      const tool = await find()
+      if (tool === undefined) return { kind: 'absent' }
+      const startedAt = performance.now()
+      const running = execa(tool.file, args, {
+        reject: false,
+        stdin: 'ignore',
+        maxBuffer: MAX_BYTES,
+        stripFinalNewline: false,
+      })
+      const inTime = await Promise.race([running, late(timeoutMs, signal)])
+      if (inTime === LATE) {
+        const { pid } = running
+        if (pid !== undefined) await killTree(pid).catch(() => undefined) // it has ended, or is stuck in the kernel
+        const ended = await Promise.race([running.then(() => true), sleep(KILL_WAIT_MS, false, { ref: false })])
+        if (!ended) letGo(running)
+        return { kind: 'late', afterMs: timeoutMs, isStuck: !ended }
+      }
+      const { code, exitCode = null, isMaxBuffer: isCut, originalMessage = '' } = inTime
+      if (exitCode === null && inTime.signal === undefined && !isCut) {
+        return { kind: 'not-started', reason: originalMessage || `code ${code}` }
+      }
+      const tookMs = performance.now() - startedAt
+      const { stdout, stderr } = inTime
+      return { kind: 'ended', stdout, stderr, exitCode, isCut, tookMs, isOnPath: tool.isOnPath }
+    },
+  }
+
+  function letGo(running: ReturnType<typeof execa>): void {
+    running.unref()
+    running.stdout?.destroy()
+    running.stderr?.destroy()
+    const ended = new Promise<void>((resolve) => running.once('exit', () => resolve()))
+    stuck = ended.then(() => {
+      stuck = undefined
+    })
+  }
+}
+
+const LATE = Symbol('late')
+
+async function late(ms: number, signal: AbortSignal | undefined): Promise<typeof LATE> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => undefined) // an abort ends the waiting, too
+  return LATE
+}

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import type { GpuFigures } from './figures.js'
+import { type GpuLimits, type GpuOffer, offerWithoutReading, toOffer } from './gpu-offer.js'
+import { type GpuCard, type GpuInventory, keyOf } from './inventory.js'
+import type { GpuProbe } from './probe.js'
+import type { ReadOptions } from './read-inventory.js'
+
+/** Keeps the offer of a host up to date, and the newest figures at hand, so that nobody has to wait for a driver. */
+export type GpuWatch = {
+  readonly offer: GpuOffer
+  /** At most a few readings old, of the offered cards; null without any. */
+  figures(): GpuFigures[] | null
+  /** Called after each change of the offer. */
+  onChange(listener: (offer: GpuOffer) => void): void
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export type GpuWatchOptions = {
+  readonly limits: GpuLimits
+  /** The start waits so long for the driver, and later readings longer, since nothing waits for them. */
+  readonly startMs?: number
+  readonly patienceMs?: number
+  /** From one reading to the next while GPUs cannot be read, or slowly. */
+  readonly retryMs?: number
+  readonly figuresEveryMs?: number
+}
+
+export type GpuWatchDeps = {
+  readonly read: (options: ReadOptions) => Promise<GpuInventory>
+  /** Figures of an inventory that was read plainly before. */
+  readonly probe: GpuProbe
+  readonly log: Logger
+  readonly signal?: AbortSignal
+}
+
+/** Reads once, then goes on in the background. Throws LF_INVALID_INPUT for limits that name no card of this host. */
+export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps): Promise<GpuWatch> {
+  const { limits, startMs = 5000, patienceMs = 25_000, retryMs = 30_000, figuresEveryMs = 2000 } = options
+  const { log } = deps
+  const closed = new AbortController()
+  const { signal } = closed
+  const listeners: ((offer: GpuOffer) => void)[] = []
+  const known = new Map<string, GpuCard>()
+  let figures: GpuFigures[] | null = null
+  let cards: readonly GpuCard[] = []
+  let isPlain = false
+  let isSlow = false
+
+  async function read(timeoutMs: number, end: AbortSignal): Promise<GpuOffer> {
+    const startedAt = performance.now()
+    const inventory = withVanished(await deps.read({ timeoutMs, signal: end }), known)
+    isSlow = performance.now() - startedAt > startMs
+    isPlain = inventory.state === 'gpus' && inventory.isPlain
+    cards = inventory.state === 'gpus' ? inventory.cards : []
+    for (const card of cards) known.set(keyOf(card), card)
+    const next = toOffer(inventory, limits)
+    figures = figuresOf(next, cards)
+    return next
+  }
+
+  const fixed = offerWithoutReading(limits)
+  let offer = fixed ?? (await read(startMs, deps.signal ?? signal))
+  report(offer, log)
+  const reading = fixed === undefined ? follow() : Promise.resolve()
+
+  async function follow(): Promise<void> {
+    for (;;) {
+      await sleep(offer.state === 'gpus' && !isSlow ? figuresEveryMs : retryMs, undefined, {
+        signal,
+        ref: false,
+      }).catch(() => undefined) // closed
+      if (signal.aborted) return
+      if (isPlain && !isSlow && (await readFigures())) continue
+      const next = await readAgain()
+      if (signal.aborted) return
+      if (isSame(next, offer)) continue
+      offer = next
+      report(offer, log)
+      for (const listener of listeners) listener(offer)
+    }
+  }
+
+  /** Answers whether the figures are of the very cards that are known; anything else is for a full reading. */
+  async function readFigures(): Promise<boolean> {
+    const read = await deps.probe.read({ signal }).catch(() => null)
+    if (read === null || read.length !== cards.length) return false
+    if (!cards.every(({ uuid }, rank) => read[rank]?.uuid === uuid && read[rank]?.reason === null)) return false
+    const fresh = cards.map((card, rank) => ({
+      ...card,
+      figures: { ...(read[rank]?.figures ?? card.figures), index: card.index },
+    }))
+    cards = fresh
+    figures = figuresOf(offer, fresh)
+    return true
+  }
+
+  async function readAgain(): Promise<GpuOffer> {
+    try {
+      return await read(patienceMs, signal)
+    } catch (error) {
+      figures = null
+      return { state: 'unreadable', reason: messageOf(error) } // the cards are others than at the start
+    }
+  }
+
+  async function close(): Promise<void> {
+    closed.abort()
+    await reading
+  }
+
+  return {
+    get offer() {
+      return offer
+    },
+    figures: () => figures,
+    onChange: (listener) => void listeners.push(listener),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function figuresOf(offer: GpuOffer, cards: readonly GpuCard[]): GpuFigures[] | null {
+  if (offer.state !== 'gpus') return null
+  const offered = new Set(offer.cards.map(({ key }) => key))
+  return cards.filter((card) => offered.has(keyOf(card))).map((card) => card.figures)
+}
+
+/**
+ * A card that was there before and is not even named any more is lost, and the others keep their indices: a driver that
+ * counts anew must not give two trainings the same card.
+ */
+function withVanished(inventory: GpuInventory, known: ReadonlyMap<string, GpuCard>): GpuInventory {
+  if (inventory.state !== 'gpus' || known.size === 0) return inventory
+  const { cards, lost } = inventory
+  const isNamed = (one: GpuCard) =>
+    cards.some((card) => keyOf(card) === keyOf(one)) ||
+    lost.some(({ uuid, busId }) => (uuid ?? busId) !== null && (uuid === one.uuid || busId === one.busId))
+  const gone = [...known.values()].filter((card) => !isNamed(card))
+  if (gone.length === 0) return inventory
+  const unplaced = lost.filter(({ index, busId, uuid }) => index !== null || busId !== null || uuid !== null)
+  return {
+    state: 'gpus',
+    isPlain: false,
+    cards: cards.map((card) => {
+      const index = known.get(keyOf(card))?.index ?? card.index
+      return { ...card, index, figures: { ...card.figures, index } }
+    }),
+    lost: [
+      ...unplaced,
+      ...gone.map(({ index, uuid, busId }) => ({ index, uuid, busId, reason: 'nvidia-smi does not list it any more' })),
+    ],
+  }
+}
+
+function isSame(a: GpuOffer, b: GpuOffer): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function report(offer: GpuOffer, log: Logger): void {
+  const { state, reason } = offer
+  if (state === 'none') {
+    log.info({ reason }, 'no GPU to offer, so trainings run on the CPU slot, one at a time')
+  } else if (state === 'unreadable') {
+    log.warn({ reason }, 'GPUs cannot be read, so none is offered; they are read again every 30 s')
+  } else {
+    const gpus = offer.cards.map(({ index, name }) => ({ index, name }))
+    if (reason === null) log.info({ gpus }, 'GPUs offered')
+    else log.warn({ gpus, reason }, 'GPUs offered, but not all of them')
+  }
+}
