@@ -83,9 +83,8 @@ class Run:
         loss = self.loss_sum / (self.learner.step - (epoch - 1) * self.epoch_steps)
         self.lowest_loss = min(self.lowest_loss, loss)
         self._save()
-        truths = [self.test.truth(i) for i in range(len(self.test))]
-        confusion = confusion_of(self.learner.outputs(self.test), truths, files.identity(self.categories))
-        values = {**summary(confusion), "loss": loss}
+        confusion = self._measure()
+        values = {**summary(confusion or {}), "loss": loss}
         print(f"epoch {epoch}/{self.epochs} " + " ".join(f"{k}={v:.3f}" for k, v in values.items()), flush=True)
         events.metrics(epoch, **values)
         if loss <= self.lowest_loss * ASTRAY:
@@ -93,6 +92,13 @@ class Run:
         else:
             warn(f"The loss of epoch {epoch} is {loss:.2f} after {self.lowest_loss:.2f}: this model is not reported.")
         self._report_progress()
+
+    def _measure(self):
+        """Hits and errors by category; None without test images, since nothing is known then."""
+        truths = [self.test.truth(i) for i in range(len(self.test))]
+        if not truths:
+            return None
+        return confusion_of(self.learner.outputs(self.test), truths, files.identity(self.categories))
 
     def _report_model(self, epoch, confusion, values):
         path = os.path.join("weights", f"epoch-{epoch:06d}", files.MODEL)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { isInnerPath } from './paths.js'
+import { parsePythonJson } from './python-json.js'
 
 const messageSchema = z.string().transform((text) => text.slice(0, 2000))
 const valuesSchema = z.record(z.string().max(200), z.unknown()).transform(onlyNumbers)
@@ -25,8 +26,8 @@ export const modelEventSchema = z.object({
   epoch: z.int().min(0).nullish(),
   /** Format → files relative to the workspace. */
   files: z.record(z.string().min(1).max(100), z.array(filePathSchema).min(1).max(1000)),
-  /** Counts per category id; classes may be missing. */
-  confusion_matrix: confusionMatrixSchema,
+  /** Counts per category id; classes may be missing, and empty when nobody measured. */
+  confusion_matrix: confusionMatrixSchema.nullish().transform((counts) => counts ?? {}),
   values: valuesSchema.nullish(),
 })
 export const errorEventSchema = z.object({ event: z.literal('error'), message: messageSchema })
@@ -61,7 +62,7 @@ const EVENT_NAMES: readonly string[] = eventSchema.options.map((option) => optio
 
 /** Reads one line of the events file; never throws, since a program may write anything. */
 export function parseEventLine(line: string): ParsedLine<TrainerEvent> {
-  const value = parseJson(line)
+  const value = parsePythonJson(line)
   if (typeof value !== 'object' || value === null) return { ok: false, reason: 'not-json', line }
   const name: unknown = Reflect.get(value, 'event')
   if (typeof name !== 'string' || !EVENT_NAMES.includes(name)) return { ok: false, reason: 'unknown-event', line }
@@ -69,14 +70,6 @@ export function parseEventLine(line: string): ParsedLine<TrainerEvent> {
   if (parsed.success) return { ok: true, event: parsed.data }
   const issue = parsed.error.issues[0]
   return { ok: false, reason: 'bad-event', line, problem: `${issue?.path.join('.')}: ${issue?.message}` }
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined // a half line of a program that was killed while it wrote
-  }
 }
 
 function clipToOne(progress: number | null | undefined): number | null | undefined {

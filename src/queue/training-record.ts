@@ -49,9 +49,9 @@ export const trainingRecordSchema = z.object({
   models: z.record(z.string(), uploadedModelSchema),
   modelId: z.string().nullable(),
   modelVersion: z.string().nullable(),
-  /** The newest best model; `classes` counts hits and misses by category id. */
+  /** The newest best model; `classes` counts hits and misses by category id. What is not known is null or missing. */
   best: z
-    .object({ epoch: z.number(), f1: z.number().optional(), classes: confusionMatrixSchema.optional() })
+    .object({ epoch: z.number().nullable(), f1: z.number().optional(), classes: confusionMatrixSchema.optional() })
     .nullable(),
   stopRequested: z.boolean(),
   /** What stages note down for themselves, by name. */

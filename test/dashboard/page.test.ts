@@ -55,6 +55,22 @@ describe('fleet page', function () {
     expect(complaints).to.eql([])
   })
 
+  it('shows what nobody measured as unknown', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.journal.update(id, run, { best: { epoch: null } })
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    const row = page.locator(`[data-training="${id}"]`)
+    await row.click()
+    const best = page.locator('dd', { hasText: 'epoch' })
+    await best.waitFor()
+
+    expect(await best.textContent()).to.equal('epoch unknown, F1 unknown')
+    expect(await row.textContent()).to.contain('–')
+    expect(complaints).to.eql([])
+  })
+
   it('follows the log of the chosen training', async () => {
     const { id } = await dashboard.order()
     await dashboard.journal.appendLog(id, 'epoch 1: loss 0.9')

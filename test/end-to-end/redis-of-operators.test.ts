@@ -58,7 +58,7 @@ describe('a training with a Redis of an operator', function () {
     await second.call('REPLICAOF', 'NO', 'ONE')
     await first.call('REPLICAOF', '127.0.0.1', String(second.port))
     address.move(second.port)
-    const { epoch = 0 } = (await fleet.record()).best ?? {}
+    const epoch = (await fleet.record()).best?.epoch ?? 0
     await fleet.until({ epoch: epoch + 5 }, 10_000)
     const starts = await fleet.starts()
     await fleet.until({ ended: true }, 60_000)

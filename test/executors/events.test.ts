@@ -19,6 +19,31 @@ describe('line of the events file', () => {
     expect(metrics).to.deep.equal({ ok: true, event: { event: 'metrics', epoch: 1, values: { a: 1, d: 1 } } })
   })
 
+  it('may leave the counts of a model out when nobody has measured', () => {
+    const model = { event: 'model', epoch: null, files: { f: ['a'] } }
+    for (const counts of [{}, { confusion_matrix: null }, { confusion_matrix: {} }]) {
+      const parsed = parseEventLine(JSON.stringify({ ...model, ...counts }))
+      expect(parsed.ok && parsed.event).to.deep.include({ ...model, confusion_matrix: {} })
+    }
+  })
+
+  it("may hold Python's NaN and Infinity, which leave a gap", () => {
+    const values = '{"a":1,"b":NaN,"c":-Infinity,"d \\"NaN, Infinity":2}'
+    const metrics = parseEventLine(`{"event": "metrics", "epoch": 1, "values": ${values}}`)
+    const progress = parseEventLine('{"event": "progress", "progress": NaN, "epoch": 3, "message": "loss is NaN"}')
+    const model = parseEventLine('{"event":"model","files":{"f":["a"]},"values":{"f1":NaN,"loss":[Infinity]}}')
+
+    expect(metrics).to.deep.include({ event: { event: 'metrics', epoch: 1, values: { a: 1, 'd "NaN, Infinity': 2 } } })
+    expect(progress).to.have.property('event').include({ progress: null, epoch: 3, message: 'loss is NaN' })
+    expect(model).to.have.property('event').deep.include({ values: {} })
+  })
+
+  it('is refused in a moment also when it is long and no JSON', () => {
+    for (const part of ['\\"', '"', 'NaN,', '-', '"\\']) {
+      expect(parseEventLine(`{"a":${part.repeat(300_000)}`).ok).to.equal(false)
+    }
+  })
+
   const bad = [
     ['', 'not-json'],
     ['{"event":"progress","progr', 'not-json'],

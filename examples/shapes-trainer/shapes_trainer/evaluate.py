@@ -38,10 +38,7 @@ def confusion_of(outputs, truths, category_ids):
 
 
 def summary(confusion):
-    """Precision, recall and F1 over all categories; 0 where nothing was found or there."""
+    """Precision, recall and F1 over all categories; left out where nothing was found or there to be found."""
     tp, fp, fn = (sum(row[key] for row in confusion.values()) for key in ("tp", "fp", "fn"))
-    return {
-        "precision": tp / max(1, tp + fp),
-        "recall": tp / max(1, tp + fn),
-        "f1": 2 * tp / max(1, 2 * tp + fp + fn),
-    }
+    shares = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "f1": (2 * tp, 2 * tp + fp + fn)}
+    return {name: part / whole for name, (part, whole) in shares.items() if whole > 0}

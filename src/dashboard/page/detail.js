@@ -100,7 +100,7 @@ function list(training) {
     ['images', imagesOf(training)],
     [
       'best model',
-      best === null ? 'none yet' : `epoch ${best.epoch}${isNumber(best.f1) ? `, F1 ${best.f1.toFixed(3)}` : ''}`,
+      best === null ? 'none yet' : `epoch ${best.epoch ?? 'unknown'}, F1 ${isNumber(best.f1) ? best.f1.toFixed(3) : 'unknown'}`,
     ],
     ['at the Loop', [training.modelVersion, training.formats.join(', ')].filter(Boolean).join(' · ') || 'nothing yet'],
   ]

@@ -1,15 +1,16 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { hasCode, readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
-import { type Category, type ConfusionMatrix, classMetricsSchema } from '../../loop/protocol/index.js'
+import type { Category, ConfusionMatrix } from '../../loop/protocol/index.js'
 import type { TrainerDefinition } from '../definition.js'
 import type { EventQueue } from '../event-queue.js'
 import type { ModelEvent } from '../events.js'
 import type { EventSource } from '../events-file.js'
+import { readBestMetrics } from './best-metrics.js'
 import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
 
 export type BestFilesOptions = {
@@ -27,7 +28,6 @@ const FOLDER = 'best'
 const HANDED_OVER = join(FOLDER, 'handed-over.json')
 const KEPT = 5
 const handedOverSchema = z.object({ marks: z.array(z.string()) })
-const countsByNameSchema = z.record(z.string(), classMetricsSchema)
 
 /**
  * Finds new best models of a script that cannot be changed: files that match `best.files`, with class counts by
@@ -41,7 +41,6 @@ export async function openBestFiles(
   const { workspace, definition, everyMs = 500 } = options
   if (definition.best === 'events') return undefined
   const best: BestFiles = definition.best
-  const ids = idsByName(options.categories)
   const seen = await alreadySeen(workspace, best, options.resume)
   let resting = new Set<string>()
   let taken = (await takenFolders(workspace)).at(-1) ?? 0
@@ -49,12 +48,24 @@ export async function openBestFiles(
   async function scan(final: boolean): Promise<void> {
     const fresh = (await findFiles(workspace, best)).filter((file) => !seen.has(file.mark))
     for (const file of final ? fresh : fresh.filter(({ mark }) => resting.has(mark))) {
-      const matrix = await readMetrics(workspace, best, file, ids)
+      // A model is never lost for want of its counts: once nobody writes them any more, they are unknown.
+      const matrix = (await readMetrics(file)) ?? (final ? {} : undefined)
       if (matrix === undefined) continue
       seen.add(file.mark)
       await take(file, matrix)
     }
     resting = new Set(fresh.map(({ mark }) => mark))
+  }
+
+  /** Undefined while the metrics are not there or half written; empty for a trainer that has none. */
+  async function readMetrics(file: Found): Promise<ConfusionMatrix | undefined> {
+    const path = metricsPath(best, file.path)
+    if (path === undefined) return {}
+    const metrics = await readBestMetrics(join(workspace, path), options.categories)
+    if (metrics === undefined) return undefined
+    const { matrix, ignored } = metrics
+    if (ignored.length > 0) deps.log.warn({ file: path, names: ignored.slice(0, 20) }, 'counts of a best model ignored')
+    return matrix
   }
 
   async function take(file: Found, matrix: ConfusionMatrix): Promise<void> {
@@ -139,23 +150,6 @@ function nameExpression(pattern: string): RegExp {
   return new RegExp(`^${parts.join('(.*)')}$`)
 }
 
-/** Undefined while the metrics are not there or half written; `{}` for a trainer that has none. */
-async function readMetrics(
-  workspace: string,
-  best: BestFiles,
-  file: Found,
-  ids: ReadonlyMap<string, string>,
-): Promise<ConfusionMatrix | undefined> {
-  const path = metricsPath(best, file.path)
-  if (path === undefined) return {}
-  try {
-    const counts = countsByNameSchema.parse(JSON.parse(await readFile(join(workspace, path), 'utf8')))
-    return byId(counts, ids)
-  } catch {
-    return undefined // not there yet, or half written; looked at again
-  }
-}
-
 function metricsPath(best: BestFiles, path: string): string | undefined {
   return best.metrics === undefined
     ? undefined
@@ -181,19 +175,6 @@ async function publish(workspace: string, best: BestFiles, file: Found): Promise
     const metrics = metricsPath(best, path)
     if (metrics !== undefined) await rm(join(workspace, metrics), { force: true })
   }
-}
-
-function byId(counts: z.infer<typeof countsByNameSchema>, ids: ReadonlyMap<string, string>): ConfusionMatrix {
-  const entries = Object.entries(counts).flatMap(([name, value]) => {
-    const id = ids.get(name)
-    return id === undefined ? [] : [[id, value] as const]
-  })
-  return Object.fromEntries(entries)
-}
-
-/** Of two categories with one name the first gets the counts: the script knows them by name only. */
-function idsByName(categories: readonly Category[]): Map<string, string> {
-  return new Map(categories.toReversed().map(({ name, id }) => [name, id]))
 }
 
 async function copyAside(

@@ -29,11 +29,12 @@ def metrics(epoch, **values):
     _append({'event': 'metrics', 'epoch': epoch, 'values': values})
 
 
-def model(epoch, files, confusion_matrix, **values):
+def model(epoch, files, confusion_matrix=None, **values):
     """Report a new best model.
 
     files: format -> list of paths relative to the workspace; they must be complete before the call and may be
-    overwritten only by a later model. confusion_matrix: category id -> {'tp': int, 'fp': int, 'fn': int}.
+    overwritten only by a later model. confusion_matrix: category id -> {'tp': int, 'fp': int, 'fn': int}; leave it
+    out when nothing was measured. epoch may be None.
     """
     _append({'event': 'model', 'epoch': epoch, 'files': files, 'confusion_matrix': confusion_matrix, 'values': values})
 

@@ -14,7 +14,7 @@ const PUBLISHED_WHEN_ENDING_MS = 2000
 const ASK_EVERY_MS = 50
 
 const bestSchema = z.object({
-  confusionMatrix: confusionMatrixSchema,
+  confusionMatrix: confusionMatrixSchema.optional(),
   epoch: z.int().min(0).optional(),
   values: z.record(z.string(), z.number()).optional(),
 })

@@ -14,7 +14,8 @@ export type TrainerReports = {
   model(model: {
     readonly epoch?: number | undefined
     readonly files: Readonly<Record<string, readonly string[]>>
-    readonly confusionMatrix: ConfusionMatrix
+    /** Counts by category id; left out when nothing was measured. */
+    readonly confusionMatrix?: ConfusionMatrix | undefined
     readonly values?: Readonly<Record<string, number>> | undefined
   }): { readonly endOffset: number }
   /** Why the training cannot go on, for people. */

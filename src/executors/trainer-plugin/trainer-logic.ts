@@ -43,8 +43,8 @@ export type Training = {
 
 /** A new best state of the training. */
 export type BestState = {
-  /** Counts by category id; classes may be missing. */
-  readonly confusionMatrix: ConfusionMatrix
+  /** Counts by category id; classes may be missing, and all of it when nothing was measured. */
+  readonly confusionMatrix?: ConfusionMatrix | undefined
   readonly epoch?: number | undefined
   /** Its files, if `modelFiles` is not to be asked. */
   readonly files?: ModelFiles | undefined

@@ -99,9 +99,10 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
       training.metricsSync.push(set)
-      const classes = Object.keys(event.confusion_matrix).length > MAX_CLASSES ? undefined : event.confusion_matrix
-      await training.update({ best: { epoch: event.epoch ?? set.sequence, f1: event.values?.f1, classes } })
-      context.say(`new best model of epoch ${event.epoch}`)
+      const count = Object.keys(event.confusion_matrix).length
+      const classes = count === 0 || count > MAX_CLASSES ? undefined : event.confusion_matrix
+      await training.update({ best: { epoch: set.epoch, f1: event.values?.f1, classes } })
+      context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
       return
     }
     case 'error':

@@ -112,6 +112,35 @@ describe('a training at the local Loop', () => {
     expect(charts[0].data[0].model_id).to.equal(first.json.id)
   })
 
+  for (const [what, counts] of [
+    ['has no counts', undefined],
+    ['counts nothing', { tp: 0, fp: 0, fn: 0 }],
+  ] as const) {
+    it(`shows a model whose matrix ${what} as not measured, not as F1 0`, async () => {
+      await order()
+      const id = await categoryId()
+      const metrics = { ...metricsOf(id), confusion_matrix: counts === undefined ? {} : { [id]: counts } }
+      await send('update_training', 'zauberzeug', 'shapes', metrics)
+
+      const { charts } = (await loop.call('GET', '/api/zauberzeug/projects/shapes/trainings')).json
+      const { trainings } = (await loop.call('GET', '/api/local/trainings')).json
+      expect(charts[0].data[0]).to.include({ f1: null, precision: null, recall: null })
+      expect(trainings[0]).to.include({ best_f1: null })
+    })
+  }
+
+  it('keeps a measured F1 of 0, and leaves a share of nothing open', async () => {
+    await order()
+    const id = await categoryId()
+    const metrics = { ...metricsOf(id), confusion_matrix: { [id]: { tp: 0, fp: 0, fn: 3 } } }
+    await send('update_training', 'zauberzeug', 'shapes', metrics)
+    await send('update_training', 'zauberzeug', 'shapes', { ...metrics, confusion_matrix: {} })
+
+    const { trainings } = (await loop.call('GET', '/api/local/trainings')).json
+    expect(trainings[0].points[0]).to.include({ f1: 0, precision: null, recall: 0 })
+    expect(trainings[0]).to.include({ best_f1: 0 })
+  })
+
   it('answers a format that its model has with 409 and the id of the model, and keeps the first files', async () => {
     await order()
     await send('update_training', 'zauberzeug', 'shapes', metricsOf(await categoryId()))

@@ -19,8 +19,9 @@ export function trainingView(project: Project, training: TrainingRecord) {
   const { organization, project: name } = project.record
   const points = training.points.map((point) => ({ ...point, ...scoresOf(point.confusion_matrix) }))
   const models = modelEntries(project).filter(({ training_number }) => training_number === training.number)
-  const best = points.reduce<number | null>((top, { f1 }) => (top === null || f1 > top ? f1 : top), null)
-  return { organization, project: name, ...training, points, models, best_f1: best }
+  const measured = points.flatMap(({ f1 }) => (f1 === null ? [] : [f1]))
+  const best_f1 = measured.reduce<number | null>((top, f1) => (top === null || f1 > top ? f1 : top), null)
+  return { organization, project: name, ...training, points, models, best_f1 }
 }
 
 export type TrainingView = ReturnType<typeof trainingView>

@@ -43,6 +43,7 @@ export function table(head, rows) {
 }
 
 export const percent = (value) => (value === null || value === undefined ? '–' : `${(value * 100).toFixed(1)} %`)
+export const decimal = (value) => (value === null || value === undefined ? 'unknown' : value.toFixed(2))
 export const time = (iso) =>
   iso ? new Date(iso).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' }) : '–'
 

@@ -1,4 +1,4 @@
-import { api, byId, choices, el, percent, show, svg, table, time } from './page-dom.js'
+import { api, byId, choices, decimal, el, percent, show, svg, table, time } from './page-dom.js'
 import { restart, showImages, turnPage } from './page-images.js'
 
 const EVERY_MS = 2000
@@ -127,7 +127,7 @@ function showTrainings(trainings, nodes) {
         el(
           'div',
           { class: 'muted' },
-          training.best_f1 === null ? 'no metrics yet' : `F1 ${training.best_f1.toFixed(2)}`,
+          training.points.length === 0 ? 'no metrics yet' : `F1 ${decimal(training.best_f1)}`,
         ),
       ),
       el('td', { class: 'actions' }, ...(isOpen ? [order('stop'), order('abort')] : [])),
@@ -217,7 +217,7 @@ function showModels(trainings) {
         'td',
         {},
         point
-          ? `F1 ${point.f1.toFixed(2)} · precision ${percent(point.precision)} · recall ${percent(point.recall)}`
+          ? `F1 ${decimal(point.f1)} · precision ${percent(point.precision)} · recall ${percent(point.recall)}`
           : '–',
       ),
       el('td', { class: 'muted' }, model.comment),
@@ -238,8 +238,9 @@ byId('models').addEventListener('click', (event) => {
   if (model !== undefined) act(`${base()}/deployment/target`, 'PUT', { model_uuid: model === '' ? null : model })
 })
 
-/** F1 over the points of a training. */
-function chart(points) {
+/** F1 over the points of a training that were measured. */
+function chart(all) {
+  const points = all.filter(({ f1 }) => f1 !== null)
   const [width, height] = [150, 34]
   if (points.length === 0) return null
   const at = (point, index) => [

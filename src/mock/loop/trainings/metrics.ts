@@ -29,9 +29,10 @@ export async function acceptMetrics(context: LoopContext, project: Project, valu
   await context.effects.record('metrics', [{ key: `${project.name}#${training.number}`, digest }])
 }
 
-export type Scores = { readonly precision: number; readonly recall: number; readonly f1: number }
+/** Null where nothing was measured: a share of nothing is unknown, not 0. */
+export type Scores = { readonly precision: number | null; readonly recall: number | null; readonly f1: number | null }
 
-/** Scores over all categories of a confusion matrix; 0 where nothing was found or nothing is there. */
+/** Scores over all categories of a confusion matrix. */
 export function scoresOf(matrix: ConfusionMatrix): Scores {
   const sum = { tp: 0, fp: 0, fn: 0 }
   for (const { tp, fp, fn } of Object.values(matrix)) {
@@ -43,7 +44,9 @@ export function scoresOf(matrix: ConfusionMatrix): Scores {
 }
 
 export function scores({ tp, fp, fn }: { tp: number; fp: number; fn: number }): Scores {
-  const precision = tp + fp === 0 ? 0 : tp / (tp + fp)
-  const recall = tp + fn === 0 ? 0 : tp / (tp + fn)
-  return { precision, recall, f1: tp === 0 ? 0 : (2 * precision * recall) / (precision + recall) }
+  return { precision: share(tp, tp + fp), recall: share(tp, tp + fn), f1: share(2 * tp, 2 * tp + fp + fn) }
+}
+
+function share(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole
 }
