@@ -7,7 +7,7 @@ import type { DetectorLoop } from './loop.js'
 export async function rateOnAllCores(
   bench: Bench,
   loop: Pick<DetectorLoop, 'imageFile' | 'modelFile'>,
-  kind: 'decode' | 'decode-by-sharp' | 'model' | 'decode-and-model',
+  kind: 'decode' | 'model' | 'decode-and-model',
 ): Promise<number[]> {
   const task = { kind, image: loop.imageFile, model: loop.modelFile, seconds: bench.size(6, 0.3) }
   const child = await startOurs(new URL('../programs/all-cores', import.meta.url))

@@ -37,15 +37,11 @@ export const restDecoded = figure(
       ours(bench, loop, { backend: module('decode'), kind: 'rest' }),
       library(bench, loop, { version: '0.27.0', kind: 'rest' }),
       { name: 'bare fastify', start: () => startBareServer('decode'), kind: 'rest' },
-      { name: 'bare fastify with sharp', start: () => startBareServer('decode-by-sharp'), kind: 'rest' },
     ])
     yield* besides('detector.rest.decoded', rows, LIBRARY)
     yield* besides('detector.rest.decoded.bare', rows, 'bare fastify')
-    yield* besides('detector.rest.decoded.bare-sharp', rows, 'bare fastify with sharp')
     const best = await rateOnAllCores(bench, loop, 'decode')
-    yield* besidesBest('detector.rest.decoded', rows, { name: 'libjpeg-turbo on all cores', values: best })
-    const other = { name: 'sharp on all cores', values: await rateOnAllCores(bench, loop, 'decode-by-sharp') }
-    yield busiest('detector.rest.decoded.32.sharp-alone', rows, other)
+    yield* besidesBest('detector.rest.decoded', rows, { name: 'the decoder on all cores', values: best })
   },
 )
 

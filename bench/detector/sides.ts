@@ -63,7 +63,7 @@ export async function startLibraryDetector(
 }
 
 /** fastify with a multipart parser and nothing else. */
-export async function startBareServer(mode: 'plain' | 'decode' | 'decode-by-sharp'): Promise<DetectorSide> {
+export async function startBareServer(mode: 'plain' | 'decode'): Promise<DetectorSide> {
   const script = await startNodeScript(new URL('../programs/bare-detector', import.meta.url), [mode])
   return { url: `http://127.0.0.1:${script.firstLine}`, pid: script.pid, end: () => script.kill('SIGTERM') }
 }

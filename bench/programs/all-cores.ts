@@ -1,21 +1,18 @@
-// What this machine could do at best: decodes a JPEG by one of two decoders, runs an ONNX model, or decodes, shrinks and
-// runs it, on all cores with nothing around it.
+// What this machine could do at best: decodes a JPEG, runs an ONNX model, or decodes, shrinks and runs it, on all cores with nothing around it.
 // A task is a line of JSON, its answer the rate.
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import turbo from '@julusian/jpeg-turbo'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
 import { z } from 'zod'
-import { openFastImages } from '../../src/inference/fast-images.js'
 import { fillTensor } from '../../src/inference/image-tensor.js'
 import { doTasks } from '../parts/tasks.js'
 
 const taskSchema = z.object({
-  kind: z.enum(['decode', 'decode-by-sharp', 'model', 'decode-and-model']),
+  kind: z.enum(['decode', 'model', 'decode-and-model']),
   image: z.string(),
   model: z.string(),
   seconds: z.number(),
@@ -23,7 +20,6 @@ const taskSchema = z.object({
 type Task = z.output<typeof taskSchema>
 
 const SIZE = 320
-const RGB = { format: turbo.FORMAT_RGB }
 
 sharp.cache(false)
 sharp.concurrency(1)
@@ -54,11 +50,7 @@ async function onOneCore({ kind, image, model, seconds }: Task): Promise<number>
 async function workOf({ kind, image, model }: Omit<Task, 'seconds'>): Promise<() => Promise<unknown>> {
   const jpeg = readFileSync(image)
   switch (kind) {
-    case 'decode': {
-      const rows = Buffer.alloc(turbo.decompressSync(jpeg, RGB).size)
-      return async () => turbo.decompressSync(jpeg, rows, RGB)
-    }
-    case 'decode-by-sharp':
+    case 'decode':
       return () => sharp(jpeg).raw().toBuffer()
     case 'model':
       return await inferring(model)
@@ -73,10 +65,9 @@ async function inferring(model: string, jpeg?: Buffer): Promise<() => Promise<un
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1, interOpNumThreads: 1 })
   const input = new Float32Array(3 * SIZE * SIZE).fill(0.5)
   const images = new Tensor('float32', input, [1, 3, SIZE, SIZE])
-  const fast = await openFastImages((work) => work())
   const options = { width: SIZE, height: SIZE, fit: 'letterbox' as const, maxPixels: Number.POSITIVE_INFINITY }
   return async () => {
-    if (jpeg !== undefined) await fillTensor({ bytes: jpeg }, input, options, fast)
+    if (jpeg !== undefined) await fillTensor({ bytes: jpeg }, input, options)
     return await session.run({ images })
   }
 }

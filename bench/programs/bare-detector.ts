@@ -1,8 +1,7 @@
 // The least a detector can be: fastify that takes a multipart image, decodes it if asked to, and answers always the same.
-// Started with `plain`, `decode` (libjpeg-turbo) or `decode-by-sharp`; prints its port.
+// Started with `plain` or `decode`; prints its port.
 import process from 'node:process'
 import multipart from '@fastify/multipart'
-import turbo from '@julusian/jpeg-turbo'
 import { fastify } from 'fastify'
 import sharp from 'sharp'
 import { z } from 'zod'
@@ -21,9 +20,8 @@ sharp.cache(false)
 sharp.concurrency(1)
 const decode = {
   plain: async () => undefined,
-  decode: (jpeg: Buffer) => turbo.decompress(jpeg, { format: turbo.FORMAT_RGB }),
-  'decode-by-sharp': (jpeg: Buffer) => sharp(jpeg).raw().toBuffer(),
-}[z.enum(['plain', 'decode', 'decode-by-sharp']).parse(process.argv[2])]
+  decode: (jpeg: Buffer) => sharp(jpeg).raw().toBuffer(),
+}[z.enum(['plain', 'decode']).parse(process.argv[2])]
 const app = fastify()
 await app.register(multipart)
 app.post('/detect', async (request) => {

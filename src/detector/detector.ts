@@ -152,7 +152,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     detectBatch: (images, facts, work) => used().detection.detectBatch(images, facts, work),
     async upload(image, metadata, facts, { priority }) {
       const { outbox } = used().parts
-      await checkReadable(image)
+      checkReadable(image)
       const categories = loaded()?.modelJson.categories ?? null
       const json = toSavedUpload(metadata, facts, { dialect, at: new Date(now()), categories })
       const bytes = await toJpeg(image)

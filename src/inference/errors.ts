@@ -1,8 +1,8 @@
 import { LoopfleetError, type LoopfleetErrorOptions } from '../base/errors.js'
+import { imageErrorCodes } from '../images/errors.js'
 
 export const inferenceErrorCodes = [
-  'LF_IMAGE_UNREADABLE',
-  'LF_IMAGE_TOO_LARGE',
+  ...imageErrorCodes,
   'LF_MODEL_UNREADABLE',
   'LF_MODEL_OUTPUT',
   'LF_DECODER_INVALID',
@@ -30,11 +30,4 @@ export class InferenceError extends LoopfleetError {
   constructor(code: InferenceErrorCode, message: string, options: LoopfleetErrorOptions = {}) {
     super(code, message, options)
   }
-}
-
-/** True for an image that no repetition will make readable: skip and count it, and go on with the others. */
-export function isImageError(thrown: unknown): thrown is InferenceError {
-  return (
-    thrown instanceof InferenceError && (thrown.code === 'LF_IMAGE_UNREADABLE' || thrown.code === 'LF_IMAGE_TOO_LARGE')
-  )
 }

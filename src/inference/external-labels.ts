@@ -1,6 +1,6 @@
+import type { ImageSize } from '../images/image-size.js'
 import { categoryAt, checkConfidence, type ExternalImage, outputError, sizeOf } from './external-output.js'
 import { addBox, clip, emptyFindings, type Findings, type FindingsOptions, named } from './findings.js'
-import type { ImageSize } from './image-size.js'
 
 export type ParsedLabels = { readonly findings: Findings; readonly dropped: number }
 

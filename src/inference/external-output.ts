@@ -1,6 +1,7 @@
+import { readFileSize } from '../images/file-size.js'
+import type { ImageSize } from '../images/image-size.js'
 import { InferenceError } from './errors.js'
 import type { InferenceCategory } from './findings.js'
-import { type ImageSize, readImageSize } from './image-size.js'
 
 /** An image for the program; its size is read from the file if it is not given. */
 export type ExternalImage = { readonly id: string; readonly path: string } & Partial<ImageSize>
@@ -13,7 +14,7 @@ export function outputError(what: string): InferenceError {
 /** The image's size, from the caller or from its file. */
 export async function sizeOf(image: ExternalImage): Promise<ImageSize> {
   const { width, height } = image
-  return width !== undefined && height !== undefined ? { width, height } : await readImageSize(image.path)
+  return width !== undefined && height !== undefined ? { width, height } : await readFileSize(image.path)
 }
 
 /** Checks a confidence the program wrote: a number that is not finite is undefined, one outside 0…1 an error. */

@@ -1,3 +1,4 @@
+import type { Box } from './boxes.js'
 import type { Decoded } from './decoders/model-output.js'
 import type { Placement } from './placement.js'
 
@@ -30,7 +31,10 @@ export function emptyFindings(): Findings {
   return { box_detections: [], point_detections: [], segmentation_detections: [], classification_detections: [] }
 }
 
-/** Brings what a decoder found to pixels of the stored image; boxes are whole pixels within it, points keep hundredths. */
+/**
+ * Brings what a decoder found to pixels of the image as it is seen; boxes are whole pixels within it, points keep
+ * hundredths, and what is at most 2 pixels wide or high is dropped.
+ */
 export function toFindings(decoded: Decoded, place: Placement, options: FindingsOptions): Findings {
   const findings = emptyFindings()
   if (decoded.kind === 'classes') {
@@ -43,6 +47,7 @@ export function toFindings(decoded: Decoded, place: Placement, options: Findings
   for (const { box, confidence, categoryIndex, outline } of decoded.candidates) {
     const category = options.categories[categoryIndex]
     if (category === undefined) continue
+    if (isTiny(box, place)) continue
     const name = named(category, confidence, options)
     if (outline !== undefined && isShape(category, options)) {
       addShape(findings, outline, place, name)
@@ -55,6 +60,14 @@ export function toFindings(decoded: Decoded, place: Placement, options: Findings
     addBox(findings, { left, top, right, bottom }, name, options)
   }
   return findings
+}
+
+/** Boxes of at most this many pixels of the image on one edge are noise, as in the Python library's detectors. */
+const MAX_TINY_EDGE = 2
+
+function isTiny(box: Box, { scaleX, scaleY }: Placement): boolean {
+  const shorter = Math.min((box.right - box.left) / scaleX, (box.bottom - box.top) / scaleY)
+  return shorter <= MAX_TINY_EDGE
 }
 
 // What a mask model finds is a shape, unless its category asks for a box or a point.

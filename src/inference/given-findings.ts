@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ImageSize } from '../images/image-size.js'
 import { checkConfidence, outputError } from './external-output.js'
 import {
   addBox,
@@ -9,7 +10,6 @@ import {
   type InferenceCategory,
   named,
 } from './findings.js'
-import type { ImageSize } from './image-size.js'
 
 const found = {
   category_id: z.string().nullish(),

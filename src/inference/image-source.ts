@@ -1,5 +1,4 @@
-import { InferenceError } from './errors.js'
-import type { ImageSize } from './image-size.js'
+import { ImageError } from '../images/errors.js'
 
 /** Raw rows from the top, a byte per channel: grey, RGB or RGBA. */
 export type RawPixels = {
@@ -45,20 +44,10 @@ export function buffersOf(image: OwnedImage): ArrayBuffer[] {
 export function checkPixels({ pixels, width, height, channels }: RawPixels): void {
   const isSize = [width, height].every((edge) => Number.isInteger(edge) && edge >= 1)
   if (isSize && [1, 3, 4].includes(channels) && pixels.byteLength === width * height * channels) return
-  throw new InferenceError(
+  throw new ImageError(
     'LF_IMAGE_UNREADABLE',
     `${pixels.byteLength} bytes are no image of ${width}x${height} pixels with ${channels} channels.`,
     { details: { width, height, channels, bytes: pixels.byteLength } },
-  )
-}
-
-/** Throws LF_IMAGE_TOO_LARGE for more pixels than are read. */
-export function checkPixelCount({ width, height }: ImageSize, maxPixels: number): void {
-  if (width * height <= maxPixels) return
-  throw new InferenceError(
-    'LF_IMAGE_TOO_LARGE',
-    `The image has ${width}x${height} pixels; at most ${maxPixels} are read.`,
-    { details: { imageWidth: width, imageHeight: height, maxPixels } },
   )
 }
 

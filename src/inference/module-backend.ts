@@ -2,13 +2,11 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
-import { type FastImages, openFastImages } from './fast-images.js'
 import type { Findings, InferenceCategory } from './findings.js'
 import { freeImages } from './free-images.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
 import type { LaneAnswer } from './lane.js'
-import { LentRows } from './lent-rows.js'
 import { type ModuleImage, WrappedImage } from './module-image.js'
 import type { InsideNative } from './native-guard.js'
 import type { ThreadBackend } from './thread-backend.js'
@@ -41,7 +39,7 @@ const DEFAULT_IMAGES = 8
 export async function openModuleBackend(settings: ModuleSettings, native: InsideNative): Promise<ThreadBackend> {
   const detector = await createDetector(settings, native)
   const { detectBatch, maxImages = DEFAULT_IMAGES } = detector
-  const work = new ModuleWork(detector, settings, await openFastImages(native))
+  const work = new ModuleWork(detector, settings)
   return {
     maxImages: detectBatch === undefined ? 1 : maxImages,
     wantsBatches: true,
@@ -69,25 +67,17 @@ async function createDetector(settings: ModuleSettings, insideNative: InsideNati
 class ModuleWork {
   readonly #detector: ModuleDetector
   readonly #settings: ModuleSettings
-  readonly #fast: FastImages
-  readonly #rows = new LentRows()
 
-  constructor(detector: ModuleDetector, settings: ModuleSettings, fast: FastImages) {
+  constructor(detector: ModuleDetector, settings: ModuleSettings) {
     this.#detector = detector
     this.#settings = settings
-    this.#fast = fast
   }
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
     const { maxPixels } = this.#settings
-    let isOver = false // a module may look at an image later; its thread is not guarded then
-    const fast = () => (isOver ? undefined : this.#fast)
-    const wrapped = images.map(
-      (image, place) => new WrappedImage(image, { maxPixels, fast, lend: this.#rows.at(place) }),
-    )
+    const wrapped = images.map((image) => new WrappedImage(image, maxPixels))
     const answers = await this.#detectAll(wrapped)
-    isOver = true
-    freeImages(wrapped.flatMap((image) => image.takeBack() ?? []))
+    freeImages(wrapped.flatMap((image) => image.takeBack()))
     return answers
   }
 

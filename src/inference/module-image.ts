@@ -1,8 +1,6 @@
-import { decodePixels } from './decode-pixels.js'
-import type { Allocate, FastDecoder } from './fast-images.js'
-import type { ImageSize } from './image-size.js'
+import type { ImageSize } from '../images/image-size.js'
+import { bytesOf, decodePixels, isOwnImage, type RgbPixels } from './decode-pixels.js'
 import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
-import { bytesOf } from './image-tensor.js'
 
 /** The image as a module sees it: as it came, or decoded when it asks for that. */
 export type ModuleImage = {
@@ -10,35 +8,26 @@ export type ModuleImage = {
   /** The encoded file; undefined for raw pixels. */
   bytes(): Promise<Uint8Array | undefined>
   /**
-   * RGB rows, decoded once; throws for a bad image, which should be let through. `borrowed` rows may lie in memory that
-   * later images use again: they are good until the answer, as is the whole image if nothing else is asked of it, and
-   * cost less, since nothing has to be cleared away.
+   * RGB rows, decoded once; throws for a bad image, which should be let through. `borrowed` rows are good until the
+   * answer, as is the whole image if nothing else is asked of it: their memory is given back then, without waiting for
+   * the collector.
    */
   pixels(options?: { readonly borrowed?: boolean }): Promise<RawPixels>
-}
-
-export type ModuleImageOptions = {
-  readonly maxPixels: number
-  /** Undefined when the thread may be ended at any time, which decoding there would not survive. */
-  readonly fast: () => FastDecoder | undefined
-  /** Memory that is lent until the answer. */
-  readonly lend: Allocate
 }
 
 /** An image on its way through a module, which may only see what a `ModuleImage` has. */
 export class WrappedImage implements ModuleImage {
   readonly #source: OwnedImage
-  readonly #options: ModuleImageOptions
-  #decoded: Promise<RawPixels> | undefined
+  readonly #maxPixels: number
+  #decoding: Promise<RgbPixels> | undefined
+  #decoded: RgbPixels | undefined
   #size: ImageSize | undefined
-  #isLent = false
-  #isDecoded = false
   #isKept = false
   #isGone = false
 
-  constructor(source: OwnedImage, options: ModuleImageOptions) {
+  constructor(source: OwnedImage, maxPixels: number) {
     this.#source = source
-    this.#options = options
+    this.#maxPixels = maxPixels
     if ('pixels' in source) this.#size = source
   }
 
@@ -62,21 +51,18 @@ export class WrappedImage implements ModuleImage {
   readonly pixels = async ({ borrowed = false } = {}): Promise<RawPixels> => {
     this.#checkNotGone()
     this.#isKept ||= !borrowed
-    if (this.#decoded === undefined) {
-      const { maxPixels, fast, lend } = this.#options
-      this.#isLent = borrowed
-      this.#decoded = decodePixels(this.#source, maxPixels, fast, borrowed ? lend : undefined)
-    }
-    const found = await this.#decoded
-    this.#isDecoded = true
-    this.#size = found
-    return this.#isLent && !borrowed ? { ...found, pixels: new Uint8Array(found.pixels) } : found
+    this.#decoding ??= decodePixels(this.#source, this.#maxPixels)
+    this.#decoded = await this.#decoding
+    this.#size = this.#decoded
+    return this.#decoded
   }
 
-  /** After the answer: the image, if the module has had nothing but borrowed rows, so that nobody reads it any more. */
-  takeBack(): OwnedImage | undefined {
-    this.#isGone = this.#isDecoded && !this.#isKept
-    return this.#isGone ? this.#source : undefined
+  /** After the answer: what may be given back, if the module has had nothing but borrowed rows. */
+  takeBack(): OwnedImage[] {
+    const rows = this.#decoded
+    this.#isGone = rows !== undefined && !this.#isKept
+    if (rows === undefined || this.#isKept) return []
+    return isOwnImage(rows, this.#source) ? [this.#source, rows] : [this.#source]
   }
 
   #checkNotGone(): void {

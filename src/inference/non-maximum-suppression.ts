@@ -7,14 +7,14 @@ export type SuppressionOptions = {
   readonly iouThreshold: number
   /** Only boxes of the same category suppress each other; false by default. */
   readonly perCategory?: boolean
-  /** Only the most confident ones are looked at, which bounds the time on a noisy model. */
+  /** Only the most confident ones are looked at, which bounds the time on a noisy model; both limits are Ultralytics'. */
   readonly maxCandidates?: number
   readonly maxKept?: number
 }
 
 /** Greedy non-maximum suppression; answers the kept ones, most confident first, and leaves the input untouched. */
 export function nonMaximumSuppression<T extends Scored>(candidates: readonly T[], options: SuppressionOptions): T[] {
-  const { iouThreshold, perCategory = false, maxCandidates = 3000, maxKept = 300 } = options
+  const { iouThreshold, perCategory = false, maxCandidates = 30_000, maxKept = 300 } = options
   const kept: T[] = []
   for (const candidate of byConfidence(candidates).slice(0, maxCandidates)) {
     if (kept.length >= maxKept) break

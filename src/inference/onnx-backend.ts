@@ -1,6 +1,5 @@
 import { decode } from './decoders/decode.js'
 import type { ModelOutput } from './decoders/model-output.js'
-import { type FastImages, openFastImages } from './fast-images.js'
 import { type Findings, toFindings } from './findings.js'
 import { freeImages } from './free-images.js'
 import type { OwnedImage } from './image-source.js'
@@ -22,7 +21,7 @@ export async function openOnnxBackend(settings: OnnxSettings, native: InsideNati
   model.slot(0).fill(0.5)
   for (const output of await native(() => model.run(0, 1))) decode(output, settings.plan, factsOf(model, settings))
   const maxImages = model.hasBatchAxis && (await answersTwo(model, native)) ? MAX_IMAGES : 1
-  const work = new OnnxWork(model, settings, { native, fast: await openFastImages(native) })
+  const work = new OnnxWork(model, settings, native)
   return { maxImages, wantsBatches: false, detect: (images) => work.detect(images), close: async () => {} }
 }
 
@@ -39,19 +38,15 @@ async function answersTwo(model: OnnxModel, native: InsideNative): Promise<boole
   )
 }
 
-type OnnxWorkDeps = { readonly native: InsideNative; readonly fast: FastImages }
-
 class OnnxWork {
   readonly #model: OnnxModel
   readonly #settings: OnnxSettings
   readonly #native: InsideNative
-  readonly #fast: FastImages
 
-  constructor(model: OnnxModel, settings: OnnxSettings, { native, fast }: OnnxWorkDeps) {
+  constructor(model: OnnxModel, settings: OnnxSettings, native: InsideNative) {
     this.#model = model
     this.#settings = settings
     this.#native = native
-    this.#fast = fast
   }
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
@@ -69,7 +64,7 @@ class OnnxWork {
   async #fill(image: OwnedImage, index: number): Promise<Placement> {
     const { width, height, fit } = this.#model
     const { maxPixels } = this.#settings
-    return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels }, this.#fast)
+    return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels })
   }
 
   /** All at once, or one by one if that fails; what fails alone is an answer. */

@@ -1,4 +1,5 @@
-import type { ImageSize } from './image-size.js'
+import type { ImageSize } from '../images/image-size.js'
+import { roundToEven } from './round-to-even.js'
 
 /**
  * How an image is brought to the model's input size: stretched, shrunk with a grey border (letterbox), or shrunk until
@@ -16,33 +17,45 @@ export type Placement = {
   readonly offsetY: number
 }
 
-/** The part of the input that the image covers. */
-export type Shown = { readonly width: number; readonly height: number; readonly left: number; readonly top: number }
+/** The size that the image is brought to, and where its corner lies on the input: below 0 where it is cut. */
+export type Layout = { readonly resized: ImageSize; readonly left: number; readonly top: number }
 
 type Input = ImageSize & { readonly fit: Fit }
 
-export const LETTERBOX_GREY = 114 / 255
+export const LETTERBOX_GREY = 114
 
-export function shownOn(image: ImageSize, { width, height, fit }: Input): Shown {
-  if (fit !== 'letterbox') return { width, height, left: 0, top: 0 }
-  const scale = Math.min(width / image.width, height / image.height)
-  const shownWidth = Math.min(width, Math.max(1, Math.round(image.width * scale)))
-  const shownHeight = Math.min(height, Math.max(1, Math.round(image.height * scale)))
-  const left = Math.floor((width - shownWidth) / 2)
-  const top = Math.floor((height - shownHeight) / 2)
-  return { width: shownWidth, height: shownHeight, left, top }
+/** All sizes and offsets are rounded as Ultralytics (letterbox) and torchvision (crop) do it. */
+export function layoutOn(image: ImageSize, { width, height, fit }: Input): Layout {
+  if (fit === 'stretch') return { resized: { width, height }, left: 0, top: 0 }
+  if (fit === 'crop') {
+    const resized = coveringSize(image, Math.max(width, height))
+    const left = -roundToEven((resized.width - width) / 2)
+    const top = -roundToEven((resized.height - height) / 2)
+    return { resized, left, top }
+  }
+  const gain = gainOf(image, { width, height })
+  const edge = (length: number, most: number) => Math.min(most, Math.max(1, roundToEven(length * gain)))
+  const resized = { width: edge(image.width, width), height: edge(image.height, height) }
+  const left = Math.round((width - resized.width) / 2 - 0.1)
+  const top = Math.round((height - resized.height) / 2 - 0.1)
+  return { resized, left, top }
 }
 
+/** How boxes are brought back to the image; a letterbox has the same scale on both axes, whatever was rounded. */
 export function placementOn(image: ImageSize, input: Input): Placement {
   const { width: imageWidth, height: imageHeight } = image
-  if (input.fit === 'crop') {
-    const scale = Math.max(input.width / imageWidth, input.height / imageHeight)
-    const offsetX = (input.width - imageWidth * scale) / 2
-    const offsetY = (input.height - imageHeight * scale) / 2
-    return { imageWidth, imageHeight, scaleX: scale, scaleY: scale, offsetX, offsetY }
-  }
-  const shown = shownOn(image, input)
-  const scaleX = shown.width / imageWidth
-  const scaleY = shown.height / imageHeight
-  return { imageWidth, imageHeight, scaleX, scaleY, offsetX: shown.left, offsetY: shown.top }
+  const { resized, left: offsetX, top: offsetY } = layoutOn(image, input)
+  const gain = input.fit === 'letterbox' ? gainOf(image, input) : undefined
+  const scaleX = gain ?? resized.width / imageWidth
+  const scaleY = gain ?? resized.height / imageHeight
+  return { imageWidth, imageHeight, scaleX, scaleY, offsetX, offsetY }
+}
+
+function gainOf(image: ImageSize, input: ImageSize): number {
+  return Math.min(input.width / image.width, input.height / image.height)
+}
+
+function coveringSize({ width, height }: ImageSize, edge: number): ImageSize {
+  if (width <= height) return { width: edge, height: Math.floor((edge * height) / width) }
+  return { width: Math.floor((edge * width) / height), height: edge }
 }

@@ -1,4 +1,5 @@
 import type { FailureClass } from '../base/errors.js'
+import { ImageError } from '../images/errors.js'
 import { InferenceError, type InferenceErrorCode, inferenceErrorCodes } from './errors.js'
 
 /** An error as plain data: a cloned Error loses its class and its code. */
@@ -11,7 +12,7 @@ export type ThreadError = {
 
 /** An error as it crosses the border; strangers become LF_INFERENCE_FAILED. */
 export function toThreadError(thrown: unknown): ThreadError {
-  if (thrown instanceof InferenceError) {
+  if (thrown instanceof InferenceError || thrown instanceof ImageError) {
     const { code, message, details, failure } = thrown
     return { code, message, details, failure }
   }

@@ -50,16 +50,16 @@ describe('An image as a tensor', () => {
     expect(cut.placement).to.include({ scaleX: 0.5, scaleY: 0.5, offsetX: -4, offsetY: 0 })
   })
 
-  it('keeps its stored orientation whatever its EXIF data says', async () => {
+  it('is turned as its EXIF data says', async () => {
     const stored = await redOnGreen(32, 16, { left: 0, top: 0, width: 16, height: 16 })
     const turned = await sharp(stored).withMetadata({ orientation: 6 }).toBuffer()
 
     const { placement, pixel } = await tensorOf(turned, 'stretch')
 
-    expect(placement).to.include({ imageWidth: 32, imageHeight: 16 })
+    expect(placement).to.include({ imageWidth: 16, imageHeight: 32 })
     expectColour(pixel(1, 1), [1, 0, 0])
-    expectColour(pixel(1, 6), [1, 0, 0])
-    expectColour(pixel(6, 1), [0, 1, 0])
+    expectColour(pixel(6, 1), [1, 0, 0])
+    expectColour(pixel(1, 6), [0, 1, 0])
   })
 
   it('may be CMYK, grey, transparent, 16 bits deep, WebP, or one pixel', async () => {

@@ -1,58 +1,31 @@
 import { expect } from 'chai'
 import sharp from 'sharp'
-import { openFastImages } from '../../src/inference/fast-images.js'
-import { LentRows } from '../../src/inference/lent-rows.js'
 import { WrappedImage } from '../../src/inference/module-image.js'
 import { rejection } from './rejection.js'
 
-const fast = await openFastImages((work) => work())
-const [red, blue] = await Promise.all(['#ff0000', '#0000ff'].map(plain))
-
-describe('the pixels of an image that a module', () => {
-  it('gets are its own, whatever comes after', async () => {
-    const rows = new LentRows()
-    const first = await imageOf(red, rows).pixels()
-    await imageOf(blue, rows).pixels({ borrowed: true })
-    await imageOf(blue, rows).pixels()
-    expect(first.pixels[0]).to.be.greaterThan(250)
-  })
-
-  it('borrows lie where those of the next image will lie', async () => {
-    const rows = new LentRows()
-    const first = await imageOf(red, rows).pixels({ borrowed: true })
-    expect([...first.pixels.subarray(0, 3)].map((level) => level > 250)).to.eql([true, false, false])
-    const next = await imageOf(blue, rows).pixels({ borrowed: true })
-    expect(next.pixels.buffer).to.equal(first.pixels.buffer)
-    expect([...next.pixels.subarray(0, 3)].map((level) => level > 250)).to.eql([false, false, true])
-    expect(next).to.include({ width: 32, height: 24, channels: 3 })
-  })
-
-  it('borrows are those of another place for another image of the same run', async () => {
-    const rows = new LentRows()
-    const images = [imageOf(red, rows, 0), imageOf(blue, rows, 1)]
-    const [first, second] = await Promise.all(images.map((image) => image.pixels({ borrowed: true })))
-    expect(first?.pixels[0]).to.be.greaterThan(250)
-    expect(second?.pixels[2]).to.be.greaterThan(250)
-  })
-
-  it('has borrowed and then asks for are copied', async () => {
-    const image = imageOf(red, new LentRows())
-    const lent = await image.pixels({ borrowed: true })
-    const own = await image.pixels()
-    expect(own.pixels.buffer).not.to.equal(lent.pixels.buffer)
-    expect(Buffer.compare(own.pixels, lent.pixels)).to.equal(0)
-  })
-})
+const red = await plain('#ff0000')
 
 describe('an image, after the answer of a module', () => {
-  it('is taken back if only borrowed rows were asked of it, and then good for nothing', async () => {
-    const image = imageOf(red, new LentRows())
-    await image.pixels({ borrowed: true })
-    expect(image.takeBack()).to.have.property('bytes')
+  it('is given back with its rows if only borrowed rows were asked of it, and then good for nothing', async () => {
+    const image = imageOf(red)
+    const rows = await image.pixels({ borrowed: true })
+
+    const given = image.takeBack()
+
+    expect(given).to.have.lengthOf(2)
+    expect(given[0]).to.have.property('bytes')
+    expect(given[1]).to.have.property('pixels', rows.pixels)
     for (const ask of [image.bytes, image.pixels]) {
       const thrown = await ask().then(String, String)
       expect(thrown).to.match(/^Error: .* until the answer/)
     }
+  })
+
+  it('is given back once when its rows are those that came', async () => {
+    const image = new WrappedImage({ pixels: new Uint8Array(12), width: 2, height: 2, channels: 3 }, 1e6)
+    await image.pixels({ borrowed: true })
+
+    expect(image.takeBack()).to.have.lengthOf(1)
   })
 
   it('stays with a module that may still hold it', async () => {
@@ -63,29 +36,28 @@ describe('an image, after the answer of a module', () => {
       (image) => image.pixels(),
     ]
     for (const ask of asks) {
-      const image = imageOf(red, new LentRows())
+      const image = imageOf(red)
       await ask(image)
       if (ask !== asks[0]) await image.pixels({ borrowed: true })
-      expect(image.takeBack()).to.equal(undefined)
+      expect(image.takeBack()).to.deep.equal([])
       expect((await image.bytes())?.byteLength).to.be.greaterThan(0)
     }
   })
 
   it('stays where it is still being read, or could not be', async () => {
-    const unread = imageOf(red, new LentRows())
+    const unread = imageOf(red)
     const reading = unread.pixels({ borrowed: true })
-    expect(unread.takeBack()).to.equal(undefined)
+    expect(unread.takeBack()).to.deep.equal([])
     await reading
 
-    const broken = imageOf(Buffer.from('no image'), new LentRows())
+    const broken = imageOf(Buffer.from('no image'))
     await rejection(broken.pixels({ borrowed: true }))
-    expect(broken.takeBack()).to.equal(undefined)
+    expect(broken.takeBack()).to.deep.equal([])
   })
 })
 
-function imageOf(bytes: Buffer | undefined, rows: LentRows, place = 0) {
-  const source = { bytes: new Uint8Array(bytes ?? []) }
-  return new WrappedImage(source, { maxPixels: 1e6, fast: () => fast, lend: rows.at(place) })
+function imageOf(bytes: Buffer) {
+  return new WrappedImage({ bytes: new Uint8Array(bytes) }, 1e6)
 }
 
 async function plain(background: string): Promise<Buffer> {

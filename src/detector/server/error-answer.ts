@@ -1,6 +1,6 @@
 import { LoopfleetError, messageOf } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
-import { isImageError } from '../../inference/errors.js'
+import { isImageError } from '../../images/errors.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { DetectorRequestError, type FieldProblem } from '../errors.js'
 import { ClientGoneError } from './client-signal.js'

@@ -1,15 +1,13 @@
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../../base/logger.js'
+import type { ImageSize } from '../../images/image-size.js'
 import { startProgram } from '../../process/program.js'
 import type { ProgramBackend } from '../backend.js'
-import { decodePixels } from '../decode-pixels.js'
+import { bytesOf, decodePixels } from '../decode-pixels.js'
 import { InferenceError } from '../errors.js'
-import { type FastDecoder, openFastDecoder } from '../fast-images.js'
 import { parseGiven } from '../given-findings.js'
-import type { ImageSize } from '../image-size.js'
 import { checkPixels, type OwnedImage } from '../image-source.js'
-import { bytesOf } from '../image-tensor.js'
 import type { Lane, LaneAnswer, LaneRun, LaneStart } from '../lane.js'
 import { toThreadError } from '../thread-error.js'
 import { Dialogue } from './dialogue.js'
@@ -42,7 +40,6 @@ class ProgramLane implements Lane {
   readonly #deps: { readonly log: Logger }
   #dialogue: Dialogue | undefined
   #wants: 'encoded' | 'pixels' = 'encoded'
-  #decoder: FastDecoder | undefined
   #questions = 0
   #isClosed = false
 
@@ -65,7 +62,6 @@ class ProgramLane implements Lane {
       throw new InferenceError('LF_BACKEND_UNUSABLE', `The detector program could not load its model: ${ready.error}`)
     }
     this.#wants = ready.images
-    if (this.#wants === 'pixels') this.#decoder ??= await openFastDecoder()
     return { threadId: dialogue.pid, maxImages: ready.max_images, wantsBatches: true }
   }
 
@@ -134,12 +130,8 @@ class ProgramLane implements Lane {
 
   async #toFrame(image: OwnedImage): Promise<Frame> {
     if (this.#wants === 'pixels') {
-      const {
-        pixels: data,
-        width,
-        height,
-        channels,
-      } = await decodePixels(image, this.#options.maxPixels, () => this.#decoder)
+      const decoded = await decodePixels(image, this.#options.maxPixels)
+      const { pixels: data, width, height, channels } = decoded
       return { header: { kind: 'pixels', width, height, channels }, data, size: { width, height } }
     }
     if (!('pixels' in image)) return { header: { kind: 'encoded' }, data: await bytesOf(image), size: undefined }

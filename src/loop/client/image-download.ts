@@ -8,13 +8,12 @@ import { failureClassOf } from '../../base/errors.js'
 import { paths } from '../protocol/index.js'
 import type { AdaptiveLimit } from './adaptive-limit.js'
 import { LoopRequestError } from './errors.js'
-import { jpegProblem } from './jpeg-structure.js'
 import type { Jpeginfo } from './jpeginfo.js'
 import { sleepUnlessAborted } from './patience.js'
 import type { LoopSession } from './session.js'
 import type { RawResponse } from './transport.js'
 
-/** What became of one image: on disk, twice not a whole JPEG, or not given out by the Loop. */
+/** What became of one image: on disk, twice no JPEG with all of its rows, or not given out by the Loop. */
 export type ImageOutcome = 'available' | 'corrupt' | 'missing'
 
 export type ImageDownload = {
@@ -37,15 +36,22 @@ export type ImageDownloadDeps = {
   readonly session: LoopSession
   readonly limit: AdaptiveLimit
   readonly jpeginfo: Jpeginfo | undefined
+  /** Receives the id of an image that decodes, but that `jpeginfo` does not call OK. */
+  readonly onDoubt: (imageId: string) => void
 }
 
 // Up to this size an image is checked in memory; a larger one is streamed to disk first.
 const IN_MEMORY_BYTES = 4 * 1024 * 1024
 const MAX_REFUSALS = 40
+// Pillow, which most trainers read images with, refuses more than this as a bomb.
+const MAX_PIXELS = 178_956_970
+
+/** The bytes of an image, unless only the disk has them. */
+type Content = Buffer | 'on-disk' | 'too-large'
 
 export function createImageDownload(options: ImageDownloadOptions, deps: ImageDownloadDeps): ImageDownload {
   const { organization, project, temporary, attempts, maxImageBytes, retryFirstMs } = options
-  const { session, limit, jpeginfo } = deps
+  const { session, limit, jpeginfo, onDoubt } = deps
   let serial = 0
   let pausedUntil = 0
   let largeFile: Promise<unknown> = Promise.resolve()
@@ -87,28 +93,29 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     const name = `${serial}.jpg`
     const file = join(temporary, name)
     // Only the transfer takes a place; the check and the disk do not keep the connection from the next image.
-    const isWhole = await limit.run(() => transfer(imageId, file, signal))
-    if (!isWhole || (await jpeginfo?.check(name)) === false) {
+    const content = await limit.run(() => transfer(imageId, file, signal))
+    if (content === 'too-large' || !(await isWhole(content, file))) {
       await rm(file, { force: true })
       return 'corrupt'
     }
+    if ((await jpeginfo?.check(name)) === false) onDoubt(imageId)
     signal.throwIfAborted()
     await rename(file, target)
     return 'available'
   }
 
-  async function transfer(imageId: string, file: string, signal: AbortSignal): Promise<boolean> {
+  async function transfer(imageId: string, file: string, signal: AbortSignal): Promise<Content> {
     await patience(signal)
     const startedAt = performance.now()
     const path = paths.imageMain(organization, project, imageId)
     const headers = { 'accept-encoding': 'identity' }
     const response = await session.open({ method: 'GET', path, headers, onTooMany: 'throw', signal })
-    const isWhole = await store(response, file)
+    const content = await store(response, file)
     limit.succeeded(performance.now() - startedAt)
-    return isWhole
+    return content
   }
 
-  async function store(response: RawResponse, file: string): Promise<boolean> {
+  async function store(response: RawResponse, file: string): Promise<Content> {
     const head: Buffer[] = []
     let bytes = 0
     const chunks = response.body[Symbol.asyncIterator]()
@@ -120,12 +127,11 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
       if (bytes > IN_MEMORY_BYTES) return storeLarge(chunks, head, file)
     }
     const content = head.length === 1 && head[0] !== undefined ? head[0] : Buffer.concat(head, bytes)
-    if (jpegProblem(content) !== undefined) return false
     await writeFile(file, content)
-    return true
+    return content
   }
 
-  async function storeLarge(chunks: AsyncIterator<Buffer>, head: Buffer[], file: string): Promise<boolean> {
+  async function storeLarge(chunks: AsyncIterator<Buffer>, head: Buffer[], file: string): Promise<Content> {
     let bytes = 0
     let isTooLarge = false
     async function* limited() {
@@ -143,7 +149,15 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
       }
     }
     await pipeline(Readable.from(limited(), { objectMode: false }), createWriteStream(file))
-    return !isTooLarge && (await oneAtATime(async () => jpegProblem(await readFile(file)) === undefined))
+    return isTooLarge ? 'too-large' : 'on-disk'
+  }
+
+  async function isWhole(content: Buffer | 'on-disk', file: string): Promise<boolean> {
+    // Loaded with the first image: the library is large, and most processes with a client fetch none.
+    const { isWholeJpeg } = await import('../../images/decode-image.js')
+    const limits = { maxPixels: MAX_PIXELS }
+    if (content !== 'on-disk') return await isWholeJpeg(content, limits)
+    return await oneAtATime(async () => await isWholeJpeg(await readFile(file), limits))
   }
 
   /** Large files are read one after the other, so that memory stays bounded by one of them. */

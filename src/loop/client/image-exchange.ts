@@ -34,7 +34,7 @@ export type ImageExchangeDeps = { readonly rest: LoopRest; readonly session: Loo
 /** Every asked id is in exactly one of the three. */
 export type FetchedImages = {
   readonly available: string[]
-  /** Came twice as something that is no whole JPEG; not kept. */
+  /** Came twice as something that is no JPEG with all of its rows; not kept. */
   readonly corrupt: string[]
   /** The Loop has no such image, or its file cannot be read there. */
   readonly missing: string[]
@@ -52,6 +52,7 @@ export type ImageExchange = {
 // More than run side by side at the Loop, so that the check gets its files in handfuls.
 const UNDER_WAY = 96
 const TEMPORARY = '.images-'
+const MAX_NAMED = 20
 const STALE_FOLDER_MS = 24 * 3600 * 1000
 
 export function createImageExchange(options: ImageExchangeOptions, deps: ImageExchangeDeps): ImageExchange {
@@ -83,11 +84,12 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
     const temporary = await mkdtemp(join(parent, TEMPORARY))
     const { organization, project } = what
     let jpeginfo: Jpeginfo | undefined
+    const doubted: string[] = []
     try {
       jpeginfo = await openJpeginfo(temporary)
       const download = createImageDownload(
         { organization, project, temporary, attempts, maxImageBytes, retryFirstMs },
-        { session: deps.session, limit, jpeginfo },
+        { session: deps.session, limit, jpeginfo, onDoubt: (id) => doubted.push(id) },
       )
       const troubles = createImageTroubles(absent.length)
       const fetchOne = async (id: string, own: AbortSignal) => {
@@ -109,6 +111,10 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
     }
     const counts = { corrupt: fetched.corrupt.length, missing: fetched.missing.length }
     if (counts.corrupt + counts.missing > 0) log.warn({ organization, project, ...counts }, 'images left out')
+    if (doubted.length > 0) {
+      const facts = { organization, project, images: doubted.length, imageIds: doubted.slice(0, MAX_NAMED) }
+      log.warn(facts, 'jpeginfo does not call these images OK; they decode and are used')
+    }
     log.info({ organization, project, fetched: absent.length, limit: limit.limit }, 'images fetched')
     return fetched
   }

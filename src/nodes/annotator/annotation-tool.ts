@@ -1,6 +1,6 @@
 import type { Category, SegmentationAnnotation } from '../../loop/protocol/index.js'
 
-/** A place in an image: whole pixels from its top left corner, as they are stored (an EXIF orientation is not applied). */
+/** A place in an image: whole pixels from its top left corner, as the image is seen (turned as its EXIF data say). */
 export type ImagePoint = { readonly x: number; readonly y: number }
 
 /** What a person did in the Loop's image editor. */

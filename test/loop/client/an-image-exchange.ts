@@ -1,4 +1,4 @@
-import { silentLogger } from '../../../src/base/logger.js'
+import { pino } from 'pino'
 import {
   createImageExchange,
   type ImageExchange,
@@ -24,8 +24,9 @@ export function useImageExchanges() {
   async function open(
     answer: (request: SeenRequest) => Reply | Promise<Reply>,
     options: Partial<ImageExchangeOptions> = {},
-  ): Promise<{ exchange: ImageExchange; loop: HttpLoop }> {
-    const log = silentLogger()
+  ): Promise<{ exchange: ImageExchange; loop: HttpLoop; logged: unknown[] }> {
+    const logged: unknown[] = []
+    const log = pino({ level: 'warn' }, { write: (line) => void logged.push(JSON.parse(line)) })
     const loop = await startHttpLoop(answer)
     const session = createLoopSession({ host: loop.host }, { log })
     closers.push(
@@ -37,7 +38,7 @@ export function useImageExchanges() {
       { folder: folder.path, retryFirstMs: 1, useJpeginfo: false, ...options },
       { rest, session, log },
     )
-    return { exchange, loop }
+    return { exchange, loop, logged }
   }
 
   return { open, folder }

@@ -148,7 +148,7 @@ describe('Image exchange', () => {
     const { exchange } = await open(async () => {
       active += 1
       most = Math.max(most, active)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      await new Promise((resolve) => setTimeout(resolve, 10))
       active -= 1
       return { body: jpeg }
     })
@@ -192,7 +192,7 @@ describe('Image exchange', () => {
 
   it('streams a large image to disk and checks it there', async () => {
     const large = Buffer.concat([jpeg, Buffer.alloc(5 * 1024 * 1024)])
-    const broken = Buffer.concat([jpeg.subarray(0, 400), Buffer.alloc(5 * 1024 * 1024)])
+    const broken = Buffer.concat([jpeg.subarray(0, 20), Buffer.alloc(5 * 1024 * 1024)])
     const { exchange } = await open((request) => ({ body: idOf(request) === 'id-0' ? large : broken }))
 
     const fetched = await exchange.fetchImages({ ...project, ids: some(2), signal: never })

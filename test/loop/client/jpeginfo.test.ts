@@ -41,10 +41,11 @@ exit 1
 `
   const marked = (mark: string) => Buffer.concat([jpeg, Buffer.from(mark)])
 
-  it('drops the images that it does not call OK, and starts it once for all', async () => {
+  it('uses the images that it does not call OK, names them in a warning, and starts it once for all', async () => {
     const calls = join(folder.path, 'calls')
     await install(`#!/bin/sh\necho "$1" >> ${calls}\n${judging}`)
-    const { exchange } = await open((request) => ({ body: idOf(request) === 'id-3' ? marked('BAD') : jpeg }), {
+    const bad = new Set(['id-3', 'id-9'])
+    const { exchange, logged } = await open((request) => ({ body: bad.has(idOf(request)) ? marked('BAD') : jpeg }), {
       useJpeginfo: true,
       concurrency: 4,
       maxConcurrency: 4,
@@ -52,8 +53,16 @@ exit 1
 
     const fetched = await exchange.fetchImages({ ...project, ids: some(60), signal: never })
 
-    expect(fetched.corrupt).to.deep.equal(['id-3'])
-    expect(fetched.available).to.have.lengthOf(59)
+    expect(fetched).to.deep.include({ corrupt: [], missing: [] })
+    expect(fetched.available).to.have.lengthOf(60)
+    expect(logged).to.have.lengthOf(1)
+    expect(logged[0]).to.deep.include({
+      images: 2,
+      msg: 'jpeginfo does not call these images OK; they decode and are used',
+    })
+    expect(logged[0])
+      .to.have.property('imageIds')
+      .with.members([...bad])
     const starts = (await readFile(calls, 'utf8')).trim().split('\n')
     expect(starts.filter((call) => call === '-c').length).to.be.lessThan(5)
   })
@@ -64,27 +73,28 @@ exit 1
       ['id-7', 'DIE'],
       ['id-30', 'BAD'],
     ])
-    const { exchange } = await open((request) => ({ body: marked(marks.get(idOf(request)) ?? '') }), {
+    const { exchange, logged } = await open((request) => ({ body: marked(marks.get(idOf(request)) ?? '') }), {
       useJpeginfo: true,
     })
 
     const fetched = await exchange.fetchImages({ ...project, ids: some(40), signal: never })
 
-    expect(fetched.corrupt).to.deep.equal(['id-30'])
-    expect(fetched.available).to.include('id-7').and.to.have.lengthOf(39)
+    expect(fetched.corrupt).to.deep.equal([])
+    expect(fetched.available).to.include('id-7').and.to.have.lengthOf(40)
+    expect(logged[0]).to.deep.include({ imageIds: ['id-30'] })
   })
 
   it('is given the names as arguments where there is no stdbuf', async () => {
     await install(`#!/bin/sh\nPATH='${path}'\n${judging}`)
     process.env.PATH = join(folder.path, 'bin')
-    const { exchange } = await open((request) => ({ body: idOf(request) === 'id-3' ? marked('BAD') : jpeg }), {
+    const { exchange, logged } = await open((request) => ({ body: idOf(request) === 'id-3' ? marked('BAD') : jpeg }), {
       useJpeginfo: true,
     })
 
     const fetched = await exchange.fetchImages({ ...project, ids: some(20), signal: never })
 
-    expect(fetched.corrupt).to.deep.equal(['id-3'])
-    expect(fetched.available).to.have.lengthOf(19)
+    expect(fetched.available).to.have.lengthOf(20)
+    expect(logged[0]).to.deep.include({ imageIds: ['id-3'] })
   })
 
   it('is gone when the fetch is aborted', async () => {

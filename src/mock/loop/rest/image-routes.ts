@@ -44,7 +44,11 @@ export function registerImageRoutes(app: FastifyInstance, context: LoopContext):
   })
 
   app.get('/api/:o/projects/:p/images/:id/thumb', async (request, reply) => {
-    const jpeg = await sharp(imagePath(context, request)).resize(THUMBNAIL_WIDTH).jpeg({ quality: 80 }).toBuffer()
+    const jpeg = await sharp(imagePath(context, request))
+      .autoOrient()
+      .resize(THUMBNAIL_WIDTH)
+      .jpeg({ quality: 80 })
+      .toBuffer()
     return await reply.type('image/jpeg').header('cache-control', 'private, max-age=3600').send(jpeg)
   })
 

@@ -87,10 +87,10 @@ async function keep(context: LoopContext, project: Project, images: readonly New
 /** Size of a JPEG that can be decoded to its last line; a refusal (422) otherwise. */
 async function sizeOfJpeg(path: string): Promise<{ width: number; height: number }> {
   try {
-    const { format, width, height } = await sharp(path).metadata()
+    const { format, autoOrient } = await sharp(path).metadata()
     if (format !== 'jpeg') throw new Error(`it is a ${format} file`)
     await sharp(path, { failOn: 'truncated' }).resize(8).raw().toBuffer()
-    return { width, height }
+    return autoOrient
   } catch {
     throw new RefusedError(422, 'files: an image is no readable JPEG.')
   }

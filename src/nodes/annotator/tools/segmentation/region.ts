@@ -1,4 +1,5 @@
-import sharp, { type Sharp } from 'sharp'
+import { readFile } from 'node:fs/promises'
+import { decodeImage, type RgbImage } from '../../../../images/decode-image.js'
 import { type Box, boundsOf, clip, grow, type Size } from './geometry.js'
 import type { ProposalRequest } from './proposal.js'
 
@@ -19,18 +20,16 @@ const MAX_PIXELS = 64_000_000
 
 /** Reads what is needed of the image; undefined when the box lies outside. Throws when it cannot be read. */
 export async function readRegion(request: ProposalRequest): Promise<Region | undefined> {
-  // Pixels as they are stored, without EXIF orientation: so the Loop counts.
-  const image = sharp(request.imagePath, { failOn: 'error', limitInputPixels: MAX_PIXELS })
-  const { width, height } = await image.metadata()
-  const area = areaOf(request, { width, height })
+  const image = await decodeImage(await readFile(request.imagePath), { maxPixels: MAX_PIXELS })
+  const area = areaOf(request, image)
   if (area === undefined) return undefined
   const marginX = Math.max(MIN_MARGIN, Math.round(area.width * MARGIN))
   const marginY = Math.max(MIN_MARGIN, Math.round(area.height * MARGIN))
-  const region = clip(grow(area, marginX, marginY), { width, height })
+  const region = clip(grow(area, marginX, marginY), image)
   if (region === undefined) return undefined
   return {
     ...region,
-    pixels: await pixelsOf(image, region),
+    pixels: pixelsOf(image, region),
     area: { ...area, x: area.x - region.x, y: area.y - region.y },
   }
 }
@@ -45,11 +44,11 @@ function areaOf({ box, strokes }: ProposalRequest, size: Size): Box | undefined 
 
 const at = (x: number, y: number) => ({ x, y })
 
-async function pixelsOf(image: Sharp, { x, y, width, height }: Box): Promise<Uint8Array> {
-  return await image
-    .extract({ left: x, top: y, width, height })
-    .removeAlpha()
-    .toColourspace('srgb') // CMYK and grey become three channels
-    .raw()
-    .toBuffer()
+function pixelsOf(image: RgbImage, { x, y, width, height }: Box): Uint8Array {
+  const pixels = new Uint8Array(3 * width * height)
+  for (let row = 0; row < height; row++) {
+    const from = 3 * ((y + row) * image.width + x)
+    pixels.set(image.pixels.subarray(from, from + 3 * width), 3 * row * width)
+  }
+  return pixels
 }

@@ -1,0 +1,14 @@
+import { messageOf } from '../base/errors.js'
+import { ImageError } from './errors.js'
+import type { ImageSize } from './image-size.js'
+
+/** Width and height of an image file as it is seen: turned as its EXIF orientation says. Reads no pixels. */
+export async function readFileSize(path: string): Promise<ImageSize> {
+  const { default: sharp } = await import('sharp')
+  try {
+    const { autoOrient } = await sharp(path, { limitInputPixels: false }).metadata()
+    return autoOrient
+  } catch (cause) {
+    throw new ImageError('LF_IMAGE_UNREADABLE', `${path} cannot be read: ${messageOf(cause)}.`, { cause })
+  }
+}
