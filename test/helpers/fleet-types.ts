@@ -99,9 +99,10 @@ export type Fleet = {
   workspace(worker?: FleetWorker): Promise<string>
   /** What the quick trainer wrote down at each start in the latest training's workspace. */
   starts(worker?: FleetWorker): Promise<readonly QuickStart[]>
-  startWorker(options?: { readonly data?: string }): Promise<FleetWorker>
+  /** `gpus` instead of the fleet's. */
+  startWorker(options?: { readonly data?: string; readonly gpus?: string }): Promise<FleetWorker>
   /** Runs a worker that is not expected to become ready. */
-  runWorker(options: { readonly data: string }): Promise<CliExit & { readonly output: string }>
+  runWorker(options: { readonly data: string; readonly gpus?: string }): Promise<CliExit & { readonly output: string }>
   startTrainer(): Promise<CliProcess>
   /** Sends a signal to the newest worker (or the given one) alone and waits for its end. */
   killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>

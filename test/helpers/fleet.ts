@@ -95,9 +95,9 @@ async function openFleet(
     return join(logs, `${String(count).padStart(2, '0')}-${name}.log`)
   }
 
-  function workerStart(data: string) {
+  function workerStart(data: string, lent = options.gpus) {
     const PATH = [options.pathInFront, options.path ?? process.env.PATH].filter(Boolean).join(delimiter)
-    const gpus = options.gpus === 'all' ? [] : ['--gpus', options.gpus ?? 'none']
+    const gpus = lent === 'all' ? [] : ['--gpus', lent ?? 'none']
     const place = { folder: join(folder, `host-${data}`), hostId: `${id}-${data}` }
     const places = options.places === undefined ? [] : ['--places', String(options.places)]
     const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus, ...places]
@@ -105,8 +105,9 @@ async function openFleet(
     return { ...place, cli: { args, env, logFile: logFile(`worker-${data}`) } }
   }
 
-  async function startWorker({ data = 'a' }: { readonly data?: string } = {}): Promise<FleetWorker> {
-    const { cli, ...place } = workerStart(data)
+  async function startWorker(how: Parameters<Fleet['startWorker']>[0] = {}): Promise<FleetWorker> {
+    const { data = 'a' } = how
+    const { cli, ...place } = workerStart(data, how.gpus)
     const started = await startCli(cli)
     const worker: FleetWorker = Object.assign(started, { data, ...place })
     parts.push(worker)
@@ -250,7 +251,7 @@ async function openFleet(
         .map((line) => JSON.parse(line) as QuickStart)
     },
     startWorker,
-    runWorker: ({ data }) => runCli(workerStart(data).cli),
+    runWorker: ({ data, gpus }) => runCli(workerStart(data, gpus).cli),
     async startTrainer() {
       trainer = await startTrainer()
       return trainer

@@ -1,0 +1,124 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { queueNames } from '../../src/queue/names.js'
+import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
+
+const SMI = fileURLToPath(new URL('../fixtures/nvidia-smi', import.meta.url))
+const NEEDS_TWO = fileURLToPath(new URL('../fixtures/trainers/needs-two/trainer.yaml', import.meta.url))
+
+describe('a fleet with GPUs', function () {
+  this.timeout(120_000)
+  const temporary = useTemporaryFolder()
+  let fleet: Fleet
+
+  afterEach(() => fleet.close())
+
+  async function start(smiCase: string, options: FleetOptions = {}): Promise<void> {
+    const env = { NVIDIA_SMI_CASE: smiCase, ...options.env }
+    fleet = await startFleet({ gpus: 'all', pathInFront: join(SMI, 'cases'), ...options, env })
+  }
+
+  const waiting = async (trainer: string) => (await fleet.queues.counts(queueNames.trainings(trainer))).waiting
+  const hosts = async () => JSON.parse((await fleet.run('hosts', '--json')).output)
+
+  it('trains on the card of a host whose nvidia-smi warns, and says so', async () => {
+    await start('warning')
+
+    await fleet.order({ hyperparameters: { epochs: 20, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 1 })
+
+    expect((await fleet.starts()).map(({ gpus }) => gpus)).to.deep.equal(['0'])
+    expect(await fleet.record()).to.have.nested.property('facts.device', 'GPU 0')
+  })
+
+  it('trains nothing on a host whose driver does not fit, and gives the reason', async () => {
+    await start('driver-mismatch')
+
+    await fleet.order({ hyperparameters: { epochs: 2 } })
+    const { output } = await fleet.run('status')
+
+    expect(output).to.match(/GPUs unreadable.*Driver\/library version mismatch/)
+    expect(output).to.match(/trainer quick not served/)
+    expect(await hosts()).to.have.nested.property('[0].trainers').that.is.empty
+    expect(await waiting('quick')).to.equal(1)
+    expect(await fleet.workers[0]?.log()).to.include('Driver/library version mismatch')
+    await fleet.abort()
+  })
+
+  it('trains on the CPU where there is no GPU, and says so', async () => {
+    await start('one', { env: { CUDA_VISIBLE_DEVICES: '-1' } })
+
+    await fleet.order({ hyperparameters: { epochs: 20, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 1 })
+
+    expect((await fleet.starts()).map(({ gpus }) => gpus)).to.deep.equal([''])
+    expect(await fleet.record())
+      .to.have.nested.property('facts.device')
+      .that.includes('CPU')
+  })
+
+  it('leaves trainings that need two GPUs to the host that has them', async () => {
+    await start('two', { trainerFile: NEEDS_TWO, workers: [], seats: 2 })
+    const small = await fleet.startWorker({ data: 'a', gpus: '0' })
+    await fleet.order()
+    await fleet.order()
+    await until('both wait', async () => (await waiting('needs-two')) === 2)
+    expect(await small.log()).to.include('2 GPUs are needed, but this host offers 1')
+
+    const large = await fleet.startWorker({ data: 'b', gpus: '0,1' })
+    await fleet.until({ ended: true })
+    await until('all have ended', async () => (await fleet.journal.list()).every(({ endedAt }) => endedAt !== null))
+
+    const records = await fleet.journal.list()
+    expect(records.map(({ outcome }) => outcome)).to.deep.equal(['completed', 'completed'])
+    expect(records.map(({ hostId }) => hostId)).to.deep.equal([large.hostId, large.hostId])
+    expect(records.map(({ facts }) => facts.device)).to.deep.equal(['GPU 0, 1', 'GPU 0, 1'])
+  })
+
+  it('offers what CUDA_VISIBLE_DEVICES of a worker leaves', async () => {
+    await start('four', { env: { CUDA_VISIBLE_DEVICES: '2,3' }, seats: 2 })
+
+    await fleet.order({ hyperparameters: { epochs: 20, epoch_seconds: 0.1 } })
+    await fleet.order({ hyperparameters: { epochs: 20, epoch_seconds: 0.1 } })
+    const devices = async () => (await fleet.journal.list()).flatMap(({ facts }) => facts.device ?? [])
+    await until('both run', async () => (await devices()).length === 2, 30_000)
+
+    expect(await devices()).to.have.members(['GPU 2', 'GPU 3'])
+    const [host] = await hosts()
+    expect(host.gpuState)
+      .to.include({ state: 'gpus', reason: null })
+      .and.deep.include({ offered: [2, 3] })
+    expect(host.gpus.map(({ index }: { index: number }) => index)).to.deep.equal([2, 3])
+    expect(fleet.workers[0]?.facts).to.include({ gpus: 2 })
+  })
+
+  it('refuses a worker for cards that its host does not have, and names those it has', async () => {
+    await start('one', { workers: [] })
+
+    const { exitCode, output } = await fleet.runWorker({ data: 'a', gpus: '5,6' })
+
+    expect(exitCode).to.equal(2)
+    expect(output).to.include('--gpus names "5"').and.include('GPU-7f1c2d3e-0000-0000-0000-000000000000')
+  })
+
+  it('takes no more trainings when the GPUs become unreadable, and leaves alone the one that runs', async () => {
+    const choice = join(temporary.path, 'switch')
+    await writeFile(choice, 'two-gpus')
+    await start('one', { pathInFront: join(SMI, 'switched'), env: { SMI_SWITCH: choice }, seats: 2 })
+    await fleet.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.2 } })
+    await fleet.until({ epoch: 1 })
+
+    await writeFile(choice, 'fails')
+    await until('it is withdrawn', async () => (await hosts())[0].gpuState.state === 'unreadable', 20_000)
+    await fleet.order({ hyperparameters: { epochs: 2 } })
+
+    expect(await waiting('quick')).to.equal(1)
+    const running = (await fleet.journal.list()).find(({ hostId }) => hostId !== null)
+    expect(running).to.include({ run: 1, outcome: null })
+    await fleet.abort()
+  })
+})
