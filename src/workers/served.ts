@@ -1,21 +1,62 @@
+import type { Logger } from '../base/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, refusalOf } from '../executors/gpu/slots.js'
+import type { FleetHost } from '../queue/fleet.js'
 import type { TrainingRun } from './training-run.js'
 
 /** Why a host does not take the work of a trainer or converter, for people. */
 export type NotServed = { readonly kind: 'trainer' | 'converter'; readonly name: string; readonly reason: string }
 
-/** Those of a worker's trainers or converters that its offer does not suffice for. */
-export function notServedOf(
-  kind: NotServed['kind'],
-  definitions: readonly { readonly name: string; readonly gpus: GpuCount }[],
-  offer: GpuOffer,
-): NotServed[] {
+type Definition = { readonly name: string; readonly gpus: GpuCount }
+
+/** Which trainers and converters of a worker its offer suffices for. */
+export type Served = {
+  has(kind: NotServed['kind'], name: string): boolean
+  readonly missing: readonly NotServed[]
+  /** Learns the offer; what changes is logged. */
+  follow(offer: GpuOffer): void
+}
+
+export function createServed(
+  work: { readonly trainers: readonly Definition[]; readonly converters: readonly Definition[] },
+  log: Logger,
+): Served {
+  let missing: readonly NotServed[] = []
+
+  const has = (kind: NotServed['kind'], name: string) =>
+    !missing.some((each) => each.kind === kind && each.name === name)
+
+  return {
+    has,
+    get missing() {
+      return missing
+    },
+    follow(offer) {
+      const before = missing
+      missing = [...missingOf('trainer', work.trainers, offer), ...missingOf('converter', work.converters, offer)]
+      for (const { kind, name, reason } of missing) {
+        if (before.some((each) => each.kind === kind && each.name === name && each.reason === reason)) continue
+        log.warn({ [kind]: name, reason }, 'not served by this host; its work stays queued for other hosts')
+      }
+      for (const { kind, name } of before) {
+        if (has(kind, name)) log.info({ [kind]: name }, 'served by this host again')
+      }
+    },
+  }
+}
+
+function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
   return definitions.flatMap(({ name, gpus }) => {
     const refusal = refusalOf(offer, gpus)
     return refusal === undefined ? [] : [{ kind, name, reason: refusal.message }]
   })
+}
+
+/** The offer as the fleet shows it. */
+export function gpuStateOf(offer: GpuOffer): FleetHost['gpuState'] {
+  const { state, reason } = offer
+  return { state, reason, offered: state === 'gpus' ? offer.cards.map(({ index }) => index) : [] }
 }
 
 /** What this host lacks another one may have: the work goes back to its queue and counts as nobody's failure. */

@@ -6,13 +6,12 @@ import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
 import type { Converter } from '../executors/converter.js'
 import type { TrainerDefinition } from '../executors/definition.js'
-import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { Control } from '../queue/control.js'
-import type { ConversionRecord, Conversions } from '../queue/conversions.js'
-import type { Fleet, FleetHost } from '../queue/fleet.js'
+import type { Conversions } from '../queue/conversions.js'
+import type { Fleet } from '../queue/fleet.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../queue/journal.js'
@@ -20,23 +19,18 @@ import { queueNames, workKinds } from '../queue/names.js'
 import { HandBackError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { forgetEnded, isOver } from './checkpoints/store.js'
-import { createCheckpoints } from './checkpoints.js'
-import { confirmedPoint } from './confirmed-point.js'
 import { type ConversionWorker, createConversionWorker } from './conversions/conversion-worker.js'
+import { folderOwnerOf } from './conversions/folder-owner.js'
 import { createRecentProjects } from './conversions/recent-projects.js'
 import { createDispatcher } from './dispatcher.js'
-import { UnknownTrainerError } from './errors.js'
-import { createMetricsSync } from './metrics-sync.js'
-import { createModelSets } from './model-sets.js'
+import { openTrainingRun } from './open-training-run.js'
 import { createPlaces } from './places.js'
-import { type NotServed, notServedOf } from './served.js'
+import { createServed, gpuStateOf } from './served.js'
 import { allStages } from './stages/index.js'
 import type { StageDeps } from './stages/stage.js'
 import { createStepRunner } from './step-runner.js'
-import { createStopSwitch } from './stop-switch.js'
-import { createTrainingRun, type TrainingRun } from './training-run.js'
-import { createWorkspaceKeeper, type WorkspaceKeeperOptions, type WorkspaceOwner } from './workspace-keeper.js'
-import { workspacePaths } from './workspace-paths.js'
+import type { TrainingRun } from './training-run.js'
+import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from './workspace-keeper.js'
 
 export type WorkerOptions = {
   readonly hostId: string
@@ -89,7 +83,6 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   /** By trainer; only those that this host has ever been able to serve have one. */
   const trainerConsumers = new Map<string, Consumer>()
   const stepConsumers: { readonly kind: (typeof workKinds)[number]; readonly consumer: Consumer }[] = []
-  let notServed: readonly NotServed[] = []
   let isSubscribing = false
   let heartbeat: NodeJS.Timeout | undefined
   let isAnnounced = false
@@ -111,7 +104,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   const conversionsKeeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder, of: 'conversions' },
     {
-      journal: { load: async (id) => ownerOf(await deps.conversions?.load(id)) },
+      journal: { load: async (id) => folderOwnerOf(await deps.conversions?.load(id)) },
       isActive: (id) => conversionWorker?.active.includes(id) === true,
       ...{ now: Date.now, log },
     },
@@ -129,6 +122,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   })
 
   const converters = options.converters ?? []
+  const served = createServed({ trainers: options.trainers, converters }, log)
   const conversionWorker = openConversions()
 
   function openConversions(): ConversionWorker | undefined {
@@ -150,41 +144,16 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   function openRun(record: TrainingRecord, run: number): TrainingRun {
-    const definition = options.trainers.find((trainer) => trainer.name === record.trainer)
-    if (definition === undefined) throw new UnknownTrainerError(record.trainer)
-    const { id, order, seat } = record
-    keeper.tidy({ organization: order.organization, project: order.project })
-    const paths = workspacePaths(options.dataFolder, order, id)
-    const stopSwitch = createStopSwitch()
-    const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
-    const runLog = log.child({ trainingId: id, run })
-    const point = async () => {
-      const now = await deps.journal.load(id)
-      const { trainImageCount = null, testImageCount = null } = now ?? {}
-      return { trainImageCount, testImageCount, hyperparameters: order.hyperparameters }
-    }
-    const confirmed = confirmedPoint(deps.journal, id, run)
-    const metricsSync = createMetricsSync(
-      { trainingId: id, run, seat, organization: order.organization, project: order.project, point },
-      { queues: deps.queues, modelSets, confirmed, signal: stopSwitch.endSignal, log: runLog },
-    )
-    const checkpoints =
-      options.checkpoints &&
-      createCheckpoints(
-        { ...options.checkpoints, trainingId: id, run, workspace: paths.workspace, rules: definition },
-        { checkFence: () => deps.journal.checkRun(id, run), endSignal: stopSwitch.endSignal, log: runLog },
-      )
-    const owner = `${options.hostId}:${process.pid}:${id}.${run}`
-    const { hostId, programEnv } = options
-    const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths, taken: record }
-    return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.journal)
+    const opened = openTrainingRun(record, run, options, { ...deps, log })
+    keeper.tidy({ organization: record.order.organization, project: record.order.project })
+    return opened
   }
 
   function openOrShut(): void {
     const isShut = isDraining || places.free === 0
     for (const [trainer, consumer] of trainerConsumers) {
       consumer.setConcurrency(places.total + places.lent)
-      void (isShut || isNotServed('trainer', trainer) ? consumer.pause() : consumer.resume())
+      void (isShut || !served.has('trainer', trainer) ? consumer.pause() : consumer.resume())
     }
   }
 
@@ -193,24 +162,12 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     return options.places ?? Math.max(1, offer.state === 'gpus' ? offer.cards.length : 0) + 1
   }
 
-  function isNotServed(kind: NotServed['kind'], name: string): boolean {
-    return notServed.some((each) => each.kind === kind && each.name === name)
-  }
-
   /** Subscribes to what the GPUs suffice for, and to nothing else, so that the rest is left to other hosts. */
   function serveByOffer(): void {
-    const before = notServed
-    const { offer } = deps.gpus
-    notServed = [...notServedOf('trainer', options.trainers, offer), ...notServedOf('converter', converters, offer)]
-    for (const { kind, name, reason } of notServed) {
-      if (before.some((each) => each.kind === kind && each.name === name && each.reason === reason)) continue
-      log.warn({ [kind]: name, reason }, 'not served by this host; its work stays queued for other hosts')
-    }
-    for (const { kind, name } of before)
-      if (!isNotServed(kind, name)) log.info({ [kind]: name }, 'served by this host again')
+    served.follow(deps.gpus.offer)
     if (!isSubscribing) return
     for (const { name } of options.trainers) {
-      if (isNotServed('trainer', name) || trainerConsumers.has(name)) continue
+      if (!served.has('trainer', name) || trainerConsumers.has(name)) continue
       const settings = { ...timing, concurrency: places.total, schema: trainingJobSchema }
       trainerConsumers.set(name, deps.queues.consume(queueNames.trainings(name), take, settings))
     }
@@ -222,7 +179,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   function takeConversions(): void {
-    conversionWorker?.setTaking(({ name }) => !isDraining && !isNotServed('converter', name))
+    conversionWorker?.setTaking(({ name }) => !isDraining && served.has('converter', name))
   }
 
   function onOffer(): void {
@@ -325,8 +282,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   function servedNames() {
     const { trainers, converters } = namesOfAll()
     return {
-      trainers: trainers.filter((name) => !isNotServed('trainer', name)),
-      converters: converters.filter((name) => !isNotServed('converter', name)),
+      trainers: trainers.filter((name) => served.has('trainer', name)),
+      converters: converters.filter((name) => served.has('converter', name)),
     }
   }
 
@@ -335,7 +292,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       hostId: options.hostId,
       pid: process.pid,
       ...servedNames(),
-      notServed: [...notServed],
+      notServed: [...served.missing],
       places: places.total,
       free: places.free,
       trainings: dispatcher.active.map((training) => training.id),
@@ -380,30 +337,9 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 }
 
-function gpuStateOf(offer: GpuOffer): FleetHost['gpuState'] {
-  const { state, reason } = offer
-  return { state, reason, offered: state === 'gpus' ? offer.cards.map(({ index }) => index) : [] }
-}
-
 /** Threads for detection when nobody says: all cores but one, two at least. */
 export function defaultThreads(): number {
   return Math.max(2, availableParallelism() - 1)
-}
-
-/** One that went well needs its folder no more, if anything is left of it. */
-function ownerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {
-  if (record === undefined) return undefined
-  switch (record.state) {
-    case 'waiting':
-    case 'running':
-      return { endedAt: null, outcome: null }
-    case 'failed':
-      return { endedAt: record.endedAt, outcome: 'failed' }
-    case 'converted':
-      return { endedAt: record.endedAt, outcome: 'aborted' }
-    default:
-      return record.state satisfies never
-  }
 }
 
 function isOwnerOf(owner: string, hostId: string, trainingId: string): boolean {

@@ -208,6 +208,19 @@ describe('dashboard api', () => {
     )
   })
 
+  it('tells Prometheus why GPUs are not offered, and what is not served', async () => {
+    const notServed = [{ kind: 'trainer' as const, name: 'big', reason: '2 GPUs are needed' }]
+    const gpuState = { state: 'unreadable' as const, offered: [], reason: 'driver mismatch' }
+    const host = { hostId: 'host-a', pid: 11, trainers: [], gpuState, notServed }
+    await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+
+    const lines = (await (await fetch(`${dashboard.url}/metrics`)).text()).split('\n')
+
+    expect(lines).to.include('loopfleet_host_gpus_offered{host="host-a"} 0')
+    expect(lines).to.include('loopfleet_host_gpus_unreadable{host="host-a",reason="driver mismatch"} 1')
+    expect(lines.join('\n')).to.include('kind="trainer",name="big",reason="2 GPUs are needed"} 1')
+  })
+
   it('refuses to retry a training that has not failed, with a sentence', async () => {
     const { id } = await dashboard.order()
 

@@ -110,6 +110,17 @@ describe('GPU inventory', function () {
       expect(figuresOf(inventory, 1)).to.include({ utilizationPercent: 3 })
     })
 
+    it('of an answer in which the end of a card is missing', async () => {
+      const second = CARD.replaceAll('0000:01', '0000:02').replace(FIRST, 'GPU-22')
+
+      const inventory = await readWith(
+        await prints(answer(2, CARD.replace('</gpu>', '') + second.replace('</gpu>', ''))),
+      )
+
+      expect(indicesOf(inventory)).to.deep.equal([0, 1])
+      expect(figuresOf(inventory, 1)).to.include({ utilizationPercent: 3 })
+    })
+
     for (const value of ['N/A', '[N/A]', '[Not Supported]', 'Insufficient Permissions', '[Unknown Error]', '']) {
       it(`whose load is ${value || 'empty'}, as unknown`, async () => {
         const script = await prints(answer(1, CARD.replace('3 %', value).replace('512 MiB', value)))

@@ -39,6 +39,23 @@ describe('Turnstile', () => {
     expect(turnstile.inside).to.equal(0)
   })
 
+  it('lets in more or fewer when it is made wider or narrower', async () => {
+    const turnstile = new Turnstile(1)
+    const leave = await turnstile.enter()
+    const second = turnstile.enter()
+    const third = turnstile.enter()
+
+    turnstile.setWidth(2)
+    const leaveSecond = await second
+    turnstile.setWidth(1)
+    leave()
+
+    expect(turnstile.inside).to.equal(1)
+    expect(turnstile.waiting).to.equal(1)
+    leaveSecond()
+    await third
+  })
+
   it('tells when it is empty, and a place given back twice counts once', async () => {
     const turnstile = new Turnstile(2)
     const leaveFirst = await turnstile.enter()

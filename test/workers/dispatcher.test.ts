@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { WorkerShutdownError } from '../../src/base/abort-reasons.js'
 import { LoopfleetError } from '../../src/base/errors.js'
 import { silentLogger } from '../../src/base/logger.js'
-import { createSlots } from '../../src/executors/gpu/slots.js'
+import { createSlots, type Slots } from '../../src/executors/gpu/slots.js'
 import type { Consumer } from '../../src/queue/consumer.js'
 import { type Control, createControl } from '../../src/queue/control.js'
 import { stepJobSchema, trainingJobSchema } from '../../src/queue/job-schemas.js'
@@ -58,7 +58,13 @@ describe('the dispatcher', () => {
   })
 
   function aHost(
-    options: { places?: number; hostId?: string; isUnknown?: boolean; stages?: Partial<Record<StageName, Stage>> } = {},
+    options: {
+      places?: number
+      hostId?: string
+      isUnknown?: boolean
+      slots?: Slots
+      stages?: Partial<Record<StageName, Stage>>
+    } = {},
   ): Host {
     const { hostId = 'host-a' } = options
     const begun: StageName[] = []
@@ -89,7 +95,7 @@ describe('the dispatcher', () => {
         journal,
         control,
         places,
-        slots: createSlots({ gpus: null }),
+        slots: options.slots ?? createSlots({ gpus: null }),
         createRun,
         sweepTraining: async (id) => void swept.push(id),
         log,
@@ -357,6 +363,23 @@ describe('the dispatcher', () => {
     await ended(id)
 
     expect(await record(id)).to.include({ outcome: 'completed', run: 5 })
+  })
+
+  it('gives a training back when the GPUs of its host become unreadable while it waits for one, at no cost to it', async () => {
+    const slots = createSlots({ gpus: [0] })
+    await slots.acquire(1, { signal: new AbortController().signal }) // another training has it
+    const broken = aHost({ slots })
+    const id = await order()
+    await until('it waits for the GPU', async () => (await record(id)).state === 'train_model_downloaded')
+
+    slots.setOffer({ state: 'unreadable', reason: 'driver mismatch' })
+    await until('it is given back', () => broken.dispatcher.active.length === 0)
+    await broken.shutDown()
+    expect(await record(id)).to.include({ endedAt: null, fruitlessRuns: 0 })
+    aHost({ hostId: hostB.hostId })
+    await ended(id)
+
+    expect(await record(id)).to.include({ outcome: 'completed', hostId: hostB.hostId })
   })
 
   it('fails a training that this host cannot run, so that its seat is free again', async () => {

@@ -18,13 +18,12 @@ export async function readInventory(options: ReadOptions, deps: ReadInventoryDep
     deps.smi.ask(args, { signal: options.signal, timeoutMs: Math.max(1, until - performance.now()) })
   const answer = await ask(['-q', '-x'])
   if (answer.kind !== 'ended') return await withoutAnswer(answer, options, deps)
-  const xml = await readSmiXml(answer.stdout)
+  const xml = await readSmiXml(answer.stdout, answer.stderr)
   const isComplete = isWhole(xml) && !answer.isCut
   const cards = isComplete ? xml.cards : await fill(xml, answer, ask)
   if (cards.some((card) => card.reason === null)) {
     const lost = lostBeside(xml, cards)
-    const isPlain = isComplete && lost.length === 0 && answer.exitCode === 0 && answer.stderr === '' && answer.isOnPath
-    return toList(cards, lost, isPlain)
+    return toList(cards, lost, isComplete && lost.length === 0 && isForThePackage(answer))
   }
   const found = await deps.hardwareSigns()
   const first = cards.find((card) => card.reason !== null)
@@ -33,6 +32,11 @@ export async function readInventory(options: ReadOptions, deps: ReadInventoryDep
   }
   const why = first === undefined ? whyNothing(answer, xml) : `${first.busId ?? 'its only GPU'}: ${first.reason}`
   return unreadable(why, found)
+}
+
+/** What node-nvidia-smi takes: nothing on stderr, code 0, less than the buffer of `exec`. */
+function isForThePackage({ stdout, stderr, exitCode, isOnPath }: Extract<SmiAnswer, { kind: 'ended' }>): boolean {
+  return isOnPath && exitCode === 0 && stderr === '' && stdout.length < 1_000_000
 }
 
 // A tool that is missing is no proof: the driver's package may be broken, or the container was given no tools.

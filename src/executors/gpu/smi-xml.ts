@@ -21,13 +21,20 @@ const PARSER = { explicitArray: false, trim: true } as const
 
 /**
  * Reads what nvidia-smi has printed, card by card, so that a broken one costs only itself: text before, between and
- * after the cards is allowed, and so is an end in the middle.
+ * after the cards is allowed, and so is an end in the middle. `errors` is what it has written to stderr.
  */
-export async function readSmiXml(output: string): Promise<SmiXml> {
+export async function readSmiXml(output: string, errors = ''): Promise<SmiXml> {
   const text = withoutControls(output)
   // `<gpu>` or `<gpu id=…>`, but not `<gpu_reset_status>`.
   const [head = '', ...blocks] = text.split(/<gpu(?=[\s>])/)
-  const cards = await Promise.all(blocks.map((block) => readCard(`<gpu${block.split('</gpu>')[0] ?? ''}`, block)))
+  const isFinished = text.includes('</nvidia_smi_log>')
+  const cards = await Promise.all(
+    blocks.map(async (block, index): Promise<ReadCard> => {
+      const card = await readCard(`<gpu${block.split(/<\/gpu>|<\/nvidia_smi_log>/)[0] ?? ''}`)
+      const isTorn = !block.includes('</gpu>') && !isFinished && index === blocks.length - 1
+      return isTorn ? { ...card, reason: 'nvidia-smi ended in the middle of it' } : card
+    }),
+  )
   const beside = [head, ...blocks.map((block) => block.split('</gpu>').slice(1).join(''))].join('\n')
   const remarks = beside
     .replace(/<[^>]*>[^<\n]*<\/[^>]*>|<[^>]*>/g, '')
@@ -38,7 +45,7 @@ export async function readSmiXml(output: string): Promise<SmiXml> {
   return {
     cards,
     attached: attached === undefined ? null : Number(attached),
-    named: remarks.flatMap(namedIn),
+    named: [...remarks, ...errors.split('\n')].flatMap(namedIn),
     saysNone: remarks.some((line) => /^no devices were found/i.test(line)) || (attached === '0' && blocks.length === 0),
     remarks,
   }
@@ -53,12 +60,10 @@ export function toReadCards(answer: unknown): readonly ReadCard[] | null {
   return list.map((each) => toReadCard(each, JSON.stringify(each) ?? ''))
 }
 
-async function readCard(inner: string, block: string): Promise<ReadCard> {
+async function readCard(inner: string): Promise<ReadCard> {
   // Names of processes may hold anything, and nobody here needs them.
   const body = inner.replace(/<(processes|accounted_processes)>[\s\S]*?<\/\1>/g, '')
-  const isWhole = block.includes('</gpu>')
-  const card = toReadCard(at(await parse(`${body}</gpu>`), 'gpu'), body)
-  return isWhole ? card : { ...card, reason: 'nvidia-smi ended in the middle of it' }
+  return toReadCard(at(await parse(`${body}</gpu>`), 'gpu'), body)
 }
 
 function toReadCard(gpu: unknown, body: string): ReadCard {
@@ -87,7 +92,7 @@ function faultOf(gpu: unknown, body: string): string | null {
   if (lost !== undefined) return lost
   if (textAt(gpu, 'gpu_reset_status', 'reset_required') === 'Yes') return 'GPU requires reset'
   const action = textAt(gpu, 'gpu_recovery_action')
-  if (action !== null && /^(reset|reboot)$/i.test(action)) return `GPU requires: ${action}`
+  if (action !== null && /^(gpu |node )?(reset|reboot)$/i.test(action)) return `GPU requires: ${action}`
   for (const path of [['uuid'], ['fb_memory_usage', 'total']]) {
     const value = textAt(gpu, ...path)
     if (value !== null && /unknown error|^\[?err!?\]?$/i.test(value)) return `its ${path.join(' ')} is "${value}"`
