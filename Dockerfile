@@ -28,5 +28,5 @@ ENV NODE_ENV=production DATA_FOLDER=/data
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 USER node
-ENTRYPOINT ["node", "/app/dist/src/cli/main.js"]
+ENTRYPOINT ["/bin/sh", "/app/dist/src/cli/launch/loopfleet.sh"]
 CMD ["--help"]

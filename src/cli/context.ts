@@ -2,6 +2,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
 import { createLogger, type Logger, silentLogger } from '../base/logger.js'
+import { hasParent } from '../config/handed-environment.js'
 import { loadEnvironment } from '../config/load.js'
 import type { Environment } from '../config/variables.js'
 
@@ -45,7 +46,11 @@ function untilAskedToEnd(log: Logger): AbortSignal {
   const controller = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted && name === 'SIGINT') process.exit(130) // a second Ctrl-C means it
+      if (controller.signal.aborted) {
+        // A parent counts the signals: it passes on what a terminal may have sent to this process, too.
+        if (!hasParent()) process.exit(name === 'SIGINT' ? 130 : 143)
+        return
+      }
       log.info({ signal: name }, 'asked to end')
       controller.abort(name)
     })

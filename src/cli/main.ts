@@ -1,16 +1,26 @@
 #!/usr/bin/env node
 import process from 'node:process'
+import { takeHandedEnvironment } from '../config/handed-environment.js'
 import { bearBrokenPipes } from './broken-pipe.js'
 import { lastWordOf } from './last-word.js'
-import { createProgram } from './program.js'
+import { endWithParent } from './launch/end-with-parent.js'
+import { lacksParent, launchBelow } from './launch/launch.js'
 
 bearBrokenPipes()
+if (takeHandedEnvironment()) endWithParent()
+const args = process.argv.slice(2)
 // The last border: a clear sentence for what we know, a stack trace only for our own mistakes.
 try {
-  await createProgram().parseAsync()
+  if (lacksParent(args)) await launchBelow(args)
+  else await run()
 } catch (error) {
   const word = lastWordOf(error)
   if (word === undefined) throw error
   process.stderr.write(`${word.sentence}\n`)
   process.exitCode = word.exitCode
+}
+
+async function run(): Promise<void> {
+  const { createProgram } = await import('./program.js')
+  await createProgram().parseAsync()
 }

@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { LoopfleetError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { type Program, startProgram } from '../process/program.js'
+import { launchCommand } from './launch/launch.js'
 import { withoutNodeAddress } from './node-address.js'
 import { parseReadyLine, type ReadyFacts } from './ready-line.js'
 
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
+/** Its parent ends a part after 9 s. */
+const PART_GRACE_MS = 10_000
 
 /** A part of the fleet did not start; its last lines say why. */
 export class PartNotStartedError extends LoopfleetError {
@@ -53,12 +54,12 @@ export async function startPart(
   })
   const program = await startProgram(
     {
-      command: [process.execPath, MAIN, name, ...args],
+      command: launchCommand([name, ...args]),
       cwd: process.cwd(),
       env: withoutNodeAddress(env),
       logFile: join(logFolder, `${label}.log`),
       owner: `loopfleet-part:${process.pid}:${label}`,
-      graceMs: 15_000, // a worker ends its training program first
+      graceMs: PART_GRACE_MS,
       onOutput(line) {
         const ready = parseReadyLine(line)
         if (ready?.part === name) tellFacts(ready.facts)

@@ -1,6 +1,6 @@
-import process from 'node:process'
 import { InvalidInputError } from '../base/errors.js'
 import { doubtsAbout, doubtsAboutNames } from './doubts.js'
+import { hostEnvironment, type RawEnvironment } from './handed-environment.js'
 import { type Environment, type Variable, variables } from './variables.js'
 
 export type LoadedEnvironment = {
@@ -9,24 +9,17 @@ export type LoadedEnvironment = {
   readonly warnings: readonly string[]
 }
 
-type RawEnvironment = Readonly<Record<string, string | undefined>>
-
 /**
  * Reads all variables, each under its name or its older one. Two different values count as none, with a warning, as the
  * Python library does it (a shell sets HOST or USERNAME of its own). Throws LF_INVALID_INPUT naming the variable.
  */
-export function loadEnvironment(raw: RawEnvironment = process.env): LoadedEnvironment {
+export function loadEnvironment(raw: RawEnvironment = hostEnvironment()): LoadedEnvironment {
   const warnings: string[] = []
   const entries = Object.entries(variables).map(([name, variable]) => [name, read(name, variable, raw, warnings)])
   const environment = Object.fromEntries(entries) as Environment
   const isSet = (name: string) => raw[name] !== undefined && raw[name] !== ''
   const names = Object.keys(raw).filter(isSet)
   return { environment, warnings: [...warnings, ...doubtsAbout(environment), ...doubtsAboutNames(names)] }
-}
-
-/** The whole environment of this process, for programs that may inherit parts of it. */
-export function hostEnvironment(): RawEnvironment {
-  return process.env
 }
 
 function read(name: string, variable: Variable, raw: RawEnvironment, warnings: string[]): unknown {

@@ -14,11 +14,11 @@ run)
   tenths=$2
   shift 2
   # Forked twice, so that the program has no child it does not know; in a session of its own, so that the signals to
-  # the group spare the watcher; without the marks, so that no sweep finds it; without the program's output and
-  # channel (4 and 5), so that nobody waits for its end.
+  # the group spare the watcher; without an environment, which may hold secrets, and whose marks would show it to
+  # sweeps; without the program's output and channel (4 and 5), so that nobody waits for its end.
   (
-    LOOPFLEET_OWNER='' LOOPFLEET_PROGRAM='' \
-      command -p setsid sh "$0" watch $$ "$tenths" "$LOOPFLEET_PROGRAM" </dev/null >/dev/null 2>&1 4<&- 5>&- &
+    command -p env -i "$(command -pv setsid)" /bin/sh "$0" watch $$ "$tenths" "$LOOPFLEET_PROGRAM" \
+      </dev/null >/dev/null 2>&1 4<&- 5>&- &
   )
   exec "$@" 3<&- 2>&1
   ;;

@@ -38,7 +38,7 @@ describe('Dockerfile', () => {
   it('starts the program of the package and runs only scripts it has', async () => {
     const { bin, scripts } = packageSchema.parse(JSON.parse(await read('package.json')))
 
-    expect(JSON.parse((await instructions('ENTRYPOINT'))[0] ?? '')).to.deep.equal(['node', `/app/${bin.loopfleet}`])
+    expect(JSON.parse((await instructions('ENTRYPOINT'))[0] ?? '')).to.deep.equal(['/bin/sh', `/app/${bin.loopfleet}`])
     const run = (await instructions('RUN')).join(' ')
     for (const [, script] of run.matchAll(/npm run ([a-z-]+)/g)) expect(Object.keys(scripts)).to.include(script)
   })

@@ -2,12 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { lastingCommands } from '../../src/cli/launch/launch.js'
 import { parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
+import { commandPidOf } from './fleet-processes.js'
 import { until } from './until.js'
 
 /** A command of the compiled program, running as a process of its own. */
 export type CliProcess = {
   readonly name: string
+  /** Of the command itself, below its parent. */
   readonly pid: number
   readonly facts: ReadyFacts
   readonly exited: Promise<CliExit>
@@ -32,10 +35,10 @@ export type CliOptions = {
 
 const READY_WITHIN_MS = 30_000
 const END_WITHIN_MS = 20_000
+const cli = import.meta.url.endsWith('.ts') ? '../../dist/src/cli' : '../../src/cli'
 /** The compiled program. */
-export const MAIN = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/src/cli/main.js' : '../../src/cli/main.js', import.meta.url),
-)
+export const MAIN = fileURLToPath(new URL(`${cli}/main.js`, import.meta.url))
+const LAUNCH = fileURLToPath(new URL(`${cli}/launch/launch.sh`, import.meta.url))
 
 /** Starts a command and waits until it says that it is ready; fails with its last lines when it ends before. */
 export async function startCli(options: CliOptions): Promise<CliProcess> {
@@ -62,7 +65,7 @@ export async function startCli(options: CliOptions): Promise<CliProcess> {
   }
   return {
     name,
-    pid: child.pid ?? 0,
+    pid: await commandPidOf(child.pid ?? 0),
     facts,
     exited,
     log,
@@ -92,8 +95,12 @@ function spawnCli({ args, env, logFile }: CliOptions): Started {
   // A file and no pipe: what it left behind must not keep us waiting, and its last words survive it.
   const output = openSync(logFile, 'w')
   // The kernel ends it with us, so that nothing is left when a test run is killed.
-  const command = ['--pdeathsig', 'KILL', process.execPath, MAIN, ...args]
-  const child = spawn('setpriv', command, { env: { ...env }, stdio: ['ignore', output, output] })
+  const launch = lastingCommands.includes(args[0]) ? ['/bin/sh', LAUNCH] : [] // as the command `loopfleet` does it
+  const command = [...launch, process.execPath, MAIN, ...args]
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
+    env: { ...env },
+    stdio: ['ignore', output, output],
+  })
   closeSync(output)
   const exited = new Promise<CliExit>((resolve, reject) => {
     child.once('error', reject)

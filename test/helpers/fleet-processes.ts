@@ -22,6 +22,13 @@ export async function processTreeOf(pid: number): Promise<number[]> {
   return [pid, ...below(pid)]
 }
 
+/** The process that does the work of a part, below its small parent. */
+export async function commandPidOf(parent: number): Promise<number> {
+  const child = (await listProcesses()).find(({ parentPid }) => parentPid === parent)
+  if (child === undefined) throw new Error(`The parent ${parent} has no child.`)
+  return child.pid
+}
+
 /** The command lines of processes, for messages. */
 export async function describeProcesses(pids: readonly number[]): Promise<string> {
   const lines = pids.map(async (pid) => {

@@ -15,7 +15,7 @@ async function runRedis(flags: { data?: string }): Promise<void> {
       import('../context.js'),
       import('../../queue/redis-server.js'),
       import('../ready-line.js'),
-      import('../../config/load.js'),
+      import('../../config/handed-environment.js'),
       import('node:path'),
     ])
   await runUntilAsked(async ({ environment, log }, closers) => {

@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../../base/errors.js'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import type { Converter } from '../../executors/converter.js'
 import { loadConverter } from '../../executors/load-converter.js'
 import type { ConverterProfile } from '../../nodes/converter/scan.js'

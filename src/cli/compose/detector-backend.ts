@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { InvalidInputError } from '../../base/errors.js'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import { allowedVariables } from '../../executors/environment.js'
 import type { BackendChoice } from '../../inference/model-folder.js'
 

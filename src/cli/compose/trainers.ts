@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { loadTrainer } from '../../executors/load-trainer.js'
 import type { CliContext } from '../context.js'

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import type { Environment } from '../../config/variables.js'
 import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { LoopfleetError } from '../../base/errors.js'
 import { removeTree } from '../../base/files.js'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import type { createClosers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { type Part, startPart } from '../parts.js'

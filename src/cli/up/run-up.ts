@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { InvalidInputError } from '../../base/errors.js'
-import { hostEnvironment } from '../../config/load.js'
+import { hostEnvironment } from '../../config/handed-environment.js'
 import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { lockFolder } from '../../process/folder-lock.js'

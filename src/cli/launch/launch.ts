@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { hasParent } from '../../config/handed-environment.js'
+
+const LAUNCH = fileURLToPath(new URL('./launch.sh', import.meta.url))
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
+
+/** The commands that run until they are asked to end; loopfleet.sh has the same list. */
+export const lastingCommands: readonly string[] = [
+  'annotator',
+  'converter',
+  'dashboard',
+  'demo',
+  'detector',
+  'loop',
+  'redis',
+  'trainer',
+  'up',
+  'worker',
+]
+
+/** Whether the command needs a parent (parent.sh) that this process does not have. */
+export function lacksParent([command = '']: readonly string[]): boolean {
+  return lastingCommands.includes(command) && !hasParent()
+}
+
+/** The words that start a command of this program under a parent. */
+export function launchCommand(args: readonly string[]): [string, ...string[]] {
+  return ['/bin/sh', LAUNCH, process.execPath, ...process.execArgv, MAIN, ...args]
+}
+
+/**
+ * For `node dist/src/cli/main.js COMMAND`, since Node cannot replace itself by another program: starts the command under
+ * a parent, relays the signals to that and ends as it ends.
+ */
+export async function launchBelow(args: readonly string[]): Promise<void> {
+  const [program, ...words] = endsWithUs(launchCommand(args))
+  const child = spawn(program, words, { stdio: 'inherit' })
+  let signals = 0
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      signals += 1
+      // Another signal than ours: one that a terminal sent to the whole group has already reached the parent.
+      child.kill(signals === 1 ? 'SIGUSR1' : 'SIGUSR2')
+    })
+  }
+  const { exitCode, signal } = await new Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>(
+    (resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code, by) => resolve({ exitCode: code, signal: by }))
+    },
+  )
+  if (signal === null) process.exitCode = exitCode ?? 1
+  else if (signals > 0) process.exitCode = 143
+  else process.kill(process.pid, signal)
+}
+
+const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path))
+
+// The kernel ends it when we are killed.
+function endsWithUs(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  return SETPRIV === undefined ? command : [SETPRIV, '--pdeathsig', 'KILL', ...command]
+}

@@ -1,0 +1,54 @@
+import { closeSync, readFileSync } from 'node:fs'
+import process from 'node:process'
+import { variables } from './variables.js'
+
+export type RawEnvironment = Readonly<Record<string, string | undefined>>
+
+/** The pipe of src/cli/launch/launch.sh. */
+const PIPE = 4
+const PARENT_VARIABLE = 'LOOPFLEET_PARENT'
+
+let handed: RawEnvironment | undefined
+
+/**
+ * Takes the environment that the parent hands over through a pipe, if this process has such a parent. Everything but
+ * our secrets also gets into `process.env`, for libraries and plug-ins; /proc/PID/environ never shows any of it.
+ */
+export function takeHandedEnvironment(): boolean {
+  const parent = process.env[PARENT_VARIABLE]
+  delete process.env[PARENT_VARIABLE]
+  if (parent === undefined || Number(parent) !== process.ppid) return false
+  const text = Buffer.from(readFileSync(PIPE, 'latin1').replaceAll(/\s+/g, ''), 'hex').toString('utf8')
+  closeSync(PIPE)
+  const environment = Object.fromEntries(text.split('\0').flatMap(toEntry))
+  handed = environment
+  Object.assign(process.env, withoutSecrets(environment))
+  return true
+}
+
+/** Whether a parent counts the signals and ends this process when it does not end itself. */
+export function hasParent(): boolean {
+  return handed !== undefined
+}
+
+/** The whole environment as this process was started with it. */
+export function hostEnvironment(): RawEnvironment {
+  return handed ?? process.env
+}
+
+function toEntry(text: string): [string, string][] {
+  const end = text.indexOf('=')
+  const name = text.slice(0, end)
+  return end < 1 || name === PARENT_VARIABLE ? [] : [[name, text.slice(end + 1)]]
+}
+
+const secretNames: ReadonlySet<string> = new Set(
+  Object.entries(variables).flatMap(([name, variable]) => {
+    if (!('secret' in variable)) return []
+    return 'alias' in variable ? [name, variable.alias] : [name]
+  }),
+)
+
+function withoutSecrets(environment: RawEnvironment): RawEnvironment {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secretNames.has(name)))
+}
