@@ -9,7 +9,8 @@ import { TrainerFileError } from './errors.js'
 import { convertHyperparameter } from './hyperparameter-values.js'
 import { hyperparameterTexts, notPossible, on } from './order-values.js'
 
-type Written = Pick<TrainerDefinition, 'name' | 'folder' | 'file' | 'hyperparameters' | 'hyperparameter_file'>
+type FileOwner = Pick<TrainerDefinition, 'folder' | 'file' | 'hyperparameter_file'>
+type Written = FileOwner & Pick<TrainerDefinition, 'name' | 'hyperparameters'>
 
 export type HyperparameterFileOptions = {
   readonly definition: Written
@@ -38,7 +39,14 @@ export async function writeHyperparameterFile({ definition, workspace, order }: 
   await writeFileAtomic(join(workspace, wanted.file), document.toString({ lineWidth: 0 }))
 }
 
-async function readDefaults(definition: Written, defaults: string): Promise<Document> {
+/** The keys that an order can overwrite in the file; none without one. Throws LF_BAD_TRAINER_FILE. */
+export async function hyperparameterFileNames(definition: FileOwner): Promise<string[]> {
+  const wanted = definition.hyperparameter_file
+  if (wanted === undefined) return []
+  return scalarsOf(await readDefaults(definition, wanted.defaults)).map(([name]) => name)
+}
+
+async function readDefaults(definition: FileOwner, defaults: string): Promise<Document> {
   const path = resolve(definition.folder, defaults)
   const { file } = definition
   const key = 'hyperparameter_file.defaults'

@@ -23,6 +23,7 @@ import type { Place, Places } from './places.js'
 import { isForOtherHosts } from './served.js'
 import type { TrainingRun } from './training-run.js'
 import { createWalk } from './walk.js'
+import { withoutWarnings } from './warnings.js'
 
 export type DispatcherOptions = {
   readonly hostId: string
@@ -166,7 +167,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function fail(training: TrainingRun, error: unknown): Promise<never> {
     const { errors, state } = await training.record()
-    const shown = Object.keys(errors).length > 0 ? errors : { [errorKeyOf(state)]: messageOf(error) }
+    const hasCause = Object.keys(withoutWarnings(errors)).length > 0
+    const shown = hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
     training.log.error({ err: error }, 'training failed')
     if (!(error instanceof JobFailedError)) await noteFailure(training.id, training.run, error) // a step has noted its own
     await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })

@@ -6,8 +6,10 @@ type Errors = Readonly<Record<string, string>>
 export type ShownErrors = {
   /** All of them with this one; to be written by the caller. */
   note(training: TrainingRun, key: string, message: string): Errors
-  /** All others when this one was there, else undefined; to be written by the caller, or put back. */
-  clear(training: TrainingRun, key: string): { readonly others: Errors; putBack(): void } | undefined
+  /** All but those that go, if there were any of them, else undefined; to be written by the caller, or put back. */
+  clear(training: TrainingRun, goes: (key: string) => boolean): { readonly others: Errors; putBack(): void } | undefined
+  /** Whether this very error is shown. */
+  has(training: TrainingRun, key: string, message: string): boolean
 }
 
 export function createShownErrors(): ShownErrors {
@@ -22,12 +24,20 @@ export function createShownErrors(): ShownErrors {
 
   return {
     note,
-    clear(training, key) {
-      const { [key]: cleared, ...others } = of(training)
-      if (cleared === undefined) return undefined
+    clear(training, goes) {
+      const entries = Object.entries(of(training))
+      const cleared = entries.filter(([key]) => goes(key))
+      if (cleared.length === 0) return undefined
+      const others = Object.fromEntries(entries.filter(([key]) => !goes(key)))
       // Gone at once: what another step notes meanwhile is written later and must not bring it back.
       known.set(training, others)
-      return { others, putBack: () => void note(training, key, cleared) }
+      return {
+        others,
+        putBack() {
+          for (const [key, message] of cleared) note(training, key, message)
+        },
+      }
     },
+    has: (training, key, message) => of(training)[key] === message,
   }
 }

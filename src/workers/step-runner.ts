@@ -12,6 +12,7 @@ import { showing, shownStates } from './shown-states.js'
 import type { Stage, StageContext, StageDeps } from './stages/stage.js'
 import { createThrottle } from './throttle.js'
 import type { TrainingRun } from './training-run.js'
+import { isWarning } from './warnings.js'
 
 /** Key under which the Loop sees the error of a stage (loop-protocol: trainer state machine). */
 export const errorKeys: Record<StageName, string> = {
@@ -113,7 +114,9 @@ export function createStepRunner(deps: StepRunnerDeps) {
   ) {
     const { id, run, hostId } = training
     training.patience?.getsOn(stage)
-    const cleared = shownErrors.clear(training, errorKeys[stage])
+    // The training is over: its last status must not look like a failure.
+    const isOver = stage === 'cleanup'
+    const cleared = shownErrors.clear(training, (key) => key === errorKeys[stage] || (isOver && isWarning(key)))
     const patch = { ...showing(shownStates[stage].after), ...(cleared && { errors: cleared.others }) }
     try {
       await deps.journal.finishStep(id, run, stage, { hostId, ...done }, { patch, job: ending })
@@ -136,6 +139,11 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const { signal, log, offer, diary } = parts
     let current: StepProgress = { progress: null, gpus: null, process: null }
     let isRecovering = job.attemptsStarted > 1
+    function say(line: string): void {
+      diary.say(line)
+      ignoreOutage(deps.journal.appendLog(training.id, line))
+    }
+
     return {
       training,
       signal,
@@ -150,9 +158,12 @@ export function createStepRunner(deps: StepRunnerDeps) {
           ignoreOutage(clearError(training, job.data.stage))
         }
       },
-      say(line) {
-        diary.say(line)
-        ignoreOutage(deps.journal.appendLog(training.id, line))
+      say,
+      warn(key, message) {
+        if (shownErrors.has(training, key, message)) return
+        log.warn({ key, message }, 'warning shown at the Loop')
+        say(`warning: ${message}`)
+        ignoreOutage(training.update({ errors: shownErrors.note(training, key, message) }))
       },
     }
   }
@@ -195,7 +206,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
   }
 
   async function clearError(training: TrainingRun, stage: StageName) {
-    const cleared = shownErrors.clear(training, errorKeys[stage])
+    const cleared = shownErrors.clear(training, (key) => key === errorKeys[stage])
     if (cleared === undefined) return
     try {
       await training.update({ errors: cleared.others })

@@ -20,7 +20,8 @@ describe('the stages of a training', () => {
   function aContext(of: TrainingOfTest): StageContext {
     const { training } = of
     const signal = new AbortController().signal
-    return { training, signal, log: silentLogger(), progress: () => undefined, say: () => undefined }
+    const ignore = () => undefined
+    return { training, signal, log: silentLogger(), progress: ignore, say: ignore, warn: ignore }
   }
 
   it('fail for an order that cannot be trained before they ask the Loop for anything', async () => {

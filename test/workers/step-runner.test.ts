@@ -307,6 +307,31 @@ describe('the runner of steps', () => {
     expect(order).to.deep.equal(['begin 1', 'end 1', 'begin 2', 'end 2'])
   })
 
+  it('shows a warning once, in the log and at the Loop, and keeps it over the end of its stage', async () => {
+    const { run, lines } = aRunner('download-data', async (context) => {
+      context.warn('hyperparameters', 'not known')
+      context.warn('hyperparameters', 'not known')
+      return {}
+    })
+
+    await run()
+
+    expect(of.record.errors).to.deep.equal({ hyperparameters: 'not known' })
+    expect(lines.filter((line) => line.includes('not known'))).to.deep.equal(['warning: not known'])
+  })
+
+  it('takes warnings away when the training is over, and leaves errors', async () => {
+    of = aTraining({
+      dataFolder: folder.path,
+      record: { errors: { hyperparameters: 'not known', detecting: 'no memory' } },
+    })
+    const { run } = aRunner('cleanup', async () => ({}))
+
+    await run()
+
+    expect(of.record.errors).to.deep.equal({ detecting: 'no memory' })
+  })
+
   it('goes on when lines and progress cannot be written', async () => {
     const { run, progress } = aRunner('detect', async (context) => {
       context.progress({ progress: 0.5 })

@@ -5,6 +5,7 @@ import { assignValidationSet } from '../../executors/dataset/validation-set.js'
 import { commandValues } from '../../executors/order-values.js'
 import { type ImageData, imageDataSchema } from '../../loop/protocol/index.js'
 import { NoImagesError } from '../errors.js'
+import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /** The images of a training as they were when its data was fetched; written to `image-data.json`. */
@@ -18,6 +19,7 @@ export const downloadData: Stage = async (context, deps) => {
   const { training, signal } = context
   const { organization, project } = training.order
   commandValues(training.definition, training.order, []) // an order that cannot be trained fails before it loads data
+  await warnOfHyperparameters(context)
   const ids = await deps.rest.imageIds(organization, project, 'complete', { signal })
   if (ids.length === 0) throw new NoImagesError({ organization, project, set: 'complete' })
 

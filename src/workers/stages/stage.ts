@@ -9,6 +9,7 @@ import type { UploadedModelName } from '../../queue/conversions.js'
 import type { StepProgress } from '../../queue/job-schemas.js'
 import type { Journal } from '../../queue/journal.js'
 import type { TrainingRun } from '../training-run.js'
+import type { WarningKey } from '../warnings.js'
 
 /** What a stage works with; handed in once when the worker is built. */
 export type StageDeps = {
@@ -39,6 +40,8 @@ export type StageContext = {
   progress(progress: Partial<StepProgress>): void
   /** A line for people, in the job's log and the training's. */
   say(line: string): void
+  /** A warning, once, in all logs and at the Loop, which sees it under this key until the training is over. */
+  warn(key: WarningKey, message: string): void
 }
 
 /**

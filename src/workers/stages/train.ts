@@ -4,6 +4,7 @@ import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
+import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import { deviceOf } from '../served.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -21,6 +22,7 @@ export const train: Stage = async (context, deps) => {
   const restored = await training.checkpoints?.restore(context.say)
   if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
+  await warnOfHyperparameters(context) // again for a retry, which passes over the download
   await writeTrainingFile(training)
   const resume = await canResume(
     {
