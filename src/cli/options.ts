@@ -10,6 +10,13 @@ export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: 
   }
 }
 
+/** A number from 0 to 1. */
+export function share(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (value >= 0 && value <= 1) return value
+  throw new InvalidArgumentError('It must be a number from 0 to 1.')
+}
+
 export const portNumber = wholeNumber(0, 65_535)
 
 /** `0,1` or `GPU-…` → indices and UUIDs; `none` → the CPU slot. */

@@ -1,3 +1,4 @@
+import { exitDespiteLostThreads } from '../inference/lost-threads.js'
 import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
 
@@ -16,6 +17,7 @@ export async function runUntilAsked(
   } finally {
     await closers.closeAll()
   }
+  exitDespiteLostThreads()
 }
 
 async function failIfError(over: Promise<unknown>): Promise<void> {

@@ -175,6 +175,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
         model_info: modelInfo(),
         target_model: targetVersion,
         version_control,
+        model_problem: running === undefined ? 'it is starting' : running.parts.models.state().whyNoModel,
       }
     },
     modelInfo,

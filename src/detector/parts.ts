@@ -56,7 +56,12 @@ export type DetectorModels = Service & {
   setVersionControl(text: string): Promise<void>
   setTarget(target: TargetModel | null): void
   setUpdatesAllowed(allowed: boolean): void
-  state(): { readonly updating: string | null; readonly errors: Readonly<Record<string, string>> }
+  state(): {
+    readonly updating: string | null
+    readonly errors: Readonly<Record<string, string>>
+    /** Null while a model is loaded. */
+    readonly whyNoModel: string | null
+  }
   onChange(callback: () => void): () => void
 }
 

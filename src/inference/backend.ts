@@ -7,12 +7,23 @@ type Shared = {
   readonly resolution?: number
 }
 
+/** The confidence below which nothing counts; the first that is given is taken, then the usual one of the layout. */
+export type Thresholds = {
+  /** What an operator, an order or a trainer file asks for; before decoder.json. */
+  readonly wanted?: number
+  /** `conf_threshold` of model.json as it stands there; after decoder.json. */
+  readonly ofModel?: unknown
+}
+
 /** An ONNX file on the CPU, one session per thread. */
 export type OnnxBackend = Shared & {
   readonly kind: 'onnx'
   readonly modelFile: string
   /** By default the decoder.json beside the model, if there is one. */
   readonly decoderFile?: string
+  readonly thresholds?: Thresholds
+  /** It has served before: what is doubtful about it is read as it was then, with a warning. */
+  readonly wasServed?: boolean
 }
 
 /** A JavaScript module that is loaded in every thread and exports `createBackend`. */

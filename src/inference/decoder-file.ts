@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { messageOf } from '../base/errors.js'
+import { parsePythonJson } from '../base/python-json.js'
 import { InferenceError } from './errors.js'
 
 const inputSchema = z.strictObject({ width: z.int().min(1).max(8192), height: z.int().min(1).max(8192) })
 const share = z.number().min(0).max(1)
+const GRID_THRESHOLD = 0.3
+const THRESHOLD = 0.2
+const NMS_IOU = 0.45
 const pointCategories = z
   .array(z.string())
   .optional()
@@ -14,7 +18,7 @@ const gridSchema = z.strictObject({
   layout: z.literal('grid'),
   input: inputSchema,
   stride: z.int().min(1),
-  threshold: share.default(0.3),
+  threshold: share.optional(),
   nms_iou: share.default(0.5),
   point_categories: pointCategories,
 })
@@ -22,15 +26,15 @@ const gridSchema = z.strictObject({
 const yoloSchema = z.strictObject({
   layout: z.enum(['yolov5', 'yolov8', 'end-to-end']),
   input: inputSchema.optional(),
-  threshold: share.default(0.2),
-  nms_iou: share.default(0.45),
+  threshold: share.optional(),
+  nms_iou: share.default(NMS_IOU),
   point_categories: pointCategories,
 })
 
 const classificationSchema = z.strictObject({
   layout: z.literal('classification'),
   input: inputSchema.optional(),
-  threshold: share.default(0.2),
+  threshold: share.optional(),
   activation: z
     .enum(['softmax', 'none'])
     .optional()
@@ -45,12 +49,24 @@ export const decoderFileSchema = z
   })
 export type DecoderFile = z.infer<typeof decoderFileSchema>
 
-/** What a model without decoder.json gets: the layout is then read from the shape of its output. */
-export type DecoderPlan =
-  | DecoderFile
-  | { readonly layout: 'by-shape'; readonly input?: undefined; readonly threshold: number; readonly nms_iou: number }
+/** How a model is read: a decoder.json, or what stands for it, with the confidence below which nothing counts. */
+export type DecoderPlan = DecoderFile & { readonly threshold: number }
 
-export const planWithoutFile: DecoderPlan = { layout: 'by-shape', threshold: 0.2, nms_iou: 0.45 }
+/** The threshold of a layout for which nobody names one. */
+export function usualThreshold(layout: DecoderFile['layout'] | undefined): number {
+  return layout === 'grid' ? GRID_THRESHOLD : THRESHOLD
+}
+
+/** The plan for a layout; what decoder.json says beside the layout counts as far as it means something to this one. */
+export function toPlan(layout: DecoderFile['layout'], file: DecoderFile | undefined, threshold: number): DecoderPlan {
+  if (file?.layout === layout) return { ...file, threshold }
+  const { input, point_categories } = { input: undefined, point_categories: undefined, ...file }
+  const shared = { threshold, ...(input !== undefined && { input }) }
+  if (layout === 'classification') return { ...shared, layout }
+  if (layout === 'grid') throw new Error('a grid without its decoder.json')
+  const nms_iou = file !== undefined && 'nms_iou' in file ? file.nms_iou : NMS_IOU
+  return { ...shared, layout, nms_iou, ...(point_categories !== undefined && { point_categories }) }
+}
 
 function dividesInput(grid: { input?: { width: number; height: number }; stride: number }): boolean {
   return grid.input === undefined || (grid.input.width % grid.stride === 0 && grid.input.height % grid.stride === 0)
@@ -70,7 +86,7 @@ async function readJson(path: string): Promise<unknown> {
     throw new InferenceError('LF_DECODER_INVALID', `${path} cannot be read: ${messageOf(cause)}.`, { cause })
   })
   try {
-    return JSON.parse(text)
+    return parsePythonJson(text)
   } catch (cause) {
     throw new InferenceError('LF_DECODER_INVALID', `${path} is not JSON: ${messageOf(cause)}.`, { cause })
   }

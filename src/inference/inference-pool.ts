@@ -23,6 +23,10 @@ export interface InferencePool {
   detectBatch(images: readonly ImageSource[], options?: RequestOptions): Promise<DetectResult[]>
   /** The threads (or processes) that have answered so far, replaced ones included. */
   readonly threadIds: readonly number[]
+  /** Doubts about the model that somebody should know of: its layout or its categories are not certain. */
+  readonly warnings?: readonly string[]
+  /** The confidence below which nothing is answered, if the pool decides about it. */
+  readonly threshold?: number
   /** Images that wait or run. */
   readonly inFlight: number
   /** Takes no more images, waits for all that were taken, then ends the threads or the program. */

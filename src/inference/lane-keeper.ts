@@ -21,6 +21,7 @@ export class LaneKeeper {
   state: LaneState = 'starting'
   maxImages = 1
   wantsBatches = false
+  warnings: readonly string[] = []
   /** Why it is broken. */
   error: unknown
   readonly #lane: Lane
@@ -35,7 +36,8 @@ export class LaneKeeper {
 
   /** The first start; the id of its thread or process. */
   async start(): Promise<number> {
-    const { threadId, maxImages, wantsBatches } = await this.#lane.start()
+    const { threadId, maxImages, wantsBatches, warnings = [] } = await this.#lane.start()
+    this.warnings = warnings
     this.maxImages = maxImages
     this.wantsBatches = wantsBatches
     this.state = 'idle'

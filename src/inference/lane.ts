@@ -14,6 +14,8 @@ export type LaneStart = {
   readonly maxImages: number
   /** Whether that many are asked for when nobody has said how many. */
   readonly wantsBatches: boolean
+  /** Doubts about the model that somebody should know of. */
+  readonly warnings?: readonly string[]
 }
 
 export type LaneRun = {

@@ -16,16 +16,24 @@ export type BackendChoice =
       readonly logFile?: string
     }
 
+export type ModelUse = {
+  /** The confidence that an operator asks for. */
+  readonly threshold?: number | undefined
+  readonly wasServed?: boolean
+}
+
 /** The backend for an unpacked model; throws LF_MODEL_UNREADABLE if it has no single ONNX file and needs one. */
 export async function backendOf(
   modelFolder: string,
-  modelJson: Pick<ModelJson, 'categories' | 'resolution'>,
+  modelJson: Pick<ModelJson, 'categories' | 'resolution'> & { readonly conf_threshold?: unknown },
   choice: BackendChoice,
+  { threshold, wasServed }: ModelUse = {},
 ): Promise<Backend> {
   const categories = modelJson.categories.map(({ id, name, type }) => ({ id, name, type }))
   const shared = { categories, resolution: modelJson.resolution ?? undefined }
   if (choice.kind !== 'onnx') return { ...choice, ...shared, modelFolder }
-  return { kind: 'onnx', modelFile: await findOnnxFile(modelFolder), ...shared }
+  const thresholds = { wanted: threshold, ofModel: modelJson.conf_threshold }
+  return { kind: 'onnx', modelFile: await findOnnxFile(modelFolder), thresholds, wasServed, ...shared }
 }
 
 async function findOnnxFile(folder: string): Promise<string> {

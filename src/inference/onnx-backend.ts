@@ -1,13 +1,17 @@
+import { type DecoderPlan, toPlan } from './decoder-file.js'
 import { decode } from './decoders/decode.js'
 import type { ModelOutput } from './decoders/model-output.js'
+import { InferenceError } from './errors.js'
 import { type Findings, toFindings } from './findings.js'
 import { freeImages } from './free-images.js'
 import type { OwnedImage } from './image-source.js'
 import { fillTensor } from './image-tensor.js'
 import type { LaneAnswer } from './lane.js'
+import type { InputSize } from './model/grid-cells.js'
+import { chooseLayout } from './model/layout-choice.js'
 import type { InsideNative } from './native-guard.js'
 import { type OnnxModel, openOnnxModel } from './onnx-model.js'
-import type { Placement } from './placement.js'
+import type { Fit, Placement } from './placement.js'
 import type { ThreadBackend } from './thread-backend.js'
 import { toThreadError } from './thread-error.js'
 import type { OnnxSettings } from './thread-messages.js'
@@ -16,17 +20,46 @@ import type { OnnxSettings } from './thread-messages.js'
 const MAX_IMAGES = 32
 
 /** Opens the model and runs it once on grey, so that one that does not fit is found out now. */
-export async function openOnnxBackend(settings: OnnxSettings, native: InsideNative): Promise<ThreadBackend> {
-  const model = await native(() => openOnnxModel(settings))
+export async function openOnnxBackend(
+  settings: OnnxSettings,
+  { native, onLoaded }: { readonly native: InsideNative; readonly onLoaded: () => void },
+): Promise<ThreadBackend> {
+  const { modelFile, resolution, plan } = settings
+  const model = await native(() => openOnnxModel({ modelFile, resolution, input: plan.file?.input }))
+  onLoaded()
   model.slot(0).fill(0.5)
-  for (const output of await native(() => model.run(0, 1))) decode(output, settings.plan, factsOf(model, settings))
+  const [output] = await native(() => model.run(0, 1))
+  if (output === undefined) throw new InferenceError('LF_MODEL_OUTPUT', `${modelFile} has no output.`)
+  const { reading, warnings } = readingOf(output, model, settings)
+  decode(output, reading.plan, reading)
   const maxImages = model.hasBatchAxis && (await answersTwo(model, native)) ? MAX_IMAGES : 1
-  const work = new OnnxWork(model, settings, native)
-  return { maxImages, wantsBatches: false, detect: (images) => work.detect(images), close: async () => {} }
+  const work = new OnnxWork(model, settings, { native, reading })
+  return { maxImages, wantsBatches: false, warnings, detect: (images) => work.detect(images), close: async () => {} }
 }
 
-function factsOf({ width, height }: OnnxModel, { categories }: OnnxSettings) {
-  return { categoryCount: categories.length, input: { width, height } }
+/** How the output is read, and how images are brought to the input. */
+type Reading = {
+  readonly plan: DecoderPlan
+  readonly fit: Fit
+  readonly categoryCount: number
+  readonly input: InputSize
+}
+
+function readingOf(
+  output: ModelOutput,
+  { width, height }: OnnxModel,
+  { plan: { file, facts, threshold, wasServed }, categories }: OnnxSettings,
+): { readonly reading: Reading; readonly warnings: readonly string[] } {
+  const input = { width, height }
+  const question = { output, facts, named: file?.layout, classCount: categories.length, input, wasServed }
+  const { layout, warnings } = chooseLayout(question)
+  const plan = toPlan(layout, file, threshold)
+  return { reading: { plan, fit: fitOf(layout), categoryCount: categories.length, input }, warnings }
+}
+
+function fitOf(layout: DecoderPlan['layout']): Fit {
+  if (layout === 'grid') return 'stretch'
+  return layout === 'classification' ? 'crop' : 'letterbox'
 }
 
 // A free batch axis may be a promise that the inner layers do not keep.
@@ -38,15 +71,19 @@ async function answersTwo(model: OnnxModel, native: InsideNative): Promise<boole
   )
 }
 
+type OnnxWorkDeps = { readonly native: InsideNative; readonly reading: Reading }
+
 class OnnxWork {
   readonly #model: OnnxModel
   readonly #settings: OnnxSettings
   readonly #native: InsideNative
+  readonly #reading: Reading
 
-  constructor(model: OnnxModel, settings: OnnxSettings, native: InsideNative) {
+  constructor(model: OnnxModel, settings: OnnxSettings, { native, reading }: OnnxWorkDeps) {
     this.#model = model
     this.#settings = settings
     this.#native = native
+    this.#reading = reading
   }
 
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
@@ -62,7 +99,8 @@ class OnnxWork {
   }
 
   async #fill(image: OwnedImage, index: number): Promise<Placement> {
-    const { width, height, fit } = this.#model
+    const { width, height } = this.#model
+    const { fit } = this.#reading
     const { maxPixels } = this.#settings
     return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels })
   }
@@ -86,9 +124,10 @@ class OnnxWork {
   }
 
   #read(output: (() => ModelOutput) | undefined, place: Placement): Findings {
-    const { plan, categories, confidence } = this.#settings
+    const { categories, confidence } = this.#settings
+    const { plan } = this.#reading
     if (output === undefined) throw new Error('the model gave fewer outputs than images')
-    const decoded = decode(output(), plan, factsOf(this.#model, this.#settings))
+    const decoded = decode(output(), plan, this.#reading)
     const pointCategories = 'point_categories' in plan ? plan.point_categories : undefined
     return toFindings(decoded, place, { categories, pointCategories, confidence })
   }

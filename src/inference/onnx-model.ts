@@ -1,16 +1,14 @@
 import type * as Ort from 'onnxruntime-node'
 import { messageOf } from '../base/errors.js'
-import type { DecoderPlan } from './decoder-file.js'
 import type { ModelOutput } from './decoders/model-output.js'
 import { InferenceError } from './errors.js'
+import type { InputSize } from './model/grid-cells.js'
 import { loadOnnxRuntime } from './onnx-runtime.js'
-import type { Fit } from './placement.js'
 
 /** A loaded model; images go into its slots, then it is run on some of them. */
 export type OnnxModel = {
   readonly width: number
   readonly height: number
-  readonly fit: Fit
   readonly hasBatchAxis: boolean
   /** RGB planes of one image, reused for the next; valid until a higher slot is asked for the first time. */
   slot(index: number): Float32Array
@@ -20,7 +18,8 @@ export type OnnxModel = {
 
 export type OnnxModelOptions = {
   readonly modelFile: string
-  readonly plan: DecoderPlan
+  /** What decoder.json says of its input. */
+  readonly input: InputSize | undefined
   /** Edge of the square input of a model that names no size of its own. */
   readonly resolution: number | undefined
 }
@@ -39,7 +38,7 @@ export async function openOnnxModel(options: OnnxModelOptions): Promise<OnnxMode
   }
   const hasBatchAxis =
     isFree(session.inputMetadata[0]) && outputNames.every((_, index) => isFree(session.outputMetadata[index]))
-  return { width, height, fit: fitOf(session, options.plan), hasBatchAxis, slot: (index) => slots.at(index), run }
+  return { width, height, hasBatchAxis, slot: (index) => slots.at(index), run }
 }
 
 /** Room for as many images as were ever in one batch, behind each other as the model wants them. */
@@ -76,10 +75,8 @@ async function openSession(ort: typeof Ort, modelFile: string): Promise<Ort.Infe
   }
 }
 
-type Size = { readonly width: number; readonly height: number }
-
 // A size that is part of the model is the only one that runs, so it goes before decoder.json and resolution.
-function inputSize(session: Ort.InferenceSession, { modelFile, plan, resolution }: OnnxModelOptions): Size {
+function inputSize(session: Ort.InferenceSession, { modelFile, input, resolution }: OnnxModelOptions): InputSize {
   const metadata = session.inputMetadata[0]
   if (metadata === undefined || !metadata.isTensor || session.inputNames.length !== 1) {
     throw unfit(modelFile, `has ${session.inputNames.length} inputs instead of one image`)
@@ -89,7 +86,7 @@ function inputSize(session: Ort.InferenceSession, { modelFile, plan, resolution 
   const isImage = metadata.shape.length === 4 && mayBe(batch, 1) && mayBe(channels, 3)
   if (!isImage) throw unfit(modelFile, `takes [${metadata.shape.join(', ')}] instead of [1, 3, height, width]`)
 
-  const wanted = plan.input ?? (resolution === undefined ? undefined : { width: resolution, height: resolution })
+  const wanted = input ?? (resolution === undefined ? undefined : { width: resolution, height: resolution })
   const size = {
     width: typeof width === 'number' ? width : wanted?.width,
     height: typeof height === 'number' ? height : wanted?.height,
@@ -97,8 +94,8 @@ function inputSize(session: Ort.InferenceSession, { modelFile, plan, resolution 
   if (size.width === undefined || size.height === undefined) {
     throw unfit(modelFile, 'names no input size; give a resolution or a decoder.json with input')
   }
-  if (plan.input !== undefined && (size.width !== plan.input.width || size.height !== plan.input.height)) {
-    const names = `${plan.input.width}x${plan.input.height}`
+  if (input !== undefined && (size.width !== input.width || size.height !== input.height)) {
+    const names = `${input.width}x${input.height}`
     const message = `decoder.json names the input ${names}, but the model takes ${size.width}x${size.height}.`
     throw new InferenceError('LF_DECODER_INVALID', message, { details: { modelFile } })
   }
@@ -118,14 +115,6 @@ function outputNamesOf({ outputNames, outputMetadata }: Ort.InferenceSession): s
 
 function mayBe(dim: number | string | undefined, size: number): boolean {
   return dim === size || typeof dim === 'string'
-}
-
-function fitOf(session: Ort.InferenceSession, plan: DecoderPlan): Fit {
-  if (plan.layout === 'grid') return 'stretch'
-  if (plan.layout === 'classification') return 'crop'
-  const metadata = session.outputMetadata[0]
-  const hasClasses = plan.layout === 'by-shape' && metadata?.isTensor === true && metadata.shape.length === 2
-  return hasClasses ? 'crop' : 'letterbox'
 }
 
 async function runSession(session: Ort.InferenceSession, feeds: Record<string, Ort.Tensor>, outputNames: string[]) {

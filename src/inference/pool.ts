@@ -1,11 +1,9 @@
-import { access } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
 import type { Logger } from '../base/logger.js'
 import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
-import { type DecoderPlan, planWithoutFile, readDecoderFile } from './decoder-file.js'
 import type { InferencePool } from './inference-pool.js'
 import type { Lane } from './lane.js'
+import { readOnnxPlan } from './model/onnx-plan.js'
 import { QueuedPool } from './queued-pool.js'
 import { openThreadLane } from './thread-lane.js'
 import type { ThreadSettings } from './thread-messages.js'
@@ -14,6 +12,7 @@ export type { Backend, ModuleBackend, OnnxBackend, ProgramBackend } from './back
 export type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
 
 const LOAD_MS = 300_000 // a large model from a slow disk
+const WARM_UP_MS = 60_000
 
 export type InferencePoolOptions = {
   readonly backend: Backend
@@ -33,12 +32,18 @@ export type InferencePoolOptions = {
   readonly maxPixels?: number
   /** A thread or program that needs longer for one image is ended and replaced; a minute by default. */
   readonly timeoutMs?: number
+  /** How long a model may take to be loaded, from the start of its thread or program on; five minutes by default. */
+  readonly loadMs?: number
+  /** How long an ONNX model may take for its first image, with which it is tried; a minute by default. */
+  readonly warmUpMs?: number
   /** A thread whose JavaScript heap grows beyond is ended and replaced. */
   readonly maxHeapMb?: number
 }
 
 export type InferencePoolDeps = {
   readonly log: Logger
+  /** Gives up the start; a thread that is inside the model then is left to itself. */
+  readonly signal?: AbortSignal
   /** The module that runs in the threads, for tests that need one that breaks. */
   readonly threadFile?: URL
 }
@@ -49,10 +54,10 @@ export async function createInferencePool(
   deps: InferencePoolDeps,
 ): Promise<InferencePool> {
   const { backend, maxQueue = Number.POSITIVE_INFINITY, deadlineMs, batch } = options
-  const lanes = await openLanes(options, deps)
-  const pool = new QueuedPool(lanes, { maxQueue, deadlineMs, maxImages: batch?.maxImages }, deps)
+  const { lanes, ...known } = await openLanes(options, deps)
+  const pool = new QueuedPool(lanes, { maxQueue, deadlineMs, maxImages: batch?.maxImages, ...known }, deps)
   try {
-    await pool.start()
+    await unlessAborted(pool.start(), deps.signal)
   } catch (error) {
     await pool.close()
     throw error
@@ -61,39 +66,51 @@ export async function createInferencePool(
   return pool
 }
 
-async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Lane[]> {
-  const { backend, timeoutMs = 60_000, maxHeapMb } = options
+type Opened = {
+  readonly lanes: readonly Lane[]
+  readonly threshold: number | undefined
+  readonly warnings: readonly string[]
+}
+
+async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Opened> {
+  const { backend, timeoutMs = 60_000, loadMs = LOAD_MS, warmUpMs = WARM_UP_MS, maxHeapMb } = options
   const shared = { confidence: options.confidence ?? ('unit' as const), maxPixels: options.maxPixels ?? 64_000_000 }
   if (backend.kind === 'program') {
     // It decodes in this thread, with a library that the others load in theirs only.
     const { openProgramLane } = await import('./program/program-lane.js')
-    return [openProgramLane({ backend, timeoutMs, loadMs: LOAD_MS, ...shared }, deps)]
+    const lane = openProgramLane({ backend, timeoutMs, loadMs, ...shared }, deps)
+    return { lanes: [lane], threshold: undefined, warnings: [] }
   }
   const threads = options.threads ?? Math.max(2, availableParallelism() - 1)
-  const settings = { ...(await settingsOf(backend)), ...shared }
-  const lane = { settings, timeoutMs, loadMs: LOAD_MS, maxHeapMb }
-  return await Promise.all(Array.from({ length: threads }, () => openThreadLane(lane, deps)))
+  const { settings: own, ...known } = await settingsOf(backend)
+  const lane = { settings: { ...own, ...shared }, timeoutMs, loadMs, warmUpMs, maxHeapMb }
+  return { lanes: await Promise.all(Array.from({ length: threads }, () => openThreadLane(lane, deps))), ...known }
 }
 
 type Unshared<Settings> = Settings extends ThreadSettings ? Omit<Settings, 'confidence' | 'maxPixels'> : never
+type Settled = Omit<Opened, 'lanes'> & { readonly settings: Unshared<ThreadSettings> }
 
-async function settingsOf(backend: OnnxBackend | ModuleBackend): Promise<Unshared<ThreadSettings>> {
+async function settingsOf(backend: OnnxBackend | ModuleBackend): Promise<Settled> {
   const { resolution } = backend
-  const categories = backend.categories.map(({ id, name, type }) => ({ id, name, type }))
   if (backend.kind === 'module') {
     const { kind, file, modelFolder } = backend
-    return { kind, file, modelFolder, categories, resolution }
+    const categories = backend.categories.map(({ id, name, type }) => ({ id, name, type }))
+    return { settings: { kind, file, modelFolder, categories, resolution }, threshold: undefined, warnings: [] }
   }
   const { kind, modelFile } = backend
-  return { kind, modelFile, plan: await findPlan(backend), categories, resolution }
+  const { plan, warnings } = await readOnnxPlan(backend)
+  const settings = { kind, modelFile, plan, categories: plan.categories, resolution }
+  return { settings, threshold: plan.threshold, warnings }
 }
 
-async function findPlan({ modelFile, decoderFile }: OnnxBackend): Promise<DecoderPlan> {
-  if (decoderFile !== undefined) return await readDecoderFile(decoderFile)
-  const beside = join(dirname(modelFile), 'decoder.json')
-  const exists = await access(beside).then(
-    () => true,
-    () => false,
-  )
-  return exists ? await readDecoderFile(beside) : planWithoutFile
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work
+  let stopListening: () => void = () => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    stopListening = () => signal.removeEventListener('abort', onAbort)
+  })
+  return await Promise.race([work, aborted]).finally(stopListening)
 }

@@ -17,6 +17,9 @@ export type QueuedPoolOptions = {
   readonly deadlineMs: number | undefined
   /** Most images of one batch; undefined leaves it to the backend. */
   readonly maxImages: number | undefined
+  readonly threshold: number | undefined
+  /** About the model, from before it was loaded. */
+  readonly warnings: readonly string[]
 }
 
 const EXIT_WAIT_MS = 10_000
@@ -56,13 +59,26 @@ export class QueuedPool implements InferencePool {
     return [...this.#threadIds]
   }
 
+  get threshold(): number | undefined {
+    return this.#options.threshold
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#options.warnings, ...(this.#lanes[0]?.warnings ?? [])]
+  }
+
   get inFlight(): number {
     return this.#waiting.size + this.#again.size + this.#running
   }
 
-  /** Loads the model in all lanes; they have to be through before they may be closed, also when one has failed. */
+  /**
+   * Loads the model in all lanes; they have to be through before they may be closed, also when one has failed. The first
+   * tries it alone: a model that never ends costs one thread then, not all.
+   */
   async start(): Promise<void> {
-    const starts = await Promise.allSettled(this.#lanes.map((lane) => lane.start()))
+    const [first, ...others] = this.#lanes
+    if (first !== undefined) this.#threadIds.add(await first.start())
+    const starts = await Promise.allSettled(others.map((lane) => lane.start()))
     for (const start of starts) {
       if (start.status === 'rejected') throw start.reason
       this.#threadIds.add(start.value)

@@ -7,6 +7,8 @@ export type ThreadBackend = {
   readonly maxImages: number
   /** Whether it is better off with several. */
   readonly wantsBatches: boolean
+  /** Doubts about the model that somebody should know of. */
+  readonly warnings?: readonly string[]
   /** One answer per image, in order. */
   detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]>
   close(): Promise<void>

@@ -5,6 +5,7 @@ import { InferenceError } from './errors.js'
 import { type RunLimits, runGuarded } from './guarded-run.js'
 import type { OwnedImage } from './image-source.js'
 import type { Lane, LaneRun, LaneStart } from './lane.js'
+import { leaveThread } from './lost-threads.js'
 import { begunImages, condemnNow, type NativeGuard } from './native-guard.js'
 import { fromThreadError } from './thread-error.js'
 import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
@@ -13,6 +14,8 @@ export type ThreadLaneOptions = {
   readonly settings: ThreadSettings
   readonly timeoutMs: number
   readonly loadMs: number
+  /** For the first image, with which a model is tried, once it is loaded. */
+  readonly warmUpMs: number
   /** The thread dies when its heap grows beyond. */
   readonly maxHeapMb: number | undefined
 }
@@ -26,6 +29,8 @@ export type ThreadLaneDeps = {
 /** How long a late thread inside ONNX Runtime is waited for before another one takes its place. */
 const LATE_MS = 1000
 const CLOSE_MS = 2000
+/** How long a lane that is closed waits for such a thread before it leaves it to itself. */
+const LOST_MS = 2000
 /** Of V8's young generation in a thread, where next to nothing grows old; by default it takes 48. */
 const YOUNG_MB = 6
 
@@ -39,7 +44,8 @@ class ThreadLane implements Lane {
   readonly takesBundles = true
   readonly #options: ThreadLaneOptions
   readonly #startThread: () => Piscina
-  #guards: readonly NativeGuard[] = []
+  /** Of all runs that are not over, those of a thread that was left behind included. */
+  readonly #guards = new Map<NativeGuard, Promise<void>>()
   #piscina: Piscina
   #guard: NativeGuard | undefined
   /** The last run is over: its thread is free or gone. */
@@ -58,10 +64,13 @@ class ThreadLane implements Lane {
   async start(): Promise<LaneStart> {
     await this.#leaveLate()
     if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
-    const { loadMs } = this.#options
+    const { loadMs, warmUpMs } = this.#options
     const task = { kind: 'start', images: [], atOnce: 1 } as const
-    const { threadId, maxImages, wantsBatches } = await this.#run(task, { timeoutMs: loadMs, loadMs })
-    return { threadId, maxImages, wantsBatches }
+    const started = this.#run(task, { timeoutMs: warmUpMs, loadMs }).catch((error: unknown) => {
+      throw isTimeout(error) ? slowError({ loadMs, warmUpMs }, error) : error
+    })
+    const { threadId, maxImages, wantsBatches, warnings } = await started
+    return { threadId, maxImages, wantsBatches, warnings }
   }
 
   get begun(): number {
@@ -78,37 +87,43 @@ class ThreadLane implements Lane {
   // Not piscina's own close(): it drops requests that run.
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#over
+    await this.#overWithin(LOST_MS)
     const { kind } = this.#options.settings
     const limits = { timeoutMs: CLOSE_MS, loadMs: CLOSE_MS }
-    if (kind === 'module') await this.#run({ kind: 'close', images: [], atOnce: 1 }, limits).catch(() => {})
-    await this.#over
-    await this.#left
-    await this.#piscina.destroy()
+    if (kind === 'module' && this.#isOver) {
+      await this.#run({ kind: 'close', images: [], atOnce: 1 }, limits).catch(() => {})
+      await this.#overWithin(LOST_MS)
+    }
+    const ended = this.#over.then(() => this.#piscina.destroy())
+    const all = Promise.all([ended, this.#left])
+    await within(all, this.#isOver && this.#left === undefined ? undefined : LOST_MS)
+    for (const [guard, over] of this.#guards) leaveThread(guard, over)
   }
 
   prepareExit(maxMs: number): void {
-    for (const guard of this.#guards) condemnNow(guard, maxMs)
+    for (const guard of this.#guards.keys()) condemnNow(guard, maxMs)
   }
 
   async #run(task: Omit<ThreadTask, 'guard'>, limits: RunLimits) {
     const { answer, over, guard } = runGuarded(this.#piscina, task, limits)
     this.#guard = guard
-    this.#guards = [...this.#guards, guard]
     this.#isOver = false
     this.#over = over.then(() => {
-      this.#guards = this.#guards.filter((other) => other !== guard)
+      this.#guards.delete(guard)
       this.#isOver = true
     })
+    this.#guards.set(guard, this.#over)
     return orThrow(await answer)
+  }
+
+  async #overWithin(maxMs: number): Promise<void> {
+    await within(this.#over, this.#isOver ? undefined : maxMs)
   }
 
   // A thread inside ONNX Runtime cannot be ended. One per lane is left behind to end when it may; a second is waited for.
   async #leaveLate(): Promise<void> {
     const over = this.#over
-    const patience = new AbortController()
-    await Promise.race([over, sleep(LATE_MS, undefined, { signal: patience.signal }).catch(() => {})])
-    patience.abort()
+    await this.#overWithin(LATE_MS)
     if (this.#isOver) return
     await this.#left
     if (this.#isOver || this.#isClosed) return
@@ -116,6 +131,23 @@ class ThreadLane implements Lane {
     this.#left = over.then(() => late.destroy())
     this.#piscina = this.#startThread()
   }
+}
+
+/** Waits for a promise, but no longer than this. */
+async function within(promise: Promise<unknown>, maxMs: number | undefined): Promise<void> {
+  if (maxMs === undefined) return void (await promise)
+  const patience = new AbortController()
+  await Promise.race([promise, sleep(maxMs, undefined, { signal: patience.signal }).catch(() => {})])
+  patience.abort()
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof InferenceError && error.code === 'LF_INFERENCE_TIMEOUT'
+}
+
+function slowError({ loadMs, warmUpMs }: Pick<ThreadLaneOptions, 'loadMs' | 'warmUpMs'>, cause: unknown) {
+  const message = `The model was not loaded within ${loadMs / 1000} s, or did not answer its first image within ${warmUpMs / 1000} s.`
+  return new InferenceError('LF_MODEL_SLOW', message, { cause, details: { loadMs, warmUpMs } })
 }
 
 type Done = Extract<ThreadAnswer, { readonly ok: true }>

@@ -1,7 +1,7 @@
-import type { DecoderPlan } from './decoder-file.js'
 import type { InferenceCategory } from './findings.js'
 import type { OwnedImage } from './image-source.js'
 import type { LaneAnswer } from './lane.js'
+import type { OnnxPlan } from './model/onnx-plan.js'
 import type { NativeGuard } from './native-guard.js'
 import type { ThreadError } from './thread-error.js'
 
@@ -14,7 +14,7 @@ type SharedSettings = {
 export type OnnxSettings = SharedSettings & {
   readonly kind: 'onnx'
   readonly modelFile: string
-  readonly plan: DecoderPlan
+  readonly plan: OnnxPlan
 }
 export type ModuleSettings = SharedSettings & {
   readonly kind: 'module'
@@ -41,6 +41,7 @@ export type ThreadAnswer =
       readonly answers: readonly LaneAnswer[]
       readonly maxImages: number
       readonly wantsBatches: boolean
+      readonly warnings: readonly string[]
       readonly threadId: number
       /** How long the backend worked on the images. */
       readonly workMs: number

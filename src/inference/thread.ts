@@ -22,8 +22,8 @@ export async function detect(task: ThreadTask): Promise<ThreadAnswer> {
   guard = task.guard
   try {
     if (task.kind === 'close') return await close()
-    backend ??= open()
-    const { maxImages, wantsBatches, detect: detectAll } = await backend
+    backend ??= open(() => markBegun(task.guard, 0))
+    const { maxImages, wantsBatches, warnings = [], detect: detectAll } = await backend
     const { images, atOnce } = task
     const startedAt = performance.now()
     const answers: LaneAnswer[] = []
@@ -32,23 +32,24 @@ export async function detect(task: ThreadTask): Promise<ThreadAnswer> {
       markBegun(task.guard, from + some.length)
       answers.push(...(await detectAll(some)))
     }
-    return { ok: true, answers, maxImages, wantsBatches, threadId, workMs: performance.now() - startedAt }
+    const workMs = performance.now() - startedAt
+    return { ok: true, answers, maxImages, wantsBatches, warnings, threadId, workMs }
   } catch (error) {
     backend = undefined
     return { ok: false, error: toThreadError(error), threadId }
   }
 }
 
-async function open(): Promise<ThreadBackend> {
+async function open(onLoaded: () => void): Promise<ThreadBackend> {
   sharp.concurrency(1) // the pool is the parallelism
   sharp.cache(false)
   return settings.kind === 'onnx'
-    ? await openOnnxBackend(settings, guarded)
+    ? await openOnnxBackend(settings, { native: guarded, onLoaded })
     : await openModuleBackend(settings, guarded)
 }
 
 async function close(): Promise<ThreadAnswer> {
   const opened = await backend
   await opened?.close()
-  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, threadId, workMs: 0 }
+  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, warnings: [], threadId, workMs: 0 }
 }

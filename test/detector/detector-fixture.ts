@@ -89,7 +89,7 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
     },
     setTarget: () => undefined,
     setUpdatesAllowed: () => undefined,
-    state: () => ({ updating: null, errors: {} }),
+    state: () => ({ updating: null, errors: {}, whyNoModel: isLoaded ? null : 'no target is set' }),
     onChange: () => () => undefined,
   }
   const outbox: DetectorOutbox = {

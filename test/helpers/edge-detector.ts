@@ -33,7 +33,7 @@ export type Edge = {
   /** The detector that runs now. */
   readonly detector: CliProcess
   readonly url: string
-  /** Uploads the model once more, as the next version, with more files if given; answers its id. */
+  /** Uploads the model once more, as the next version, with more or other files if given; answers its id. */
   addModel(files?: readonly ModelFile[]): Promise<{ readonly id: string; readonly version: string }>
   /** Starts a detector on the same data folder, after the one before has ended. */
   start(options?: EdgeOptions): Promise<CliProcess>
@@ -156,7 +156,7 @@ async function modelZip(files: readonly ModelFile[]): Promise<Buffer> {
   const entries = [
     { name: 'model.onnx', data: model },
     { name: 'decoder.json', data: JSON.stringify(DECODER) },
-    ...files,
   ]
-  return await buffer(zipStream(entries))
+  const usual = entries.filter(({ name }) => files.every((file) => file.name !== name))
+  return await buffer(zipStream([...usual, ...files]))
 }

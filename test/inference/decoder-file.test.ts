@@ -26,8 +26,8 @@ describe('decoder.json', () => {
     expect(await read({ ...good, point_categories: ['dot'] })).to.deep.equal({ ...good, point_categories: ['dot'] })
   })
 
-  it('has the thresholds of the public scripts by default', async () => {
-    expect(await read({ layout: 'yolov5' })).to.deep.equal({ layout: 'yolov5', threshold: 0.2, nms_iou: 0.45 })
+  it('has the limit of overlap of the public scripts by default, and no threshold of its own', async () => {
+    expect(await read({ layout: 'yolov5' })).to.deep.equal({ layout: 'yolov5', nms_iou: 0.45 })
   })
 
   it('is refused with a wrong or missing key, a wrong value or no JSON, naming file and key', async () => {

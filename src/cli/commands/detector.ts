@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { BackendKind } from '../compose/detector-backend.js'
 import { nodeAddress } from '../node-address.js'
-import { portNumber, wholeNumber } from '../options.js'
+import { portNumber, share, wholeNumber } from '../options.js'
 
 type DetectorFlags = {
   backend: BackendKind
@@ -16,7 +16,9 @@ type DetectorFlags = {
   threads?: number
   batch?: number
   deadline: number
+  warmUp?: number
   keepModels: number
+  confThreshold?: number
   outboxImages?: number
   outboxMb: number
 }
@@ -45,6 +47,16 @@ export function addDetectorCommand(program: Command): void {
       'seconds after which an image is refused; its thread is ended after half of them',
       wholeNumber(1, 3600),
       10,
+    )
+    .option(
+      '--warm-up <s>',
+      'seconds in which a new model must answer its first image, or it is refused (default: 60)',
+      wholeNumber(1, 3600),
+    )
+    .option(
+      '--conf-threshold <n>',
+      'confidence from 0 to 1 below which nothing is answered (default: what the model says, else 0.2)',
+      share,
     )
     .option('--keep-models <n>', 'versions that stay on disk', wholeNumber(1, 1000), 3)
     .option(

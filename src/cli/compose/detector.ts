@@ -9,7 +9,7 @@ import { createModelKeeper } from '../../detector/models/keeper.js'
 import { createModelDownload } from '../../detector/models/model-download.js'
 import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
 import { createOutbox } from '../../detector/outbox/outbox.js'
-import { createRelevanceFilter } from '../../detector/relevance/relevance-filter.js'
+import { createRelevanceFilter, doubtAboutThreshold } from '../../detector/relevance/relevance-filter.js'
 import { createDetectorServer } from '../../detector/server/detector-server.js'
 import { backendOf } from '../../inference/model-folder.js'
 import { createInferencePool } from '../../inference/pool.js'
@@ -33,7 +33,11 @@ export type DetectorSettings = BackendFlags & {
   readonly batch?: number
   /** Seconds. */
   readonly deadline: number
+  /** Seconds. */
+  readonly warmUp?: number
   readonly keepModels: number
+  /** From 0 to 1; goes before what a model says of itself. */
+  readonly confThreshold?: number
   readonly outboxImages?: number
   readonly outboxMb: number
 }
@@ -127,6 +131,7 @@ function buildDetector(
     maxQueue: MAX_QUEUE,
     // Half of the deadline, so that what waits behind images that hang in all threads is still answered in time.
     timeoutMs: settings.deadline * 500,
+    ...(settings.warmUp !== undefined && { warmUpMs: settings.warmUp * 1000 }),
     ...(settings.batch !== undefined && { batch: { maxImages: settings.batch } }),
   }
   return createDetector(
@@ -137,8 +142,14 @@ function buildDetector(
       open: async () => ({
         models: createModelKeeper(keeper, {
           models: createModelDownload({ ...place, format }, { exchange: loop.models, rest: loop.rest }),
-          buildPool: async (modelFolder, modelJson) =>
-            createInferencePool({ ...pool, backend: await backendOf(modelFolder, modelJson, choice) }, { log }),
+          buildPool: async (modelFolder, modelJson, { wasServed, signal }) => {
+            const use = { threshold: settings.confThreshold, wasServed }
+            const backend = await backendOf(modelFolder, modelJson, choice, use)
+            const built = await createInferencePool({ ...pool, backend }, { log, signal })
+            const doubt = doubtAboutThreshold(built.threshold, relevance)
+            if (doubt !== undefined) log.warn({ version: modelJson.version }, doubt)
+            return built
+          },
           log,
         }),
         outbox: createOutbox(

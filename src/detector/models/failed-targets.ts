@@ -1,5 +1,5 @@
 import { type BackOffOptions, backOffMs } from '../../base/back-off.js'
-import { failureClassOf, messageOf } from '../../base/errors.js'
+import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
 import { LoopRequestError } from '../../loop/client/errors.js'
 import { isSameModel, type ModelTarget } from './target.js'
 
@@ -10,7 +10,14 @@ export type FailedTargetsOptions = {
   readonly badModel?: BackOffOptions
 }
 
-type Failure = { readonly target: ModelTarget; count: number; message: string; timer: NodeJS.Timeout | undefined }
+type Failure = {
+  readonly target: ModelTarget
+  count: number
+  message: string
+  /** Trying it has cost a thread, which may be lost. */
+  isSlow: boolean
+  timer: NodeJS.Timeout | undefined
+}
 
 const MOST_REMEMBERED = 100
 
@@ -19,12 +26,21 @@ export class FailedTargets {
   readonly #retry: BackOffOptions
   readonly #badModel: BackOffOptions
   readonly #onDue: () => void
+  readonly #lostThreads: () => number
   #failures: Failure[] = []
 
-  constructor(options: FailedTargetsOptions, deps: { readonly onDue: () => void }) {
+  constructor(
+    options: FailedTargetsOptions,
+    deps: {
+      readonly onDue: () => void
+      /** Threads that are inside a model and do not come back: no model that may be the cause is tried meanwhile. */
+      readonly lostThreads: () => number
+    },
+  ) {
     this.#retry = { firstMs: 5000, maxMs: 300_000, ...options.retry }
     this.#badModel = { firstMs: 5000, maxMs: 3_600_000, ...options.badModel }
     this.#onDue = deps.onDue
+    this.#lostThreads = deps.lostThreads
   }
 
   /** Answers for how long the target is kept away. Waits by a timer, which no jump of the clock disturbs. */
@@ -32,13 +48,19 @@ export class FailedTargets {
     const failure = this.#find(target) ?? this.#remember(target)
     failure.count += times
     failure.message = messageOf(error)
+    failure.isSlow = isSlow(error)
     const waitMs = backOffMs(failure.count, isBadModel(error) ? this.#badModel : this.#retry)
+    this.#keepAway(failure, waitMs)
+    return waitMs
+  }
+
+  #keepAway(failure: Failure, waitMs: number): void {
     clearTimeout(failure.timer)
     failure.timer = setTimeout(() => {
       failure.timer = undefined
-      this.#onDue()
+      if (failure.isSlow && this.#lostThreads() > 0) this.#keepAway(failure, waitMs)
+      else this.#onDue()
     }, waitMs)
-    return waitMs
   }
 
   isKeptAway(target: ModelTarget): boolean {
@@ -64,11 +86,16 @@ export class FailedTargets {
   }
 
   #remember(target: ModelTarget): Failure {
-    const failure: Failure = { target, count: 0, message: '', timer: undefined }
+    const failure: Failure = { target, count: 0, message: '', isSlow: false, timer: undefined }
     this.#failures.push(failure)
     if (this.#failures.length > MOST_REMEMBERED) clearTimeout(this.#failures.shift()?.timer)
     return failure
   }
+}
+
+function isSlow(error: unknown): boolean {
+  if (error instanceof LoopfleetError && error.code === 'LF_MODEL_SLOW') return true
+  return error instanceof Error && error.cause !== undefined && isSlow(error.cause)
 }
 
 // A 404 may be a format that a converter has yet to make, so it counts as something that passes.

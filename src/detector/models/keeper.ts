@@ -4,6 +4,7 @@ import type { BackOffOptions } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Service } from '../../base/service.js'
+import { lostThreadCount } from '../../inference/lost-threads.js'
 import type { VersionMode } from '../../loop/protocol/index.js'
 import { BadModelError, DetectorUpdatingError, NoDetectorModelError } from './errors.js'
 import { FailedTargets } from './failed-targets.js'
@@ -45,6 +46,13 @@ export type VersionControl = {
   readonly localVersions: string[]
 }
 
+export type KeeperState = {
+  readonly updating: string | null
+  readonly errors: Record<string, string>
+  /** Null while a model is loaded. */
+  readonly whyNoModel: string | null
+}
+
 /** Keeps a good model serving: from disk at the start, then the one that the Loop or a person wants. */
 export interface ModelKeeper extends Service {
   /** Holds the model while the work runs; throws LF_DETECTOR_NO_MODEL or LF_DETECTOR_UPDATING. */
@@ -57,7 +65,7 @@ export interface ModelKeeper extends Service {
   setTarget(target: ModelTarget | null): void
   /** While not allowed, a download that runs is finished, but no model is built or swapped. */
   setUpdatesAllowed(allowed: boolean): void
-  state(): { readonly updating: string | null; readonly errors: Record<string, string> }
+  state(): KeeperState
   /** Calls back after a swap, a failed update and every other change of state; answers how to end that. */
   onChange(callback: () => void): () => void
 }
@@ -98,7 +106,10 @@ class DiskModelKeeper implements ModelKeeper {
     this.#served = new ServedModel({ log: this.#log })
     this.#attempts = new LoadAttempts(join(options.folder, 'models', '.loading.json'), { log: this.#log })
     this.#builder = new ModelBuilder({ buildPool: deps.buildPool, attempts: this.#attempts })
-    this.#failed = new FailedTargets(deps.waits ?? {}, { onDue: () => this.#updater.steer() })
+    this.#failed = new FailedTargets(deps.waits ?? {}, {
+      onDue: () => this.#updater.steer(),
+      lostThreads: lostThreadCount,
+    })
     this.#store = createModelStore(options, {
       models: deps.models,
       inUse: () => this.#served.folders,
@@ -206,7 +217,7 @@ class DiskModelKeeper implements ModelKeeper {
     this.#steer()
   }
 
-  state(): { readonly updating: string | null; readonly errors: Record<string, string> } {
+  state(): KeeperState {
     const refused = this.#choice.mode === 'follow_loop' ? this.#targetProblem : undefined
     return {
       updating: this.#updater.updatingTo,
@@ -214,7 +225,9 @@ class DiskModelKeeper implements ModelKeeper {
         ...(refused !== undefined && { update_model: `Could not update model: ${refused}` }),
         ...this.#updater.problems,
         ...(this.#choiceProblem !== undefined && { version_control: this.#choiceProblem }),
+        ...lostThreadsError(),
       },
+      whyNoModel: this.#served.model === null ? this.#whyNone() : null,
     }
   }
 
@@ -284,11 +297,23 @@ class DiskModelKeeper implements ModelKeeper {
 
   #whyNone(): string {
     if (this.#stopping.signal.aborted) return 'it is stopped'
-    if (this.#running === undefined) return 'it is starting'
-    const { update_model: problem } = this.state().errors
-    if (problem !== undefined) return problem
+    const { updatingTo, loading, problems } = this.#updater
+    if (this.#running === undefined) return loading === null ? 'it is starting' : `it is loading ${loading}`
+    const reasons = [problems.update_model, problems.load_model].filter((problem) => problem !== undefined)
+    if (updatingTo !== null) reasons.unshift(`version ${updatingTo} is on its way`)
+    if (reasons.length > 0) return reasons.map((reason) => reason.replace(/\.$/, '')).join('; ')
     const target = this.#wanted()
     return target === null ? 'no target is set' : `version ${target.version} is on its way`
+  }
+}
+
+function lostThreadsError(): Readonly<Record<string, string>> {
+  const count = lostThreadCount()
+  if (count === 0) return {}
+  const what = count === 1 ? 'A thread does' : `${count} threads do`
+  const each = count === 1 ? 'It keeps a core' : 'Each keeps a core'
+  return {
+    lost_threads: `${what} not come back from a model. ${each} busy and its memory until the detector restarts.`,
   }
 }
 

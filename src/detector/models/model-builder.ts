@@ -6,9 +6,20 @@ import type { InstalledModel } from './installed-model.js'
 import type { LoadAttempts } from './load-attempts.js'
 import type { LoadedModel } from './served-model.js'
 
-export type BuildPool = (folder: string, modelJson: ModelJson) => Promise<InferencePool>
+export type BuildPool = (
+  folder: string,
+  modelJson: ModelJson,
+  options: {
+    /** What is doubtful about it does not keep a model away that has served before. */
+    readonly wasServed: boolean
+    /** Nobody waits for it any more. */
+    readonly signal: AbortSignal
+  },
+) => Promise<InferencePool>
 
-const LATE_BUILD_WAIT_MS = 5000
+export type BuildOptions = { readonly signal: AbortSignal; readonly wasServed: boolean }
+
+const LATE_BUILD_WAIT_MS = 4000
 
 /** Builds pools, and closes those that are done only when nobody waits for them any more. */
 export class ModelBuilder {
@@ -22,9 +33,9 @@ export class ModelBuilder {
   }
 
   /** Resolves with a warm model; a build cannot be ended, so that an abort only ends the waiting for it. */
-  async build(model: InstalledModel, signal: AbortSignal): Promise<LoadedModel> {
-    signal.throwIfAborted()
-    return await this.#attempts.during(model, () => this.#build(model, signal))
+  async build(model: InstalledModel, options: BuildOptions): Promise<LoadedModel> {
+    options.signal.throwIfAborted()
+    return await this.#attempts.during(model, () => this.#build(model, options))
   }
 
   /** Waits a little for what was given up, so that nothing is left in the usual case. */
@@ -35,8 +46,11 @@ export class ModelBuilder {
     giveUp.abort()
   }
 
-  async #build({ version, id, folder, modelJson }: InstalledModel, signal: AbortSignal): Promise<LoadedModel> {
-    const building = this.#buildPool(folder, modelJson)
+  async #build(
+    { version, id, folder, modelJson }: InstalledModel,
+    { signal, wasServed }: BuildOptions,
+  ): Promise<LoadedModel> {
+    const building = this.#buildPool(folder, modelJson, { wasServed, signal })
     try {
       const pool = await unlessAborted(building, signal)
       return { version, id, folder, modelJson, pool }

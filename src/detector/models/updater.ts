@@ -7,7 +7,7 @@ import type { FailedTargets } from './failed-targets.js'
 import type { InstalledModel } from './installed-model.js'
 import type { ModelBuilder } from './model-builder.js'
 import type { LoadedModel, ServedModel } from './served-model.js'
-import type { ModelStore } from './store.js'
+import type { BrokenModel, ModelStore } from './store.js'
 import { isSameModel, type ModelTarget } from './target.js'
 
 export type ModelUpdaterDeps = {
@@ -28,6 +28,7 @@ type Update = { readonly target: ModelTarget; readonly ending: AbortController }
 
 /** A kill during a load may be chance, two in a row are not: other models are tried first. */
 const MANY_DEATHS = 2
+const MOST_NAMED = 5
 
 /** Brings the served model to the wanted one, one update after the other. */
 export class ModelUpdater {
@@ -38,6 +39,7 @@ export class ModelUpdater {
   /** Folders that did not load: what is in them is fetched again before they are tried again. */
   readonly #suspects = new Set<string>()
   #update: Update | null = null
+  #loading: string | null = null
   #freedFor: string | null = null
   #loadProblem: string | undefined
   #linkProblem: string | undefined
@@ -51,18 +53,25 @@ export class ModelUpdater {
     return this.#update?.target.version ?? null
   }
 
+  /** What is being loaded now. */
+  get loading(): string | null {
+    return this.#loading
+  }
+
   /** The version for which the old model was freed, while nothing is served. */
   get freedFor(): string | null {
     return this.#freedFor
   }
 
   get problems(): Readonly<Record<string, string>> {
-    const { failed, wanted } = this.#deps
+    const { failed, wanted, served } = this.#deps
     const target = wanted()
     const update = target === null ? undefined : failed.messageFor(target)
+    const warnings = served.model?.pool.warnings ?? []
     return {
       ...(update !== undefined && { update_model: `Could not update model: ${update}` }),
       ...(this.#loadProblem !== undefined && { load_model: this.#loadProblem }),
+      ...(warnings.length > 0 && { model: warnings.join(' ') }),
       ...(this.#linkProblem !== undefined && { current_model: this.#linkProblem }),
     }
   }
@@ -78,15 +87,16 @@ export class ModelUpdater {
 
   /** Serves the model that was served last; if that one cannot be loaded, the one before it, and so on. */
   async loadFromDisk(): Promise<void> {
-    const { store, served, builder, deathsOf, log } = this.#deps
+    const { store, served, deathsOf, log } = this.#deps
     const { models, broken } = await store.list()
     const problems = broken
       .filter((one) => one.isOurs || one.isCurrent)
       .map(({ folder, problem }) => `${folder}: ${problem}`)
+    for (const { folder, problem } of broken) log.warn({ folder, problem }, 'a model on disk cannot be used')
     const isSuspect = (model: InstalledModel) => this.#suspects.has(model.folder) || deathsOf(model) >= MANY_DEATHS
     for (const model of [...models.filter((one) => !isSuspect(one)), ...models.filter(isSuspect)]) {
       try {
-        const loaded = await builder.build(model, this.#stopped.signal)
+        const loaded = await this.#load(model)
         served.swap(loaded)
         const deadly = models.slice(0, models.indexOf(model)).filter((one) => deathsOf(one) >= MANY_DEATHS)
         problems.push(...deadly.map(({ folder }) => `${folder}: the detector ended while it loaded it`))
@@ -101,7 +111,8 @@ export class ModelUpdater {
         problems.push(`${model.folder}: ${messageOf(error)}`)
       }
     }
-    this.#loadProblem = loadSentence(problems, undefined)
+    this.#loadProblem = loadSentence(broken.length === 0 ? problems : withOthers(problems, broken), undefined)
+    log.warn({ reason: this.#loadProblem ?? 'there is no model on disk' }, 'no model is loaded')
   }
 
   /** Updates until `stop`; never rejects. */
@@ -181,9 +192,9 @@ export class ModelUpdater {
   }
 
   async #build(model: InstalledModel, isFresh: boolean): Promise<LoadedModel> {
-    const { builder, store } = this.#deps
+    const { store } = this.#deps
     try {
-      return await builder.build(model, this.#stopped.signal)
+      return await this.#load(model)
     } catch (error) {
       // What was served before may be whole and the machine in trouble, so only what just came is thrown away.
       if (isFresh && !this.#stopped.signal.aborted) await store.remove(model)
@@ -191,6 +202,19 @@ export class ModelUpdater {
       this.#stopped.signal.throwIfAborted()
       throw new BadModelError(model, `it cannot be loaded: ${messageOf(error)}`, error)
     }
+  }
+
+  async #load(model: InstalledModel): Promise<LoadedModel> {
+    const { builder, store, log } = this.#deps
+    const wasServed = await store.wasServed(model)
+    this.#loading = `version ${model.version}`
+    log.info({ version: model.version, folder: model.folder }, 'loading a model')
+    const building = builder.build(model, { signal: this.#stopped.signal, wasServed })
+    const loaded = await building.finally(() => {
+      this.#loading = null
+    })
+    for (const warning of loaded.pool.warnings ?? []) log.warn({ version: model.version }, warning)
+    return loaded
   }
 
   async #serve(loaded: LoadedModel, model: InstalledModel): Promise<void> {
@@ -220,6 +244,14 @@ export class ModelUpdater {
     const { wanted, isAllowed } = this.#deps
     return !ending.signal.aborted && isAllowed() && isSameModel(wanted(), target)
   }
+}
+
+/** Where nothing serves, models of others are named too: one of them may be what a person expects to serve. */
+function withOthers(problems: readonly string[], broken: readonly BrokenModel[]): string[] {
+  return [...new Set([...problems, ...broken.map(({ folder, problem }) => `${folder}: ${problem}`)])].slice(
+    0,
+    MOST_NAMED,
+  )
 }
 
 function loadSentence(problems: readonly string[], served: string | undefined): string | undefined {

@@ -19,6 +19,23 @@ export const relevanceOptionsSchema = z
   })
 export type RelevanceOptions = z.input<typeof relevanceOptionsSchema>
 
+/** A warning when a model answers nothing of the confidence in which the filter is interested; undefined otherwise. */
+export function doubtAboutThreshold(
+  threshold: number | undefined,
+  { minUncertain, maxUncertain }: { readonly minUncertain: number; readonly maxUncertain: number },
+): string | undefined {
+  if (threshold === undefined || threshold <= minUncertain) return undefined
+  const range = `${minUncertain} to ${maxUncertain}`
+  const what =
+    threshold > maxUncertain
+      ? `so no image is ever uncertain (${range})`
+      : `so of the uncertain range ${range} only the part above it counts`
+  return (
+    `The threshold ${threshold} hides what the relevance filter looks for: nothing below it is answered, ${what}. ` +
+    'Lower it by --conf-threshold, or raise MIN_UNCERTAIN_THRESHOLD.'
+  )
+}
+
 /** Decides which images the Loop wants to see. */
 export type RelevanceFilter = {
   /** Why this image is worth an upload, each cause once; empty when it is not. */

@@ -10,7 +10,7 @@ export type ModelFacts = {
   readonly input: { readonly width: number; readonly height: number }
 }
 
-/** Reads a model's output as its decoder.json says or, without one, as its shape tells. */
+/** Reads a model's output as the plan says. */
 export function decode(output: ModelOutput, plan: DecoderPlan, { categoryCount, input }: ModelFacts): Decoded {
   const common = { threshold: plan.threshold, categoryCount }
   switch (plan.layout) {
@@ -26,9 +26,6 @@ export function decode(output: ModelOutput, plan: DecoderPlan, { categoryCount, 
     }
     case 'classification':
       return { kind: 'classes', scores: decodeClassification(output, { ...common, activation: plan.activation }) }
-    case 'by-shape':
-      if (output.dims.length === 2) return { kind: 'classes', scores: decodeClassification(output, common) }
-      return { kind: 'boxes', candidates: decodeYolo(output, { ...common, iouThreshold: plan.nms_iou, input }) }
     default:
       return plan satisfies never
   }

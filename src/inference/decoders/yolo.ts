@@ -1,5 +1,6 @@
 import { isSoundBox } from '../boxes.js'
 import { nonMaximumSuppression, type Scored } from '../non-maximum-suppression.js'
+import type { YoloLayout } from './layout.js'
 import { maskOutline } from './mask-outline.js'
 import { type Candidate, type ModelOutput, outputError, toConfidence } from './model-output.js'
 
@@ -7,16 +8,10 @@ export type YoloOptions = {
   readonly threshold: number
   readonly iouThreshold: number
   readonly categoryCount: number
-  /** Read from the shape of the output if not given. */
-  readonly layout?: YoloLayout
+  readonly layout: YoloLayout
   /** The model's input in pixels; needed for masks. */
   readonly input?: { readonly width: number; readonly height: number }
 }
-
-/** Exports with suppression inside keep 300 boxes, or what they were told. */
-const MOST_FINISHED = 1000
-
-export type YoloLayout = 'yolov5' | 'yolov8' | 'end-to-end'
 
 /**
  * Reads YOLO boxes in input pixels: v5 `[1, N, 5 + C]`, `x y w h` with objectness times category as confidence;
@@ -25,7 +20,8 @@ export type YoloLayout = 'yolov5' | 'yolov8' | 'end-to-end'
  * coefficient for each of the shapes that `output.masks` holds.
  */
 export function decodeYolo(output: ModelOutput, options: YoloOptions): Candidate[] {
-  const layout = checkLayout(output, options)
+  const { layout } = options
+  assertShape(output, options)
   const table = tableOf(layout, output)
   const read = layout === 'end-to-end' ? readFinished : readEntry
   const candidates: Entry[] = []
@@ -60,31 +56,17 @@ function withOutline(candidate: Scored, entry: number, { table, first, output, o
   return { ...candidate, outline: maskOutline(masks, { coefficients, box: candidate.box, input: options.input }) ?? [] }
 }
 
-/** The layout that fits the shape; throws LF_MODEL_OUTPUT if none does, or both. */
-export function checkLayout(output: ModelOutput, options: YoloOptions): YoloLayout {
-  const [batch, rows, columns] = output.dims
-  const { categoryCount: count, layout } = options
+/** The shape that the layout asks for. */
+function assertShape(output: ModelOutput, { categoryCount: count, layout }: YoloOptions): void {
+  const [batch, rows = 0, columns = 0] = output.dims
   const masks = output.masks?.dims[1] ?? 0
-  const isTable = output.dims.length === 3 && batch === 1 && output.data.length === (rows ?? 0) * (columns ?? 0)
-  const mayBe = (name: YoloLayout) => isTable && (layout === undefined || layout === name)
-  const fitsV5 = mayBe('yolov5') && columns === 5 + count + masks
-  const fitsV8 = mayBe('yolov8') && rows === 4 + count + masks
-  if (fitsV5 && fitsV8) {
-    throw outputError(output, 'a shape that is not both YOLO v5 and v8; name the layout in a decoder.json')
-  }
-  if (fitsV5) return 'yolov5'
-  if (fitsV8) return 'yolov8'
-  const fitsFinished = mayBe('end-to-end') && columns === 6 + masks
-  if (fitsFinished && (layout === 'end-to-end' || looksFinished(output))) return 'end-to-end'
-  const v5 = `[1, N, ${5 + count + masks}] (YOLO v5)`
-  const v8 = `[1, ${4 + count + masks}, N] (YOLO v8)`
-  throw outputError(output, `${v5} or ${v8} or [1, N, ${6 + masks}] (end-to-end) for ${count} categories`)
-}
-
-// So that a YOLO v5 model of one category is not taken for it when the order has another number of categories.
-function looksFinished({ dims: [, rows = 0, columns = 0], data }: ModelOutput): boolean {
-  const categories = Array.from({ length: Math.min(rows, MOST_FINISHED) }, (_, index) => data[index * columns + 5])
-  return rows <= MOST_FINISHED && categories.every(Number.isInteger)
+  const isTable = output.dims.length === 3 && batch === 1 && output.data.length === rows * columns
+  const [isRight, expected] = {
+    yolov5: [columns === 5 + count + masks, `[1, N, ${5 + count + masks}] (YOLO v5)`],
+    yolov8: [rows === 4 + count + masks, `[1, ${4 + count + masks}, N] (YOLO v8)`],
+    'end-to-end': [columns === 6 + masks, `[1, N, ${6 + masks}] (end-to-end)`],
+  }[layout] as [boolean, string]
+  if (!isTable || !isRight) throw outputError(output, `${expected} for ${count} categories`)
 }
 
 function tableOf(layout: YoloLayout, output: ModelOutput): Table {

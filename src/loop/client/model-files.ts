@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
+import { parsePythonJson } from '../../base/python-json.js'
 import { describeError, type ModelJson, modelJsonSchema } from '../protocol/index.js'
 import { ModelFilesError } from './errors.js'
 
@@ -12,9 +14,9 @@ export async function readModelJson(folder: string): Promise<ModelJson | undefin
   if (text === undefined) return undefined
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parsePythonJson(text)
   } catch (cause) {
-    throw new ModelFilesError('The model.json of the downloaded model is not JSON.', { cause })
+    throw new ModelFilesError(`The model.json of the downloaded model is not JSON: ${messageOf(cause)}.`, { cause })
   }
   const parsed = modelJsonSchema.safeParse(value)
   if (parsed.success) return parsed.data

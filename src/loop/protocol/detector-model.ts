@@ -14,6 +14,7 @@ export const modelInfoSchema = z.object({
   resolution: orNull(z.int()),
   model_root_path: orNull(z.string()),
   model_size: orNull(z.string()).describe('Current dialect.'),
+  conf_threshold: orNull(z.number()).describe('Confidence that its trainer chose (from 0.27.0 on).'),
 })
 export type ModelInfo = z.infer<typeof modelInfoSchema>
 
@@ -24,6 +25,7 @@ export const aboutAnswerSchema = z.object({
   model_info: orNull(modelInfoSchema),
   target_model: orNull(z.string()),
   version_control: z.string(),
+  model_problem: orNull(z.string()).describe('Why no model is loaded; null while one is. loopfleet alone answers it.'),
 })
 export type AboutAnswer = z.infer<typeof aboutAnswerSchema>
 

@@ -34,7 +34,7 @@ describe('A model update', () => {
       loopVersion: '1.0',
       localVersions: ['1.0'],
     })
-    expect(keeper.state()).to.deep.equal({ updating: null, errors: {} })
+    expect(keeper.state()).to.deep.equal({ updating: null, errors: {}, whyNoModel: null })
   })
 
   it('lets a request finish on the old model, which is closed afterwards', async () => {
@@ -136,10 +136,10 @@ describe('A model update', () => {
     const keeper = await fixture.start(
       {},
       {
-        buildPool: async (folder, modelJson) => {
+        buildPool: async (folder, modelJson, options) => {
           built.push(modelJson.version)
           if (modelJson.version === '1.0') await held
-          return await buildDouble(folder, modelJson)
+          return await buildDouble(folder, modelJson, options)
         },
       },
     )
@@ -320,12 +320,12 @@ describe('A model update', () => {
       const keeper = await fixture.start(
         { exclusiveBuild: true },
         {
-          buildPool: async (folder, modelJson) => {
+          buildPool: async (folder, modelJson, options) => {
             if (modelJson.version === '1.1') {
               openWhileBuilding = PoolDouble.open.size
               await held
             }
-            return await buildDouble(folder, modelJson)
+            return await buildDouble(folder, modelJson, options)
           },
         },
       )

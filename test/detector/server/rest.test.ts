@@ -33,6 +33,7 @@ describe("The detector's REST API", () => {
       'tags',
       'created',
       'source',
+      'state',
     )
     expect(answer.body).to.deep.include({ tags: ['a', 'b'], source: 'cam', created: '2024-05-01' })
     expect(answer.body.box_detections[0]).to.include({ category_name: 'A', category_id: 'id-a', model_name: '1.1' })
@@ -213,7 +214,14 @@ describe("The detector's REST API", () => {
 
     const about = JSON.parse(await (await fetch(`${url}/about`)).text())
 
-    expect(about).to.have.all.keys('operation_mode', 'state', 'model_info', 'target_model', 'version_control')
+    expect(about).to.have.all.keys(
+      'operation_mode',
+      'state',
+      'model_info',
+      'target_model',
+      'version_control',
+      'model_problem',
+    )
     expect(about).to.deep.include({ operation_mode: 'idle', state: 'online', version_control: 'follow_loop' })
     expect(about.model_info).to.have.all.keys(
       'id',
@@ -225,6 +233,7 @@ describe("The detector's REST API", () => {
       'resolution',
       'model_root_path',
       'model_size',
+      'conf_threshold',
     )
   })
 })

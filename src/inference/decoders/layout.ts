@@ -1,0 +1,31 @@
+import type { ModelOutput } from './model-output.js'
+
+export const yoloLayouts = ['yolov5', 'yolov8', 'end-to-end'] as const
+export type YoloLayout = (typeof yoloLayouts)[number]
+export type Layout = YoloLayout | 'classification'
+
+/** Exports with suppression inside keep 300 boxes, or what they were told. */
+const MOST_FINISHED = 1000
+
+/** Whether an output can have the layout: its shape is right, and finished boxes name whole numbers as categories. */
+export function fitsLayout(output: ModelOutput, layout: Layout, categoryCount: number): boolean {
+  const [batch, rows = 0, columns = 0] = output.dims
+  if (layout === 'classification') return output.dims.length === 2 && batch === 1 && rows === categoryCount
+  const masks = output.masks?.dims[1] ?? 0
+  if (output.dims.length !== 3 || batch !== 1 || output.data.length !== rows * columns) return false
+  if (layout === 'yolov5') return columns === 5 + categoryCount + masks
+  if (layout === 'yolov8') return rows === 4 + categoryCount + masks
+  return columns === 6 + masks && hasWholeCategories(output)
+}
+
+/** Those that a table can have, the usual one first. */
+export function layoutsThatFit(output: ModelOutput, categoryCount: number): YoloLayout[] {
+  return yoloLayouts.filter((layout) => fitsLayout(output, layout, categoryCount))
+}
+
+// So that other tables of the same width are not taken for finished boxes.
+function hasWholeCategories({ dims: [, rows = 0, columns = 0], data }: ModelOutput): boolean {
+  if (rows > MOST_FINISHED) return false
+  for (let row = 0; row < rows; row++) if (!Number.isInteger(data[row * columns + 5])) return false
+  return true
+}
