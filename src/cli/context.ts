@@ -15,10 +15,11 @@ export type CliContext = {
 
 /** `quiet` commands print their own result and log warnings only. */
 export function openContext(options: { readonly quiet?: boolean } = {}): CliContext {
-  const { environment, warnings } = loadEnvironment()
+  const { environment, warnings, sources } = loadEnvironment()
   const level =
     options.quiet === true && environment.LOOPFLEET_LOG_LEVEL === 'info' ? 'warn' : environment.LOOPFLEET_LOG_LEVEL
   const log = level === 'silent' ? silentLogger() : createLogger({ level, pretty: process.stderr.isTTY === true })
+  log.info({ settings: sources }, 'settings read')
   for (const warning of warnings) log.warn(warning)
   return { environment, log, signal: untilAskedToEnd(log) }
 }

@@ -7,31 +7,41 @@ export type LoadedEnvironment = {
   readonly environment: Environment
   /** Sentences for the log: settings that were given but do not count. */
   readonly warnings: readonly string[]
+  /** For the log: each value, without secrets, and where it comes from. */
+  readonly sources: Readonly<Record<string, string>>
 }
 
 /**
- * Reads all variables, each under its name or its older one. Two different values count as none, with a warning, as the
- * Python library does it (a shell sets HOST or USERNAME of its own). Throws LF_INVALID_INPUT naming the variable.
+ * Reads all variables, each under its name or its older one. The name takes precedence, since a shell may set HOST or
+ * USERNAME of its own. Throws LF_INVALID_INPUT naming the variable.
  */
 export function loadEnvironment(raw: RawEnvironment = hostEnvironment()): LoadedEnvironment {
-  const warnings: string[] = []
-  const entries = Object.entries(variables).map(([name, variable]) => [name, read(name, variable, raw, warnings)])
-  const environment = Object.fromEntries(entries) as Environment
-  const isSet = (name: string) => raw[name] !== undefined && raw[name] !== ''
-  const names = Object.keys(raw).filter(isSet)
-  return { environment, warnings: [...warnings, ...doubtsAbout(environment), ...doubtsAboutNames(names)] }
+  const sources: Record<string, string> = {}
+  const read = ([name, variable]: [string, Variable]): [string, unknown] => {
+    const source = [name, variable.alias].find((one) => one !== undefined && isSet(raw[one]))
+    const value = parse(name, variable, { source, text: source === undefined ? undefined : raw[source] })
+    if (value !== undefined) sources[name] = inWords(variable, value, source)
+    return [name, value]
+  }
+  const environment = Object.fromEntries(Object.entries(variables).map(read)) as Environment
+  const names = Object.keys(raw).filter((name) => isSet(raw[name]))
+  return { environment, warnings: [...doubtsAbout(environment), ...doubtsAboutNames(names)], sources }
 }
 
-function read(name: string, variable: Variable, raw: RawEnvironment, warnings: string[]): unknown {
-  const names = variable.alias === undefined ? [name] : [name, variable.alias]
-  const values = new Set(names.map((one) => raw[one]).filter((value) => value !== undefined && value !== ''))
-  const value = values.size === 1 ? [...values][0] : undefined
-  const parsed = variable.schema.safeParse(value)
-  if (values.size > 1) {
-    const instead = parsed.data === undefined ? '' : ` and "${parsed.data}" is taken`
-    warnings.push(`${names.join(' and ')} have different values, so neither counts${instead}; unset one.`)
-  }
+function isSet(text: string | undefined): boolean {
+  return text !== undefined && text !== ''
+}
+
+function inWords(variable: Variable, value: unknown, source: string | undefined): string {
+  const shown = variable.secret === true ? '***' : String(value)
+  return source === undefined ? `${shown} by default` : `${shown} from ${source}`
+}
+
+type Given = { readonly source: string | undefined; readonly text: string | undefined }
+
+function parse(name: string, variable: Variable, { source = name, text }: Given): unknown {
+  const parsed = variable.schema.safeParse(text)
   if (parsed.success) return parsed.data
-  const shown = variable.secret === true ? 'its value' : `"${value}"`
-  throw new InvalidInputError(`Variable ${name}: ${shown} is not usable (${parsed.error.issues[0]?.message}).`)
+  const shown = variable.secret === true ? 'its value' : `"${text}"`
+  throw new InvalidInputError(`Variable ${source}: ${shown} is not usable (${parsed.error.issues[0]?.message}).`)
 }

@@ -11,13 +11,11 @@ export type RedisAddress = {
 
 /** Reads `redis://`, `rediss://`, `unix:///…` and a plain path; refuses the rest with a sentence. */
 export function parseRedisUrl(url: string): RedisAddress {
-  if (url.startsWith('/')) return { url: undefined, options: { path: url }, shown: `unix://${url}` }
   if (!isDecodable(url)) throw noAddress(IN_A_PASSWORD)
   const unix = UNIX.exec(url)?.groups
   if (unix !== undefined) return unixAddress(unix)
   const parsed = tryUrl(url)
-  if (parsed?.protocol === 'redis:' || parsed?.protocol === 'rediss:')
-    return { url, options: {}, shown: shownUrl(parsed) }
+  if (parsed !== undefined && isServer(parsed)) return { url, options: {}, shown: shownUrl(parsed) }
   throw noAddress(url.includes('@') ? IN_A_PASSWORD : '')
 }
 
@@ -30,19 +28,25 @@ function noAddress(hint: string): InvalidInputError {
 }
 
 // No URL as browsers know them: they allow no user where there is no host.
-const UNIX = /^unix:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<path>\/[^?]*)(?:\?(?:.*&)?db=(?<db>\d+).*)?$/
+const UNIX = /^(?:unix:\/\/(?:(?<user>[^:@/]*):(?<password>[^/]*)@)?)?(?<path>\/[^?]*)(?:\?(?<query>.*))?$/
 
-function unixAddress({
-  user = '',
-  password = '',
-  path = '',
-  db = '0',
-}: Record<string, string | undefined>): RedisAddress {
+function unixAddress({ user = '', password = '', path = '', query }: Record<string, string | undefined>): RedisAddress {
   const options: RedisOptions = { path: decodeURIComponent(path) }
-  if (user !== '') options.username = decodeURIComponent(user)
-  if (password !== '') options.password = decodeURIComponent(password)
+  const more = new URLSearchParams(query)
+  const username = user === '' ? more.get('username') : decodeURIComponent(user)
+  const secret = password === '' ? more.get('password') : decodeURIComponent(password)
+  const db = more.get('db')
+  if (username) options.username = username
+  if (secret) options.password = secret
   if (Number(db) > 0) options.db = Number(db)
   return { url: undefined, options, shown: `unix://${options.path}` }
+}
+
+// What stands behind the host is the number of a database; anything else there may be the rest of a password that was
+// cut at a / or #, and would be shown.
+function isServer({ protocol, pathname, search, hash }: URL): boolean {
+  if (protocol !== 'redis:' && protocol !== 'rediss:') return false
+  return /^(\/\d*)?$/.test(pathname) && !search.includes('@') && hash === ''
 }
 
 function shownUrl(parsed: URL): string {

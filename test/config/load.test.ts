@@ -23,11 +23,21 @@ describe('the environment', () => {
     expect(warnings).to.deep.equal([])
   })
 
-  it('counts two different values as none and says so', () => {
-    const { environment, warnings } = loadEnvironment({ USERNAME: 'root', LOOP_USERNAME: 'lab' })
+  it('tells the source of each value, without secrets', () => {
+    const raw = { HOST: 'shell', LOOP_HOST: 'loop.lab', USERNAME: 'ada', PASSWORD: 'lovelace', DATA_FOLDER: '' }
+    const { sources } = loadEnvironment(raw)
 
-    expect(environment.LOOP_USERNAME).to.equal(undefined)
-    expect(warnings).to.deep.equal(['LOOP_USERNAME and USERNAME have different values, so neither counts; unset one.'])
+    expect(sources).to.include({
+      LOOP_HOST: 'loop.lab from LOOP_HOST',
+      LOOP_USERNAME: 'ada from USERNAME',
+      LOOP_PASSWORD: '*** from PASSWORD',
+      DATA_FOLDER: 'data by default',
+    })
+    expect(sources).to.not.have.property('REDIS_URL')
+  })
+
+  it('names the older name when its value is not usable', () => {
+    expect(() => loadEnvironment({ REDIS_URL: '', LOOPFLEET_THREADS: '0' })).to.throw(/Variable LOOPFLEET_THREADS/)
   })
 
   it('names the variable and its value when it is not usable', () => {
@@ -77,24 +87,17 @@ describe('the environment', () => {
     }
 
     for (const [name, text, , alias] of names.filter(([, , , alias]) => alias !== undefined)) {
-      it(`${name} and ${alias} with different values count as none, with a warning`, () => {
-        const { environment, warnings } = loadEnvironment({ [name]: text, [alias ?? '']: 'other' })
+      it(`${name} takes precedence over ${alias}`, () => {
+        const { environment, sources } = loadEnvironment({ [alias ?? '']: 'other', [name]: text })
 
-        const instead = name === 'LOOP_HOST' ? ' and "learning-loop.ai" is taken' : ''
-        expect(environment).to.have.property(name, name === 'LOOP_HOST' ? 'learning-loop.ai' : undefined)
-        expect(warnings).to.deep.equal([
-          `${name} and ${alias} have different values, so neither counts${instead}; unset one.`,
-        ])
+        expect(environment).to.have.property(name, text)
+        expect(sources[name]).to.match(new RegExp(`from ${name}$`))
       })
     }
   })
 
   describe('meets every name of the Python library that is set wrongly with a sentence:', () => {
     const wrong: readonly [set: Record<string, string>, sentence: RegExp][] = [
-      [
-        { LOOP_HOST: 'a', HOST: 'b' },
-        /^LOOP_HOST and HOST have different values, .* "learning-loop\.ai" is taken; unset one\.$/,
-      ],
       [{ LOOP_USERNAME: 'ada' }, /^LOOP_USERNAME is set without LOOP_PASSWORD, .*; set both or none\.$/],
       [{ LOOP_PASSWORD: 'lovelace' }, /^LOOP_PASSWORD is set without LOOP_USERNAME, .*; set both or none\.$/],
       [{ LOOP_ORGANIZATION: 'Acme' }, /^LOOP_ORGANIZATION is "Acme", but .* lower case; set "acme"\.$/],

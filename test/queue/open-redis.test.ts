@@ -228,4 +228,41 @@ describe('openRedis', () => {
     expect(parseRedisUrl('/run/redis.sock').options).to.deep.equal({ path: '/run/redis.sock' })
     expect(parseRedisUrl(`rediss://me:${SECRET}@host:6380/1`).shown).to.equal('rediss://host:6380/1')
   })
+
+  describe('never shows a secret:', () => {
+    const shown: readonly [url: string, shown: string][] = [
+      [`redis://127.0.0.1/?password=${SECRET}`, 'redis://127.0.0.1/'],
+      [`redis://127.0.0.1:6379/2?username=me&password=${SECRET}`, 'redis://127.0.0.1:6379/2'],
+      [`redis://:${SECRET}@host`, 'redis://host'],
+      [`redis://me:p%40${SECRET}@host:1`, 'redis://host:1'],
+      [`redis://:p@${SECRET}@host`, 'redis://host'],
+      [`redis://${SECRET}@host`, 'redis://host'],
+      [`rediss://me:${SECRET}@[::1]:6380/0`, 'rediss://[::1]:6380/0'],
+      [`unix:///run/redis.sock?db=1&password=${SECRET}`, 'unix:///run/redis.sock'],
+      [`unix://me:a@${SECRET}@/run/redis.sock`, 'unix:///run/redis.sock'],
+      [`/run/redis.sock?password=${SECRET}`, 'unix:///run/redis.sock'],
+    ]
+    for (const [url, expected] of shown) {
+      it(url, () => {
+        expect(parseRedisUrl(url).shown).to.equal(expected)
+      })
+    }
+
+    for (const url of [`redis://me:12/${SECRET}@host`, `redis://host/${SECRET}`, `redis://me:1?${SECRET}@host`]) {
+      it(`${url}, which is refused`, () => {
+        expect(() => parseRedisUrl(url))
+          .to.throw(InvalidInputError)
+          .with.property('message')
+          .that.does.not.include(SECRET)
+      })
+    }
+  })
+
+  it('takes the password behind the path of a socket', async () => {
+    const url = startForeign('--requirepass', SECRET)
+
+    const text = await warningsOf(`${url}?password=${SECRET}`)
+
+    expect(text).to.contain('foreign.sock').and.not.contain(SECRET)
+  })
 })

@@ -15,10 +15,14 @@ more than a variable. An empty variable counts as unset. A value that cannot be 
 |---|---|---|---|---|
 ${entries.map(toRow).join('\n')}
 
-- Where there is an older name, either may be set. If both are set and differ, neither counts and a warning says so,
-  since a shell may set \`HOST\` or \`USERNAME\` on its own.
+- Where there is an older name, either may be set. If both are set, the newer name (\`LOOP_…\`) takes precedence, since a shell
+  may set \`HOST\` or \`USERNAME\` on its own. Each part logs every value and its source once at its start ("settings read").
 - Values marked as secret are never printed or logged. Programs that loopfleet starts do not inherit them
-  ([trainer contract](trainer-contract.md)).
+  ([trainer contract](trainer-contract.md)), and they stand in no environment of a running part ([SECURITY.md](../../SECURITY.md)).
+- \`REDIS_URL\` takes \`redis://[user:password@]host[:port][/db]\`, \`rediss://…\`, \`unix://[user:password@]/path\` or a plain path, each
+  also with \`?password=…\`. In a password, write \`#\` as \`%23\`, \`/\` as \`%2F\`, \`?\` as \`%3F\` and \`%\` as \`%25\`.
+- Parts connect to the Loop and to Redis directly: \`HTTP_PROXY\` and \`HTTPS_PROXY\` are passed on to programs, but not used.
+  A reverse proxy before the Loop must pass WebSocket upgrades of \`/ws/socket.io/\`, or long polling at the same path.
 - Trainers are described by files of their own, see the [trainer contract](trainer-contract.md).
 `
 }

@@ -4,6 +4,7 @@ import { hostEnvironment } from '../../config/handed-environment.js'
 import type { Converter } from '../../executors/converter.js'
 import type { TrainerDefinition } from '../../executors/definition.js'
 import { lockFolder } from '../../process/folder-lock.js'
+import { parseRedisUrl } from '../../queue/redis-url.js'
 import type { Closers } from '../closers.js'
 import { readConverters } from '../compose/converters.js'
 import { readTrainer } from '../compose/trainers.js'
@@ -87,7 +88,7 @@ async function startAll(
   port = Number(new URL(url).port) || port // a free one that was taken is kept when it is started again
   return {
     dashboard: url,
-    redis: withoutPassword(redisUrl),
+    redis: parseRedisUrl(redisUrl).shown,
     loop: environment.LOOP_HOST,
     host: textFact(worker.first, 'hostId'),
     trainers: trainers.map((trainer) => trainer.name).join(','),
@@ -120,10 +121,6 @@ function assertNamesDiffer(trainers: readonly TrainerDefinition[]): void {
     }
     seen.set(name, file)
   }
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^/@]*):[^/@]*@/, '$1:***@')
 }
 
 function isSet(entry: [string, string | undefined]): entry is [string, string] {
