@@ -8,6 +8,7 @@ import type { TrainerDefinition } from './definition.js'
 import { TrainerFileError } from './errors.js'
 import { convertHyperparameter } from './hyperparameter-values.js'
 import { hyperparameterTexts, notPossible, on } from './order-values.js'
+import { escapeForPython } from './yaml-for-python.js'
 
 type FileOwner = Pick<TrainerDefinition, 'folder' | 'file' | 'hyperparameter_file'>
 type Written = FileOwner & Pick<TrainerDefinition, 'name' | 'hyperparameters'>
@@ -34,9 +35,9 @@ export async function writeHyperparameterFile({ definition, workspace, order }: 
   const conditions = new Set(on(hyperparameterTexts(definition, order)))
   for (const { if: condition, then: values } of wanted.set) {
     if (!conditions.has(condition)) continue
-    for (const [name, value] of Object.entries(values)) document.set(name, toScalar(value))
+    for (const [name, value] of Object.entries(values)) document.set(keyFor(document, name), toScalar(value))
   }
-  await writeFileAtomic(join(workspace, wanted.file), document.toString({ lineWidth: 0 }))
+  await writeFileAtomic(join(workspace, wanted.file), escapeForPython(document.toString({ lineWidth: 0 })))
 }
 
 /** The keys that an order can overwrite in the file; none without one. Throws LF_BAD_TRAINER_FILE. */
@@ -113,6 +114,11 @@ function typeOf({ value, source = '' }: Scalar, ordered: unknown): 'int' | 'numb
 
 function plainType(ordered: unknown): 'number' | 'bool' | 'text' {
   return typeof ordered === 'number' ? 'number' : typeof ordered === 'boolean' ? 'bool' : 'text'
+}
+
+/** A new key is quoted as texts are: `=` or `on` would be something else. */
+function keyFor(document: Document, name: string): string | Scalar {
+  return document.has(name) ? name : toScalar(name)
 }
 
 function toScalar(value: number | boolean | string): Scalar {

@@ -77,6 +77,23 @@ hyperparameter_file:
     expect(stdout).to.equal("[1e-07, -3.0, 0.0001, 3, False, 'yes']")
   })
 
+  it('has what the trainer file adds as Python reads it, whatever it looks like', async function () {
+    this.timeout(120_000)
+    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    const then = { on: 'yes', '12:30': '1_000', '=': '=', y: 'a\u2028b\u007f', '~': ' #', rate: 1e-7 }
+    await writeFile(join(folder.path, 'd.yaml'), 'rate: 1\n')
+    const set = JSON.stringify([{ if: 'flag', then }])
+    const yaml = `train: {scratch: [t]}\nhyperparameters: {flag: {type: bool, default: true}}`
+    const written = `hyperparameter_file: {defaults: d.yaml, file: hyp.yaml, set: ${set}}`
+    const definition = makeDefinition(`${yaml}\n${written}`, join(folder.path, 'trainer.yaml'))
+    await writeHyperparameterFile({ definition, workspace: folder.path, order: makeOrder() })
+
+    const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))'
+    const { stdout } = await execa(python, ['-c', script, join(folder.path, 'hyp.yaml')])
+
+    expect(JSON.parse(stdout)).to.deep.equal(then)
+  })
+
   for (const [name, value] of Object.entries({
     lr0: '0.1\nweights: /etc/passwd',
     layers: 2.5,

@@ -53,7 +53,7 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
     if (table === undefined) return 0
     mark = table.mark
     report(table.rows)
-    if (table.rows.last !== undefined) deps.onEpoch?.(table.rows.last, table.mtimeMs)
+    if (table.rows.last !== undefined && table.rows.hasEpochs) deps.onEpoch?.(table.rows.last, table.mtimeMs)
     return performance.now() - startedAt
   }
 
@@ -91,10 +91,10 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
 type LastEpoch = ProgressEvent & { readonly epoch: number }
 
 function toProgress(
-  { last: epoch, lowest }: TableRows,
+  { last: epoch, lowest, hasEpochs }: TableRows,
   { epochs, firstEpoch }: ResultsCsvOptions,
 ): LastEpoch | undefined {
-  if (epoch === undefined) return undefined
+  if (epoch === undefined || !hasEpochs) return undefined
   if (epochs === undefined) return { event: 'progress', progress: undefined, epoch }
   const first = firstEpoch ?? (lowest === 1 ? 1 : 0)
   const progress = Math.min(1, Math.max(0, (epoch + 1 - first) / epochs))

@@ -2,9 +2,15 @@ type Values = ReadonlyMap<string, number | undefined>
 /** What one epoch measured, by column name, and its last row; a name without a number was written as nan, inf or a text. */
 export type EpochRow = { readonly row: number; readonly values: Values }
 
-type Columns = { readonly names: readonly string[]; readonly epoch: number }
+type Columns = {
+  readonly names: readonly string[]
+  readonly epoch: number
+  /** False for a first column of another name, such as `step`. */
+  readonly isEpoch: boolean
+}
 
 const MAX_EPOCHS = 10_000
+const EPOCH = /^(.*\/)?ep(och(e|en|s)?)?$/i
 const DECIMAL_COMMA = /^[+-]?\d+,\d+(e[+-]?\d+)?$/i
 
 /**
@@ -17,6 +23,10 @@ export class TableRows {
   readonly epochs = new Map<number, EpochRow>()
   /** Of the last row. */
   last: number | undefined
+  /** Whether these are epochs: without a column of that name the rows stand at what the first column counts. */
+  get hasEpochs(): boolean {
+    return this.#columns?.isEpoch === true
+  }
   lowest: number | undefined
   #columns: Columns | undefined
   #pending: Values = new Map()
@@ -29,7 +39,7 @@ export class TableRows {
       this.#columns = toColumns(cells)
       return
     }
-    this.#columns ??= { names: [], epoch: 0 } // a table without names still tells how far the training is
+    this.#columns ??= { names: [], epoch: 0, isEpoch: true } // a table without names still tells how far the training is
     const epoch = toEpoch(cells[this.#columns.epoch])
     const values = valuesOf(this.#columns, cells)
     if (epoch === undefined) this.#pending = new Map([...this.#pending, ...values])
@@ -59,11 +69,13 @@ export class TableRows {
 }
 
 function toColumns(cells: readonly string[]): Columns {
-  return { names: cells.map(plainName), epoch: Math.max(0, epochColumn(cells)) }
+  const names = cells.map(plainName)
+  const epoch = epochColumn(cells)
+  return { names, epoch: Math.max(0, epoch), isEpoch: epoch >= 0 || names[0] === '' }
 }
 
 function epochColumn(cells: readonly string[]): number {
-  return cells.findIndex((cell) => /^epochs?$/i.test(plainName(cell)))
+  return cells.findIndex((cell) => EPOCH.test(plainName(cell)))
 }
 
 /** NumPy puts a # before its line of names. */

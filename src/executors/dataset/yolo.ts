@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { Category, ImageData, ImageSet } from '../../loop/protocol/index.js'
 import { DatasetError } from '../errors.js'
+import { stringifyForPython } from '../yaml-for-python.js'
 import { type Box, checkSize, clipBox, squareAround } from './boxes.js'
 import { type DatasetWriting, setsOf } from './writing.js'
-import { stringifyForPython } from './yaml-for-python.js'
 
 /**
  * `train/`, `test/` and, if there are validation images, `val/` with `<id>.jpg` and `<id>.txt` (`class xc yc w h`,

@@ -2,6 +2,7 @@ import { TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reas
 import { messageOf } from '../../base/errors.js'
 import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
+import { toBestModel } from '../best-model.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
@@ -10,7 +11,6 @@ import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 const FIGURES_EVERY_MS = 1000
-const MAX_CLASSES = 500 // in the journal; the Loop gets all
 
 /**
  * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
@@ -101,9 +101,7 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
       training.metricsSync.push(set)
-      const count = Object.keys(event.confusion_matrix).length
-      const classes = count === 0 || count > MAX_CLASSES ? undefined : event.confusion_matrix
-      await training.update({ best: { epoch: set.epoch, f1: event.values?.f1, classes } })
+      await training.update({ best: toBestModel(event, set.epoch) })
       context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
       return
     }

@@ -58,7 +58,8 @@ describe('a results table', () => {
     'with quotes': '"epoch","loss","val"\n"0","0.5","0.7"\n"1","0.25","0.6"\n',
     'with quoted commas and line ends': '"note, if any",epoch,loss,val\n"a, b",0,0.5,0.7\n"c\n1,9,9",1,0.25,0.6\n',
     'with blank lines': '\nepoch,loss,val\n\n0,0.5,0.7\n\n\n1,0.25,0.6\n',
-    'with another spelling of epoch': 'Epoch,loss,val\n0/2,0.5,0.7\n1/2,0.25,0.6\n',
+    'with another spelling of epoch': 'time,Epoch,loss,val\n9,0/2,0.5,0.7\n9,1/2,0.25,0.6\n',
+    'with a path before epoch': 'time,trainer/epoch,loss,val\n9,0,0.5,0.7\n9,1,0.25,0.6\n',
     'with rows for training and validation apart, as Lightning':
       'epoch,loss,step,val\n0,0.4,49,\n0,,99,0.7\n0,0.5,99,\n1,0.25,149,\n1,,199,0.6\n',
     'with a row before the epoch is known, as learning rates of Lightning':
@@ -194,6 +195,15 @@ describe('a results table', () => {
     await source.drain({ endedWell: false })
 
     expect(progress()).to.deep.equal([0.5])
+  })
+
+  it('that counts steps draws curves, but tells nothing of epochs and progress', async () => {
+    const source = await open({ epochs: 4 })
+    await writeFile(table(), 'step,loss\n50,1\n100,0.5\n')
+    await source.drain({ endedWell: false })
+
+    expect(told()).to.deep.equal({ 50: { loss: 1 }, 100: { loss: 0.5 } })
+    expect(progress()).to.deep.equal([])
   })
 
   it('of thousands of rows is read in a moment', async () => {

@@ -17,7 +17,7 @@ export function stringifyForPython(value: Readonly<Record<string, unknown>>): st
 // Control characters and byte order marks are refused by PyYAML; the line and paragraph separators end a line there.
 const REFUSED = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g
 
-/** Of a document whose texts all stand in double quotes. */
-function escapeForPython(text: string): string {
+/** The same for a document whose texts with such characters stand in double quotes. */
+export function escapeForPython(text: string): string {
   return text.replace(REFUSED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
