@@ -16,4 +16,4 @@ export function parsePythonJson(text: string): unknown {
 }
 
 // Strings are matched first, so that a name such as "NaN" stays.
-const STRING_OR_NO_NUMBER = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g
+const STRING_OR_NO_NUMBER = /"(?:[^"\\]|\\[\s\S])*"?|-?\b(?:NaN|Infinity)\b/g

@@ -90,17 +90,26 @@ const bestSchema = z.union(
   { error: 'must be events or {files: PATTERN, metrics: FILE}' },
 )
 
+const thresholdSchema = z
+  .number()
+  .min(0)
+  .max(1)
+  .optional()
+  .describe('Detections below this confidence of 0 to 1 do not count; an order may name another one.')
+
 const detectSchema = z.union(
   [
     z.strictObject({
       backend: z.literal('onnx', { error: 'must be onnx' }),
       format: nameSchema.default('onnx'),
       confidence: confidenceSchema.default('unit'),
+      conf_threshold: thresholdSchema,
     }),
     z.strictObject({
       command: commandSchema(DETECTING),
       format: nameSchema.optional(),
       confidence: confidenceSchema.default('unit'),
+      conf_threshold: thresholdSchema,
     }),
   ],
   { error: 'must be {backend: onnx} or {command: [PROGRAM, …]}' },

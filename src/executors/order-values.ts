@@ -1,5 +1,6 @@
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import { ownConditions } from './command-schema.js'
+import { confThreshold } from './conf-threshold.js'
 import type { TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
@@ -18,6 +19,7 @@ export function commandValues(
   gpus: readonly VisibleGpu[],
 ): CommandValues {
   const own = orderValues(definition, order)
+  confThreshold(definition, order) // refused now, not when the training has its model
   const ordered = hyperparameterTexts(definition, order)
   const placeholders = [...ordered].map(([name, text]) => [`hyperparameters.${name}`, text] as const)
   const conditions = { ...own, gpus: gpus.length === 0 ? undefined : gpus.length }

@@ -1,5 +1,6 @@
 import { isNear } from '../base/near-names.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
+import { CONF_THRESHOLD } from './conf-threshold.js'
 import { COMPUTE_VALIDATION_SET } from './dataset/validation-set.js'
 import type { TrainerDefinition } from './definition.js'
 import { hyperparameterFileNames } from './hyperparameter-file.js'
@@ -8,7 +9,7 @@ type Trainer = Pick<TrainerDefinition, 'name' | 'folder' | 'file' | 'hyperparame
 type Order = Pick<TrainingOrder, 'dialect' | 'hyperparameters' | 'categories'>
 
 /** What loopfleet itself, or the Loop in the model's description, makes use of. */
-const USED_BY_US = ['resolution', COMPUTE_VALIDATION_SET]
+const USED_BY_US = ['resolution', COMPUTE_VALIDATION_SET, CONF_THRESHOLD]
 const SHOWN = 20
 
 /**

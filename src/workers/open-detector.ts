@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from '../base/logger.js'
+import { confThreshold } from '../executors/conf-threshold.js'
 import { orderValues } from '../executors/order-values.js'
 import { runCommand } from '../executors/training-program.js'
 import { isImageError } from '../images/errors.js'
@@ -34,7 +35,7 @@ export async function openDetector(options: DetectorOptions, deps: StageDeps): P
 }
 
 async function openPool(options: DetectorOptions, deps: StageDeps): Promise<Detector> {
-  const { training, signal } = options
+  const { training, model, signal } = options
   const { definition, paths, order } = training
   const detect = definition.detect
   const modelFile = definition.upload[detect?.format ?? '']?.find((name) => name.endsWith('.onnx'))
@@ -48,10 +49,12 @@ async function openPool(options: DetectorOptions, deps: StageDeps): Promise<Dete
       modelFile: join(paths.deployedModel, modelFile),
       categories: order.categories,
       resolution: resolution === undefined ? undefined : Number(resolution),
+      thresholds: { wanted: confThreshold(definition, order), ofModel: model.conf_threshold },
     },
     threads: deps.threads,
     confidence: detect?.confidence,
   })
+  for (const warning of pool.warnings ?? []) options.log.warn({ version: model.version }, warning)
   return {
     detect: (ids) => detectEach(ids, { pool, path: (id) => imagePath(id, training, deps), signal }),
     threadIds: () => pool.threadIds,
@@ -115,10 +118,24 @@ function openCommand({ training, signal, log }: DetectorOptions, deps: StageDeps
           { log },
         )
       const found = await detectExternally(options, { run, log })
-      for (const id of ids) yield { id, result: found.get(id) }
+      const least = (confThreshold(definition, order) ?? 0) * (detect?.confidence === 'percent' ? 100 : 1)
+      for (const id of ids) yield { id, result: withConfidence(found.get(id), least) }
     },
     threadIds: () => [],
     close: async () => undefined,
+  }
+}
+
+/** A program may know nothing of the threshold that an order or the trainer file names. */
+function withConfidence(found: Findings | undefined, least: number): Findings | undefined {
+  if (found === undefined) return undefined
+  const above = <Found extends { readonly confidence: number }>(list: Found[]) =>
+    list.filter(({ confidence }) => confidence >= least)
+  return {
+    box_detections: above(found.box_detections),
+    point_detections: above(found.point_detections),
+    segmentation_detections: above(found.segmentation_detections),
+    classification_detections: above(found.classification_detections),
   }
 }
 

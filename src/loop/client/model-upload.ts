@@ -23,7 +23,14 @@ export type ModelUpload = {
   readonly modelJson: { readonly categories: readonly Category[] }
   readonly signal: AbortSignal
 }
-export type TrainedModelUpload = ModelUpload & { readonly trainingNumber: number }
+export type TrainedModelUpload = Omit<ModelUpload, 'modelJson'> & {
+  readonly trainingNumber: number
+  readonly modelJson: {
+    readonly categories: readonly Category[]
+    /** What detectors are to take as threshold. */
+    readonly confThreshold?: number | undefined
+  }
+}
 /** Its `modelJson` is that of the source model: classes, resolution and whatever else describe the converted one too. */
 export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
 
@@ -37,7 +44,11 @@ const ANSWER_MS = 600_000
 export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string | null }> {
   const { organization, project, trainingNumber, format } = upload
   const path = paths.trainingModelFile(organization, project, trainingNumber, format)
-  const request = await toRequest(path, upload, toUploadedModelJson(upload.modelJson.categories))
+  const request = await toRequest(
+    path,
+    upload,
+    toUploadedModelJson(upload.modelJson.categories, upload.modelJson.confThreshold),
+  )
   try {
     return { id: parseAnswer(request, await session.request(request), modelUploadAnswerSchema).id }
   } catch (error) {
@@ -63,7 +74,11 @@ export async function uploadConverted(upload: ConvertedModelUpload, session: Loo
   return { id: modelId }
 }
 
-async function toRequest(path: string, { files, signal }: ModelUpload, modelJson: object): Promise<LoopRequest> {
+async function toRequest(
+  path: string,
+  { files, signal }: Pick<ModelUpload, 'files' | 'signal'>,
+  modelJson: object,
+): Promise<LoopRequest> {
   await assertUploadable(files)
   const parts: MultipartPart[] = files.map((file) => ({ path: file }))
   parts.push({ name: 'model.json', data: toModelJsonText(modelJson), contentType: 'application/json' })

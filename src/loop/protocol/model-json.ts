@@ -20,9 +20,16 @@ export type ModelJson = z.infer<typeof modelJsonSchema>
 export const uploadedModelJsonSchema = z.looseObject({ categories: listOf(categorySchema) })
 export type UploadedModelJson = z.infer<typeof uploadedModelJsonSchema>
 
-/** Builds the `model.json` of a trained model: its categories in class order, each with all seven keys. */
-export function toUploadedModelJson(categories: readonly Category[]): { categories: Category[] } {
-  return { categories: categories.map((category) => categorySchema.parse(category)) }
+/**
+ * Builds the `model.json` of a trained model: its categories in class order, each with all seven keys, and the confidence
+ * below which its detections do not count, if its trainer has chosen one.
+ */
+export function toUploadedModelJson(
+  categories: readonly Category[],
+  confThreshold?: number,
+): { categories: Category[]; conf_threshold?: number } {
+  const all = categories.map((category) => categorySchema.parse(category))
+  return { categories: all, ...(confThreshold !== undefined && { conf_threshold: confThreshold }) }
 }
 
 /** Text of a `model.json`; with a blank after each colon, since there are readers that search for `"format": "…"`. */

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { confThreshold } from '../../executors/conf-threshold.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
 import { NoModelError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -59,7 +60,10 @@ async function upload({ format, files, hash }: Upload, context: StageContext, de
     trainingNumber: training.order.trainingNumber,
     format,
     files,
-    modelJson: { categories: training.order.categories },
+    modelJson: {
+      categories: training.order.categories,
+      confThreshold: confThreshold(training.definition, training.order),
+    },
     signal,
   })
   const models = { [format]: { id: id ?? '', hash, state: 'confirmed' as const } }
