@@ -98,6 +98,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
       await rm(file, { force: true })
       return 'corrupt'
     }
+    if (content !== 'on-disk') await writeFile(file, content)
     if ((await jpeginfo?.check(name)) === false) onDoubt(imageId)
     signal.throwIfAborted()
     await rename(file, target)
@@ -127,7 +128,6 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
       if (bytes > IN_MEMORY_BYTES) return storeLarge(chunks, head, file)
     }
     const content = head.length === 1 && head[0] !== undefined ? head[0] : Buffer.concat(head, bytes)
-    await writeFile(file, content)
     return content
   }
 
