@@ -29,30 +29,23 @@ export function layoutOn(image: ImageSize, { width, height, fit }: Input): Layou
   if (fit === 'stretch') return { resized: { width, height }, left: 0, top: 0 }
   if (fit === 'crop') {
     const resized = coveringSize(image, Math.max(width, height))
-    const left = -roundToEven((resized.width - width) / 2)
-    const top = -roundToEven((resized.height - height) / 2)
+    const left = roundToEven((width - resized.width) / 2)
+    const top = roundToEven((height - resized.height) / 2)
     return { resized, left, top }
   }
-  const gain = gainOf(image, { width, height })
+  const gain = Math.min(width / image.width, height / image.height)
   const edge = (length: number, most: number) => Math.min(most, Math.max(1, roundToEven(length * gain)))
   const resized = { width: edge(image.width, width), height: edge(image.height, height) }
-  const left = Math.round((width - resized.width) / 2 - 0.1)
-  const top = Math.round((height - resized.height) / 2 - 0.1)
-  return { resized, left, top }
+  return { resized, left: Math.floor((width - resized.width) / 2), top: Math.floor((height - resized.height) / 2) }
 }
 
-/** How boxes are brought back to the image; a letterbox has the same scale on both axes, whatever was rounded. */
+/** How boxes are brought back to the image; the scales are those of the rounded size, as in Ultralytics. */
 export function placementOn(image: ImageSize, input: Input): Placement {
   const { width: imageWidth, height: imageHeight } = image
   const { resized, left: offsetX, top: offsetY } = layoutOn(image, input)
-  const gain = input.fit === 'letterbox' ? gainOf(image, input) : undefined
-  const scaleX = gain ?? resized.width / imageWidth
-  const scaleY = gain ?? resized.height / imageHeight
+  const scaleX = resized.width / imageWidth
+  const scaleY = resized.height / imageHeight
   return { imageWidth, imageHeight, scaleX, scaleY, offsetX, offsetY }
-}
-
-function gainOf(image: ImageSize, input: ImageSize): number {
-  return Math.min(input.width / image.width, input.height / image.height)
 }
 
 function coveringSize({ width, height }: ImageSize, edge: number): ImageSize {
