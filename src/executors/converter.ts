@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { Logger } from '../base/logger.js'
 import { buildCommand } from './command.js'
 import { type CommandTemplate, commandText } from './command-schema.js'
 import type { ConversionFile } from './conversion-file.js'
@@ -12,6 +11,7 @@ import { programEnvironment } from './environment.js'
 import { ModelNotConvertibleError } from './errors.js'
 import type { GpuCount } from './gpu/slots.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
+import type { OutputAudience, OutputWatchDeps } from './output-watch.js'
 import { runToEnd } from './run-to-end.js'
 
 /** One model that is to be converted to one format, in a workspace of its own. */
@@ -29,8 +29,8 @@ export type ConversionTask = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logFile: string
   readonly graceMs?: number
-  /** Each line of the program's output. */
-  readonly onOutput?: (line: string) => void
+  /** Who follows the program's output. */
+  readonly audience?: OutputAudience
   readonly signal: AbortSignal
 }
 
@@ -44,7 +44,7 @@ export type Converter = {
   /** Another one when what is done for this format has changed, so that failed models are worth another try. */
   fingerprint(format: string): Promise<string>
   /** Answers the files to be uploaded; an abort ends everything it started and throws the signal's reason. */
-  convert(task: ConversionTask, deps: { readonly log: Logger }): Promise<readonly string[]>
+  convert(task: ConversionTask, deps: OutputWatchDeps): Promise<readonly string[]>
   /** Lets go of what it keeps between conversions. */
   close?(): Promise<void>
 }

@@ -48,6 +48,8 @@ export type CommandFailure = {
   /** The known reason, from a line of the log that the trainer file lists. */
   readonly cause?: string
   readonly lastLogLines: readonly string[]
+  /** Its output said so. */
+  readonly outOfMemory?: boolean
 }
 
 /** A convert or detect command ended with anything but 0. */

@@ -6,7 +6,7 @@ export type ProgramEnd = {
 }
 
 // CUDA, PyTorch, TensorFlow, Python, numpy, C++, malloc, and the kernel's own words.
-const SAYS_SO =
+export const OUT_OF_MEMORY =
   /out of memory|OutOfMemoryError|ResourceExhaustedError|\bMemoryError\b|Unable to allocate .*array|std::bad_alloc|Cannot allocate memory|Killed process|oom-kill/i
 
 /** A SIGKILL that nobody here has sent is the kernel's way to make room; a wrapping shell tells it as code 137. */
@@ -14,7 +14,10 @@ export function killedForMemory({ exitCode, signal }: Pick<ProgramEnd, 'exitCode
   return signal === 'SIGKILL' || exitCode === 137
 }
 
+/** What we are given may be long, and the expression needs the square of that. */
+const MAX_LINE = 2000
+
 /** True when a program of its own accord ended for want of memory, of the machine or of its graphics card. */
 export function looksOutOfMemory(end: ProgramEnd): boolean {
-  return killedForMemory(end) || end.lastLogLines.some((line) => SAYS_SO.test(line))
+  return killedForMemory(end) || end.lastLogLines.some((line) => OUT_OF_MEMORY.test(line.slice(0, MAX_LINE)))
 }

@@ -1,5 +1,5 @@
-import type { Logger } from '../base/logger.js'
 import { CommandFailedError } from './errors.js'
+import type { OutputWatchDeps } from './output-watch.js'
 import { type RunCommandOptions, runCommand } from './run-command.js'
 import { hasCheckpoint } from './start-choice.js'
 
@@ -13,7 +13,7 @@ const TIMEOUT_MS = 120_000
  * Whether a training in this workspace can go on from where it was: its checkpoint is there, and the trainer's own check
  * agrees. Throws LF_COMMAND_FAILED or LF_COMMAND_TIMED_OUT when the check itself fails, so that no work is lost by it.
  */
-export async function canResume(options: ResumeCheckOptions, deps: { readonly log: Logger }): Promise<boolean> {
+export async function canResume(options: ResumeCheckOptions, deps: OutputWatchDeps): Promise<boolean> {
   const { definition, workspace } = options
   if (!(await hasCheckpoint(definition, workspace))) return false
   const { resume_check: command } = definition.train

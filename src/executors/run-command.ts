@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { ProgramExit } from '../process/program.js'
 import { buildCommand } from './command.js'
@@ -8,6 +7,7 @@ import type { Command, CommandTemplate, TrainerDefinition } from './definition.j
 import { programEnvironment } from './environment.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { commandValues } from './order-values.js'
+import type { OutputAudience, OutputWatchDeps } from './output-watch.js'
 import { runToEnd } from './run-to-end.js'
 import { DATASET_FOLDER } from './workspace.js'
 
@@ -31,13 +31,15 @@ export type RunCommandOptions = {
   readonly graceMs?: number
   /** A command that takes longer is ended; without it there is no limit. */
   readonly timeoutMs?: number
+  /** Who follows its output. */
+  readonly audience?: OutputAudience
 }
 
 /**
  * Runs a command of a trainer file, other than its training, to its end. Throws LF_COMMAND_FAILED for anything but code
  * 0 and LF_COMMAND_TIMED_OUT; an abort ends the program with its children and throws the signal's reason.
  */
-export async function runCommand(options: RunCommandOptions, deps: { readonly log: Logger }): Promise<ProgramExit> {
+export async function runCommand(options: RunCommandOptions, deps: OutputWatchDeps): Promise<ProgramExit> {
   const { definition, workspace } = options
   options.signal.throwIfAborted()
   return await runToEnd(

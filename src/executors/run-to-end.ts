@@ -1,8 +1,7 @@
-import type { Logger } from '../base/logger.js'
 import { type ProgramExit, type ProgramOptions, startProgram } from '../process/program.js'
-import { knownCause } from './adapters/log-watcher.js'
 import type { TrainerFile } from './definition-schema.js'
 import { CommandFailedError, CommandTimedOutError } from './errors.js'
+import { type OutputAudience, type OutputWatch, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
 
 export type RunToEndOptions = ProgramOptions & {
   /** The command as people know it. */
@@ -12,6 +11,8 @@ export type RunToEndOptions = ProgramOptions & {
   /** How long it may take; without it as long as it wants. */
   readonly timeoutMs?: number
   readonly signal: AbortSignal
+  /** Who follows its output. */
+  readonly audience?: OutputAudience
 }
 
 // A timer cannot wait longer.
@@ -21,10 +22,20 @@ const LONGEST_MS = 2 ** 31 - 1
  * Runs a program until it and all it started are gone. Throws LF_COMMAND_FAILED for anything but code 0 and
  * LF_COMMAND_TIMED_OUT; an abort ends it with its children and throws the signal's reason.
  */
-export async function runToEnd(options: RunToEndOptions, deps: { readonly log: Logger }): Promise<ProgramExit> {
-  const { signal, errors, shown, timeoutMs = 0 } = options
-  signal.throwIfAborted()
-  const program = await startProgram(options, deps)
+export async function runToEnd(options: RunToEndOptions, deps: OutputWatchDeps): Promise<ProgramExit> {
+  options.signal.throwIfAborted()
+  const { errors, audience } = options
+  const watch = openOutputWatch({ definition: { errors }, audience }, deps)
+  try {
+    return await runWatched(options, watch, deps)
+  } finally {
+    await watch.close()
+  }
+}
+
+async function runWatched(options: RunToEndOptions, watch: OutputWatch, deps: OutputWatchDeps): Promise<ProgramExit> {
+  const { signal, shown, timeoutMs = 0 } = options
+  const program = await startProgram({ ...options, reader: watch.reader }, deps)
   const end = () => void program.end()
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
@@ -35,7 +46,8 @@ export async function runToEnd(options: RunToEndOptions, deps: { readonly log: L
   await program.end() // its children, if it left some
   signal.throwIfAborted()
   const lastLogLines = program.lastLines()
+  const { cause, isOutOfMemory: outOfMemory } = watch
   if (exit.endedByUs) throw new CommandTimedOutError({ ...exit, command: shown, timeoutMs, lastLogLines })
   if (exit.exitCode === 0) return exit
-  throw new CommandFailedError({ ...exit, command: shown, cause: knownCause({ errors }, lastLogLines), lastLogLines })
+  throw new CommandFailedError({ ...exit, command: shown, cause, lastLogLines, outOfMemory })
 }

@@ -4,7 +4,6 @@ import type { TrainingOrder } from '../loop/protocol/index.js'
 import { treeFigures } from '../process/figures.js'
 import { type Program, type ProgramExit, startProgram } from '../process/program.js'
 import { openBestFiles } from './adapters/best-files.js'
-import { createLogWatcher } from './adapters/log-watcher.js'
 import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
 import { openResultsCsv } from './adapters/results-csv.js'
 import { buildCommand } from './command.js'
@@ -16,6 +15,7 @@ import { type EventSource, openEventsFile } from './events-file.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { writeHyperparameterFile } from './hyperparameter-file.js'
 import { commandValues, hyperparameterTexts } from './order-values.js'
+import { type OutputAudience, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
 import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
 import { chooseStart } from './start-choice.js'
 import { DATASET_FOLDER, setResume } from './workspace.js'
@@ -37,6 +37,8 @@ export type StartTrainingOptions = {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly logFile?: string
   readonly graceMs?: number
+  /** Who follows its output. */
+  readonly audience?: OutputAudience
 }
 
 export type RunningTraining = {
@@ -48,6 +50,8 @@ export type RunningTraining = {
   readonly hasHung: boolean
   end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
   lastLines(): string[]
+  /** One of its last lines says that memory ran out. */
+  readonly isOutOfMemory: boolean
   /** CPU and memory of the program with its children; null once it is gone. */
   figures(): ReturnType<typeof treeFigures>
 }
@@ -56,10 +60,7 @@ export type RunningTraining = {
  * Starts the training program of an order in its workspace: resumed from its checkpoint, continued from the Loop's
  * model, or from scratch. Throws LF_ORDER_NOT_POSSIBLE or LF_PROGRAM_NOT_FOUND.
  */
-export async function startTraining(
-  options: StartTrainingOptions,
-  deps: { readonly log: Logger },
-): Promise<RunningTraining> {
+export async function startTraining(options: StartTrainingOptions, deps: OutputWatchDeps): Promise<RunningTraining> {
   const { definition, workspace, order } = options
   const { command, resumes } = await chooseStart(options)
   const { placeholders, given } = commandValues(definition, order, options.gpus)
@@ -71,11 +72,19 @@ export async function startTraining(
   const queue = new EventQueue(() => life?.seen())
   const epochs = createModelEpochs()
   const hear = createLogFilter(epochs, epochsOf(definition, order))
-  const watchLog = createLogWatcher(definition, (event) => {
-    for (const heard of hear(event)) queue.push({ event: heard })
-  })
   const tidy = createTidier(order, deps.log)
   const sources = await openSources(options, { queue, epochs, resumes, log: deps.log })
+  const watch = openOutputWatch(
+    {
+      definition,
+      audience: options.audience,
+      onEvent: (event) => {
+        for (const heard of hear(event)) queue.push({ event: heard })
+      },
+      onTurn: () => life?.seen(),
+    },
+    deps,
+  )
   const program = await startProgram(
     {
       command: argv,
@@ -89,13 +98,14 @@ export async function startTraining(
       logFile: options.logFile ?? join(workspace, 'last_training.log'),
       owner: options.owner,
       graceMs: options.graceMs,
-      onOutput: (line) => {
-        life?.seen()
-        watchLog(line)
-      },
+      reader: watch.reader,
+      onActivity: () => life?.seen(),
     },
     deps,
-  )
+  ).catch(async (error: unknown) => {
+    await watch.close()
+    throw error
+  })
   const { sign_of_life_minutes: minutes } = definition
   life = watchSignOfLife(minutes === undefined ? undefined : minutes * 60_000, () => {
     const message = `it gave no sign of life for ${minutes} minutes (sign_of_life_minutes), neither a line nor an event`
@@ -103,6 +113,7 @@ export async function startTraining(
     void program.end()
   })
   void program.exited.then(life.close)
+  void program.exited.then(watch.close)
   void followUntilExit(program, sources, queue)
   return {
     pid: program.pid,
@@ -113,6 +124,9 @@ export async function startTraining(
     },
     end: (endOptions) => program.end(endOptions),
     lastLines: () => program.lastLines(),
+    get isOutOfMemory() {
+      return watch.isOutOfMemory
+    },
     figures: () => treeFigures(program.pid),
   }
 }

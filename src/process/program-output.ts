@@ -2,34 +2,42 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../base/logger.js'
 import { BoundedLog } from './bounded-log.js'
-import { OutputLines } from './output-lines.js'
+import { createLineReader, type OutputReader } from './output/output-reader.js'
 
 export type ProgramOutputOptions = {
   readonly logFile: string
   readonly maxLogBytes: number
+  /** Reads the output beside the file; without it `onOutput` gets the lines. */
+  readonly reader?: OutputReader
   readonly onOutput?: (line: string) => void
+  /** Called whenever the program has printed something. */
+  readonly onActivity?: () => void
 }
 
 const SILENCE_MS = 500
 
-/** Takes a program's output to its log file and its lines to whoever listens, at the pace of the disk. */
+/** Takes a program's output to its log file and to a reader, at the pace of the slower one. */
 export class ProgramOutput {
   readonly #log: BoundedLog
-  readonly #lines: OutputLines
+  readonly #reader: OutputReader
+  readonly #onActivity: () => void
   #pumping: Promise<void> = Promise.resolve()
   #source: Readable | undefined
   #receivedBytes = 0
+  #isBusy = false
   #ended = false
 
-  private constructor(log: BoundedLog, lines: OutputLines) {
+  private constructor(log: BoundedLog, reader: OutputReader, onActivity: () => void) {
     this.#log = log
-    this.#lines = lines
+    this.#reader = reader
+    this.#onActivity = onActivity
   }
 
   static async open(options: ProgramOutputOptions, deps: { readonly log: Logger }): Promise<ProgramOutput> {
     const onLoss = (err: unknown): void => deps.log.warn({ err, logFile: options.logFile }, 'program log not writable')
     const log = await BoundedLog.open(options.logFile, { maxBytes: options.maxLogBytes, onLoss })
-    return new ProgramOutput(log, new OutputLines(guarded(options.onOutput, deps.log)))
+    const { reader, onOutput, onActivity = () => undefined } = options
+    return new ProgramOutput(log, reader ?? createLineReader(guarded(onOutput, deps.log)), onActivity)
   }
 
   start(source: Readable): void {
@@ -38,13 +46,14 @@ export class ProgramOutput {
   }
 
   lastLines(): string[] {
-    return this.#lines.last()
+    return this.#reader.last()
   }
 
   /** Takes what is still in the pipe; whoever escaped and holds the pipe open is not waited for. */
   async finish(): Promise<void> {
+    this.#reader.hurry()
     let seenBytes = -1
-    while (!this.#ended && seenBytes !== this.#receivedBytes) {
+    while (!this.#ended && (this.#isBusy || seenBytes !== this.#receivedBytes)) {
       seenBytes = this.#receivedBytes
       const patience = new AbortController()
       await Promise.race([this.#pumping, sleep(SILENCE_MS, undefined, { signal: patience.signal }).catch(() => {})])
@@ -52,6 +61,7 @@ export class ProgramOutput {
     }
     this.#source?.destroy()
     await this.#pumping
+    await this.#reader.finish()
     await this.#log.close().catch(() => undefined) // a disk that failed has been told of
   }
 
@@ -60,13 +70,15 @@ export class ProgramOutput {
       for await (const chunk of source) {
         if (!Buffer.isBuffer(chunk)) continue
         this.#receivedBytes += chunk.length
-        this.#lines.feed(chunk)
-        await this.#log.write(chunk)
+        this.#onActivity()
+        this.#isBusy = true
+        await Promise.all([this.#log.write(chunk), this.#reader.feed(chunk)])
+        this.#isBusy = false
       }
     } catch {
       // The pipe was closed by finish(): what was to come is not wanted any more.
     }
-    this.#lines.finish()
+    this.#isBusy = false
     this.#ended = true
   }
 }

@@ -8,6 +8,7 @@ import { LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { findProgram } from './find-program.js'
 import { countStarts } from './newcomers.js'
+import type { OutputReader } from './output/output-reader.js'
 import { ProgramOutput } from './program-output.js'
 import { type Leader, type ProgramExit, RunningProgram } from './running-program.js'
 import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
@@ -28,6 +29,10 @@ export type ProgramOptions = {
   /** From SIGTERM to SIGKILL. */
   readonly graceMs?: number
   readonly maxLogBytes?: number
+  /** Reads the output beside the file; without it `onOutput` gets the lines. */
+  readonly reader?: OutputReader
+  /** Called whenever the program has printed something. */
+  readonly onActivity?: () => void
   /** Each line, also of those that end in a carriage return; a line without end comes in pieces. */
   readonly onOutput?: (line: string) => void
   /** Gives the program two more pipes: it reads from file descriptor 4 what we write, we read what it writes to 5. */

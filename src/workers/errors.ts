@@ -35,6 +35,8 @@ export class TrainerExitedError extends LoopfleetError {
     readonly signal: string | null
     readonly reported: string | null
     readonly lastLogLines: readonly string[]
+    /** Its output said so. */
+    readonly outOfMemory?: boolean
   }) {
     const how = details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal}`
     const why = details.reported ?? (killedForMemory(details) ? NO_MEMORY : lastWords(details.lastLogLines))

@@ -16,6 +16,7 @@ const programEndSchema = z.object({
   /** The trainer file's word for a known line of the log. */
   reported: z.string().nullish(),
   cause: z.string().optional(),
+  outOfMemory: z.boolean().optional(),
 })
 
 /** A failure as the journal keeps it: what, where, and of a program how it ended and what it said last. */
@@ -33,7 +34,7 @@ export function toFailureFacts(
   if (end === undefined) return facts
   const lastLogLines = end.lastLogLines.slice(-MAX_LINES).map((line) => line.slice(0, MAX_LINE))
   const said = [...end.lastLogLines, end.reported ?? '', end.cause ?? '']
-  const outOfMemory = looksOutOfMemory({ ...end, lastLogLines: said })
+  const outOfMemory = end.outOfMemory === true || looksOutOfMemory({ ...end, lastLogLines: said })
   return { ...facts, exitCode: end.exitCode, signal: end.signal, outOfMemory, lastLogLines }
 }
 

@@ -113,7 +113,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
           owner: `${options.hostId}:${options.pid}:${id}.${run}`,
           checkFence: () => conversions.checkRun(id, run),
           inPlace: (work) => places.run(work, signal),
-          show: writer.write,
+          audience: { show: (lines) => lines.forEach(writer.write), warn: say, offPatterns: new Set() },
           progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
         },
         deps,

@@ -10,6 +10,7 @@ import {
 import type { Converter } from '../../executors/converter.js'
 import { ModelNotConvertibleError } from '../../executors/errors.js'
 import type { Lease, Slots } from '../../executors/gpu/slots.js'
+import type { OutputAudience, OutputWatchDeps } from '../../executors/output-watch.js'
 import { LoopRequestError } from '../../loop/client/errors.js'
 import type { DownloadedModel } from '../../loop/client/model-download.js'
 import type { ModelExchange } from '../../loop/client/model-exchange.js'
@@ -23,6 +24,7 @@ export type ConversionDeps = {
   readonly rest: Pick<LoopRest, 'project' | 'models'>
   readonly models: Pick<ModelExchange, 'download' | 'uploadConverted'>
   readonly slots: Slots
+  readonly outputThread?: OutputWatchDeps['outputThread']
   /** REST address of the Loop, for the author. */
   readonly loopAddress: string
   /** This host's environment; programs get what is on the allow-list. */
@@ -46,8 +48,8 @@ export type ConversionTake = {
   inPlace<T>(work: () => Promise<T>): Promise<T>
   /** A line for people. */
   say(line: string): void
-  /** A line of the program. */
-  show(line: string): void
+  /** Who follows the output of its program. */
+  readonly audience: OutputAudience
   progress(share: number, message: string): void
 }
 
@@ -155,10 +157,10 @@ async function convert(file: ConversionFile, take: ConversionTake, deps: Convers
         owner: take.owner,
         env: deps.programEnv,
         logFile: take.logFile,
-        onOutput: take.show,
+        audience: take.audience,
         signal: take.signal,
       },
-      { log: take.log },
+      { log: take.log, outputThread: deps.outputThread },
     )
   } finally {
     lease?.release()

@@ -154,6 +154,7 @@ async function settle(context: StageContext, watched: Watched | undefined): Prom
       signal: exit.signal,
       reported: watched.reported,
       lastLogLines: watched.program.lastLines(),
+      outOfMemory: watched.program.isOutOfMemory,
     })
   }
   if (models.length === 0) {

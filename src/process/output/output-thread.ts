@@ -1,0 +1,168 @@
+import { performance } from 'node:perf_hooks'
+import type { Piscina } from 'piscina'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import { LastLines } from '../output-lines.js'
+import type { OutputAnswer, OutputPattern, OutputTask, PatternMatch, PatternMiss } from './messages.js'
+import type { OutputReader } from './output-reader.js'
+
+export type OutputReaderOptions = {
+  readonly patterns: readonly OutputPattern[]
+  readonly onMatch: (match: PatternMatch) => void
+  /** A pattern is slow, or off from now on. */
+  readonly onMiss: (miss: PatternMiss) => void
+  /** Lines for people, with SGR colours and no other control sequence. */
+  readonly onLines?: ((lines: readonly string[]) => void) | undefined
+  /** Called while lines wait to be matched, so that nobody takes the program for silent. */
+  readonly onTurn?: (() => void) | undefined
+  /** So many lines after the end of the program were not matched. */
+  readonly onSkipped?: ((lines: number) => void) | undefined
+}
+
+/** A reader in the thread. */
+export type ThreadReader = OutputReader & {
+  /** Lines that patterns were tried on. */
+  readonly count: number
+}
+
+/** The one thread of a host that reads what its programs print; it starts with the first of them. */
+export type OutputThread = {
+  open(options: OutputReaderOptions): ThreadReader
+  close(): Promise<void>
+}
+
+/** A line that is not ended, such as a progress bar, is shown again and again as it stands. */
+const SHOW_EVERY_MS = 5000
+/** After the end of a program its lines are matched for so long. */
+const HURRY_MS = 3000
+/** Of V8's young generation, where next to nothing grows old; by default it takes 48. */
+const YOUNG_MB = 4
+const OLD_MB = 128
+
+export function createOutputThread(deps: { readonly log: Logger }): OutputThread {
+  let pool: Promise<Piscina> | undefined
+  let readers = 0
+
+  async function start(): Promise<Piscina> {
+    const { Piscina } = await import('piscina')
+    // Run from its TypeScript source (tests), this module must start the thread from source too.
+    const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+    const opened = new Piscina({
+      filename: file.href,
+      name: 'readOutput',
+      minThreads: 1,
+      maxThreads: 1, // a reader's state is in its thread
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: OLD_MB },
+    })
+    opened.on('error', (err: unknown) => deps.log.warn({ err }, 'the thread that reads output failed'))
+    return opened
+  }
+
+  async function ask(task: OutputTask): Promise<OutputAnswer> {
+    pool ??= start()
+    return await (await pool).run(task)
+  }
+
+  return {
+    open(options) {
+      readers += 1
+      return new Reader(readers, options, { ask, log: deps.log })
+    },
+    async close() {
+      await (await pool)?.destroy()
+      pool = undefined
+    },
+  }
+}
+
+type ReaderDeps = { readonly ask: (task: OutputTask) => Promise<OutputAnswer>; readonly log: Logger }
+
+class Reader implements ThreadReader {
+  count = 0
+  readonly #id: number
+  readonly #options: OutputReaderOptions
+  readonly #deps: ReaderDeps
+  readonly #last = new LastLines()
+  readonly #off = new Set<string>()
+  #isOpen = false
+  #hurryUntil = Number.POSITIVE_INFINITY
+  #showTimer: NodeJS.Timeout | undefined
+  #hasFailed = false
+
+  constructor(id: number, options: OutputReaderOptions, deps: ReaderDeps) {
+    this.#id = id
+    this.#options = options
+    this.#deps = deps
+  }
+
+  async feed(chunk: Buffer): Promise<void> {
+    await this.#matchAll(await this.#ask('read', Uint8Array.from(chunk)))
+  }
+
+  hurry(): void {
+    this.#hurryUntil = Math.min(this.#hurryUntil, performance.now() + HURRY_MS)
+  }
+
+  async finish(): Promise<void> {
+    const skipped = await this.#matchAll(await this.#ask('finish'))
+    clearTimeout(this.#showTimer)
+    await this.#ask('forget')
+    clearTimeout(this.#showTimer)
+    if (skipped > 0) this.#options.onSkipped?.(skipped)
+  }
+
+  last(): string[] {
+    return this.#last.get()
+  }
+
+  /** The thread takes turns between its readers; ours has more to do. Answers how many lines were given up so far. */
+  async #matchAll(first: OutputAnswer | undefined): Promise<number> {
+    let answer = first
+    while (answer?.hasMore === true) {
+      this.#options.onTurn?.()
+      answer = await this.#ask(performance.now() > this.#hurryUntil ? 'skip' : 'match')
+    }
+    return answer?.skipped ?? 0
+  }
+
+  /** Undefined when the thread died of it; another one goes on with what comes next. */
+  async #ask(what: OutputTask['what'], chunk?: Uint8Array): Promise<OutputAnswer | undefined> {
+    const patterns = this.#options.patterns.filter(({ id }) => !this.#off.has(id))
+    try {
+      const answer = await this.#deps.ask({ reader: this.#id, what, chunk, ...(this.#isOpen ? {} : { patterns }) })
+      if (!answer.isKnown) {
+        this.#isOpen = false
+        return await this.#ask(what, chunk)
+      }
+      this.#isOpen = true
+      this.#take(answer)
+      return answer
+    } catch (error) {
+      this.#isOpen = false
+      if (!this.#hasFailed) this.#deps.log.error({ err: error }, `output was not read: ${messageOf(error)}`)
+      this.#hasFailed = true
+      return undefined
+    }
+  }
+
+  #take({ matches, misses, lines, count, isUnfinished }: OutputAnswer): void {
+    this.count = count
+    this.#last.add(lines)
+    if (lines.length > 0) this.#options.onLines?.(lines)
+    for (const match of matches) this.#options.onMatch(match)
+    for (const miss of misses) {
+      if (miss.isOff) this.#off.add(miss.id)
+      this.#options.onMiss(miss)
+    }
+    if (isUnfinished) this.#showTimer ??= this.#showLater()
+  }
+
+  #showLater(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#showTimer = undefined
+      void this.#ask('show')
+    }, SHOW_EVERY_MS).unref()
+  }
+}
