@@ -1,15 +1,22 @@
 import process from 'node:process'
+import { plainText } from '../base/terminal/plain-text.js'
 
 /** Prints rows as a table with aligned columns; on a terminal the head is bold. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  const plain = rows.map((row) => row.map(oneLine))
+  const widths = head.map((title, column) => Math.max(title.length, ...plain.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd()
   const bold = (text: string) => (process.stdout.isTTY === true ? `\u001b[1m${text}\u001b[22m` : text)
-  process.stdout.write([bold(line(head)), ...rows.map(line)].join('\n').concat('\n'))
+  process.stdout.write([bold(line(head)), ...plain.map(line)].join('\n').concat('\n'))
+}
+
+/** What programs and the Loop have named may hold control sequences, which no terminal gets. */
+function oneLine(text: string): string {
+  return plainText(text).replaceAll('\n', ' ')
 }
 
 /** One JSON value on one line, for programs. */

@@ -6,7 +6,7 @@ import type { Journal } from '../queue/journal.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
-import { toCurveView } from './views.js'
+import { toCurveView, toLogView } from './views.js'
 
 export type ApiDeps = {
   readonly look: Look
@@ -45,7 +45,7 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
     const { from, limit } = read(logSchema, request.query)
     if ((await journal.load(id)) === undefined) return unknown(id)
     const entries = await journal.readLog(id, from === undefined ? { limit } : { from, limit })
-    return { entries, cursor: entries.at(-1)?.cursor ?? from ?? null }
+    return toLogView(entries, from)
   })
   app.get('/api/trainings/:id/curve', async (request) => {
     const { id } = readTraining(request)

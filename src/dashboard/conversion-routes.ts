@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Conversions } from '../queue/conversions.js'
 import { RequestRefusedError } from './errors.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
-import { toConversionView } from './views.js'
+import { toConversionView, toLogView } from './views.js'
 
 const listSchema = pageSchema.extend({ failed: z.stringbool().default(false) })
 
@@ -25,7 +25,7 @@ export function registerConversionApi(
     const { id } = await load(request)
     const { from, limit } = read(logSchema, request.query)
     const entries = await conversions.readLog(id, from === undefined ? { limit } : { from, limit })
-    return { entries, cursor: entries.at(-1)?.cursor ?? from ?? null }
+    return toLogView(entries, from)
   })
   app.post('/api/conversions/:id/retry', async (request) => {
     const { id } = await load(request)

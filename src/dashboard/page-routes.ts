@@ -13,6 +13,7 @@ const FILES = {
   '/page/curves.js': { file: 'curves.js', type: SCRIPT },
   '/page/conversions.js': { file: 'conversions.js', type: SCRIPT },
   '/page/fleet.js': { file: 'fleet.js', type: SCRIPT },
+  '/page/log.js': { file: 'log.js', type: SCRIPT },
   '/page/dom.js': { file: 'dom.js', type: SCRIPT },
 } as const
 

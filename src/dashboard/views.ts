@@ -1,3 +1,4 @@
+import { plainText } from '../base/terminal/plain-text.js'
 import type { ConversionRecord } from '../queue/conversions.js'
 import { failureOf } from '../queue/failure-facts.js'
 import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
@@ -5,6 +6,8 @@ import type { JobView } from '../queue/job-view.js'
 import type { TrainingRecord } from '../queue/journal.js'
 import { type Stage, stages } from '../queue/names.js'
 import type { CurvePoint } from '../queue/training-curve.js'
+import type { LogEntry } from '../queue/training-log.js'
+import { warningsOf } from '../queue/training-warnings.js'
 
 export type TrainingAction = 'stop' | 'abort' | 'retry'
 
@@ -39,6 +42,7 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     errors: record.errors,
     /** The last failure, also when it was got over. */
     failure: failureOf(record) ?? null,
+    warnings: warningsOf(record),
     hostId: record.hostId,
     /** What its program was lent last. */
     device: typeof record.facts.device === 'string' ? record.facts.device : null,
@@ -61,6 +65,14 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     }),
     current: record.endedAt === null ? current : [],
     actions: actionsOf(record),
+  }
+}
+
+/** Entries of a log as plain text, and where reading goes on. */
+export function toLogView(entries: readonly LogEntry[], from: string | undefined) {
+  return {
+    entries: entries.map(({ cursor, text }) => ({ cursor, text: plainText(text) })),
+    cursor: entries.at(-1)?.cursor ?? from ?? null,
   }
 }
 

@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { plainText } from '../base/terminal/plain-text.js'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { isInnerPath } from './paths.js'
 import { parsePythonJson } from './python-json.js'
 
-const messageSchema = z.string().transform((text) => text.slice(0, 2000))
+// It goes to logs and terminals.
+const messageSchema = z.string().transform((text) => plainText(text.slice(0, 2000)))
 const valuesSchema = z.record(z.string().max(200), z.unknown()).transform(onlyNumbers)
 const filePathSchema = z.string().refine(isInnerPath, {
   error: 'must be a path inside the workspace, relative and without ..',

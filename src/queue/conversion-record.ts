@@ -54,6 +54,8 @@ export const conversionRecordSchema = z.object({
   failure: conversionFailureSchema.nullable(),
   files: z.array(z.string()),
   seconds: z.number().nullable(),
+  /** What people should know of its last take, such as a pattern that was switched off. */
+  warnings: z.array(z.string()).default([]),
 })
 export type ConversionRecord = z.infer<typeof conversionRecordSchema>
 

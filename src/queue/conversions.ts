@@ -28,8 +28,13 @@ export type RetryOutcome =
 
 /** How a take of a conversion ends. */
 export type ConversionEnd =
-  | { readonly state: 'converted'; readonly files: readonly string[]; readonly seconds: number }
-  | { readonly state: 'failed'; readonly failure: ConversionFailure }
+  | {
+      readonly state: 'converted'
+      readonly files: readonly string[]
+      readonly seconds: number
+      readonly warnings?: readonly string[]
+    }
+  | { readonly state: 'failed'; readonly failure: ConversionFailure; readonly warnings?: readonly string[] }
   /** Not the model's fault: it goes on waiting. */
   | { readonly state: 'waiting'; readonly failure?: ConversionFailure }
 

@@ -5,10 +5,17 @@ import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
 import { JobDataError } from './queue-errors.js'
 
-// As BullMQ keeps lines, but all of them at once.
+const MAX_LOG_LINES = 500
+const MAX_LINE = 1_000
+
+// As BullMQ keeps lines, but all of them at once, and no more than a page can show.
 const LOG = luaScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-for _, line in ipairs(ARGV) do redis.call('RPUSH', KEYS[2], line) end
+for at = 2, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[at]) end
+if redis.call('LLEN', KEYS[2]) > tonumber(ARGV[1]) then
+  redis.call('LTRIM', KEYS[2], -tonumber(ARGV[1]), -1)
+  redis.call('LSET', KEYS[2], 0, '[loopfleet: earlier lines are in the log of the training or the conversion]')
+end
 return 1`)
 
 /** What a handler sees of its job. */
@@ -45,9 +52,13 @@ export function toHandle<T>(
     attemptsMade: job.attemptsMade,
     updateProgress: (progress) => job.updateProgress(progress).catch(unimportant),
     log: async (...lines) => {
-      await LOG(link.client, [key, `${key}:logs`], lines).catch(unimportant)
+      await LOG(link.client, [key, `${key}:logs`], [MAX_LOG_LINES, ...lines.map(shorten)]).catch(unimportant)
     },
   }
+}
+
+function shorten(line: string): string {
+  return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)} …` : line
 }
 
 function parseData<T>(schema: z.ZodType<T>, queue: string, job: Job): T {

@@ -6,11 +6,13 @@ export type LogEntry = {
   /** Where reading goes on: give it as `from`. */
   readonly cursor: string
   readonly text: string
+  /** How many bytes were logged before it, also those that have gone since. */
+  readonly offset: number
 }
 
 /** The end of each training's log in Redis, so that every machine can follow it; the whole log lies on the host. */
 export type TrainingLog = {
-  /** Adds text as it came, lines or parts of lines; the oldest goes when a megabyte is full. */
+  /** Adds lines, each with its line end; the oldest go when a megabyte is full. */
   appendLog(id: string, text: string): Promise<void>
   /** What is kept after `from` (from the beginning without it), or only the last `limit` entries without `from`. */
   readLog(id: string, options?: { readonly from?: string; readonly limit?: number }): Promise<readonly LogEntry[]>
@@ -21,6 +23,8 @@ export type TrainingLog = {
 const MAX_BYTES = 1_048_576
 const MAX_ENTRY = 65_536
 const BLOCK_MS = 1_000
+/** The last lines come at the pace of their writer, and may come after the record says that it has ended. */
+const LINGER_MS = 1_500
 
 // Each entry knows how many bytes came before it, so the size of what is kept needs no counter of its own.
 const APPEND = luaScript(`
@@ -62,6 +66,7 @@ export function createTrainingLog(
       const cut = () => reader.disconnect()
       signal.addEventListener('abort', cut, { once: true })
       let from = '0-0'
+      let wasLive = false
       try {
         while (!signal.aborted) {
           const isLastLook = await hasEnded(id)
@@ -69,7 +74,7 @@ export function createTrainingLog(
             'COUNT',
             500,
             'BLOCK',
-            isLastLook ? 1 : BLOCK_MS,
+            isLastLook ? (wasLive ? LINGER_MS : 1) : BLOCK_MS,
             'STREAMS',
             keys.log(id),
             from,
@@ -78,6 +83,7 @@ export function createTrainingLog(
           for (const entry of entries) yield entry.text
           from = entries.at(-1)?.cursor ?? from
           if (isLastLook && entries.length === 0) return
+          wasLive ||= !isLastLook
         }
       } catch (error) {
         if (!signal.aborted) throw error
@@ -90,5 +96,5 @@ export function createTrainingLog(
 }
 
 function toEntry([cursor, fields]: [string, string[]]): LogEntry {
-  return { cursor, text: fields[3] ?? '' }
+  return { cursor, text: fields[3] ?? '', offset: Number(fields[1] ?? 0) }
 }

@@ -106,6 +106,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       signal.removeEventListener('abort', end)
       patience.end()
       await training.checkpoints?.close()
+      await training.output.close()
       training.log.info({ run: number }, 'training left')
     }
   }
@@ -141,11 +142,16 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     try {
       await walkPipeline(steps)
       await steps.cleanUp()
-      await deps.journal.finish(training.id, training.run, { outcome: 'completed' })
+      await finish(training, { outcome: 'completed' })
       return { outcome: 'completed', run: training.run }
     } catch (error) {
       return await settle(training, error, steps.cleanUp)
     }
+  }
+
+  async function finish(training: TrainingRun, ending: Parameters<Journal['finish']>[2]): Promise<void> {
+    training.output.flush() // whoever follows the log waits a moment for more
+    await deps.journal.finish(training.id, training.run, ending)
   }
 
   async function settle(training: TrainingRun, error: unknown, cleanUp: () => Promise<void>) {
@@ -159,7 +165,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     }
     if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
       await cleanUp()
-      await deps.journal.finish(training.id, training.run, { outcome: 'aborted' })
+      await finish(training, { outcome: 'aborted' })
       return { outcome: 'aborted', run: training.run }
     }
     return await fail(training, error)
@@ -171,7 +177,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     const shown = hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
     training.log.error({ err: error }, 'training failed')
     if (!(error instanceof JobFailedError)) await noteFailure(training.id, training.run, error) // a step has noted its own
-    await deps.journal.finish(training.id, training.run, { outcome: 'failed', errors: shown })
+    await finish(training, { outcome: 'failed', errors: shown })
     throw new TrainingFailedError(state, error instanceof Error ? error : new Error(String(error)))
   }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from '../base/logger.js'
 import { confThreshold } from '../executors/conf-threshold.js'
 import { orderValues } from '../executors/order-values.js'
+import type { OutputAudience } from '../executors/output-watch.js'
 import { runCommand } from '../executors/training-program.js'
 import { isImageError } from '../images/errors.js'
 import { detectExternally } from '../inference/external-detect.js'
@@ -26,6 +27,8 @@ export type DetectorOptions = {
   readonly model: ModelJson
   readonly signal: AbortSignal
   readonly log: Logger
+  /** Follows the output of a detect command. */
+  readonly audience?: OutputAudience
 }
 
 export async function openDetector(options: DetectorOptions, deps: StageDeps): Promise<Detector> {
@@ -83,7 +86,7 @@ async function* detectEach(ids: readonly string[], { pool, path, signal }: PoolW
   for (const answer of answers) yield await answer
 }
 
-function openCommand({ training, signal, log }: DetectorOptions, deps: StageDeps): Detector {
+function openCommand({ training, signal, log, audience }: DetectorOptions, deps: StageDeps): Detector {
   const { definition, paths, order } = training
   const detect = definition.detect
   const command = detect !== undefined && 'command' in detect ? detect.command : undefined
@@ -114,8 +117,9 @@ function openCommand({ training, signal, log }: DetectorOptions, deps: StageDeps
             env: training.programEnv,
             logFile: paths.log,
             signal,
+            audience,
           },
-          { log },
+          { log, outputThread: deps.outputThread },
         )
       const found = await detectExternally(options, { run, log })
       const least = (confThreshold(definition, order) ?? 0) * (detect?.confidence === 'percent' ? 100 : 1)

@@ -1,12 +1,15 @@
 import { WorkerShutdownError } from '../base/abort-reasons.js'
 import { failureClassOf, LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { plainText } from '../base/terminal/plain-text.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import type { StepJob, StepProgress } from '../queue/job-schemas.js'
 import type { JobEnding, Journal } from '../queue/journal.js'
 import type { Stage as StageName } from '../queue/names.js'
+import { warningsOf, withWarning } from '../queue/training-warnings.js'
 import { toFailureFacts } from './failure-facts.js'
-import { createJobDiary, type JobDiary } from './job-diary.js'
+import type { LogWriter } from './log-writer.js'
+import { createJobLog, toAudience } from './run-output.js'
 import { createShownErrors } from './shown-errors.js'
 import { showing, shownStates } from './shown-states.js'
 import type { Stage, StageContext, StageDeps } from './stages/stage.js'
@@ -80,26 +83,26 @@ export function createStepRunner(deps: StepRunnerDeps) {
     const signal = AbortSignal.any([jobSignal, training.stopSwitch.signalFor(stage)])
     const log = training.log.child({ component: 'stage', stage })
     const throttle = createThrottle(500, (progress: StepProgress) => publish(training, stage, job, progress, log))
-    const diary = createJobDiary(job)
-    const context = createContext(training, job, { signal, log, offer: throttle.offer, diary })
+    const jobLog = createJobLog(job, { whole: `the log of training ${training.id}` })
+    const context = createContext(training, job, { signal, log, offer: throttle.offer, jobLog })
     const startedAt = performance.now()
     try {
       if (stage !== 'train') signal.throwIfAborted() // train decides itself what a stop keeps
       await training.checkFence()
       log.info({ attempt: job.attemptsStarted }, 'stage started')
       if (stage === 'sync-metrics') training.patience?.waits(stage) // for the node, which waits for the Loop
-      diary.say(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
+      jobLog.write(`${stage} started on ${training.hostId}, run ${training.run}, attempt ${job.attemptsStarted}`)
       const result = await deps.stages[stage](context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
       if (stage !== 'train') context.progress({ progress: 1 }) // a training program tells itself how far it came
       const progress = await throttle.take()
-      const lines = diary.take(`${stage} done in ${seconds.toFixed(2)} s`)
+      const lines = jobLog.take(`${stage} done in ${seconds.toFixed(2)} s`)
       await finishStep(training, stage, { seconds, result }, { key: job.key, progress, lines })
       log.info({ seconds }, 'stage done')
       return result
     } catch (error) {
       await throttle.flush().catch(() => undefined) // progress is worth nothing beside the error itself
-      diary.end(...(signal.aborted ? [] : [`${stage} failed: ${messageOf(error)}`]))
+      void jobLog.close(...(signal.aborted ? [] : [`${stage} failed: ${messageOf(error)}`]))
       await noteError(training, stage, job, error, signal)
       throw signal.aborted ? toEnd(signal.reason, job.id) : error
     }
@@ -133,17 +136,17 @@ export function createStepRunner(deps: StepRunnerDeps) {
       readonly signal: AbortSignal
       readonly log: Logger
       readonly offer: (progress: StepProgress) => void
-      readonly diary: JobDiary
+      readonly jobLog: LogWriter
     },
   ): StageContext {
-    const { signal, log, offer, diary } = parts
+    const { signal, log, offer, jobLog } = parts
     let current: StepProgress = { progress: null, gpus: null, process: null }
-    let isRecovering = job.attemptsStarted > 1
-    function say(line: string): void {
-      diary.say(line)
-      ignoreOutage(deps.journal.appendLog(training.id, line))
+    const say = (line: string) => {
+      const plain = plainText(line)
+      jobLog.write(plain)
+      training.output.write(plain)
     }
-
+    let isRecovering = job.attemptsStarted > 1
     return {
       training,
       signal,
@@ -165,6 +168,10 @@ export function createStepRunner(deps: StepRunnerDeps) {
         say(`warning: ${message}`)
         ignoreOutage(training.update({ errors: shownErrors.note(training, key, message) }))
       },
+      audience: toAudience(training.output, jobLog, (warning) => {
+        say(warning)
+        ignoreOutage(noteWarning(training, warning))
+      }),
     }
   }
 
@@ -193,7 +200,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
     if (signal.aborted) return
     if (failureClassOf(error) === 'transient') training.patience?.waits(stage)
     training.log.warn({ err: error, stage, failure: failureClassOf(error) }, 'stage failed')
-    ignoreOutage(deps.journal.appendLog(training.id, `${stage} failed: ${messageOf(error)}`))
+    training.output.write(plainText(`${stage} failed: ${messageOf(error)}`))
     try {
       const where = { stage, hostId: training.hostId, attempt: job.attemptsStarted, at: Date.now() }
       await training.update({
@@ -219,6 +226,11 @@ export function createStepRunner(deps: StepRunnerDeps) {
 
 function toEnd(reason: unknown, jobId: string): unknown {
   return reason instanceof WorkerShutdownError ? new StepHandedBackError(jobId) : reason
+}
+
+async function noteWarning(training: TrainingRun, warning: string): Promise<void> {
+  const { run } = training
+  await training.update({ facts: withWarning(warningsOf(await training.record()), warning, run) })
 }
 
 function showsProgress(stage: StageName): boolean {

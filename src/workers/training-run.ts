@@ -8,6 +8,7 @@ import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
 import type { Patience } from './patience.js'
+import { createRunOutput, type RunOutput } from './run-output.js'
 import type { StopSwitch } from './stop-switch.js'
 import type { WorkspacePaths } from './workspace-paths.js'
 
@@ -36,6 +37,8 @@ export type TrainingRun = {
   /** The record as earlier runs have left it; they write no more. */
   readonly taken: TrainingRecord
   readonly log: Logger
+  /** The log that people follow. */
+  readonly output: RunOutput
   lease: Lease | undefined
   /** Told when a stage waits for something outside; the dispatcher's. */
   patience: Patience | undefined
@@ -49,12 +52,16 @@ export type TrainingRun = {
   checkFence(): Promise<void>
 }
 
-export type TrainingRunParts = Omit<TrainingRun, 'record' | 'update' | 'addPoint' | 'checkFence' | 'lease' | 'patience'>
+export type TrainingRunParts = Omit<
+  TrainingRun,
+  'record' | 'update' | 'addPoint' | 'checkFence' | 'lease' | 'patience' | 'output'
+>
 
 export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
   const { id, run } = parts
   return {
     ...parts,
+    output: createRunOutput((text) => journal.appendLog(id, text), { whole: `${parts.paths.log} on ${parts.hostId}` }),
     lease: undefined,
     patience: undefined,
     async record() {

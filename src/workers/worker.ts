@@ -136,6 +136,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
         rest: { models: deps.stageDeps.rest.models, ...createRecentProjects(deps.stageDeps.rest) },
         models: deps.stageDeps.models,
         loopAddress: deps.loopAddress ?? '',
+        outputThread: deps.stageDeps.outputThread,
         mayTake,
         tidyFolders: () => conversionsKeeper.tidy(),
         sweepConversion: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id))),

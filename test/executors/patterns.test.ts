@@ -64,6 +64,17 @@ describe('the thread that reads output', function () {
     expect(seen.matches.at(-1)?.groups).to.deep.equal({ epoch: '3' })
   })
 
+  it('finds every state of a coloured bar', async () => {
+    const { reader, seen } = open([{ id: 'progress', source: '^\\s+(?<epoch>\\d+)/(?<epochs>\\d+)\\s' }])
+
+    for (const epoch of [1, 2, 3, 4]) {
+      await reader.feed(Buffer.from(`\r\u001b[K\u001b[34m\u001b[1m      ${epoch}/4      2.53G: 100%|####|\u001b[0m\n`))
+    }
+    await reader.finish()
+
+    expect(seen.matches.map(({ groups }) => groups.epoch)).to.deep.equal(['1', '2', '3', '4'])
+  })
+
   it('matches every line, in their order', async () => {
     const { reader, seen } = open([COUNTS, { id: 'ends', source: '0$' }])
     const lines = Array.from({ length: 30_000 }, (_, index) => `step ${index}\n`).join('')

@@ -27,7 +27,10 @@ describe('the output of a training program', function () {
   }
 
   it('is followed although its progress line is a coloured bar', async () => {
-    expect(await progressOf(await load('colours'))).to.deep.equal([0.25, 0.5, 0.75, 1])
+    const shares = await progressOf(await load('colours'))
+
+    expect([0.25, 0.5, 0.75, 1]).to.include.members(shares) // one that nobody has read yet is replaced by the next
+    expect(shares.at(-1)).to.equal(1)
   })
 
   for (const [what, line] of Object.entries({

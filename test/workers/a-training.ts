@@ -61,6 +61,8 @@ export type TrainingOfTest = {
   record: TrainingRecord
   /** What was written to the journal, in order. */
   readonly updates: Partial<TrainingProgressFields>[]
+  /** What its log has. */
+  readonly lines: string[]
   /** Makes every further write and check fail, as a newer run does. */
   supersede(error: Error): void
 }
@@ -80,6 +82,7 @@ export function aTraining(options: {
   const test = {
     record: aRecord({ order, ...options.record }),
     updates: [] as Partial<TrainingProgressFields>[],
+    lines: [] as string[],
     supersede(error: Error) {
       superseded = error
     },
@@ -103,6 +106,12 @@ export function aTraining(options: {
       return test.record
     },
     log: silentLogger(),
+    output: {
+      write: (...lines) => void test.lines.push(...lines),
+      flush: () => undefined,
+      close: async () => undefined,
+      offPatterns: new Set(),
+    },
     lease: undefined,
     patience: undefined,
     record: async () => test.record,

@@ -21,7 +21,8 @@ describe('the stages of a training', () => {
     const { training } = of
     const signal = new AbortController().signal
     const ignore = () => undefined
-    return { training, signal, log: silentLogger(), progress: ignore, say: ignore, warn: ignore }
+    const audience = { show: ignore, warn: ignore, offPatterns: new Set<string>() }
+    return { training, signal, log: silentLogger(), progress: ignore, say: ignore, warn: ignore, audience }
   }
 
   it('fail for an order that cannot be trained before they ask the Loop for anything', async () => {

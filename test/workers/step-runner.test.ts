@@ -34,10 +34,10 @@ describe('the runner of steps', () => {
       readonly result: unknown
       readonly seconds: number
     }[] = []
-    const lines: string[] = []
+    const { lines } = of
     const progress: unknown[] = []
     const jobLog: string[] = []
-    const journal: Pick<Journal, 'finishStep' | 'appendLog'> = {
+    const journal: Pick<Journal, 'finishStep'> = {
       async finishStep(_id, run, done, { seconds, result }, { patch, job } = {}) {
         await of.training.checkFence()
         Object.assign(of.record, patch)
@@ -45,7 +45,6 @@ describe('the runner of steps', () => {
         jobLog.push(...(job?.lines ?? []))
         steps.push({ stage: done, run, result, seconds })
       },
-      appendLog: async (_id, line) => void lines.push(line),
     }
     const runStep = createStepRunner({
       stages: { ...allStages, [name]: stage },

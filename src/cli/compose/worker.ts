@@ -12,6 +12,7 @@ import { type ReadOptions, readInventory } from '../../executors/gpu/read-invent
 import { createSlots } from '../../executors/gpu/slots.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { lockFolder } from '../../process/folder-lock.js'
+import { createOutputThread } from '../../process/output/output-thread.js'
 import { sweepOwned } from '../../process/sweep.js'
 import { openTrainingBackdoor } from '../../workers/training-backdoor.js'
 import { createWorker, defaultThreads, type WorkerOptions } from '../../workers/worker.js'
@@ -49,6 +50,9 @@ export async function startWorker(
   slots.setOffer(watch.offer)
   watch.onChange((offer) => slots.setOffer(offer))
 
+  const outputThread = createOutputThread({ log })
+  closers.add('output thread', () => outputThread.close())
+
   const worker = createWorker(
     {
       hostId,
@@ -85,6 +89,7 @@ export async function startWorker(
         detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),
         gpuFigures: () => watch.figures(),
+        outputThread,
         createPool: (options) => createInferencePool(options, { log }),
       },
     },

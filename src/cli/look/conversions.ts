@@ -1,7 +1,11 @@
+import { resolve } from 'node:path'
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
+import { plainText } from '../../base/terminal/plain-text.js'
 import type { ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
+import { conversionPaths } from '../../workers/conversions/paths.js'
 import { ago, inWords, printJson, printTable } from '../output.js'
+import { printLog } from './log-text.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number; failed: boolean }): Promise<void> {
@@ -20,18 +24,16 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
     const { failure, ...view } = toView(record)
     const facts = Object.entries(view).map(([name, value]) => [name, inWords(name, value)])
     printTable(['FACT', 'VALUE'], facts)
-    if (failure !== null) process.stdout.write(`\n${failureText(failure, Date.now())}\n`)
+    if (failure !== null) process.stdout.write(`\n${plainText(failureText(failure, Date.now()))}\n`)
   })
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await readFleet(async ({ conversions }, { signal }) => {
-    const { id } = await find(conversions, wanted)
-    if (!flags.follow) {
-      for (const { text } of await conversions.readLog(id)) process.stdout.write(text)
-      return
-    }
-    for await (const text of conversions.followLog(id, { signal })) process.stdout.write(text)
+  await readFleet(async ({ conversions }, { environment, signal }) => {
+    const { id, order, state } = await find(conversions, wanted)
+    const { logFile: file } = conversionPaths(resolve(environment.DATA_FOLDER), order, id)
+    const hasEnded = state === 'converted' || state === 'failed'
+    await printLog({ id, hasEnded, file }, { ...flags, signal }, conversions)
   })
 }
 

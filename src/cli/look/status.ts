@@ -1,5 +1,7 @@
 import process from 'node:process'
+import { trainingName } from '../../queue/journal-keys.js'
 import { queueNames, workKinds } from '../../queue/names.js'
+import { warningsOf } from '../../queue/training-warnings.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { printJson, printTable } from '../output.js'
 import { presenceOf, printHosts } from './hosts.js'
@@ -21,6 +23,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
         node.uuid,
       ]),
     )
+    printWarnings(view.warnings)
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
     const known = queuesOf(view)
@@ -35,10 +38,30 @@ export async function status(flags: { json: boolean }): Promise<void> {
   })
 }
 
-async function look({ fleet, queues }: FleetLink) {
+function printWarnings(warnings: readonly TrainingWarning[]): void {
+  if (warnings.length === 0) return
+  process.stdout.write('\n')
+  printTable(
+    ['TRAINING', 'WARNING'],
+    warnings.map(({ name, text }) => [name, text]),
+  )
+}
+
+type TrainingWarning = { readonly id: string; readonly name: string; readonly text: string }
+
+/** Of trainings that go on. */
+async function warningsOfAll(journal: FleetLink['journal']): Promise<readonly TrainingWarning[]> {
+  const trainings = await journal.list({ limit: 1000, unfinishedOnly: true })
+  return trainings.flatMap((training) =>
+    warningsOf(training).map((text) => ({ id: training.id, name: trainingName(training.order), text })),
+  )
+}
+
+async function look({ fleet, queues, journal }: FleetLink) {
   const names = await queues.names()
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
-  return { hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
+  const warnings = await warningsOfAll(journal)
+  return { warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
 }
 
 type View = Awaited<ReturnType<typeof look>>

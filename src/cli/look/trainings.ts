@@ -1,10 +1,15 @@
+import { resolve } from 'node:path'
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
+import { plainText } from '../../base/terminal/plain-text.js'
 import type { Control } from '../../queue/control.js'
 import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { warningsOf } from '../../queue/training-warnings.js'
+import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
+import { printLog } from './log-text.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
@@ -23,18 +28,15 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
     const { failure, ...view } = toView(training)
     const facts = Object.entries(view).map(([name, value]) => [name, inWords(name, value)])
     printTable(['FACT', 'VALUE'], facts)
-    if (failure !== null) process.stdout.write(`\n${failureText(failure, Date.now())}\n`)
+    if (failure !== null) process.stdout.write(`\n${plainText(failureText(failure, Date.now()))}\n`)
   })
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await readFleet(async ({ journal }, { signal }) => {
-    const { id } = await find(journal, wanted)
-    if (!flags.follow) {
-      for (const line of await journal.readLog(id)) process.stdout.write(`${line.text}\n`)
-      return
-    }
-    for await (const line of journal.followLog(id, { signal })) process.stdout.write(`${line}\n`)
+  await readFleet(async ({ journal }, { environment, signal }) => {
+    const { id, order, endedAt } = await find(journal, wanted)
+    const { log: file } = workspacePaths(resolve(environment.DATA_FOLDER), order, id)
+    await printLog({ id, hasEnded: endedAt !== null, file }, { ...flags, signal }, journal)
   })
 }
 
@@ -71,11 +73,12 @@ async function find(journal: Journal, wanted: string): Promise<TrainingRecord> {
 
 function toView(training: TrainingRecord) {
   const { order, seat, steps, facts, ...rest } = training
-  const { failure: _, ...others } = facts
+  const { failure: _, warnings: _warnings, ...others } = facts
   return {
     ...rest,
     facts: others,
     failure: failureOf(training) ?? null,
+    warnings: warningsOf(training),
     organization: order.organization,
     project: order.project,
     trainingNumber: order.trainingNumber,

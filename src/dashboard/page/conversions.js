@@ -1,8 +1,12 @@
 import { byId, duration, el, isNumber, show, table } from '/page/dom.js'
+import { createLogView } from '/page/log.js'
 
 const LOOKS = { converted: 'good', failed: 'bad', running: 'busy', waiting: '' }
 /** Causes that are open, kept over refreshes. */
 const open = new Set()
+const showLog = createLogView(byId('conversion-log'), byId('conversion-follow'))
+/** The conversion whose log is shown. */
+let chosen
 
 addEventListener(
   'toggle',
@@ -15,11 +19,18 @@ addEventListener(
   true,
 )
 
+/** Shows the log of a conversion; that of the one that is shown is closed. */
+export function chooseConversion(id) {
+  chosen = id === chosen ? undefined : id
+}
+
 /** The failed conversions with their causes, and the newest of the others. */
-export function showConversions({ conversions, now }) {
+export async function showConversions({ conversions, now }) {
   byId('conversions-card').hidden = conversions.length === 0
   const head = ['Model', 'Formats', 'State', 'Converter', 'Host', '#Age', '']
   show(byId('conversions'), table(head, conversions.map((conversion) => toRow(conversion, now))))
+  byId('conversion-detail').hidden = chosen === undefined
+  if (chosen !== undefined) await showLog(`/api/conversions/${encodeURIComponent(chosen)}/log`)
 }
 
 function toRow(conversion, now) {
@@ -30,12 +41,20 @@ function toRow(conversion, now) {
     { 'data-conversion': id },
     el('td', { class: 'name' }, `${organization}/${project} ${modelVersion}`, el('div', { class: 'muted small' }, id)),
     el('td', {}, `${sourceFormat} → ${targetFormat}`),
-    el('td', { class: 'state' }, badge(conversion), cause(conversion)),
+    el('td', { class: 'state' }, badge(conversion), cause(conversion), ...conversion.warnings.map(warning)),
     el('td', {}, converter),
     el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number nowrap' }, duration(now - createdAt)),
-    el('td', { class: 'actions' }, el('a', { class: 'small', href: job }, 'job'), ...retry(conversion)),
+    el('td', { class: 'actions' }, el('a', { class: 'small', href: job }, 'job'), logButton(id), ...retry(conversion)),
   )
+}
+
+function logButton(id) {
+  return el('button', { 'data-conversion-log': id, 'data-key': `log ${id}` }, 'log')
+}
+
+function warning(text) {
+  return el('div', { class: 'warning' }, text)
 }
 
 function badge({ state, seconds }) {

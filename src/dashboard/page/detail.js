@@ -1,27 +1,21 @@
 import { showClasses, showCurves } from '/page/curves.js'
 import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words } from '/page/dom.js'
 import { gpuTable } from '/page/fleet.js'
+import { createLogView } from '/page/log.js'
 import { actionsOf, epochOf, errorsOf, stateBadge } from '/page/trainings.js'
 
-const MAX_LOG = 300_000
-let shown
-let cursor
+const showLog = createLogView(byId('log'), byId('follow'))
 
 /** The chosen training with its steps, figures and the end of its log; nothing without one. */
 export async function showDetail(id, { now }) {
   byId('detail').hidden = id === ''
   if (id === '') return
-  if (id !== shown) {
-    shown = id
-    cursor = undefined
-    byId('log').textContent = ''
-  }
   try {
     const training = await api(`/api/trainings/${encodeURIComponent(id)}`)
     show(byId('facts'), ...facts(training, now))
     showClasses(training)
     showCurves(await api(`/api/trainings/${encodeURIComponent(id)}/curve`), training.best)
-    await followLog(id)
+    await showLog(`/api/trainings/${encodeURIComponent(id)}/log`)
   } catch (error) {
     show(byId('facts'), el('div', { class: 'error' }, error.message))
   }
@@ -36,7 +30,11 @@ function facts(training, now) {
     el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
   )
   const steps = el('ol', { class: 'way' }, ...training.stages.map((stage) => stepOf(stage, training, now)))
-  return [head, ...errorsOf(training.errors), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
+  return [head, ...errorsOf(training.errors), ...training.warnings.map(warning), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
+}
+
+function warning(text) {
+  return el('div', { class: 'warning' }, text)
 }
 
 /** Why its last failure came about, with the last lines of the program that ended. */
@@ -114,26 +112,4 @@ function list(training) {
 function imagesOf({ trainImageCount, testImageCount, skippedImageCount }) {
   if (!isNumber(trainImageCount)) return 'not known'
   return `${trainImageCount} train, ${testImageCount ?? 0} test, ${skippedImageCount ?? 0} skipped`
-}
-
-async function followLog(id) {
-  const from = cursor === undefined ? '' : `?from=${encodeURIComponent(cursor)}`
-  const { entries, cursor: next } = await api(`/api/trainings/${encodeURIComponent(id)}/log${from}`)
-  if (id !== shown) return
-  cursor = next ?? undefined
-  const log = byId('log')
-  if (entries.length === 0) {
-    if (cursor === undefined) log.textContent = 'Nothing has been logged yet.'
-    return
-  }
-  if (from === '') log.textContent = ''
-  const text = log.textContent + entries.map((entry) => lineOf(entry.text)).join('')
-  log.textContent = text.slice(-MAX_LOG)
-  if (byId('follow').checked) log.scrollTop = log.scrollHeight
-}
-
-// Colours of terminals are no text.
-function lineOf(text) {
-  const plain = text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
-  return plain.endsWith('\n') ? plain : `${plain}\n`
 }

@@ -1,4 +1,4 @@
-import { showConversions } from '/page/conversions.js'
+import { chooseConversion, showConversions } from '/page/conversions.js'
 import { showDetail } from '/page/detail.js'
 import { api, byId, el, show } from '/page/dom.js'
 import { showHosts, showNodes, showQueues } from '/page/fleet.js'
@@ -15,7 +15,11 @@ addEventListener('hashchange', () => refresh())
 
 // One listener for all buttons of trainings, since they come and go.
 addEventListener('click', async (event) => {
-  const { action, id, choose, host, hostAction, conversionAction } = event.target.closest('button')?.dataset ?? {}
+  const { action, id, choose, host, hostAction, conversionAction, conversionLog } = event.target.closest('button')?.dataset ?? {}
+  if (conversionLog !== undefined) {
+    chooseConversion(conversionLog)
+    await refresh()
+  }
   if (choose !== undefined) location.hash = choose === chosen() ? '' : choose
   if (action === undefined && hostAction === undefined && conversionAction === undefined) return
   if (action === 'abort' && !confirm('Abort this training and throw its work away?')) return
@@ -50,7 +54,7 @@ async function refreshOnce() {
     showTiles(fleet)
     showTrainings(fleet, chosen())
     showPager(fleet)
-    showConversions(fleet)
+    await showConversions(fleet)
     showHosts(fleet)
     showNodes(fleet)
     showQueues(fleet)

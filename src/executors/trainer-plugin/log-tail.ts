@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { OutputText } from '../../base/terminal/output-text.js'
 
 const MOST_BYTES = 64 * 1024
 const RESTS_AFTER_MS = 200
@@ -19,7 +20,7 @@ export class LogTail {
     return new LogTail(path, await sizeOf(path))
   }
 
-  /** At most 64 KB; empty when there is nothing new. */
+  /** At most 64 KB, without control sequences; empty when there is nothing new. */
   async read(): Promise<string> {
     const size = await sizeOf(this.#path)
     const start = Math.max(size - MOST_BYTES, size < this.#from ? 0 : this.#from) // it may have been cut
@@ -27,7 +28,7 @@ export class LogTail {
     const file = await open(this.#path, 'r')
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start)
-      return buffer.subarray(0, bytesRead).toString('utf8')
+      return toLines(buffer.subarray(0, bytesRead))
     } finally {
       await file.close()
     }
@@ -43,6 +44,15 @@ export class LogTail {
       size = now
     }
   }
+}
+
+/** Every line, also those that were written over. */
+function toLines(bytes: Uint8Array): string {
+  const pieces: string[] = []
+  const text = new OutputText({ onLine: () => undefined, onPiece: (piece) => pieces.push(piece) })
+  text.feed(bytes)
+  text.finish()
+  return pieces.map((piece) => `${piece}\n`).join('')
 }
 
 async function sizeOf(path: string): Promise<number> {

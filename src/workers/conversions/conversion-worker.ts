@@ -4,6 +4,7 @@ import { UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
 import { isUnclassified, messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { removeWhatGoes } from '../../base/remove-what-goes.js'
+import { plainText } from '../../base/terminal/plain-text.js'
 import type { Converter } from '../../executors/converter.js'
 import type { Consumer } from '../../queue/consumer.js'
 import type { BegunConversion, ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
@@ -13,6 +14,7 @@ import { queueNames } from '../../queue/names.js'
 import { HandBackError, LockLostError } from '../../queue/queue-errors.js'
 import type { Queues } from '../../queue/queues.js'
 import { toFailureFacts } from '../failure-facts.js'
+import { createJobLog, createRunOutput, toAudience } from '../run-output.js'
 import { isForOtherHosts } from '../served.js'
 import { createThrottle } from '../throttle.js'
 import { type ConversionDeps, convertModel } from './convert-model.js'
@@ -24,7 +26,6 @@ import {
   ModelGoneError,
   UnknownConverterError,
 } from './errors.js'
-import { createLogWriter } from './log-writer.js'
 import { conversionPaths } from './paths.js'
 import { createProgramPlaces, type ProgramPlaces } from './program-places.js'
 
@@ -94,14 +95,22 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     const { id, order } = record
     const startedAt = performance.now()
     const takeLog = log.child({ conversionId: id, run, model: order.modelVersion, format: order.targetFormat })
-    const writer = createLogWriter((text) => conversions.appendLog(id, text))
-    const jobLog = createLogWriter((text) => job.log(text.trimEnd()))
     const shown = createThrottle(SHOW_EVERY_MS, (progress: object) => job.updateProgress(progress))
-    const say = (line: string) => {
-      jobLog.write(line)
-      writer.write(line)
-    }
     const { workspace, logFile } = conversionPaths(options.dataFolder, order, id)
+    const output = createRunOutput((text) => conversions.appendLog(id, text), {
+      whole: `${logFile} on ${options.hostId}`,
+    })
+    const jobLog = createJobLog(job, { whole: `the log of conversion ${id}` })
+    const say = (line: string) => {
+      const plain = plainText(line)
+      jobLog.write(plain)
+      output.write(plain)
+    }
+    const warnings: string[] = []
+    const warn = (warning: string) => {
+      say(warning)
+      warnings.push(warning)
+    }
     try {
       if (run > 1) await deps.sweepConversion(id)
       if (deaths >= MAX_DEATHS) throw new ConversionKillsWorkersError({ conversionId: id, deaths })
@@ -113,25 +122,26 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
           owner: `${options.hostId}:${options.pid}:${id}.${run}`,
           checkFence: () => conversions.checkRun(id, run),
           inPlace: (work) => places.run(work, signal),
-          audience: { show: (lines) => lines.forEach(writer.write), warn: say, offPatterns: new Set() },
+          audience: toAudience(output, jobLog, warn),
           progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
         },
         deps,
       )
       const seconds = (performance.now() - startedAt) / 1000
       // Sent together, so that Redis brings them to its disk together.
-      const settled = conversions.settle(id, run, { state: 'converted', files, seconds })
-      await Promise.all([settled, writer.close(), jobLog.close()])
+      output.flush()
+      jobLog.flush()
+      await conversions.settle(id, run, { state: 'converted', files, seconds, warnings })
       unclassified.delete(id)
       takeLog.info({ seconds, files }, 'model converted')
       const told = conversions.tellUpload({ ...order, format: order.targetFormat }).catch(() => undefined) // the next look finds it anyway
       await Promise.all([told, forget(workspace, takeLog)])
       return { files, seconds }
     } catch (error) {
-      return await settle({ record, run, say, log: takeLog }, error, signal)
+      return await settle({ record, run, say, warnings, log: takeLog }, error, signal)
     } finally {
       shown.drop()
-      await Promise.all([writer.close(), jobLog.close()])
+      await Promise.all([output.close(), jobLog.close()])
     }
   }
 
@@ -145,10 +155,11 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     readonly record: ConversionRecord
     readonly run: number
     readonly say: (line: string) => void
+    readonly warnings: readonly string[]
     readonly log: Logger
   }
 
-  async function settle({ record, run, say, log: takeLog }: Settling, error: unknown, signal: AbortSignal) {
+  async function settle({ record, run, say, warnings, log: takeLog }: Settling, error: unknown, signal: AbortSignal) {
     const { id, order } = record
     const what = `model ${order.modelVersion} (${order.organization}/${order.project}) to ${order.targetFormat}`
     const { workspace } = conversionPaths(options.dataFolder, order, id)
@@ -177,7 +188,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     }
     takeLog.error({ err: error }, 'conversion failed')
     say(`failed: ${failure.message}`)
-    await conversions.settle(id, run, { state: 'failed', failure })
+    await conversions.settle(id, run, { state: 'failed', failure, warnings })
     // The log stays, for whoever looks into it; models are large and at the Loop.
     for (const folder of ['model', 'output']) await forget(join(workspace, folder), takeLog)
     deps.tidyFolders()

@@ -5,7 +5,7 @@ import { messageOf } from '../../base/errors.js'
 import { namedRemainders, type Remainder, removeWhatGoes } from '../../base/remove-what-goes.js'
 import { runCommand } from '../../executors/run-command.js'
 import { ensureTrainingFile } from '../training-file.js'
-import type { Stage, StageContext } from './stage.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /** What people look at after a training: its log, its order, its events, and the files that went to the Loop. */
 const KEPT = /^(last_training\.log|training\.json|events.*\.jsonl|model)$/
@@ -18,9 +18,9 @@ const REMOVAL_MS = 60_000
  * Removes what only the training needed; an aborted training leaves nothing. The results are safe by now, so nothing
  * here fails the training: what cannot be removed is named in a warning and left to the keeper of workspaces.
  */
-export const cleanup: Stage = async (context) => {
+export const cleanup: Stage = async (context, { outputThread }) => {
   const { paths, stopSwitch } = context.training
-  await runOwnCleanup(context)
+  await runOwnCleanup(context, outputThread)
   if (stopSwitch.phase !== 'after') return { removed: 'all', left: await remove([paths.workspace], context) }
   const names = await readdir(paths.workspace).catch(() => []) // gone already: nothing to do
   const passing = names.filter((name) => !KEPT.test(name))
@@ -53,7 +53,7 @@ async function remove(paths: readonly string[], { training, log, say }: StageCon
 }
 
 /** The trainer's `cleanup` command; a training that is over does not fail by it. */
-async function runOwnCleanup(context: StageContext): Promise<void> {
+async function runOwnCleanup(context: StageContext, outputThread: StageDeps['outputThread']): Promise<void> {
   const { training, signal, log } = context
   const { definition, paths, order, owner, programEnv: env } = training
   if (definition.cleanup === undefined) return
@@ -71,8 +71,9 @@ async function runOwnCleanup(context: StageContext): Promise<void> {
       logFile,
       signal,
       timeoutMs,
+      audience: context.audience,
     }
-    await runCommand(options, { log })
+    await runCommand(options, { log, outputThread })
   } catch (error) {
     context.say(`the trainer's cleanup failed: ${messageOf(error)}`)
     log.warn({ reason: messageOf(error) }, "the trainer's cleanup failed")

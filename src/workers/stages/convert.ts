@@ -6,7 +6,7 @@ import { ensureTrainingFile } from '../training-file.js'
 import type { Stage } from './stage.js'
 
 /** Runs the trainer's conversion programs one after the other on the model to be uploaded. */
-export const convert: Stage = async (context) => {
+export const convert: Stage = async (context, deps) => {
   const { training, signal } = context
   const { definition, paths } = training
   const formats: string[] = []
@@ -26,8 +26,9 @@ export const convert: Stage = async (context) => {
         gpus: training.lease?.visible ?? [],
         logFile: paths.log,
         signal,
+        audience: context.audience,
       },
-      { log: context.log },
+      { log: context.log, outputThread: deps.outputThread },
     )
     await checkFiles(step.format, definition.upload[step.format] ?? [], paths.model)
     context.say(`converted to ${step.format}`)

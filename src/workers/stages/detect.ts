@@ -19,7 +19,10 @@ export const detect: Stage = async (context, deps) => {
   const { model, ids } = await fetchBoth(context, deps)
   await removeTree(training.paths.detections)
 
-  const detector = await openDetector({ training, model, signal: context.signal, log: context.log }, deps)
+  const detector = await openDetector(
+    { training, model, signal: context.signal, log: context.log, audience: context.audience },
+    deps,
+  )
   const eventLoop = watchEventLoop()
   try {
     const found = await detectAll(ids, { context, deps, detector, version: model.version })

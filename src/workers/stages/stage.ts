@@ -1,5 +1,6 @@
 import type { Logger } from '../../base/logger.js'
 import type { GpuFigures } from '../../executors/gpu/probe.js'
+import type { OutputAudience, OutputWatchDeps } from '../../executors/output-watch.js'
 import type { InferencePool, InferencePoolOptions } from '../../inference/pool.js'
 import type { ImageExchange } from '../../loop/client/image-exchange.js'
 import type { ModelExchange } from '../../loop/client/model-exchange.js'
@@ -27,6 +28,8 @@ export type StageDeps = {
   readonly threads: number
   /** Newest figures of all GPUs of this host, or null; never waits. */
   readonly gpuFigures: () => GpuFigures[] | null
+  /** Reads what the programs of this host print. */
+  readonly outputThread?: OutputWatchDeps['outputThread']
   readonly createPool: (options: InferencePoolOptions) => Promise<InferencePool>
 }
 
@@ -42,6 +45,8 @@ export type StageContext = {
   say(line: string): void
   /** A warning, once, in all logs and at the Loop, which sees it under this key until the training is over. */
   warn(key: WarningKey, message: string): void
+  /** Follows the output of the stage's programs, for the same logs. */
+  readonly audience: OutputAudience
 }
 
 /**

@@ -34,8 +34,9 @@ export const train: Stage = async (context, deps) => {
       env: training.programEnv,
       logFile: training.paths.log,
       signal,
+      audience: context.audience,
     },
-    { log: context.log },
+    { log: context.log, outputThread: deps.outputThread },
   )
   await training.checkpoints?.follow(context.say)
   await training.checkFence()
@@ -48,8 +49,9 @@ export const train: Stage = async (context, deps) => {
       gpus: training.lease?.visible ?? [],
       owner: training.owner,
       env: training.programEnv,
+      audience: context.audience,
     },
-    { log: context.log },
+    { log: context.log, outputThread: deps.outputThread },
   )
   const device = deviceOf(training)
   await training.update({ facts: { device } })
