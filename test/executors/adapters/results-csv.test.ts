@@ -173,6 +173,25 @@ describe('a results table', () => {
     expect(progress()).to.deep.equal([0.2])
   })
 
+  it('without names and with columns of blanks, as that of YOLOv7, makes progress', async () => {
+    const source = await open({ epochs: 4 })
+    await writeFile(table(), '     0/3      7.1G    0.1078\n     1/3        7G    0.0995\n')
+    await source.drain({ endedWell: false })
+
+    expect(progress()).to.deep.equal([0.5])
+  })
+
+  it('that a new start appends to, as that of Ultralytics, makes progress and curves of the new start', async () => {
+    const before = 'epoch,time,loss\n1,24,0.5\n2,26,0.4\n3,28,0.3\n'
+    await writeFile(table(), before)
+    const source = await open({ epochs: 4 })
+    await appendFile(table(), '1,24,0.5\n2,26,0.6\n')
+    await source.drain({ endedWell: false })
+
+    expect(told()).to.deep.equal({ 1: { time: 24, loss: 0.5 }, 2: { time: 26, loss: 0.6 } })
+    expect(progress()).to.deep.equal([0.5])
+  })
+
   it('makes no step back while it is rewritten', async () => {
     const source = await open({ epochs: 4 })
     for (const text of [
