@@ -13,7 +13,8 @@ export function confThreshold(
   { hyperparameters }: Pick<TrainingOrder, 'hyperparameters'>,
 ): number | undefined {
   const ordered = Object.hasOwn(hyperparameters, CONF_THRESHOLD) ? hyperparameters[CONF_THRESHOLD] : undefined
-  if (ordered === undefined || ordered === null || String(ordered).trim() === '') return detect?.conf_threshold
+  if (ordered === undefined || ordered === null || (typeof ordered === 'string' && ordered.trim() === ''))
+    return detect?.conf_threshold
   const value = typeof ordered === 'number' || typeof ordered === 'string' ? Number(ordered) : Number.NaN
   if (value >= 0 && value <= 1) return value
   const shown = JSON.stringify(ordered)?.slice(0, 80)

@@ -43,6 +43,25 @@ describe('the reference pages', () => {
   })
 })
 
+describe('the page of the protocol', () => {
+  it('says of all that is newer than 0.20.1 which test shows it, why it is not there, or that it comes later', async () => {
+    const page = await read('docs/reference/loop-protocol.md')
+    const [, section = ''] = page.split('## Newer than 0.20.1')
+    const rows = [...(section.split(/^## /m)[0]?.matchAll(/^\| (?!where|---)(.+) \|$/gm) ?? [])].map(([, row = '']) =>
+      row.split(' | '),
+    )
+
+    expect(rows).to.have.lengthOf.above(10)
+    for (const row of rows) {
+      expect(row, row[0]).to.have.lengthOf(3)
+      const [, , here = ''] = row
+      const tests = [...here.matchAll(/\[test\]\(\.\.\/\.\.\/([^)]+)\) `([^`]+)`/g)]
+      expect(tests.length > 0 || /^(Reason|Later): /.test(here), row[0]).to.equal(true)
+      for (const [, file = '', title = ''] of tests) expect(await read(file), file).to.include(`it('${title}'`)
+    }
+  })
+})
+
 describe('the pages', () => {
   it('link only to what is there', async () => {
     const broken: string[] = []

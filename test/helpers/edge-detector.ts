@@ -18,6 +18,8 @@ export type EdgeOptions = {
   /** More arguments of the command. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** The arguments that say where it listens; a free port by default. */
+  readonly listen?: readonly string[]
   /** Waits until the first model is loaded; on by default. */
   readonly waitForModel?: boolean
 }
@@ -72,14 +74,15 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     return { id, version }
   }
 
-  async function start({ dialect = 'current', args = [], env = {}, waitForModel = true }: EdgeOptions = {}) {
+  async function start(options: EdgeOptions = {}) {
+    const { dialect = 'current', args = [], env = {}, listen = ['--port', '0'], waitForModel = true } = options
     starts += 1
     const inherited = INHERITED.flatMap((name) => {
       const value = process.env[name]
       return value === undefined ? [] : [[name, value] as const]
     })
     const started = await startCli({
-      args: ['detector', '--data', data, '--port', '0', '--threads', '2', ...args],
+      args: ['detector', '--data', data, ...listen, '--threads', '2', ...args],
       env: {
         ...Object.fromEntries(inherited),
         LOOP_HOST: `127.0.0.1:${port}`,
@@ -101,7 +104,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     return detector
   }
 
-  const url = () => `http://127.0.0.1:${running().facts.port}`
+  const url = () => String(running().facts.url)
   const about = async () => JSON.parse(await (await fetch(`${url()}/about`)).text())
   const versionOf = async () => (await about()).model_info?.version
 
