@@ -37,6 +37,7 @@ export class LoopLoginError extends LoopfleetError {
   static {
     this.prototype.name = 'LoopLoginError'
   }
+  readonly status: number
   constructor(details: {
     readonly host: string
     readonly username: string
@@ -46,10 +47,24 @@ export class LoopLoginError extends LoopfleetError {
     super(
       'LF_LOOP_LOGIN',
       `The Loop at ${details.host} answered the login of "${details.username}" with ${details.status}` +
-        `${details.detail === '' ? '' : ` (${details.detail})`}; check LOOP_USERNAME and LOOP_PASSWORD.`,
+        `${details.detail === '' ? '' : ` (${details.detail})`}; ${loginWayOut(details.status)}.`,
       { details, failure: failureOfStatus(details.status) },
     )
+    this.status = details.status
   }
+}
+
+/** Whether the account was refused, rather than the request not understood or the server broken. */
+export function isAccountRefused(error: unknown): error is LoopLoginError {
+  return error instanceof LoopLoginError && ACCOUNT_REFUSED.includes(error.status)
+}
+
+const ACCOUNT_REFUSED: readonly number[] = [400, 401, 403, 422]
+
+function loginWayOut(status: number): string {
+  if (ACCOUNT_REFUSED.includes(status)) return 'check LOOP_USERNAME and LOOP_PASSWORD'
+  if (status >= 500) return 'the Loop, or what is behind the proxy there, does not work'
+  return 'a Loop answers otherwise, so check LOOP_HOST'
 }
 
 /** The Loop answered, but not in the shape the protocol asks for. */

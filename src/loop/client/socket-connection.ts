@@ -1,6 +1,8 @@
 import { io, type Socket } from 'socket.io-client'
+import { messageOf } from '../../base/errors.js'
 import { LoopSocketError } from './errors.js'
 import { onAbort } from './patience.js'
+import { diagnoseSocket } from './socket-diagnosis.js'
 
 export type ConnectionOptions = {
   /** `ws://host` or `wss://host`. */
@@ -43,7 +45,10 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
     await opened(socket, options)
   } catch (error) {
     close(socket)
-    throw error
+    options.signal.throwIfAborted()
+    throw new LoopSocketError(
+      `The socket of the Loop at ${options.url} cannot be opened: ${await causeOf(error, options)}.`,
+    )
   }
   socket.onAny((event: string, ...args: unknown[]) => {
     const last = args.at(-1)
@@ -72,13 +77,9 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
   }
 }
 
-function opened(socket: Socket, { signal, url, connectTimeoutMs }: ConnectionOptions): Promise<void> {
+function opened(socket: Socket, { signal, connectTimeoutMs }: ConnectionOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Only the sentence is kept: the error of a transport holds the request with its cookie.
-    const refused = (error: Error) => {
-      const sentence = `The socket of the Loop at ${url} cannot be opened: ${error.message}.${hintFor(error)}`
-      settle(() => reject(new LoopSocketError(sentence)))
-    }
+    const refused = (error: Error) => settle(() => reject(error))
     const silent = () => refused(new Error(`no answer for ${connectTimeoutMs / 1000} s`))
     const timer = setTimeout(silent, connectTimeoutMs)
     function settle(then: () => void) {
@@ -94,11 +95,22 @@ function opened(socket: Socket, { signal, url, connectTimeoutMs }: ConnectionOpt
   })
 }
 
-/** Long polling, which is tried last, tells the HTTP status. */
-function hintFor(error: Error): string {
-  const status = 'description' in error ? error.description : undefined
-  if (status !== 401 && status !== 403) return ''
-  return ` It answered ${status}: set LOOP_USERNAME and LOOP_PASSWORD of an account that may connect.`
+const DIAGNOSIS_MS = 5000
+
+// Only a sentence is kept: the error of a transport holds the request with its cookie.
+async function causeOf(
+  error: unknown,
+  { url, path, ca, headers, connectTimeoutMs }: ConnectionOptions,
+): Promise<string> {
+  const message = messageOf(error)
+  if (isRefusal(error)) return `the Loop refused the connection (${message.replace(/\.$/, '')})`
+  const timeoutMs = Math.min(connectTimeoutMs, DIAGNOSIS_MS)
+  return (await diagnoseSocket({ url, path, ca, headers, timeoutMs })) ?? message
+}
+
+/** What the Loop itself says to this node; socket.io gives such an error a field for the Loop's data. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'data' in error
 }
 
 function close(socket: Socket): void {

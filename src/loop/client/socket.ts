@@ -61,11 +61,13 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
   let running: Promise<void> | undefined
 
   async function keepConnected(signal: AbortSignal): Promise<void> {
+    let lastCause = ''
     for (let failures = 0; !signal.aborted; ) {
       hurry = new AbortController()
       try {
         connection = await connectOnce(signal)
         const since = performance.now()
+        lastCause = ''
         log.info({ host: session.host }, 'connected to the Loop')
         callAll(connectCallbacks)
         const reason = await connection.lost
@@ -77,7 +79,9 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
       } catch (error) {
         if (signal.aborted) break
         failures += 1
-        const level = failures === 1 ? 'warn' : 'debug'
+        const cause = messageOf(error)
+        const level = cause === lastCause ? 'debug' : 'warn'
+        lastCause = cause
         log[level]({ err: error, failures }, 'no connection to the Loop')
       }
       const waitMs = backOffMs(failures + 1, { firstMs: 50, maxMs: reconnectMaxMs })

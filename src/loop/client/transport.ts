@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import axios, { type AxiosInstance } from 'axios'
 import { createLeanGet, type LeanGet } from './lean-get.js'
 import type { MultipartBody, OpenMultipart } from './multipart.js'
+import { networkCause, peerOf } from './network-cause.js'
 import { createWatchdog, type Watchdog } from './watchdog.js'
 
 /** One HTTP exchange as it goes over the wire; every status is an answer, no redirect is followed. */
@@ -18,6 +19,8 @@ export type RawRequest = {
   /** Makes the error of a failure below HTTP, or of an answer that breaks off. */
   readonly explain: (problem: string) => Error
 }
+
+type SentRequest = RawRequest & { readonly baseUrl: string }
 
 export type RawResponse = {
   readonly status: number
@@ -70,7 +73,10 @@ export function createTransport(options: { readonly baseUrl: string; readonly ca
   const leanGet = createLeanGet({ baseUrl: options.baseUrl, httpAgent, httpsAgent })
 
   return {
-    send: (request) => (isPlainGet(request) ? exchangeLean(leanGet, http, request) : exchange(http, request)),
+    send(raw) {
+      const request = { ...raw, baseUrl: options.baseUrl }
+      return isPlainGet(request) ? exchangeLean(leanGet, http, request) : exchange(http, request)
+    },
     close() {
       httpAgent.destroy()
       httpsAgent.destroy()
@@ -83,7 +89,7 @@ function isPlainGet({ method, body, headers }: RawRequest): boolean {
   return method === 'GET' && body === undefined && headers['accept-encoding'] === 'identity'
 }
 
-async function exchangeLean(leanGet: LeanGet, http: AxiosInstance, request: RawRequest): Promise<RawResponse> {
+async function exchangeLean(leanGet: LeanGet, http: AxiosInstance, request: SentRequest): Promise<RawResponse> {
   const watchdog = createWatchdog(request)
   try {
     watchdog.kick()
@@ -99,7 +105,7 @@ async function exchangeLean(leanGet: LeanGet, http: AxiosInstance, request: RawR
   return exchange(http, request) // it was asked for plain bytes and sends others; axios unpacks them
 }
 
-async function exchange(http: AxiosInstance, request: RawRequest): Promise<RawResponse> {
+async function exchange(http: AxiosInstance, request: SentRequest): Promise<RawResponse> {
   const watchdog = createWatchdog(request)
   const upload = typeof request.body === 'object' ? await openUpload(request.body, watchdog) : undefined
   try {
@@ -140,7 +146,7 @@ type Arrived = {
   /** The request that it answers. */
   readonly sent: unknown
   readonly watchdog: Watchdog
-  readonly request: RawRequest
+  readonly request: SentRequest
 }
 
 function toRawResponse(arrived: Arrived): RawResponse {
@@ -194,11 +200,13 @@ function finish({ sent, stream, watchdog }: Arrived): void {
 }
 
 /** The caller's reason when it asked to end; else the bare sentence, since an AxiosError holds cookie and password. */
-function toFailure(error: unknown, watchdog: Watchdog, request: RawRequest): unknown {
+function toFailure(error: unknown, watchdog: Watchdog, request: SentRequest): unknown {
   const cause = watchdog.cause()
   if (cause?.kind === 'asked') return cause.reason
   if (cause?.kind === 'idle') return request.explain(`no sign of life for ${cause.idleMs / 1000} s`)
   if (!(error instanceof Error)) return request.explain(String(error))
+  const problem = networkCause(error, peerOf(request.baseUrl))
+  if (problem !== undefined) return request.explain(problem)
   const code = 'code' in error ? String(error.code) : error.name
   return request.explain(error.message === '' ? code : error.message)
 }

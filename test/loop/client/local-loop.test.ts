@@ -214,8 +214,8 @@ describe('Loop client against the local Loop', () => {
     const error = await rejection(connecting)
 
     expect(error).to.include({ code: 'LF_LOOP_SOCKET', failure: 'transient' })
-    expect(error.message).to.contain(
-      'answered 403: set LOOP_USERNAME and LOOP_PASSWORD of an account that may connect.',
+    expect(error.message).to.match(
+      /answered 403.*; set LOOP_USERNAME and LOOP_PASSWORD of an account that may connect\.$/,
     )
   })
 })
