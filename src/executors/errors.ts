@@ -100,10 +100,14 @@ export class NotEnoughGpusError extends LoopfleetError {
   constructor(details: { readonly wanted: number; readonly present: number; readonly reason: string | null }) {
     const { wanted, present, reason } = details
     const why = reason === null ? '' : ` (${reason})`
-    super('LF_NOT_ENOUGH_GPUS', `${wanted} GPUs are needed, but this host offers ${present}${why}.`, {
-      details,
-      failure: 'transient',
-    })
+    super(
+      'LF_NOT_ENOUGH_GPUS',
+      `${wanted === 1 ? 'A GPU is' : `${wanted} GPUs are`} needed, but this host offers ${present}${why}.`,
+      {
+        details,
+        failure: 'transient',
+      },
+    )
   }
 }
 

@@ -72,6 +72,26 @@ describe('a converter', function () {
     expect(made.categories[0].name).to.equal('of the model')
   })
 
+  it('that needs a GPU waits for a host that has one, and never takes the CPU', async () => {
+    await fleet.close()
+    fleet = await startConverterFleet({ PATH: `${FOUR_GPUS}${delimiter}${process.env.PATH}`, NVIDIA_SMI_CASE: 'one' })
+    notes = join(fleet.folder, 'notes.jsonl')
+    const file = join(fleet.folder, 'own', 'converter.yaml')
+    await mkdir(dirname(file))
+    await copyFile(join(dirname(converterFile('follows-orders')), 'convert.py'), join(dirname(file), 'convert.py'))
+    const text = await readFile(converterFile('follows-orders'), 'utf8')
+    await writeFile(file, text.replace('gpus: auto', 'gpus: 1'))
+    const id = await fleet.upload(says('converts'))
+    const withoutGpus = await fleet.start('converter', file, '--gpus', 'none')
+    await until('it is planned', async () => (await fleet.conversions.list()).length === 1)
+    expect(await withoutGpus.log()).to.include('A GPU is needed, but this host offers 0')
+
+    await fleet.start('worker', '--converter', file)
+    await fleet.untilFormat(id, 'format_b')
+
+    expect((await starts()).map(({ gpus }) => gpus)).to.deep.equal(['0'])
+  })
+
   it('leaves a model alone that cannot be converted, tells why, and tries it again when the converter has changed', async () => {
     const id = await fleet.upload(says('fails'))
     const file = join(fleet.folder, 'own', 'converter.yaml')

@@ -2,6 +2,7 @@ import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { findHardwareSigns } from '../../src/executors/gpu/hardware-signs.js'
 import { type StepProgress, stepProgressSchema } from '../../src/queue/job-schemas.js'
 import { queueNames } from '../../src/queue/names.js'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
@@ -75,7 +76,8 @@ describe('the progress of a train job', function () {
     })
   }
 
-  it('has no GPU figures when there is no nvidia-smi, and the CPU slot is used', async () => {
+  it('has no GPU figures when there is no nvidia-smi, and the CPU slot is used', async function () {
+    if ((await findHardwareSigns()).length > 0) this.skip() // without the tool the cards of this machine are unreadable
     const { fleet: running, order, progress } = await start({ path: await pathWithoutSmi(), gpus: 'all' })
     await order({ epochs: 15, epoch_seconds: 0.1 })
     const shown = await progress(({ process }) => process !== null)

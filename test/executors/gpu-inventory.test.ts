@@ -110,6 +110,12 @@ describe('GPU inventory', function () {
       expect(figuresOf(inventory, 1)).to.include({ utilizationPercent: 3 })
     })
 
+    it('of a tool that has said everything and does not end', async () => {
+      const inventory = await readWith(`${await prints(twoGpus)}\nsleep 60 & wait`, 700)
+
+      expect(indicesOf(inventory)).to.deep.equal([0, 1])
+    })
+
     it('of an answer in which the end of a card is missing', async () => {
       const second = CARD.replaceAll('0000:01', '0000:02').replace(FIRST, 'GPU-22')
 
@@ -242,6 +248,22 @@ describe('GPU inventory', function () {
       expect(inventory).to.have.property('reason').that.includes('did not answer')
       const pid = Number(await readFile(pidFile, 'utf8'))
       await until('it is gone', () => !isAlive(pid))
+    })
+
+    it('when what the tool has started holds its output, and again once it does not', async () => {
+      const smi = await readWith(`setsid sleep 2 &\nexit 0`, 300)
+      expect(smi).to.have.property('reason').that.includes('did not answer')
+
+      expect(indicesOf(await readWith(await prints(twoGpus)))).to.deep.equal([0, 1])
+    })
+
+    it('without control characters of the tool in the reason', async () => {
+      const inventory = await readWith(String.raw`printf '\033[31mno driver\033[0m' >&2; exit 3`)
+
+      expect(inventory)
+        .to.have.property('reason')
+        .that.matches(/no driver/)
+        .and.not.includes('\u001b')
     })
 
     it('when the tool cannot be run', async () => {

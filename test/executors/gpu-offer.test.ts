@@ -38,6 +38,11 @@ describe('the offer of a host', () => {
       expect(visibleOf(toOffer(cards('L4', 'A10'), given('1', 'PCI_BUS_ID')))).to.deep.equal(['1'])
     })
 
+    it('refuses indices where a model is not known to be that of the others', () => {
+      const text = JSON.stringify(cards('L4', 'L4')).replace('"name":"L4"', '"name":null')
+      expect(() => toOffer(JSON.parse(text), given('0'))).to.throw('PCI_BUS_ID')
+    })
+
     for (const value of ['7', 'GPU-00', 'GPU-', 'all', 'MIG-GPU-aaaa0000/1/0', '0x1']) {
       it(`refuses ${value}, which is no card`, () => {
         expect(() => toOffer(cards('L4', 'L4'), given(value)))

@@ -64,33 +64,41 @@ export function createNvidiaSmi(options: { readonly path: string | undefined; re
         maxBuffer: MAX_BYTES,
         stripFinalNewline: false,
       })
-      const inTime = await Promise.race([running, late(timeoutMs, signal)])
-      if (inTime === LATE) {
+      let result = await Promise.race([running, late(timeoutMs, signal)])
+      if (result === LATE) {
         const { pid } = running
         if (pid !== undefined) await killTree(pid).catch(() => undefined) // it has ended, or is stuck in the kernel
-        const ended = await Promise.race([running.then(() => true), sleep(KILL_WAIT_MS, false, { ref: false })])
-        if (!ended) letGo(running)
-        return { kind: 'late', afterMs: timeoutMs, isStuck: !ended }
+        result = await Promise.race([running, late(KILL_WAIT_MS, undefined)])
+        // A tool that has said everything and only does not end has answered.
+        if (result === LATE || !hasAnswered(result.stdout)) {
+          return { kind: 'late', afterMs: timeoutMs, isStuck: result === LATE && letGo(running) }
+        }
       }
-      const { code, exitCode = null, isMaxBuffer: isCut, originalMessage = '' } = inTime
-      if (exitCode === null && inTime.signal === undefined && !isCut) {
+      const { code, exitCode = null, isMaxBuffer: isCut, originalMessage = '', stdout, stderr } = result
+      if (exitCode === null && result.signal === undefined && !isCut) {
         return { kind: 'not-started', reason: originalMessage || `code ${code}` }
       }
       const tookMs = performance.now() - startedAt
-      const { stdout, stderr } = inTime
       return { kind: 'ended', stdout, stderr, exitCode, isCut, tookMs, isOnPath: tool.isOnPath }
     },
   }
 
-  function letGo(running: ReturnType<typeof execa>): void {
+  /** Answers whether it still runs; then nothing else is started until it has ended. */
+  function letGo(running: ReturnType<typeof execa>): boolean {
     running.unref()
     running.stdout?.destroy()
     running.stderr?.destroy()
+    if (running.exitCode !== null || running.signalCode !== null) return false // what it has started holds its output
     const ended = new Promise<void>((resolve) => running.once('exit', () => resolve()))
     stuck = ended.then(() => {
       stuck = undefined
     })
+    return true
   }
+}
+
+function hasAnswered(stdout: string): boolean {
+  return stdout.includes('</nvidia_smi_log>')
 }
 
 const LATE = Symbol('late')

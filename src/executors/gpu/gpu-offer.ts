@@ -89,7 +89,8 @@ const byNvidia: Limit = (cards, all, { nvidiaVisible = '' }) => {
 const byCuda: Limit = (cards, all, { cudaVisible, cudaOrder }) => {
   if (cudaVisible === undefined) return [...cards]
   const entries = untilTheEnd(cudaVisible)
-  const models = new Set(all.flatMap(({ card }) => card?.figures.name ?? []))
+  const readable = all.flatMap(({ card }) => (card === undefined ? [] : [card]))
+  const models = new Set(readable.map(({ figures, index }) => figures.name ?? `unknown model of GPU ${index}`))
   // CUDA counts the fastest card as 0 unless told otherwise, and which one that is, nvidia-smi does not say.
   if (models.size > 1 && cudaOrder !== 'PCI_BUS_ID' && entries.some(isIndex)) {
     throw new InvalidInputError(

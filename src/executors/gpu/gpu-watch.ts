@@ -47,12 +47,15 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
   let figures: GpuFigures[] | null = null
   let cards: readonly GpuCard[] = []
   let isPlain = false
-  let isSlow = false
+  let tookMs = 0
+  /** A driver that is slow, or that has to be asked for each card, is left in peace for longer. */
+  let isCostly = false
 
   async function read(timeoutMs: number, end: AbortSignal): Promise<GpuOffer> {
     const startedAt = performance.now()
     const inventory = withVanished(await deps.read({ timeoutMs, signal: end }), known)
-    isSlow = performance.now() - startedAt > startMs
+    tookMs = performance.now() - startedAt
+    isCostly = inventory.state !== 'gpus' || inventory.lost.length > 0 || tookMs > startMs
     isPlain = inventory.state === 'gpus' && inventory.isPlain
     cards = inventory.state === 'gpus' ? inventory.cards : []
     for (const card of cards) known.set(keyOf(card), card)
@@ -68,12 +71,10 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
 
   async function follow(): Promise<void> {
     for (;;) {
-      await sleep(offer.state === 'gpus' && !isSlow ? figuresEveryMs : retryMs, undefined, {
-        signal,
-        ref: false,
-      }).catch(() => undefined) // closed
+      const pauseMs = isCostly ? Math.max(figuresEveryMs, retryMs - tookMs) : figuresEveryMs
+      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined) // closed
       if (signal.aborted) return
-      if (isPlain && !isSlow && (await readFigures())) continue
+      if (isPlain && !isCostly && (await readFigures())) continue
       const next = await readAgain()
       if (signal.aborted) return
       if (isSame(next, offer)) continue

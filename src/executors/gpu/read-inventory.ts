@@ -2,7 +2,7 @@ import type { NvidiaSmi, SmiAnswer } from './ask-nvidia-smi.js'
 import type { GpuFigures } from './figures.js'
 import type { HardwareSigns } from './hardware-signs.js'
 import type { GpuCard, GpuInventory, LostCard } from './inventory.js'
-import { type ReadCard, readSmiXml, type SmiXml } from './smi-xml.js'
+import { type ReadCard, readSmiXml, type SmiXml, withoutControls } from './smi-xml.js'
 
 export type ReadInventoryDeps = {
   readonly smi: NvidiaSmi
@@ -67,7 +67,7 @@ function unreadable(why: string, signs: HardwareSigns): GpuInventory {
 }
 
 function whyNothing({ exitCode, stdout, stderr }: Extract<SmiAnswer, { kind: 'ended' }>, xml: SmiXml): string {
-  const said = [...xml.remarks, ...stderr.split('\n')].map((line) => line.trim()).find(Boolean)
+  const said = [...xml.remarks, ...withoutControls(stderr).split('\n')].map((line) => line.trim()).find(Boolean)
   const how = exitCode === null ? 'was ended by a signal' : `ended with code ${exitCode}`
   if (said !== undefined) return `nvidia-smi ${how}: ${said.slice(0, 300)}`
   return `nvidia-smi ${how} ${stdout === '' ? 'and printed nothing' : 'and listed no readable GPU'}`

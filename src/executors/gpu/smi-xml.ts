@@ -117,7 +117,7 @@ export function toBusId(text: string | null): string | null {
 }
 
 /** XML allows no control characters but tab and the ends of lines; a torn serial number may hold some. */
-function withoutControls(text: string): string {
+export function withoutControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '').replaceAll('\r\n', '\n')
 }
