@@ -43,7 +43,9 @@ describe('A whole detector that is sent', function () {
       'cut in its head': [noise.subarray(0, 50), 400],
       corrupt: [Buffer.concat([noise.subarray(0, 700), Buffer.alloc(noise.length - 700, 0xff)]), 400],
       '30000x30000 by its head': [withHeaderSize(plain, 30_000, 30_000), 413],
-      '30000x30000 in truth': [bomb(), 413],
+      '30000x30000 in truth': [bomb(30_000, 30_000), 413],
+      '6400000x10 in truth': [bomb(6_400_000, 10), 413],
+      '10x6400000 in truth': [bomb(10, 6_400_000), 413],
       'an SVG that includes a file': [
         Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>'),
         400,
@@ -143,13 +145,12 @@ describe('A whole detector that is sent', function () {
 })
 
 /** A PNG of 900 million white pixels in some hundred kilobytes. */
-function bomb(): Buffer {
-  const edge = 30_000
+function bomb(width: number, height: number): Buffer {
   const header = Buffer.alloc(13)
-  header.writeUInt32BE(edge, 0)
-  header.writeUInt32BE(edge, 4)
+  header.writeUInt32BE(width, 0)
+  header.writeUInt32BE(height, 4)
   header[8] = 1 // bit per pixel, grey
-  const rows = deflateSync(Buffer.alloc(edge * (1 + Math.ceil(edge / 8))), { level: 1 })
+  const rows = deflateSync(Buffer.alloc(height * (1 + Math.ceil(width / 8))), { level: 1 })
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
   return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))])
 }

@@ -4,7 +4,7 @@ import json
 import os
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .network import INPUT_HEIGHT, INPUT_WIDTH
 
@@ -59,7 +59,7 @@ def read_image(path):
 def _read_image(path):
     with Image.open(path) as image:
         image.draft("RGB", (INPUT_WIDTH, INPUT_HEIGHT))  # a JPEG is decoded at reduced size, which is much faster
-        image = image.convert("RGB")
+        image = ImageOps.exif_transpose(image).convert("RGB")  # as it is annotated and detected
         if image.size != (INPUT_WIDTH, INPUT_HEIGHT):
             image = image.resize((INPUT_WIDTH, INPUT_HEIGHT), Image.Resampling.BILINEAR, reducing_gap=2)
         return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))

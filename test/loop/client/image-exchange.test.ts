@@ -201,6 +201,16 @@ describe('Image exchange', () => {
     expect(fetched.corrupt).to.deep.equal(['id-1'])
   })
 
+  it('takes JPEGs whose rows are all there, whatever else is odd about them', async () => {
+    const samsung = await readFile(new URL('../../fixtures/pixels/samsung_sos.jpg', import.meta.url))
+    const odd = [samsung, jpeg.subarray(0, -2), Buffer.concat([jpeg, Buffer.from('trailer')]), samsung.subarray(0, -2)]
+    const { exchange } = await open((request) => ({ body: odd[Number(idOf(request).slice(3))] ?? '' }))
+
+    const fetched = await exchange.fetchImages({ ...project, ids: some(odd.length), signal: never })
+
+    expect(fetched.available).to.have.lengthOf(odd.length)
+  })
+
   it('takes an image beyond the limit of bytes for a corrupt one', async () => {
     const { exchange } = await open(() => ({ body: Buffer.alloc(6 * 1024 * 1024) }), { maxImageBytes: 5 * 1024 * 1024 })
 
