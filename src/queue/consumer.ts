@@ -26,6 +26,11 @@ export type ConsumeOptions<T> = {
   readonly lockMs?: number
   /** How often to look for such jobs. */
   readonly stalledMs?: number
+  /**
+   * Asked when the lock is lost and another worker has had the job since: whether that one has begun the work, so that
+   * ours must end. Without it, having had the job is enough.
+   */
+  readonly isTakenOver?: (data: T) => Promise<boolean>
 }
 
 export type Consumer = {
@@ -85,7 +90,7 @@ export function createConsumer<T>(
   })
   // Sooner than others find out that its locks have run out meanwhile.
   const stopListening = link.onReconnect(() => {
-    for (const id of running.keys()) takeBack(id).catch(() => undefined) // the renewal finds out
+    for (const id of running.keys()) void keepOrCancel(id)
   })
 
   const stopLooking = releaseUndelivered({ queue, tokenStart, isRunning: (id) => running.has(id) }, deps)
@@ -103,8 +108,18 @@ export function createConsumer<T>(
     let settle: () => void = () => undefined
     const settled = new Promise<void>((resolve) => (settle = resolve))
     const outcome = handle(job, abort)
-    const own: RunningJob = { abort, token, begun: job.attemptsStarted, settled, outcome, isAdopted: false }
+    const own: RunningJob = {
+      abort,
+      token,
+      begun: job.attemptsStarted,
+      settled,
+      outcome,
+      isAdopted: false,
+      isMissing: false,
+      job,
+    }
     running.set(id, own)
+    local.began(queue, id, outcome)
     try {
       return await outcome
     } catch (error) {
@@ -112,6 +127,7 @@ export function createConsumer<T>(
       return await settleFailure(job, token, error)
     } finally {
       running.delete(id)
+      local.ended(queue, id)
       settle()
     }
   }
@@ -143,18 +159,41 @@ export function createConsumer<T>(
     }
   }
 
-  async function takeBack(id: string): Promise<boolean> {
+  // A lock that is lost, or a job that Redis does not know any more, ends nothing: only another one that has begun does.
+  async function keepOrCancel(id: string): Promise<void> {
     const own = running.get(id)
-    if (own === undefined) return true
-    const { token = '', begun } = own
-    return await takeBackJob(link, queue, { id, token, begun, tokenStart }, lockMs)
+    if (own === undefined) return
+    try {
+      if (await isOurs(id, own)) return
+    } catch {
+      return // Redis is away again; the next renewal finds out
+    }
+    log.warn({ queue, jobId: id }, 'another worker has begun the job; it is cancelled here')
+    own.abort.abort(new LockLostError({ queue, id }))
   }
 
-  async function keepOrCancel(id: string): Promise<void> {
-    const isOurs = await takeBack(id).catch(() => true) // Redis is away again; the next renewal finds out
-    if (isOurs) return
-    log.warn({ queue, jobId: id }, 'lock lost; the job is cancelled here')
-    running.get(id)?.abort.abort(new LockLostError({ queue, id }))
+  async function isOurs(id: string, own: RunningJob): Promise<boolean> {
+    const { token = '' } = own
+    const back = await takeBackJob(link, queue, { id, token, begun: own.begun, tokenStart }, lockMs)
+    if (back.outcome === 'held') {
+      own.isMissing = false
+      return true
+    }
+    if (await options.isTakenOver?.(dataOf(own.job))) return false
+    if (back.outcome === 'missing') {
+      if (!own.isMissing) log.error({ queue, jobId: id }, 'Redis has lost a job; it goes on')
+      own.isMissing = true
+      return true
+    }
+    if (options.isTakenOver === undefined) return false
+    // Given back by the other one before it began: ours again, if it still waits.
+    const again = await takeBackJob(link, queue, { id, token, begun: back.begun, tokenStart }, lockMs)
+    if (again.outcome === 'held') own.begun = back.begun
+    return true
+  }
+
+  function dataOf(job: Job): T {
+    return toHandle(queue, job, options.schema, deps).data
   }
 
   async function settleFailure(job: Job, token: string | undefined, error: unknown): Promise<never> {
@@ -234,6 +273,9 @@ type RunningJob = {
   token: string | undefined
   begun: number
   isAdopted: boolean
+  /** Redis does not know it any more. */
+  isMissing: boolean
+  readonly job: Job
 }
 
 // What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.

@@ -20,6 +20,8 @@ export type ControlOutcome = 'asked' | 'ended' | 'ended-before'
 export type Control = {
   /** Durable when it resolves: obeyed even if the worker is down. A training no worker has begun ends at once. */
   request(id: string, kind: ControlKind, by: string): Promise<ControlOutcome>
+  /** For a training whose record Redis has lost: a host that has it at work obeys. */
+  requestWithoutRecord(id: string, kind: ControlKind, by: string): Promise<void>
   /** What was asked for and is not obeyed yet; abort wins over stop. */
   pending(id: string): Promise<ControlKind | null>
   /** Hears each request once, also those that were made before or while Redis was away. */
@@ -78,6 +80,11 @@ export function createControl(
       const training = answer === 'unknown' ? undefined : await journal.load(id)
       if (training === undefined) throw new TrainingUnknownError(id)
       return await endIfNobodyHasIt(training, kind)
+    },
+
+    async requestWithoutRecord(id, kind, by) {
+      await link.client.hset(keys.control, id, JSON.stringify({ kind, by, mark: randomUUID() }))
+      await link.client.publish(keys.controlChannel, id)
     },
 
     async pending(id) {

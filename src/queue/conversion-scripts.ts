@@ -56,6 +56,7 @@ return {tonumber(it[2]), redis.call('HGETALL', KEYS[1])}`)
 export const SETTLE = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'state', 'run')
 if not it[1] then return 'unknown' end
+if tonumber(it[2]) < tonumber(ARGV[3]) then return 'unknown' end
 if it[2] ~= ARGV[3] or it[1] ~= '"running"' then return 'superseded' end
 local at = stamp()
 local state = ARGV[8]
@@ -76,7 +77,9 @@ return 'ok'`)
 
 /** KEYS conversion, all, failed, converted, log. ARGV id, channel, run. The model is gone: nothing is left to tell. */
 export const FORGET = luaScript(`
-if redis.call('HGET', KEYS[1], 'run') ~= ARGV[3] then return 'superseded' end
+local run = tonumber(redis.call('HGET', KEYS[1], 'run') or '-1')
+if run < tonumber(ARGV[3]) then return 'unknown' end
+if run > tonumber(ARGV[3]) then return 'superseded' end
 redis.call('DEL', KEYS[1], KEYS[5])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])

@@ -11,6 +11,8 @@ import {
   toConversionPairs,
 } from './conversion-record.js'
 import { BEGIN, FORGET, PLAN, RETRY, SETTLE } from './conversion-scripts.js'
+import type { RunInRedis } from './journal.js'
+import { RecordLostError } from './journal-errors.js'
 import { queueNames } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import type { Queues } from './queues.js'
@@ -65,8 +67,13 @@ export type Conversions = TrainingLog & {
   count(options?: { readonly failedOnly?: boolean }): Promise<number>
   /** A host takes it: raises the run, so that every older take is fenced off. Undefined when there is nothing to do. */
   begin(id: string, by: { readonly hostId: string }): Promise<BegunConversion | undefined>
-  /** Throws RunSupersededError when another take has begun or the conversion has ended. */
-  checkRun(id: string, run: number): Promise<void>
+  /**
+   * Throws RunSupersededError when another take has begun or the conversion has ended, LF_RECORD_LOST when the record is
+   * missing, of a lower run, or of another host in this very run.
+   */
+  checkRun(id: string, run: number, hostId?: string): Promise<void>
+  /** What Redis has of a take that is at work. */
+  compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis>
   settle(id: string, run: number, end: ConversionEnd): Promise<void>
   /** The model is gone from the Loop. */
   forget(id: string, run: number): Promise<void>
@@ -137,6 +144,15 @@ export function createConversions(
     }
   }
 
+  async function compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis> {
+    const [current, state, host] = await link.client.hmget(keys.conversion(id), 'run', 'state', 'hostId')
+    if (current === null || current === undefined) return { state: 'lost', found: null }
+    const found = Number(current)
+    if (found > run || (found === run && state !== '"running"')) return { state: 'newer', found }
+    const isOfAnother = hostId !== undefined && host !== JSON.stringify(hostId)
+    return { state: found < run || isOfAnother ? 'lost' : 'same', found }
+  }
+
   // A job that has ended still holds the id.
   async function addJob(id: string, converter: string): Promise<void> {
     const queue = queueNames.conversions(converter)
@@ -197,20 +213,22 @@ export function createConversions(
       const record = parseConversionRecord(keys.conversion(id), toHash(flat))
       return record && { run: record.run, deaths, record }
     },
-    async checkRun(id, run) {
-      const [current, state] = await link.client.hmget(keys.conversion(id), 'run', 'state')
-      if (current !== String(run) || state !== '"running"') throw superseded(id, run)
+    compareRun,
+    async checkRun(id, run, hostId) {
+      const { state, found } = await compareRun(id, run, hostId)
+      if (state === 'newer') throw superseded(id, run)
+      if (state === 'lost') throw new RecordLostError({ what: `conversion ${id}`, run, found })
     },
     async settle(id, run, { state, ...facts }) {
       const touched = [keys.conversion(id), keys.failed, keys.converted, keys.log(id), keys.all]
       const head = [id, keys.changes, run, keepLogSeconds, keepConverted, keys.prefix, keys.logPrefix, state]
       const fields = state === 'converted' ? { ...facts, failure: null } : facts
       const pairs = toConversionPairs(fields as Partial<ConversionRecord>)
-      if ((await SETTLE(link.client, touched, [...head, ...pairs])) === 'superseded') throw superseded(id, run)
+      throwUnlessOk(await SETTLE(link.client, touched, [...head, ...pairs]), id, run)
     },
     async forget(id, run) {
       const touched = [keys.conversion(id), keys.all, keys.failed, keys.converted, keys.log(id)]
-      if ((await FORGET(link.client, touched, [id, keys.changes, run])) === 'superseded') throw superseded(id, run)
+      throwUnlessOk(await FORGET(link.client, touched, [id, keys.changes, run]), id, run)
     },
     async retry(id) {
       const answer = await RETRY(link.client, [keys.conversion(id), keys.failed], [id, keys.changes])
@@ -251,6 +269,11 @@ function conversionKeys(link: Pick<RedisLink, 'prefix'>) {
 }
 
 const BLANK: Partial<ConversionRecord> = { run: 0, repeats: 0, hostId: null, files: [], seconds: null }
+
+function throwUnlessOk(answer: unknown, id: string, run: number): void {
+  if (answer === 'superseded') throw superseded(id, run)
+  if (answer === 'unknown') throw new RecordLostError({ what: `conversion ${id}`, run, found: null })
+}
 
 function superseded(id: string, run: number): RunSupersededError {
   return new RunSupersededError({ trainingId: id, run })

@@ -11,6 +11,9 @@ export const gpuStateSchema = z.object({
   reason: z.string().nullable(),
 })
 
+/** What a host or a node cannot mend itself, such as a Redis that came back without its records; one sentence each. */
+const errors = z.array(z.string()).default([])
+
 /** What a host tells of itself; more keys are kept as they come. */
 export const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
@@ -28,6 +31,7 @@ export const fleetHostSchema = z.looseObject({
   notServed: z
     .array(z.object({ kind: z.enum(['trainer', 'converter']), name: z.string(), reason: z.string() }))
     .default([]),
+  errors,
 })
 export type FleetHost = z.input<typeof fleetHostSchema>
 export type KnownHost = z.output<typeof fleetHostSchema>
@@ -42,8 +46,10 @@ export const fleetNodeSchema = z.looseObject({
   converter: z.string().optional(),
   type: z.enum(['trainer', 'converter', 'detector', 'annotator']),
   pid: z.int().optional(),
+  errors,
 })
-export type FleetNode = z.infer<typeof fleetNodeSchema>
+export type FleetNode = z.input<typeof fleetNodeSchema>
+export type KnownNode = z.output<typeof fleetNodeSchema>
 
 /** `isAlive` is false when the heartbeat was missed. */
 export type Seen<T> = T & { readonly isAlive: boolean; readonly seenAt: number }
@@ -61,7 +67,7 @@ export type Fleet = {
   withdrawHost(hostId: string): Promise<void>
   withdrawNode(uuid: string): Promise<void>
   hosts(): Promise<readonly (Seen<KnownHost> & { readonly isDraining: boolean })[]>
-  nodes(): Promise<readonly Seen<FleetNode>[]>
+  nodes(): Promise<readonly Seen<KnownNode>[]>
   /** A draining host finishes what it has and takes no more trainings. */
   setDraining(hostId: string, isDraining: boolean): Promise<void>
   isDraining(hostId: string): Promise<boolean>
@@ -98,7 +104,7 @@ export function createFleet(link: RedisLink): Fleet {
   const draining = `${link.prefix}:draining`
   return {
     announceHost: (host, options) => hosts.announce(host.hostId, fleetHostSchema.parse(host), options),
-    announceNode: (node, options) => nodes.announce(node.uuid, node, options),
+    announceNode: (node, options) => nodes.announce(node.uuid, fleetNodeSchema.parse(node), options),
     withdrawHost: hosts.withdraw,
     withdrawNode: nodes.withdraw,
     nodes: nodes.list,

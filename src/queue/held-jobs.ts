@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
 
@@ -29,22 +30,26 @@ redis.call('DEL', KEYS[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 return 1`)
 
-// Nobody has begun it since: then `ats` would be higher. One that the stalled check has moved is taken out of the queue.
-// A lock of the same worker is of a take that this worker has just been given, or is about to be.
+// Nobody has begun it since: then `ats` would be higher, and lower in a Redis that came back older. One that the stalled
+// check has moved is taken out of the queue. A lock of the same worker is of a take that this worker has just been
+// given, or is about to be.
 const TAKE_BACK = luaScript(`
+if redis.call('EXISTS', KEYS[5]) == 0 then return {'missing', 0} end
+local begun = tonumber(redis.call('HGET', KEYS[5], 'ats') or '0')
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[2] then
-  if string.sub(holder, 1, #ARGV[5]) == ARGV[5] then return 1 end
-  return 0
+  if string.sub(holder, 1, #ARGV[5]) == ARGV[5] then return {'held', begun} end
+  return {'elsewhere', begun}
 end
-if redis.call('HGET', KEYS[5], 'ats') ~= ARGV[4] then return 0 end
+if begun > tonumber(ARGV[4]) then return {'elsewhere', begun} end
 if not redis.call('LPOS', KEYS[3], ARGV[1]) then
-  if redis.call('LREM', KEYS[4], 1, ARGV[1]) == 0 then return 0 end
+  if redis.call('LREM', KEYS[4], 1, ARGV[1]) == 0 then return {'elsewhere', begun} end
   redis.call('LPUSH', KEYS[3], ARGV[1])
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('HSET', KEYS[5], 'ats', ARGV[4])
 redis.call('SREM', KEYS[2], ARGV[1])
-return 1`)
+return {'held', tonumber(ARGV[4])}`)
 
 const COUNT_FAILURE = luaScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -83,20 +88,29 @@ export async function releaseHeldJob(link: RedisLink, queue: string, job: HeldJo
   await RELEASE_TOKEN(link.client, [`${base}${job.id}:lock`, `${base}stalled`], [job.id, job.token])
 }
 
+const takenBackSchema = z.tuple([z.enum(['held', 'elsewhere', 'missing']), z.int()])
+
 /**
- * Takes a job whose lock has run out again for its holder, who is still at work on it; false when somebody else has
- * taken it since, or it is gone. True also when the holder itself, whose tokens begin so, has just been given it anew.
+ * `held` also when the holder itself, whose tokens begin so, has just been given it again; `elsewhere` when another one has
+ * begun or ended it since; `missing` when Redis does not know it (it came back empty or older). `begun` is how often
+ * Redis has seen it begin.
  */
+export type TakenBack = { readonly outcome: 'held' | 'elsewhere' | 'missing'; readonly begun: number }
+
+/** Takes a job whose lock has run out again for its holder, who is still at work on it. */
 export async function takeBackJob(
   link: RedisLink,
   queue: string,
   job: HeldJob & { readonly begun: number; readonly tokenStart: string },
   lockMs: number,
-): Promise<boolean> {
+): Promise<TakenBack> {
   const base = `${link.prefix}:${queue}:`
   const { id, token, begun, tokenStart } = job
   const keys = [`${base}${id}:lock`, `${base}stalled`, `${base}active`, `${base}wait`, `${base}${id}`]
-  return (await TAKE_BACK(link.client, keys, [id, token, lockMs, begun, tokenStart])) === 1
+  const [outcome, seen] = takenBackSchema.parse(
+    await TAKE_BACK(link.client, keys, [id, token, lockMs, begun, tokenStart]),
+  )
+  return { outcome, begun: seen }
 }
 
 /** Deletes a job's lock, whoever holds it: its holder can neither renew it nor finish the job any more. */

@@ -9,6 +9,8 @@ export type JobEvents = {
   listen(queue: string, id: string, onChange: OnSettled): Promise<() => void>
   /** True where this process works on the queue itself: what it does with a job is told at once. */
   isLocal(queue: string): boolean
+  /** Of a job that a handler of this process works on, or has ended while Redis did not know it. */
+  outcomeOf(queue: string, id: string): Promise<unknown> | undefined
   close(): Promise<void>
 }
 
@@ -58,6 +60,7 @@ export function createJobEvents(
 
   return {
     isLocal: deps.local.isOpen,
+    outcomeOf: deps.local.outcomeOf,
     async listen(queue, id, onSettled) {
       if (deps.local.isOpen(queue)) return deps.local.listen(queue, id, onSettled)
       const onChange = () => onSettled()

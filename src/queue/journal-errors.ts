@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LoopfleetError, messageOf } from '../base/errors.js'
+import { type FailureClass, LoopfleetError, messageOf } from '../base/errors.js'
 
 /** No training has this id. */
 export class TrainingUnknownError extends LoopfleetError {
@@ -15,6 +15,36 @@ export class TrainingUnknownError extends LoopfleetError {
       },
     )
   }
+}
+
+/**
+ * Redis came back empty or older: it does not have the record of what is at work here, or an older one. Nothing is ended by
+ * that, but nothing is written or sent either, since nobody knows what else was lost.
+ */
+export class RecordLostError extends LoopfleetError {
+  static {
+    this.prototype.name = 'RecordLostError'
+  }
+  constructor(
+    details: { readonly what: string; readonly run: number; readonly found: number | null },
+    failure: FailureClass = 'fatal',
+  ) {
+    super('LF_RECORD_LOST', lostSentence(details.what, details), { details, failure })
+  }
+}
+
+/** For people, in the log, in `status` and at the Loop. */
+export function lostSentence(
+  what: string,
+  lost: { readonly found: number | null; readonly run: number; readonly folder?: string },
+): string {
+  const { found, run, folder } = lost
+  const how =
+    found === null
+      ? `came back without the record of ${what}`
+      : `came back with another record of ${what} (run ${found}, here is run ${run})`
+  const kept = folder === undefined ? 'its models are kept on their host' : `its files are kept in ${folder}`
+  return `Redis ${how}; nothing was ended and ${kept}: bring the data of Redis back, or abort it and order it again.`
 }
 
 /** The training has ended and takes no further run. */

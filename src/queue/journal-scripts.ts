@@ -51,7 +51,10 @@ local SEEN = {state = true, progress = true, errors = true, trainImageCount = tr
 local function change(first)
   local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'runUse')
   if not it[2] then return 'unknown' end
-  if ARGV[3] ~= '' and (it[1] ~= ARGV[3] or it[2] ~= 'null') then return 'superseded' end
+  if ARGV[3] ~= '' then
+    if tonumber(it[1]) < tonumber(ARGV[3]) then return it[1] end
+    if it[1] ~= ARGV[3] or it[2] ~= 'null' then return 'superseded' end
+  end
   local isSeen = false
   for at = first, #ARGV, 2 do
     if SEEN[ARGV[at]] and redis.call('HGET', KEYS[1], ARGV[at]) ~= ARGV[at + 1] then isSeen = true end
@@ -65,8 +68,8 @@ end
 
 /**
  * KEYS training. ARGV id, channel, run or '' (no fence), use of the run ('useful', 'excused' or ''), then fields and
- * values. An ended training takes nothing from a run any more. A run that was useful stays so. Told is only what
- * the Loop sees of a training, and only when it is another than before.
+ * values. An ended training takes nothing from a run any more; a record with a lower run answers that run. A run that was
+ * useful stays so. Told is only what the Loop sees of a training, and only when it is another than before.
  */
 export const UPDATE = luaScript(`${CHANGE}
 return change(5)`)
@@ -90,6 +93,7 @@ return answer`)
 export const FINISH = luaScript(`${LUA_CLOCK}
 local it = redis.call('HMGET', KEYS[1], 'run', 'endedAt', 'seatUuid')
 if not it[2] then return 'unknown' end
+if ARGV[3] ~= '' and tonumber(it[1]) < tonumber(ARGV[3]) then return it[1] end
 if ARGV[3] ~= '' and it[1] ~= ARGV[3] then return 'superseded' end
 if it[2] ~= 'null' then return 'ended' end
 local at = stamp()

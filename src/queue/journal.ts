@@ -3,7 +3,7 @@ import { RunSupersededError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { JobHandle } from './job-handle.js'
-import { TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
+import { RecordLostError, TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
 import { journalKeys, trainingName } from './journal-keys.js'
 import { createRecordReader, type RecordReader } from './journal-reader.js'
 import { ACCEPT, ACK_END, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
@@ -38,6 +38,9 @@ export type JobEnding = {
   readonly lines: readonly string[]
 }
 
+/** `found` is the run in the record, null without one. */
+export type RunInRedis = { readonly state: 'same' | 'newer' | 'lost'; readonly found: number | null }
+
 export type TakenBy = { readonly hostId: string; readonly workerPid: number }
 export type TakenTraining = { readonly run: number; readonly before: TrainingRecord }
 
@@ -63,8 +66,13 @@ export type Journal = TrainingLog &
     take(id: string, by: TakenBy): Promise<TakenTraining>
     /** `take` for who needs only the run. */
     beginRun(id: string, by: TakenBy): Promise<number>
-    /** Throws RunSupersededError when a newer run has begun or the training has ended. */
-    checkRun(id: string, run: number): Promise<void>
+    /**
+     * Throws RunSupersededError when a newer run has begun or the training has ended, LF_RECORD_LOST when the record is
+     * missing, of a lower run, or of another host in this very run.
+     */
+    checkRun(id: string, run: number, hostId?: string): Promise<void>
+    /** What Redis has of a run that is at work: `newer` means that it must end. */
+    compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis>
     /** Writes what changed; with a run it is fenced, with null it is not. A `best` makes the run a useful one. */
     update(id: string, run: number | null, patch: Partial<TrainingProgressFields>): Promise<void>
     /** Notes a step as done; what changes with it, and what its job says last, is written in the same moment. */
@@ -127,6 +135,15 @@ export function createJournal(
     return { run: Number(run), before: parse(id, hash) }
   }
 
+  async function compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis> {
+    const [current, endedAt, host] = await link.client.hmget(keys.training(id), 'run', 'endedAt', 'hostId')
+    if (current === null || current === undefined) return { state: 'lost', found: null }
+    const found = Number(current)
+    if (found > run || (found === run && endedAt !== 'null')) return { state: 'newer', found }
+    const isOfAnother = hostId !== undefined && host !== JSON.stringify(hostId)
+    return { state: found < run || isOfAnother ? 'lost' : 'same', found }
+  }
+
   return {
     ...records,
     ...createTrainingCurve(link, keys),
@@ -166,10 +183,11 @@ export function createJournal(
     take,
     beginRun: async (id, by) => (await take(id, by)).run,
 
-    async checkRun(id, run) {
-      const [current, endedAt] = await link.client.hmget(keys.training(id), 'run', 'endedAt')
-      if (current === null || current === undefined) throw new TrainingUnknownError(id)
-      if (current !== String(run) || endedAt !== 'null') throw new RunSupersededError({ trainingId: id, run })
+    compareRun,
+    async checkRun(id, run, hostId) {
+      const { state, found } = await compareRun(id, run, hostId)
+      if (state === 'newer') throw new RunSupersededError({ trainingId: id, run })
+      if (state === 'lost') throw new RecordLostError({ what: `training ${id}`, run, found })
     },
 
     async update(id, run, patch) {
@@ -258,7 +276,11 @@ function toObject(hash: readonly string[]): Record<string, string> {
 }
 
 function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
-  if (answer === 'unknown') throw new TrainingUnknownError(id)
+  if (answer === 'unknown' && run === null) throw new TrainingUnknownError(id)
+  if (answer === 'unknown') throw new RecordLostError({ what: `training ${id}`, run: run ?? 0, found: null })
+  if (/^\d+$/.test(String(answer))) {
+    throw new RecordLostError({ what: `training ${id}`, run: run ?? 0, found: Number(answer) })
+  }
   if (answer === 'superseded') throw new RunSupersededError({ trainingId: id, run: run ?? 0 })
 }
 

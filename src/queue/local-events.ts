@@ -9,13 +9,24 @@ export type LocalEvents = {
   open(queue: string): () => void
   isOpen(queue: string): boolean
   listen(queue: string, id: string, onChange: OnSettled): () => void
+  /** A handler works on the job; what it answers or throws is known here also when Redis cannot keep it. */
+  began(queue: string, id: string, outcome: Promise<unknown>): void
+  /** The handler has ended; its outcome is known here for some seconds more, since Redis may have lost the job by now. */
+  ended(queue: string, id: string): void
+  /** The job is removed on purpose. */
+  forget(queue: string, id: string): void
+  outcomeOf(queue: string, id: string): Promise<unknown> | undefined
   /** That the job has changed; `result` is what its handler returned, once Redis has it. */
   tell(queue: string, id: string, result?: unknown): void
 }
 
+/** Longer than the time until the next look of whoever waits for the job. */
+const KEPT_MS = 10_000
+
 export function createLocalEvents(): LocalEvents {
   const consumers = new Map<string, number>()
   const listeners = new Map<string, Set<OnSettled>>()
+  const outcomes = new Map<string, Promise<unknown>>()
   const keyOf = (queue: string, id: string) => `${queue}\n${id}`
 
   return {
@@ -25,6 +36,18 @@ export function createLocalEvents(): LocalEvents {
         consumers.set(queue, (consumers.get(queue) ?? 1) - 1)
       }
     },
+    began(queue, id, outcome) {
+      outcomes.set(keyOf(queue, id), outcome)
+    },
+    ended(queue, id) {
+      const key = keyOf(queue, id)
+      const outcome = outcomes.get(key)
+      setTimeout(() => {
+        if (outcomes.get(key) === outcome) outcomes.delete(key)
+      }, KEPT_MS).unref()
+    },
+    forget: (queue, id) => void outcomes.delete(keyOf(queue, id)),
+    outcomeOf: (queue, id) => outcomes.get(keyOf(queue, id)),
     isOpen: (queue) => (consumers.get(queue) ?? 0) > 0,
     listen(queue, id, onChange) {
       const key = keyOf(queue, id)

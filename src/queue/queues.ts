@@ -79,10 +79,20 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
   }
 
   const registered = new Set<string>()
+  // A Redis that came back may be empty: what it held for us is written again, the schedules below as well.
+  const stopListening = link.onReconnect(() => {
+    const names = [...registered]
+    registered.clear()
+    for (const name of names) registerSafely(name)
+  })
   async function register(name: string): Promise<void> {
     if (registered.has(name)) return
     await link.client.sadd(namesKey, name)
     registered.add(name)
+  }
+
+  function registerSafely(name: string): void {
+    register(name).catch((error: unknown) => log.warn({ err: error, queue: name }, 'queue is not listed'))
   }
 
   async function add(queue: string, name: string, data: object, options: AddOptions): Promise<void> {
@@ -114,12 +124,15 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       await register(queue)
       await schedule(queue, name, data, options)
       forgetRepeat(queue, options.id)
-      const stop = clock.onSetBack(() => {
+      const again = () => {
         schedule(queue, name, data, options).catch((error: unknown) =>
-          log.warn({ err: error, queue }, 'clock set back, but the repeating job is not'),
+          log.warn({ err: error, queue }, 'repeating job not scheduled again'),
         )
+      }
+      const stops = [clock.onSetBack(again), link.onReconnect(again)]
+      repeated.set(`${queue}\n${options.id}`, () => {
+        for (const stop of stops) stop()
       })
-      repeated.set(`${queue}\n${options.id}`, stop)
     },
     async stopRepeating(queue, id) {
       forgetRepeat(queue, id)
@@ -130,6 +143,7 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
         if ((await open(queue).getJob(id)) === undefined) return false
         if (options.force === true) await breakLock(link, queue, id)
         if ((await open(queue).remove(id)) === 1) {
+          local.forget(queue, id)
           local.tell(queue, id)
           return true
         }
@@ -157,12 +171,13 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     names: async () => (await link.client.smembers(namesKey)).sort(),
     releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
     consume(queue, handler, options) {
-      register(queue).catch((error: unknown) => log.warn({ err: error, queue }, 'queue is not listed'))
+      registerSafely(queue)
       const consumer = createConsumer(queue, handler, options, { link, local, clock, log })
       consumers.add(consumer)
       return consumer
     },
     async close() {
+      stopListening()
       for (const stop of repeated.values()) stop()
       await Promise.all([...consumers].map((consumer) => consumer.close()))
       await events.close()

@@ -1,5 +1,5 @@
 import type { JobEvents } from './job-events.js'
-import { parseJobFailure } from './job-failure.js'
+import { parseJobFailure, toJobFailure } from './job-failure.js'
 import type { Settled } from './local-events.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
@@ -27,7 +27,7 @@ export async function waitForJob(
   options: { readonly signal?: AbortSignal | undefined },
   deps: {
     readonly link: Pick<RedisLink, 'client' | 'prefix'>
-    readonly events: Pick<JobEvents, 'listen' | 'isLocal'>
+    readonly events: Pick<JobEvents, 'listen' | 'isLocal' | 'outcomeOf'>
     readonly begin: () => Promise<void>
   },
 ): Promise<unknown> {
@@ -53,7 +53,7 @@ export async function waitForJob(
     if (told !== undefined) return told.value
     for (;;) {
       const change = nextChange() // before looking, so that nothing falls in between
-      const outcome = await abortable(lookAtJob(job, deps.link), signal)
+      const outcome = await abortable(lookAtJob(job, deps), signal)
       if (outcome !== undefined) return outcome.value
       const settled = await hear(change, LOOK_AGAIN_MS)
       if (settled !== undefined) return settled.value
@@ -64,9 +64,22 @@ export async function waitForJob(
   }
 }
 
+type LookDeps = {
+  readonly link: Pick<RedisLink, 'client' | 'prefix'>
+  readonly events: Pick<JobEvents, 'outcomeOf'>
+}
+
+async function settledBy(outcome: Promise<unknown>, job: AwaitedJob): Promise<Settled> {
+  try {
+    return { value: await outcome }
+  } catch (error) {
+    throw new JobFailedError(job, toJobFailure(error))
+  }
+}
+
 async function lookAtJob(
   { queue, id }: AwaitedJob,
-  { client, prefix }: Pick<RedisLink, 'client' | 'prefix'>,
+  { link: { client, prefix }, events }: LookDeps,
 ): Promise<Settled | undefined> {
   const base = `${prefix}:${queue}`
   const [state, text] = (await LOOK(client, [`${base}:${id}`, `${base}:completed`, `${base}:failed`], [id])) as [
@@ -74,8 +87,12 @@ async function lookAtJob(
     (string | null)?,
   ]
   switch (state) {
-    case 'removed':
+    case 'removed': {
+      // A Redis that came back empty knows nothing of what we work on.
+      const outcome = events.outcomeOf(queue, id)
+      if (outcome !== undefined) return await settledBy(outcome, { queue, id })
       throw new JobRemovedError({ queue, id })
+    }
     case 'completed':
       return { value: tryJson(text) }
     case 'failed':

@@ -8,15 +8,16 @@ import { isUnclassified, LoopfleetError, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { Slots } from '../executors/gpu/slots.js'
 import type { Control } from '../queue/control.js'
+import { errorKeyOf } from '../queue/error-keys.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import type { TrainingJob } from '../queue/job-schemas.js'
 import type { Journal, TakenTraining, TrainingRecord } from '../queue/journal.js'
-import { TrainingEndedError, TrainingUnknownError } from '../queue/journal-errors.js'
+import { RecordLostError, TrainingEndedError, TrainingUnknownError } from '../queue/journal-errors.js'
 import { queueNames, stageKinds, stages, stepId } from '../queue/names.js'
 import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { FruitlessRunsError, TrainingFailedError } from './errors.js'
-import { errorKeyOf, toFailureFacts } from './failure-facts.js'
+import { toFailureFacts } from './failure-facts.js'
 import { createPatience } from './patience.js'
 import { walkPipeline } from './pipeline.js'
 import type { Place, Places } from './places.js'
@@ -71,6 +72,11 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     try {
       const taken = await takeUnlessEnded(trainingId)
       return taken === undefined ? { skipped: 'the training has ended' } : await run(taken, place, signal)
+    } catch (error) {
+      if (!isRecordLost(error)) throw error
+      // Nothing to settle it in. Its workspace stays, and when Redis has the record again the next run goes on from there.
+      deps.log.error({ trainingId, err: error }, 'training left without its record')
+      throw new HandBackError()
     } finally {
       runs.delete(trainingId)
       place.release()
@@ -156,7 +162,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function settle(training: TrainingRun, error: unknown, cleanUp: () => Promise<void>) {
     const reason = training.stopSwitch.endSignal.aborted ? training.stopSwitch.endSignal.reason : error
-    if (reason instanceof RunSupersededError) throw reason
+    if (reason instanceof RunSupersededError || isRecordLost(reason)) throw reason
     if (reason instanceof WorkerShutdownError || isForOtherHosts(reason)) {
       if (isForOtherHosts(reason)) training.log.warn({ err: reason }, 'training goes back to the queue')
       await deps.journal.excuseRun(training.id, training.run)
@@ -221,6 +227,10 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
       return [...runs.values()]
     },
   }
+}
+
+function isRecordLost(error: unknown): boolean {
+  return error instanceof RecordLostError || (error instanceof JobFailedError && error.reasonCode === 'LF_RECORD_LOST')
 }
 
 function wasStopped(result: unknown): boolean {

@@ -49,7 +49,11 @@ export function openTrainingRun(
     options.checkpoints &&
     createCheckpoints(
       { ...options.checkpoints, trainingId: id, run, workspace: paths.workspace, rules: definition },
-      { checkFence: () => deps.journal.checkRun(id, run), endSignal: stopSwitch.endSignal, log: runLog },
+      {
+        checkFence: () => deps.journal.checkRun(id, run, options.hostId),
+        endSignal: stopSwitch.endSignal,
+        log: runLog,
+      },
     )
   const owner = `${options.hostId}:${process.pid}:${id}.${run}`
   const { hostId, programEnv } = options

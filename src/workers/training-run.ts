@@ -3,6 +3,7 @@ import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { Journal, TrainingProgressFields, TrainingRecord } from '../queue/journal.js'
+import { RecordLostError } from '../queue/journal-errors.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
@@ -42,7 +43,7 @@ export type TrainingRun = {
   lease: Lease | undefined
   /** Told when a stage waits for something outside; the dispatcher's. */
   patience: Patience | undefined
-  /** The record as the journal has it now. */
+  /** The record as the journal has it now; throws LF_RECORD_LOST. */
   record(): Promise<TrainingRecord>
   /** Writes to the journal, refused when this run is superseded. */
   update(patch: Partial<TrainingProgressFields>): Promise<void>
@@ -66,7 +67,7 @@ export function createTrainingRun(parts: TrainingRunParts, journal: Journal): Tr
     patience: undefined,
     async record() {
       const record = await journal.load(id)
-      if (record === undefined) throw new Error(`Training ${id} is gone from the journal.`)
+      if (record === undefined) throw new RecordLostError({ what: `training ${id}`, run, found: null })
       return record
     },
     update: (patch) => journal.update(id, run, patch),
@@ -75,6 +76,6 @@ export function createTrainingRun(parts: TrainingRunParts, journal: Journal): Tr
         .addPoint(id, point)
         .catch((error: unknown) => parts.log.warn({ err: error }, 'point of a curve not written'))
     },
-    checkFence: () => journal.checkRun(id, run),
+    checkFence: () => journal.checkRun(id, run, parts.hostId),
   }
 }

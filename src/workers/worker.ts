@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WorkerShutdownError } from '../base/abort-reasons.js'
+import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
 import type { Converter } from '../executors/converter.js'
@@ -25,6 +25,7 @@ import { createRecentProjects } from './conversions/recent-projects.js'
 import { createDispatcher } from './dispatcher.js'
 import { openTrainingRun } from './open-training-run.js'
 import { createPlaces } from './places.js'
+import { createRecordWatch, type HeldWork } from './record-watch.js'
 import { createServed, gpuStateOf } from './served.js'
 import { allStages } from './stages/index.js'
 import type { StageDeps } from './stages/stage.js'
@@ -124,6 +125,26 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   const converters = options.converters ?? []
   const served = createServed({ trainers: options.trainers, converters }, log)
   const conversionWorker = openConversions()
+  const records = createRecordWatch({
+    held: () => [...dispatcher.active.map(heldTraining), ...(conversionWorker?.held() ?? [])],
+    log,
+  })
+
+  function heldTraining({ id, run, paths, stopSwitch }: TrainingRun): HeldWork {
+    return {
+      what: `training ${id}`,
+      run,
+      folder: paths.workspace,
+      compare: () => deps.journal.compareRun(id, run, options.hostId),
+      end: () => stopSwitch.end(new RunSupersededError({ trainingId: id, run })),
+    }
+  }
+
+  /** Another host had the job of a training that is at work here: whether it has begun it. */
+  async function isTakenOver({ trainingId }: TrainingJob): Promise<boolean> {
+    const run = dispatcher.findRun(trainingId)?.run
+    return run !== undefined && (await deps.journal.compareRun(trainingId, run)).state === 'newer'
+  }
 
   function openConversions(): ConversionWorker | undefined {
     const { conversions } = deps
@@ -169,7 +190,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     if (!isSubscribing) return
     for (const { name } of options.trainers) {
       if (!served.has('trainer', name) || trainerConsumers.has(name)) continue
-      const settings = { ...timing, concurrency: places.total, schema: trainingJobSchema }
+      const settings = { ...timing, concurrency: places.total, schema: trainingJobSchema, isTakenOver }
       trainerConsumers.set(name, deps.queues.consume(queueNames.trainings(name), take, settings))
     }
     places.setTotal(wantedPlaces())
@@ -238,7 +259,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await conversionWorker?.start()
     for (const kind of options.trainers.length === 0 ? [] : workKinds) {
       const queue = queueNames.host(options.hostId, kind)
-      const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema }
+      const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema, isTakenOver }
       stepConsumers.push({ kind, consumer: deps.queues.consume(queue, runStep, settings) })
     }
     isSubscribing = true
@@ -299,11 +320,13 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       trainings: dispatcher.active.map((training) => training.id),
       gpus: deps.stageDeps.gpuFigures(),
       gpuState: gpuStateOf(deps.gpus.offer),
+      errors: [...records.errors, ...keeper.errors],
     }
     await deps.fleet.announceHost(host, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner })
   }
 
   async function announceSafely(): Promise<void> {
+    await records.check().catch((error: unknown) => log.warn({ err: error }, 'records not compared'))
     await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
     await readDraining().catch(() => undefined) // Redis is away, which the heartbeat has said
   }

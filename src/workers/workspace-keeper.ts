@@ -35,29 +35,46 @@ export type WorkspaceKeeper = {
   tidy(beginning?: Context): void
   /** Resolves when all that was asked for so far is done; what goes wrong is logged. */
   settled(): Promise<void>
+  /** Of trainings that the journal does not know: it has lost them, so their models are kept. One sentence. */
+  readonly errors: readonly string[]
   /** Leaves the rest for the next time. */
   close(): Promise<void>
 }
 
 type Workspace = Context & { readonly id: string; readonly path: string }
-type Ended = Workspace & { readonly outcome: TrainingOutcome | 'unknown'; readonly endedAt: number }
+type Outcome = TrainingOutcome | 'unknown'
+type Ended = Workspace & { readonly outcome: Outcome; readonly endedAt: number }
 
 export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: WorkspaceKeeperDeps): WorkspaceKeeper {
   const closing = new AbortController()
   const reported = new Set<string>()
+  let withoutRecord: readonly string[] = []
   let work: Promise<void> = Promise.resolve()
 
   async function tidyOnce(beginning: Context | undefined): Promise<void> {
     const kept: Ended[] = []
+    const unknown: string[] = []
     for (const workspace of await listWorkspaces(options.dataFolder, options.of ?? 'trainings')) {
       closing.signal.throwIfAborted()
       const ended = await whenEnded(workspace)
       if (ended === undefined) continue
+      if (ended.outcome === 'unknown' && options.of !== 'conversions') {
+        unknown.push(ended.path)
+        continue
+      }
       const why = whyItGoes(ended, beginning)
       if (why === undefined) kept.push(ended)
       else await remove(ended, why)
     }
+    reportUnknown(unknown)
     if (options.maxBytes > 0) await keepWithin(options.maxBytes, kept)
+  }
+
+  // No record of a training is ever removed, so Redis has lost these, or is another one than before.
+  function reportUnknown(paths: readonly string[]): void {
+    const added = paths.filter((path) => !withoutRecord.includes(path))
+    withoutRecord = paths
+    if (added.length > 0) deps.log.error({ folders: added.slice(0, 20), count: added.length }, sentenceOf(paths))
   }
 
   function whyItGoes({ outcome, endedAt, ...workspace }: Ended, beginning: Context | undefined): string | undefined {
@@ -102,7 +119,7 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
     }
   }
 
-  /** Undefined for a training that has not ended; one the journal does not know has ended when it was last touched. */
+  /** Undefined for a training that has not ended; one without a record has ended when it was last touched. */
   async function whenEnded(workspace: Workspace): Promise<Ended | undefined> {
     if (deps.isActive(workspace.id)) return undefined
     const record = await deps.journal.load(workspace.id)
@@ -124,11 +141,19 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
         })
     },
     settled: () => work,
+    get errors() {
+      return withoutRecord.length === 0 ? [] : [sentenceOf(withoutRecord)]
+    },
     async close() {
       closing.abort()
       await work
     },
   }
+}
+
+function sentenceOf(paths: readonly string[]): string {
+  const folders = paths.length === 1 ? `the training in ${paths[0]}` : `${paths.length} trainings (${paths[0]} …)`
+  return `Redis has no record of ${folders}; their files are kept: bring the data of Redis back, or delete them by hand.`
 }
 
 function isOf(workspace: Context, other: Context | undefined): boolean {

@@ -54,7 +54,7 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
   await mkdir(join(folder, 'logs'))
   const redis = await startRedisServer({ folder: join(folder, 'redis') }, { log })
   const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
-  const link = await openRedis(redis.url, { log })
+  const link = await openRedis(env.REDIS_URL ?? redis.url, { log })
   const queues = createQueues(link, { log })
   const conversions = createConversions(link, queues)
   const parts: CliProcess[] = []

@@ -251,7 +251,6 @@ describe('the journal', () => {
     it('and says so when there is no such training', async () => {
       for (const call of [
         journal.beginRun('nobody', hostA),
-        journal.checkRun('nobody', 1),
         journal.update('nobody', null, { progress: 1 }),
         journal.finish('nobody', null, { outcome: 'failed' }),
         journal.reopen('nobody'),
@@ -259,6 +258,45 @@ describe('the journal', () => {
         expect(await rejection(call)).to.include({ code: 'LF_TRAINING_UNKNOWN' })
       }
       expect(await redis.link.client.keys('*nobody*')).to.deep.equal([])
+    })
+
+    for (const [what, lose] of [
+      ['is missing', async (key: string) => void (await redis.link.client.del(key))],
+      ['has a lower run', async (key: string) => void (await redis.link.client.hset(key, 'run', '1'))],
+      [
+        'has a lower run, and has ended',
+        async (key: string) => {
+          await redis.link.client.hset(key, 'run', '1', 'endedAt', '5')
+        },
+      ],
+    ] as const) {
+      it(`and writes nothing into a record that ${what}, which is not a newer run`, async () => {
+        const { id } = await accepted()
+        await journal.beginRun(id, hostA)
+        const run = await journal.beginRun(id, hostA)
+        await lose(`{loopfleet}:training:${id}`)
+        const before = await redis.link.client.hgetall(`{loopfleet}:training:${id}`)
+
+        const step = { hostId: 'host-a', seconds: 1, result: null }
+        for (const write of [
+          journal.checkRun(id, run),
+          journal.update(id, run, { state: 'running' }),
+          journal.finishStep(id, run, 'train', step),
+          journal.excuseRun(id, run),
+          journal.finish(id, run, { outcome: 'completed' }),
+        ]) {
+          expect(await rejection(write)).to.include({ code: 'LF_RECORD_LOST' })
+        }
+        expect(await redis.link.client.hgetall(`{loopfleet}:training:${id}`)).to.deep.equal(before)
+      })
+    }
+
+    it('and knows that the same run of another host is none of its own', async () => {
+      const { id } = await accepted()
+      const run = await journal.beginRun(id, hostA)
+
+      expect(await journal.compareRun(id, run, 'host-a')).to.deep.equal({ state: 'same', found: 1 })
+      expect(await journal.compareRun(id, run, 'host-b')).to.deep.equal({ state: 'lost', found: 1 })
     })
   })
 

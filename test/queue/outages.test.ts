@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { z } from 'zod'
 import { createJournal } from '../../src/queue/journal.js'
 import { waitForJob } from '../../src/queue/run-job.js'
+import { rejection } from '../helpers/rejection.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
 
@@ -102,6 +103,56 @@ describe('while Redis is killed and comes back', () => {
     await consumer.close()
   })
 
+  it('a running job goes on, and its value arrives, although Redis has forgotten it', async () => {
+    let finish: () => void = () => undefined
+    const reasons: unknown[] = []
+    const hold = (_job: unknown, signal: AbortSignal) => {
+      signal.addEventListener('abort', () => reasons.push(signal.reason))
+      return new Promise<string>((resolve) => (finish = () => resolve('done')))
+    }
+    const consumer = redis.queues.consume('outage.empty', hold, { schema, lockMs: 400, stalledMs: 100 })
+    const value = redis.queues.runJob('outage.empty', 'x', { n: 1 }, { id: 'a' })
+    await until('it runs', () => consumer.running === 1)
+
+    await redis.link.client.flushall()
+    await sleep(1_200) // three times as long as its lock lives
+    finish()
+
+    expect(await value).to.equal('done')
+    expect(reasons).to.deep.equal([])
+    await consumer.close()
+  })
+
+  it('a failure of a job that Redis has forgotten arrives, too', async () => {
+    let fail: () => void = () => undefined
+    const hold = () => new Promise<string>((_resolve, reject) => (fail = () => reject(new TypeError('odd'))))
+    const consumer = redis.queues.consume('outage.empty', hold, { schema })
+    const value = redis.queues.runJob('outage.empty', 'x', { n: 1 }, { id: 'a' })
+    await until('it runs', () => consumer.running === 1)
+
+    await redis.link.client.flushall()
+    fail()
+
+    expect(await rejection(value)).to.include({ code: 'LF_JOB_FAILED', reason: 'odd' })
+    await consumer.close()
+  })
+
+  it('queues are listed, and repeat their jobs, in a Redis that came back empty', async () => {
+    let turns = 0
+    const consumer = redis.queues.consume('outage.repeats', async () => ++turns, { schema })
+    await redis.queues.repeat('outage.repeats', 'x', { n: 1 }, { id: 'r', everyMs: 300 })
+    await until('it repeats', () => turns > 1)
+
+    await redis.link.client.flushall()
+    await killRedis()
+    const before = turns
+    await until('it repeats again', () => turns > before + 1)
+
+    expect(await redis.queues.names()).to.deep.equal(['outage.repeats'])
+    await redis.queues.stopRepeating('outage.repeats', 'r')
+    await consumer.close()
+  })
+
   it('watchers of the journal hear of every unfinished training again', async () => {
     const journal = createJournal(redis.link)
     await redis.link.client.zadd('{loopfleet}:trainings-unfinished', 1, 'abc')
@@ -122,7 +173,7 @@ describe('a job whose events are lost', () => {
   ] as const)
     it(`${whose} is found done by looking again`, async () => {
       const redis = await startRedisFixture()
-      const events = { listen: async () => () => undefined, isLocal: () => isLocal }
+      const events = { listen: async () => () => undefined, outcomeOf: () => undefined, isLocal: () => isLocal }
       const consumer = redis.queues.consume('deaf', async (job) => job.data.n, { schema })
 
       const begin = () => redis.queues.add('deaf', 'x', { n: 7 }, { id: 'a' })

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
 import { WorkerShutdownError } from '../../src/base/abort-reasons.js'
+import { HandBackError } from '../../src/queue/queue-errors.js'
 import { startNodeScript } from '../helpers/node-script.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -112,6 +114,49 @@ describe('a job whose holder', () => {
     expect(await redis.queues.job(queue, 'a')).to.include({ state: 'completed', result: 'of the second' })
     await second.close()
   })
+
+  for (const [what, isTakenOver, ends] of [
+    ['only given it back, keeps it', false, 0],
+    ['begun the work, is told so', true, 1],
+  ] as const) {
+    it(`lost its lock to another one that has ${what}`, async () => {
+      const other = await redis.another()
+      const reasons: unknown[] = []
+      let finish: () => void = () => undefined
+      const hold = (_job: unknown, signal: AbortSignal) =>
+        new Promise<string>((resolve, reject) => {
+          signal.addEventListener('abort', () => reasons.push(signal.reason))
+          signal.addEventListener('abort', () => reject(signal.reason))
+          finish = () => resolve('of the first')
+        })
+      const timing = { schema, lockMs: 800, stalledMs: 100 }
+      const first = redis.queues.consume(queue, hold, { ...timing, isTakenOver: async () => isTakenOver })
+      await redis.queues.add(queue, 'x', { n: 1 }, { id: 'a' })
+      await until('it is taken', () => first.running === 1)
+      void first.pause()
+      let takes = 0
+      const second = other.queues.consume(
+        queue,
+        async () => {
+          takes += 1
+          throw new HandBackError()
+        },
+        timing,
+      )
+      await until('the second has had it', async () => {
+        if (takes === 0) await redis.queues.releaseHeldBy(queue, ['a'])
+        return takes > 0
+      })
+      await second.close()
+      await sleep(1_500) // longer than a lock
+
+      expect(reasons).to.have.lengthOf(ends)
+      finish()
+      await first.close()
+      const state = isTakenOver ? 'waiting' : 'completed'
+      expect(await redis.queues.job(queue, 'a')).to.include({ state })
+    })
+  }
 
   it('lost its lock, which nobody else has taken, is gone on with', async () => {
     let takes = 0

@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import { CommandFailedError } from '../../src/executors/errors.js'
+import { errorKeyOf } from '../../src/queue/error-keys.js'
 import { failureFactsSchema, failureOf } from '../../src/queue/failure-facts.js'
 import { NoModelError, TrainerExitedError } from '../../src/workers/errors.js'
-import { errorKeyOf, toFailureFacts } from '../../src/workers/failure-facts.js'
+import { toFailureFacts } from '../../src/workers/failure-facts.js'
 import { aRecord } from './a-training.js'
 
 const where = { stage: 'train', hostId: 'host-a', attempt: 2, at: 1_000_000 } as const

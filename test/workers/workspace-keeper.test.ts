@@ -134,11 +134,11 @@ describe('the keeper of workspaces', () => {
     expect(await tidy('pets', { load })).to.deep.equal(['a1'])
   })
 
-  it('treats one that the journal does not know as failed when it was last touched', async () => {
+  it('keeps one that the journal does not know, however old and large it is', async () => {
     await aWorkspace('a1', undefined)
 
-    expect(await tidy('pets', { keepFailedMs: Number.POSITIVE_INFINITY })).to.deep.equal(['a1'])
-    expect(await tidy('pets', { keepFailedMs: -1e15 })).to.deep.equal([])
+    expect(await tidy('pets', { keepFailedMs: -1e15 })).to.deep.equal(['a1'])
+    expect(await tidy('pets', { maxBytes: 1 })).to.deep.equal(['a1'])
   })
 
   it('does not touch what is no workspace of ours: other folders, files, links and trainings of Python nodes', async () => {

@@ -36,10 +36,11 @@ function gpusOf({ gpus, gpuState }: SeenHost): string {
 }
 
 /** Why a host does less than it was started for. */
-function remarksOf({ hostId, gpuState, notServed }: SeenHost): string[] {
+function remarksOf({ hostId, gpuState, notServed, errors }: SeenHost): string[] {
   const { state, reason } = gpuState ?? {}
   const what = state === 'unreadable' ? 'GPUs unreadable, none offered' : 'not all GPUs offered'
   return [
+    ...errors.map((each) => `${hostId}: ${each}`),
     ...(state === undefined || state === 'none' || reason === null ? [] : [`${hostId}: ${what}: ${reason}`]),
     ...notServed.map((each) => `${hostId}: ${each.kind} ${each.name} not served: ${each.reason}`),
   ]

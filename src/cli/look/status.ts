@@ -24,6 +24,8 @@ export async function status(flags: { json: boolean }): Promise<void> {
       ]),
     )
     printWarnings(view.warnings)
+    for (const { name, isAlive, errors } of view.nodes)
+      if (isAlive) for (const each of errors) process.stdout.write(`${name}: ${each}\n`)
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
     const known = queuesOf(view)

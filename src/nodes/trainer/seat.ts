@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { WorkerShutdownError } from '../../base/abort-reasons.js'
+import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
@@ -16,12 +16,14 @@ import type { Control, ControlKind } from '../../queue/control.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
 import { queueNames } from '../../queue/names.js'
 import type { Queues } from '../../queue/queues.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import type { TrainerProfile } from './profile.js'
 import { toSeatStatus } from './seat-status.js'
+import { createSeatTraining } from './seat-training.js'
 
 export type SeatOptions = {
   readonly identity: NodeIdentity
@@ -58,12 +60,15 @@ export type Seat = {
   tellStatus(): void
   /** Aborts its training, if it has one. */
   reset(): Promise<void>
+  /** What it cannot mend itself; one sentence each. */
+  readonly errors: readonly string[]
 }
 
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   const { identity, profile, dialect, heartbeatMs = 5000 } = options
   const { journal, control, queues } = deps
   const log = deps.log.child({ component: 'seat', seat: identity.name })
+  const own = createSeatTraining(identity, { journal, log })
   let socket = openSocket()
   let life: AbortSignal | undefined
   let isOnline = true
@@ -96,6 +101,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function begin(organization: unknown, project: unknown, config: unknown): Promise<true> {
     const order = parseBeginTraining(organization, project, config)
     for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
+    const { lost, training: held } = await own.read()
+    const isGone = lost !== undefined && (await journal.unfinishedOfSeat(identity.uuid))?.id !== held?.id
+    if (isGone) throw new SeatBusyError(lost)
     const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
@@ -117,6 +125,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const training = await journal.unfinishedOfSeat(identity.uuid)
     log.info({ kind, trainingId: training?.id }, 'asked to end the training')
     if (training !== undefined) await control.request(training.id, kind, 'loop')
+    const lost = training === undefined ? own.giveUpLost() : undefined
+    if (lost !== undefined) await control.requestWithoutRecord(lost.id, kind, 'loop')
+    if (lost !== undefined) tellStatus()
     return true
   }
 
@@ -149,9 +160,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function sendStatus({ onlyIfOurs }: { readonly onlyIfOurs: boolean }): Promise<void> {
     try {
       const before = current
-      const unfinished = await journal.unfinishedOfSeat(identity.uuid)
-      const ends = await journal.unackedEndsOfSeat(identity.uuid)
-      current = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
+      const { training, ends } = await own.read()
+      current = training
       const isOurs = before !== undefined || current !== undefined || ends.length > 0
       deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
       if (!socket.connected || (onlyIfOurs && !isOurs)) return
@@ -195,7 +205,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   async function passMetrics(job: JobHandle<MetricsJob>, signal: AbortSignal): Promise<unknown> {
     const { trainingId, run, organization, project, point } = job.data
-    await journal.checkRun(trainingId, run)
+    await checkRun(trainingId, run)
     await socket.whenConnected({ signal })
     const view = {
       trainerId: identity.uuid,
@@ -214,9 +224,19 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     return { acked: true }
   }
 
+  // A point waits for its record: a later take of the training may have the same run again, and the same point.
+  async function checkRun(trainingId: string, run: number): Promise<void> {
+    const { state, found } = await journal.compareRun(trainingId, run)
+    if (state === 'newer') throw new RunSupersededError({ trainingId, run })
+    if (state === 'lost') throw new RecordLostError({ what: `training ${trainingId}`, run, found }, 'transient')
+  }
+
   return {
     trainingChanged,
     tellStatus,
+    get errors() {
+      return own.lost === undefined ? [] : [own.lost]
+    },
     async reset() {
       await inTurn(() => request('abort'))
       tellStatus()
@@ -231,7 +251,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     },
     async start({ signal }) {
       life = signal
-      current = await journal.unfinishedOfSeat(identity.uuid)
+      current = (await own.read()).training
       // An order we wrote down but died before queueing: adding it again is harmless when it is there.
       if (current !== undefined) await enqueue(current)
       // The lock on our folder says that whoever held these is dead; the training must not wait for its locks.

@@ -77,8 +77,9 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
   }
 
   async function announce(): Promise<void> {
-    for (const { uuid, name } of options.identities) {
-      const node = { uuid, name, type: 'trainer' as const, trainer: options.profile.name, pid: process.pid }
+    for (const [index, { uuid, name }] of options.identities.entries()) {
+      const shared = { type: 'trainer' as const, trainer: options.profile.name, pid: process.pid }
+      const node = { uuid, name, ...shared, errors: [...(seats[index]?.errors ?? [])] }
       await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner })
       announced.add(uuid)
     }

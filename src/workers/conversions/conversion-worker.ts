@@ -10,10 +10,12 @@ import type { Consumer } from '../../queue/consumer.js'
 import type { BegunConversion, ConversionFailure, ConversionRecord, Conversions } from '../../queue/conversions.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type ConversionJob, conversionJobSchema } from '../../queue/job-schemas.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
 import { queueNames } from '../../queue/names.js'
 import { HandBackError, LockLostError } from '../../queue/queue-errors.js'
 import type { Queues } from '../../queue/queues.js'
 import { toFailureFacts } from '../failure-facts.js'
+import type { HeldWork } from '../record-watch.js'
 import { createJobLog, createRunOutput, toAudience } from '../run-output.js'
 import { isForOtherHosts } from '../served.js'
 import { createThrottle } from '../throttle.js'
@@ -63,6 +65,8 @@ export type ConversionWorker = {
   stop(): Promise<void>
   /** Ids of those in work. */
   readonly active: readonly string[]
+  /** The same, to compare with their records. */
+  held(): readonly HeldWork[]
 }
 
 /** So many takes in a row in which the worker died end a conversion. */
@@ -74,6 +78,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
   const log = deps.log.child({ component: 'conversions' })
   const consumers: Consuming[] = []
   const active = new Set<string>()
+  const held = new Map<string, HeldWork>()
   const unclassified = new Map<string, number>()
 
   async function take(job: JobHandle<ConversionJob>, signal: AbortSignal, places: ProgramPlaces): Promise<unknown> {
@@ -88,7 +93,13 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       return await carryOut(begun, { job, signal, places })
     } finally {
       active.delete(id)
+      held.delete(id)
     }
+  }
+
+  /** Another host had the job of a conversion that is at work here: whether it has begun it. */
+  async function isTakenOver({ conversionId }: ConversionJob): Promise<boolean> {
+    return (await held.get(conversionId)?.compare())?.state === 'newer'
   }
 
   async function carryOut({ record, run, deaths }: BegunConversion, { job, signal, places }: Taking): Promise<unknown> {
@@ -111,6 +122,11 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       say(warning)
       warnings.push(warning)
     }
+    held.set(id, {
+      ...{ what: `conversion ${id}`, run, folder: workspace },
+      compare: () => conversions.compareRun(id, run, options.hostId),
+      end: () => undefined, // its fence does, before the upload
+    })
     try {
       if (run > 1) await deps.sweepConversion(id)
       if (deaths >= MAX_DEATHS) throw new ConversionKillsWorkersError({ conversionId: id, deaths })
@@ -120,7 +136,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
           ...{ record, run, workspace, logFile, signal, log: takeLog, say },
           converter: findConverter(order.converter),
           owner: `${options.hostId}:${options.pid}:${id}.${run}`,
-          checkFence: () => conversions.checkRun(id, run),
+          checkFence: () => conversions.checkRun(id, run, options.hostId),
           inPlace: (work) => places.run(work, signal),
           audience: toAudience(output, jobLog, warn),
           progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
@@ -138,7 +154,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       await Promise.all([told, forget(workspace, takeLog)])
       return { files, seconds }
     } catch (error) {
-      return await settle({ record, run, say, warnings, log: takeLog }, error, signal)
+      return await settleOrLeave({ record, run, say, warnings, log: takeLog }, error, signal)
     } finally {
       shown.drop()
       await Promise.all([output.close(), jobLog.close()])
@@ -157,6 +173,18 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     readonly say: (line: string) => void
     readonly warnings: readonly string[]
     readonly log: Logger
+  }
+
+  // Without its record there is nothing to settle it in; it is converted again when it is planned or known again.
+  async function settleOrLeave(taken: Settling, error: unknown, signal: AbortSignal) {
+    try {
+      if (error instanceof RecordLostError) throw error
+      return await settle(taken, error, signal)
+    } catch (failure) {
+      if (!(failure instanceof RecordLostError)) throw failure
+      taken.log.error({ err: failure }, 'conversion left without its record')
+      throw new HandBackError()
+    }
   }
 
   async function settle({ record, run, say, warnings, log: takeLog }: Settling, error: unknown, signal: AbortSignal) {
@@ -225,7 +253,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
   function consume(converter: Converter): Consuming {
     const queue = queueNames.conversions(converter.name)
     const { lockMs, stalledMs, places: concurrency } = options
-    const settings = { schema: conversionJobSchema, concurrency, lockMs, stalledMs }
+    const settings = { schema: conversionJobSchema, concurrency, lockMs, stalledMs, isTakenOver }
     const places = createProgramPlaces({
       places: concurrency,
       onUnderWay: (most) => consumer.setConcurrency(most),
@@ -239,6 +267,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     get active() {
       return [...active]
     },
+    held: () => [...held.values()],
     async start() {
       deps.tidyFolders()
       for (const converter of options.converters) {

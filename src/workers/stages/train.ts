@@ -1,7 +1,9 @@
-import { TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
+import { RunSupersededError, TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
+import type { TrainingRecord } from '../../queue/journal.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
 import { toBestModel } from '../best-model.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
@@ -103,7 +105,7 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
       training.metricsSync.push(set)
-      await training.update({ best: toBestModel(event, set.epoch) })
+      await noteBest(toBestModel(event, set.epoch), context)
       context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
       return
     }
@@ -112,6 +114,17 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       return
     default:
       event satisfies never
+  }
+}
+
+// Of all that can go wrong with the record only a newer run ends the program.
+async function noteBest(best: TrainingRecord['best'], { training, log }: StageContext): Promise<void> {
+  try {
+    await training.update({ best })
+  } catch (error) {
+    if (error instanceof RunSupersededError) throw error
+    const level = error instanceof RecordLostError ? 'debug' : 'warn' // that is reported once, and stays in status
+    log[level]({ err: error }, 'best model not written down')
   }
 }
 

@@ -1,0 +1,74 @@
+import type { Logger } from '../../base/logger.js'
+import { errorKeyOf } from '../../queue/error-keys.js'
+import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { lostSentence } from '../../queue/journal-errors.js'
+
+/** What a seat has, as Redis says and as it remembers. */
+export type SeatTrainingView = {
+  /** Its unfinished training; while Redis has lost the record, the one it has seen last, with that as an error. */
+  readonly training: TrainingRecord | undefined
+  /** Ended trainings whose final status the Loop has not acknowledged. */
+  readonly ends: readonly TrainingRecord[]
+  /** Redis came back without the record, or with an older one. */
+  readonly lost: string | undefined
+}
+
+/** The training of a seat. A record that is missing or older than one that was seen is no end of the training. */
+export type SeatTraining = {
+  read(): Promise<SeatTrainingView>
+  /** The training without a record, if there is one; it is forgotten, since it was asked to end. */
+  giveUpLost(): TrainingRecord | undefined
+  /** As of the last `read`. */
+  readonly lost: string | undefined
+}
+
+export function createSeatTraining(
+  { uuid }: { readonly uuid: string },
+  deps: { readonly journal: Pick<Journal, 'unfinishedOfSeat' | 'unackedEndsOfSeat' | 'load'>; readonly log: Logger },
+): SeatTraining {
+  const { journal, log } = deps
+  let held: TrainingRecord | undefined
+  let lost: string | undefined
+
+  async function read(): Promise<SeatTrainingView> {
+    const unfinished = await journal.unfinishedOfSeat(uuid)
+    const ends = await journal.unackedEndsOfSeat(uuid)
+    const now = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
+    const record = await recordOf(held, now, ends)
+    if (held === undefined || (record !== undefined && record.run >= held.run)) {
+      if (lost !== undefined) log.info({ trainingId: held?.id }, 'Redis has the record again')
+      held = now
+      lost = undefined
+      return { training: now, ends, lost }
+    }
+    const sentence = lostSentence(`training ${held.id}`, { run: held.run, found: record?.run ?? null })
+    if (lost !== sentence) log.error({ trainingId: held.id, run: held.run, found: record?.run ?? null }, sentence)
+    lost = sentence
+    const shown = now?.id === held.id ? now : held
+    const errors = { ...shown.errors, [errorKeyOf(shown.state)]: sentence }
+    return { training: { ...shown, errors }, ends: ends.filter(({ id }) => id !== held?.id), lost }
+  }
+
+  async function recordOf(
+    wanted: TrainingRecord | undefined,
+    now: TrainingRecord | undefined,
+    ends: readonly TrainingRecord[],
+  ): Promise<TrainingRecord | undefined> {
+    if (wanted === undefined) return undefined
+    return [now, ...ends].find((each) => each?.id === wanted.id) ?? (await journal.load(wanted.id))
+  }
+
+  return {
+    read,
+    get lost() {
+      return lost
+    },
+    giveUpLost() {
+      if (lost === undefined) return undefined
+      const given = held
+      held = undefined
+      lost = undefined
+      return given
+    },
+  }
+}
