@@ -1,6 +1,6 @@
 import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../base/client-errors.js'
-import { lingerAfterRefusals } from '../base/lingering-close.js'
+import { answerClientError } from '../base/http/client-errors.js'
+import { lingerAfterRefusals } from '../base/http/lingering-close.js'
 import type { Logger } from '../base/logger.js'
 
 /** What the common REST endpoints of a node act on. */

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../../src/base/client-errors.js'
-import { type LingerLimits, lingerAfterRefusals, usualLinger } from '../../src/base/lingering-close.js'
-import { until } from '../helpers/until.js'
+import { answerClientError } from '../../../src/base/http/client-errors.js'
+import { type LingerLimits, lingerAfterRefusals, usualLinger } from '../../../src/base/http/lingering-close.js'
+import { until } from '../../helpers/until.js'
 
 const MB = 1024 * 1024
 const NO_TIME_LIMIT = 600_000
