@@ -73,6 +73,15 @@ export const variables = {
     meaning: 'What a browser must show to see the dashboard; needed to bind it to more than this machine.',
     secret: true,
   },
+  LOOPFLEET_ALLOWED_HOSTS: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*$/, { error: 'must be host names with commas between them' })
+      .transform((names) => names.split(','))
+      .default([]),
+    meaning:
+      'Host names, with commas between them, to which servers that are bound to 127.0.0.1 answer, as behind a proxy.',
+  },
   LOOPFLEET_THREADS: { schema: wholeNumber(1).optional(), meaning: 'Threads of the detection pool.' },
   LOOPFLEET_LOCK_MS: {
     schema: wholeNumber(1000, DAY_MS).default(30_000),

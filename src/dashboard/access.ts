@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { InvalidInputError } from '../base/errors.js'
+import { isLoopback } from '../base/http/request-origin.js'
 import { RequestRefusedError } from './errors.js'
 
 export type AccessOptions = {
@@ -21,32 +22,9 @@ export function checkAccess({ host, token }: AccessOptions): void {
   )
 }
 
-/** Lets in who has the token, and keeps other web pages in somebody's browser from acting through it. */
-export function registerAccess(app: FastifyInstance, options: AccessOptions): void {
-  app.addHook('onRequest', async (request, reply) => {
-    refuseOtherPages(request)
-    if (options.token === undefined) return refuseOtherNames(request, options.host)
-    return await askForToken(options.token, request, reply)
-  })
-}
-
-function refuseOtherPages({ method, headers }: FastifyRequest): void {
-  if (method === 'GET' || method === 'HEAD') return
-  const site = headers['sec-fetch-site']
-  const isOther = typeof site === 'string' && site !== 'same-origin' && site !== 'none'
-  if (isOther || (headers.origin !== undefined && hostOf(headers.origin) !== headers.host)) {
-    throw new RequestRefusedError(403, `Requests from pages of ${headers.origin ?? 'another site'} are not taken.`)
-  }
-}
-
-// A foreign name that was made to point here (DNS rebinding) would count as the same origin.
-function refuseOtherNames({ headers }: FastifyRequest, boundTo: string): void {
-  const name = nameOf(`http://${headers.host ?? ''}`)
-  if (name !== undefined && (isLoopback(name) || name === boundTo)) return
-  throw new RequestRefusedError(
-    403,
-    `This dashboard is for this machine; to reach it as ${headers.host}, set LOOPFLEET_DASHBOARD_TOKEN.`,
-  )
+/** Lets in who has the token; without one, the server's own rules about pages and names are all. */
+export function registerAccess(app: FastifyInstance, token: string | undefined): void {
+  if (token !== undefined) app.addHook('onRequest', (request, reply) => askForToken(token, request, reply))
 }
 
 async function askForToken(token: string, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
@@ -70,16 +48,4 @@ function markOf(token: string): string {
 function isSame(given: string | undefined, wanted: string): boolean {
   const hash = (text: string) => createHash('sha256').update(text).digest()
   return given !== undefined && timingSafeEqual(hash(given), hash(wanted))
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
-}
-
-function hostOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).host : undefined
-}
-
-function nameOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).hostname : undefined
 }

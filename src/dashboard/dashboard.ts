@@ -1,6 +1,5 @@
-import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../base/http/client-errors.js'
-import { lingerAfterRefusals } from '../base/http/lingering-close.js'
+import type { FastifyInstance } from 'fastify'
+import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
 import type { Control } from '../queue/control.js'
@@ -24,6 +23,8 @@ export type DashboardOptions = {
   readonly port: number
   /** Without it only this machine is served. */
   readonly token?: string
+  /** Names to which it answers beside those of this machine, when it has no token. */
+  readonly allowedHosts?: readonly string[]
 }
 
 export type DashboardDeps = {
@@ -45,22 +46,20 @@ export type Dashboard = {
 
 /** The fleet page at `/`, its JSON at `/api`, bull-board at `/queues`, Prometheus at `/metrics`. Throws LF_INVALID_INPUT for an unsafe address. */
 export function createDashboard(options: DashboardOptions, deps: DashboardDeps): Dashboard {
-  const { host = '127.0.0.1', port, token } = options
+  const { host = '127.0.0.1', port, token, allowedHosts = [] } = options
   checkAccess({ host, token })
   const log = deps.log.child({ component: 'dashboard' })
   const boardQueues = createBoardQueues(deps.link, deps.queues, { log })
   const look = createLook({ ...deps, now: deps.now ?? Date.now })
-  const app = fastify({
-    bodyLimit: 64 * 1024,
-    requestTimeout: 10_000,
-    forceCloseConnections: true,
-    clientErrorHandler: answerClientError,
+  const { app } = createHttpServer({
+    maxBodyBytes: 64 * 1024,
+    checksHost: token === undefined,
+    allowedHosts: [host, ...allowedHosts],
   })
-  lingerAfterRefusals(app)
   const toAnswer = createErrorBorder(deps.link, log)
   registerErrors(app, toAnswer)
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
-  registerAccess(app, { host, token })
+  registerAccess(app, token)
   app.addHook('onRequest', async () => {
     if (deps.link.client.status === 'ready') return // else every command would wait for it
     throw redisAway()

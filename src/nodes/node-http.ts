@@ -1,6 +1,5 @@
-import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../base/http/client-errors.js'
-import { lingerAfterRefusals } from '../base/http/lingering-close.js'
+import type { FastifyInstance } from 'fastify'
+import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
 
 /** What the common REST endpoints of a node act on. */
@@ -17,14 +16,23 @@ export type NodeSwitches = {
  * a backdoor also `POST /reset` (aborts what it trains) and `POST /force_status_update`.
  * The caller listens and closes.
  */
-export function createNodeHttp(switches: NodeSwitches, deps: { readonly log: Logger }): FastifyInstance {
-  const server = fastify({ bodyLimit: 1024, requestTimeout: 10_000, clientErrorHandler: answerClientError })
-  lingerAfterRefusals(server)
-  server.removeAllContentTypeParsers()
-  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+export function createNodeHttp(
+  switches: NodeSwitches,
+  deps: { readonly log: Logger; readonly allowedHosts?: readonly string[] },
+): FastifyInstance {
+  const server = createSwitchServer(deps)
   registerNodeSwitches(server, switches, deps)
   registerBackdoor(server, switches, deps)
   return server
+}
+
+/** A server for short bodies, which it hands on as text. */
+export function createSwitchServer(rules: { readonly allowedHosts?: readonly string[] }): FastifyInstance {
+  const { allowedHosts = [] } = rules
+  const { app } = createHttpServer({ maxBodyBytes: 1024, allowedHosts, finishesAnswers: true })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  return app
 }
 
 /** The two switches alone, on a server that hands bodies on as text. */

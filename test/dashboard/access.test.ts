@@ -27,7 +27,11 @@ describe('access to the dashboard', () => {
   }
 
   it('is seen to be refused by clients that read only when they have sent all', async () => {
-    const answer = await sendThenRead(dashboard.url, ['POST /api/hosts HTTP/1.1'], Buffer.alloc(1e7))
+    const answer = await sendThenRead(
+      dashboard.url,
+      ['POST /api/hosts HTTP/1.1', 'origin: http://evil.example'],
+      Buffer.alloc(1e7),
+    )
 
     expect(answer).to.match(/^HTTP\/1\.1 403 /)
   })

@@ -15,7 +15,6 @@ import { type NpmRegistry, startNpmRegistry } from '../helpers/npm-registry.js'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** Packages of the installation whose scripts may run; none of them downloads anything. */
 const KNOWN_SCRIPTS = [
-  '@julusian/jpeg-turbo',
   'bufferutil', // uses its prebuilt binary
   'msgpackr-extract', // uses its prebuilt package
 ]

@@ -13,7 +13,7 @@ export async function sendThenRead(url: string, head: readonly string[], body: B
         received += text
       })
       socket.once('error', (error) => resolve(String(error))).once('end', () => resolve(received))
-      socket.write(`${head.join('\r\n')}\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`)
+      socket.write(`${head.join('\r\n')}\r\nhost: 127.0.0.1\r\ncontent-length: ${body.length}\r\n\r\n`)
       socket.write(body, () => socket.resume())
     })
   } finally {

@@ -21,7 +21,8 @@ async function runDashboard(flags: DashboardFlags): Promise<void> {
     import('../ready-line.js'),
   ])
   await runUntilAsked(async (context, closers) => {
-    const options = { ...flags, token: context.environment.LOOPFLEET_DASHBOARD_TOKEN }
+    const { LOOPFLEET_DASHBOARD_TOKEN: token, LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = context.environment
+    const options = { ...flags, token, allowedHosts }
     checkAccess(options) // a bad flag is told before anything is waited for
     const fleet = await openFleetLink(context, closers)
     const dashboard = createDashboard(options, { ...fleet, log: context.log })

@@ -40,7 +40,9 @@ async function runLoop(flags: LoopFlags): Promise<void> {
     const folder =
       flags.data === undefined ? join(dataFolder(undefined, environment), 'loop') : dataFolder(flags.data, environment)
     const faults = (flags.fault ?? []).map(parseFault)
-    const loop = await startLocalLoop({ port, host, folder, seed, username, password, faults }, { log })
+    const { LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = environment
+    const options = { port, host, folder, seed, username, password, faults, allowedHosts }
+    const loop = await startLocalLoop(options, { log })
     closers.add('local Loop', () => loop.close())
     sayReady('loop', { url: loop.url, host: loop.host })
     return {}

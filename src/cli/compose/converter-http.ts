@@ -11,5 +11,7 @@ export async function startConverterHttp(
 ): Promise<number> {
   const { log, environment } = context
   const deps = { node, setDebugLogging: debugSwitch(log), log }
-  return await listen(createConverterHttp({ backdoor: environment.USE_BACKDOOR_CONTROLS }, deps), address, closers)
+  const allowedHosts = [address.host, ...environment.LOOPFLEET_ALLOWED_HOSTS]
+  const server = createConverterHttp({ backdoor: environment.USE_BACKDOOR_CONTROLS, allowedHosts }, deps)
+  return await listen(server, address, closers)
 }

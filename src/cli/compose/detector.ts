@@ -218,8 +218,9 @@ async function buildServer(
     },
   }
   const { LOOP_PROTOCOL: dialect, USE_BACKDOOR_CONTROLS: hasBackdoor } = environment
+  const allowedHosts = [settings.host, ...environment.LOOPFLEET_ALLOWED_HOSTS]
   return createDetectorServer(
-    { dialect, version: '0.1.0', hasBackdoor, limits: { deadlineMs: settings.deadline * 1000 } },
+    { dialect, version: '0.1.0', hasBackdoor, limits: { deadlineMs: settings.deadline * 1000 }, allowedHosts },
     { detector, log, addRoutes: (app) => registerNodeSwitches(app, switches, { log }) },
   )
 }

@@ -27,7 +27,7 @@ export async function startNodeHttp(
       setDebugLogging: debugSwitch(log),
       ...(environment.USE_BACKDOOR_CONTROLS && { backdoor: node }),
     },
-    { log },
+    { log, allowedHosts: [address.host, ...environment.LOOPFLEET_ALLOWED_HOSTS] },
   )
   register?.(server)
   return await listen(server, address, closers)

@@ -5,12 +5,12 @@ import type { Detector } from '../detector.js'
 import { registerBackdoorRoutes } from './backdoor-routes.js'
 import { registerDetectRoutes } from './detect-routes.js'
 import { registerDocsPage } from './docs-page.js'
-import { createHttpServer } from './http-server.js'
+import { createDetectorHttp } from './http-server.js'
 import { defaultLimits, type ServerLimits } from './limits.js'
 import { createMetrics } from './metrics.js'
 import { registerModeRoutes } from './mode-routes.js'
 import { socketEvents } from './socket-events.js'
-import { createSocketServer } from './socket-server.js'
+import { createDetectorSocket } from './socket-server.js'
 import { registerWatchRoutes, watchRequests } from './watch-routes.js'
 
 export type DetectorServerOptions = {
@@ -19,6 +19,8 @@ export type DetectorServerOptions = {
   /** Turns the test endpoints on. */
   readonly hasBackdoor?: boolean
   readonly limits?: Partial<ServerLimits>
+  /** Names to which it answers beside those of this machine, when it is bound to loopback. */
+  readonly allowedHosts?: readonly string[]
 }
 
 export type DetectorServerDeps = {
@@ -45,7 +47,9 @@ export async function createDetectorServer(
   const { detector } = deps
   const log = deps.log.child({ component: 'detector-server' })
   const limits = { ...defaultLimits, ...options.limits }
-  const app = createHttpServer(limits, { log })
+  const { allowedHosts } = options
+  const http = createDetectorHttp({ ...limits, ...(allowedHosts && { allowedHosts }) }, { log })
+  const { app } = http
   const metrics = createMetrics(detector)
   await registerDocsPage(app, options)
   app.register(async (scope) => {
@@ -57,7 +61,7 @@ export async function createDetectorServer(
     deps.addRoutes?.(scope)
   })
   const events = socketEvents({ dialect, limits }, detector)
-  const sockets = createSocketServer({ dialect, limits }, { server: app.server, events, watch: metrics.watch, log })
+  const sockets = createDetectorSocket({ dialect, limits }, { http, events, watch: metrics.watch, log })
   return {
     async listen(address) {
       await app.listen(address)

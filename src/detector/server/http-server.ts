@@ -1,27 +1,20 @@
-import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../../base/http/client-errors.js'
-import { lingerAfterRefusals } from '../../base/http/lingering-close.js'
+import { createHttpServer, type HttpServer } from '../../base/http/server.js'
 import type { Logger } from '../../base/logger.js'
 import { toErrorAnswer } from './error-answer.js'
 import type { ServerLimits } from './limits.js'
 
-/** The bare HTTP server: limits, time-outs, and errors as `{"detail": …}`. */
-export function createHttpServer(limits: ServerLimits, deps: { readonly log: Logger }): FastifyInstance {
-  const app = fastify({
-    bodyLimit: limits.maxBodyBytes,
-    requestTimeout: limits.requestMs,
-    keepAliveTimeout: 65_000,
-    forceCloseConnections: 'idle', // what is being answered is let finish
-    routerOptions: { ignoreTrailingSlash: true },
-    clientErrorHandler: answerClientError,
-    http: {
-      headersTimeout: limits.headersMs,
-      maxHeaderSize: limits.maxHeaderBytes,
-      connectionsCheckingInterval: Math.min(5000, limits.headersMs / 2),
-    },
+/** The detector's HTTP server: its limits, its bodies, and its errors as `{"detail": …}`. */
+export function createDetectorHttp(
+  limits: ServerLimits & { readonly allowedHosts?: readonly string[] },
+  deps: { readonly log: Logger },
+): HttpServer {
+  const http = createHttpServer({
+    ...limits,
+    keepAliveMs: 65_000,
+    finishesAnswers: true,
+    router: { ignoreTrailingSlash: true },
   })
-  app.server.maxConnections = limits.maxConnections
-  lingerAfterRefusals(app)
+  const { app } = http
   app.removeAllContentTypeParsers()
   // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
   app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -34,5 +27,5 @@ export function createHttpServer(limits: ServerLimits, deps: { readonly log: Log
     return reply.code(answer.status).send({ detail: answer.detail })
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'Not Found' }))
-  return app
+  return http
 }

@@ -1,3 +1,5 @@
+import { type BodyRate, usualBodyRate } from '../../base/http/body-rate.js'
+
 /** How much one client may ask for; what is more is refused while others are served. */
 export type ServerLimits = {
   /** A whole HTTP body, and one message of the socket. */
@@ -8,8 +10,8 @@ export type ServerLimits = {
   readonly maxHeaderBytes: number
   /** The headers must have come. */
   readonly headersMs: number
-  /** The whole request must have come. */
-  readonly requestMs: number
+  /** What a body must come at. */
+  readonly bodyRate: BodyRate
   readonly maxConnections: number
   /** A detection that has no answer by then is refused (503). */
   readonly deadlineMs: number
@@ -20,7 +22,7 @@ export const defaultLimits: ServerLimits = {
   maxFiles: 100,
   maxHeaderBytes: 16 * 1024,
   headersMs: 10_000,
-  requestMs: 30_000,
+  bodyRate: usualBodyRate,
   maxConnections: 2000,
   deadlineMs: 10_000,
 }

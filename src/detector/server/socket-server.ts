@@ -1,6 +1,7 @@
-import type { Server as HttpServer, IncomingMessage } from 'node:http'
-import { Server, type Socket } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 import { LoopfleetError } from '../../base/errors.js'
+import type { HttpServer } from '../../base/http/server.js'
+import { createSocketServer } from '../../base/http/socket-server.js'
 import type { Logger } from '../../base/logger.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import { ClientGoneError } from './client-signal.js'
@@ -9,32 +10,24 @@ import type { ServerLimits } from './limits.js'
 import type { RequestWatch } from './metrics.js'
 import type { SocketEventHandler } from './socket-events.js'
 
-export type SocketServerOptions = { readonly dialect: Dialect; readonly limits: ServerLimits }
+export type DetectorSocketOptions = { readonly dialect: Dialect; readonly limits: ServerLimits }
 
-export type SocketServerDeps = {
-  readonly server: HttpServer
+export type DetectorSocketDeps = {
+  readonly http: HttpServer
   readonly events: Readonly<Record<string, SocketEventHandler>>
   readonly watch: RequestWatch
   readonly log: Logger
 }
 
 /** The detector's socket at `/ws/socket.io`: every event is answered, and an error ends nothing but its own request. */
-export function createSocketServer(options: SocketServerOptions, deps: SocketServerDeps): Server {
+export function createDetectorSocket(options: DetectorSocketOptions, deps: DetectorSocketDeps): Server {
   const { dialect, limits } = options
   const { events, watch, log } = deps
-  const sockets = new Server(deps.server, {
-    path: '/ws/socket.io',
-    maxHttpBufferSize: limits.maxBodyBytes,
-    perMessageDeflate: false, // images do not shrink
-    httpCompression: false,
-    serveClient: false,
+  const sockets = createSocketServer(
     // Releases of dialect 0.8 let any page in, later ones only those of their own origin.
-    ...(dialect === '0.8' && { cors: { origin: true } }),
-    allowRequest: (request, done) => {
-      const isAllowed = dialect === '0.8' || isSameOrigin(request)
-      done(isAllowed ? null : 'Pages of other origins are not served.', isAllowed)
-    },
-  })
+    { path: '/ws/socket.io', maxMessageBytes: limits.maxBodyBytes, anyPage: dialect === '0.8' },
+    deps.http,
+  )
   sockets.on('connection', (socket) => {
     log.debug({ socketId: socket.id }, 'client connected')
     const gone = new AbortController()
@@ -91,12 +84,4 @@ function knownWords(thrown: unknown): string | undefined {
   if (!(thrown instanceof LoopfleetError)) return undefined
   if (thrown.code === 'LF_DETECTOR_NO_MODEL') return 'detector not yet initialized'
   return thrown.code === 'LF_DETECTOR_UPDATING' ? `updating model to version ${thrown.details.version}` : undefined
-}
-
-/** Programs send no origin; a browser names that of its page. */
-function isSameOrigin({ headers }: IncomingMessage): boolean {
-  const { origin } = headers
-  if (origin === undefined) return true
-  const hosts = [headers.host, headers['x-forwarded-host']].flat().filter((host) => host !== undefined)
-  return URL.canParse(origin) && hosts.includes(new URL(origin).host)
 }

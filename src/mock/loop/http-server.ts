@@ -1,9 +1,8 @@
 import formbody from '@fastify/formbody'
 import multipart from '@fastify/multipart'
-import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../../base/http/client-errors.js'
 import { messageOf } from '../../base/errors.js'
-import { lingerAfterRefusals, usualLinger } from '../../base/http/lingering-close.js'
+import { usualLinger } from '../../base/http/lingering-close.js'
+import { createHttpServer, type HttpServer } from '../../base/http/server.js'
 import type { Logger } from '../../base/logger.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { RefusedError } from './refused-error.js'
@@ -12,15 +11,18 @@ const MAX_BODY_BYTES = 64 * 2 ** 20
 const MAX_FILE_BYTES = 8 * 2 ** 30
 const MAX_UPLOAD_MS = 10 * 60_000
 
-/** The bare HTTP server: body parsers, limits, and errors as `{"detail": sentence}`. */
-export async function createHttpServer(deps: { readonly log: Logger }): Promise<FastifyInstance> {
-  const app = fastify({
-    bodyLimit: MAX_BODY_BYTES,
-    forceCloseConnections: true,
-    clientErrorHandler: answerClientError,
-    routerOptions: { maxParamLength: 500 },
+/** The local Loop's HTTP server: body parsers, limits, and errors as `{"detail": sentence}`. */
+export async function createLoopHttp(
+  rules: { readonly allowedHosts?: readonly string[] },
+  deps: { readonly log: Logger },
+): Promise<HttpServer> {
+  const http = createHttpServer({
+    ...rules,
+    maxBodyBytes: MAX_BODY_BYTES,
+    router: { maxParamLength: 500 },
+    linger: { ...usualLinger, maxBytes: MAX_FILE_BYTES, maxMs: MAX_UPLOAD_MS },
   })
-  lingerAfterRefusals(app, { ...usualLinger, maxBytes: MAX_FILE_BYTES, maxMs: MAX_UPLOAD_MS })
+  const { app } = http
   await app.register(formbody)
   // Paths in file names must reach us, to be refused.
   await app.register(multipart, { preservePath: true, limits: { fileSize: MAX_FILE_BYTES, files: 1000, parts: 1000 } })
@@ -40,7 +42,7 @@ export async function createHttpServer(deps: { readonly log: Logger }): Promise<
     return reply.code(status ?? 500).send({ detail: status === undefined ? 'Internal error.' : detailOf(error) })
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'Not Found' }))
-  return app
+  return http
 }
 
 function detailOf(error: unknown): string | object {

@@ -7,11 +7,11 @@ import { openEffects } from './effects.js'
 import type { FaultRule } from './faults/fault-rule.js'
 import { createFaults } from './faults/faults.js'
 import { addDemoProject } from './generated/demo-project.js'
-import { createHttpServer } from './http-server.js'
+import { createLoopHttp } from './http-server.js'
 import { createNodes } from './nodes.js'
 import { registerRoutes } from './routes.js'
 import { createSessions } from './sessions.js'
-import { createSocketServer, serveSockets } from './socket/server.js'
+import { createLoopSocket, refusalOf, serveSockets } from './socket/server.js'
 import { openStore } from './store/store.js'
 
 export type LocalLoopOptions = {
@@ -25,6 +25,8 @@ export type LocalLoopOptions = {
   readonly username?: string
   readonly password?: string
   readonly faults?: readonly FaultRule[]
+  /** Names to which it answers beside those of this machine, when it is bound to loopback. */
+  readonly allowedHosts?: readonly string[]
 }
 
 export type LocalLoop = LoopAccess & {
@@ -38,12 +40,13 @@ export type LocalLoop = LoopAccess & {
 
 /** Starts a Loop server for development, tests and demos: REST, socket, generator, page, persistent in a folder. */
 export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly log: Logger }): Promise<LocalLoop> {
-  const { port = 0, host = '127.0.0.1', folder, seed = 1, username, password, faults = [] } = options
+  const { port = 0, host = '127.0.0.1', folder, seed = 1, username, password, faults = [], allowedHosts = [] } = options
   const log = deps.log.child({ component: 'local-loop' })
   const now = Date.now
   await mkdir(folder, { recursive: true })
   const [store, effects] = [await openStore(folder), await openEffects(folder, { now })]
-  const app = await createHttpServer({ log })
+  const http = await createLoopHttp({ allowedHosts: [host, ...allowedHosts] }, { log })
+  const { app } = http
   const changes = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
   const needsLogin = username !== undefined || password !== undefined
   let url = ''
@@ -56,7 +59,7 @@ export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly
     nodes: createNodes({ now }),
     sessions: createSessions(needsLogin ? { username: username ?? '', password: password ?? '' } : undefined),
     faults: createFaults(faults),
-    sockets: createSocketServer(app.server),
+    sockets: createLoopSocket(http, (request) => refusalOf(context, request)),
     url: () => url,
     changed: () => changes.emit('changed'),
   }

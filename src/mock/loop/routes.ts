@@ -4,7 +4,6 @@ import { registerRestFaults } from './faults/rest-faults.js'
 import { registerBrowseRoutes } from './local/browse-routes.js'
 import { registerControlRoutes } from './local/control-routes.js'
 import { registerNodeRoutes } from './local/node-routes.js'
-import { registerSameOrigin } from './local/same-origin.js'
 import { registerPage } from './page/page-routes.js'
 import { registerDetectionRoutes } from './rest/detection-routes.js'
 import { registerDetectorRoutes } from './rest/detector-routes.js'
@@ -17,7 +16,6 @@ import { registerTrainingRoutes } from './rest/training-routes.js'
 
 /** Puts all routes on the server; faults come first, so that they can hide even the login. */
 export function registerRoutes(app: FastifyInstance, context: LoopContext): void {
-  registerSameOrigin(app)
   registerRestFaults(app, context)
   registerLogin(app, context)
   registerProjectRoutes(app, context)

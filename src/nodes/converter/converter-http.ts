@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FastifyInstance, fastify } from 'fastify'
-import { answerClientError } from '../../base/http/client-errors.js'
-import { lingerAfterRefusals } from '../../base/http/lingering-close.js'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../../base/logger.js'
-import { registerNodeSwitches, toOnOff } from '../node-http.js'
+import { createSwitchServer, registerNodeSwitches, toOnOff } from '../node-http.js'
 import type { ConverterNode } from './converter-node.js'
 
 export type ConverterHttpOptions = {
   /** Turns `PUT /check_state` and `POST /step` on; for tests only (USE_BACKDOOR_CONTROLS). */
   readonly backdoor: boolean
+  readonly allowedHosts?: readonly string[]
 }
 
 export type ConverterHttpDeps = {
@@ -24,10 +23,7 @@ const LOOK_MS = 50
 /** The endpoints of the Python library's converter; the caller listens and closes. */
 export function createConverterHttp(options: ConverterHttpOptions, deps: ConverterHttpDeps): FastifyInstance {
   const { node, log } = deps
-  const server = fastify({ bodyLimit: 1024, clientErrorHandler: answerClientError })
-  lingerAfterRefusals(server)
-  server.removeAllContentTypeParsers()
-  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  const server = createSwitchServer(options)
   registerNodeSwitches(server, { ...deps, setOnline: node.setOnline }, { log })
   if (!options.backdoor) return server
 

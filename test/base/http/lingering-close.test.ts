@@ -63,7 +63,7 @@ describe('A client whose request is refused while it sends', function () {
   }
 
   const head = (more: string, { path = '/bytes', type = 'a/b' } = {}) =>
-    `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-type: ${type}\r\n${more}\r\n\r\n`
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${type}\r\n${more}\r\n\r\n`
   const told = (bytes: number) => head(`content-length: ${bytes}`)
   const CHUNKED = 'transfer-encoding: chunked'
   const chunk = (bytes: Buffer) => [Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]
@@ -134,7 +134,9 @@ describe('A client whose request is refused while it sends', function () {
     const { write, read } = open(port)
 
     await write(told(2 * MB))
-    await write(Buffer.concat([Buffer.alloc(2 * MB), Buffer.from('GET /pipelined HTTP/1.1\r\nhost: a\r\n\r\n')]))
+    await write(
+      Buffer.concat([Buffer.alloc(2 * MB), Buffer.from('GET /pipelined HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')]),
+    )
 
     expect(await read()).to.match(/^HTTP\/1\.1 413 (?!.*HTTP\/1\.1)/s)
     expect(taken).to.deep.equal([])
@@ -183,7 +185,10 @@ describe('A client whose request is refused while it sends', function () {
   it('leaves the connection to those that were refused after all of it had come', async () => {
     const { port } = await start()
     const { write, socket } = open(port)
-    const early = ['GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n', `${head('content-length: 3', { path: '/nowhere' })}abc`]
+    const early = [
+      'GET /nowhere HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n',
+      `${head('content-length: 3', { path: '/nowhere' })}abc`,
+    ]
 
     for (const text of [...early, ...early]) {
       await write(text)

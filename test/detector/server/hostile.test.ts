@@ -10,7 +10,13 @@ import { type DetectorFixture, startDetectorFixture } from '../detector-fixture.
 
 describe('Hostile and clumsy clients of a detector', function () {
   this.timeout(60_000)
-  const limits = { maxBodyBytes: 300_000, maxFiles: 5, headersMs: 1000, requestMs: 3000, maxConnections: 600 }
+  const limits = {
+    maxBodyBytes: 300_000,
+    maxFiles: 5,
+    headersMs: 1000,
+    bodyRate: { leastBytes: 1000, everyMs: 1000 },
+    maxConnections: 600,
+  }
   let fixture: DetectorFixture
   const sockets: Socket[] = []
   before(async () => {
@@ -83,7 +89,7 @@ describe('Hostile and clumsy clients of a detector', function () {
     const { socket, answer } = open()
     const headers = Array.from({ length: 5000 }, (_, index) => `x-${index}: y`).join('\r\n')
 
-    socket.write(`POST /detect HTTP/1.1\r\nhost: a\r\n${headers}\r\n\r\n`)
+    socket.write(`POST /detect HTTP/1.1\r\nhost: 127.0.0.1\r\n${headers}\r\n\r\n`)
 
     expect(await answer).to.match(/^HTTP\/1\.1 431 .*\{"detail":/s)
   })
@@ -122,7 +128,7 @@ describe('Hostile and clumsy clients of a detector', function () {
   it('are cut off when their body comes too slowly', async () => {
     const { socket, answer } = open()
     socket.write(
-      'POST /detect HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n',
+      'POST /detect HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n',
     )
     const dribble = setInterval(() => socket.writable && socket.write('-'), 100)
 
@@ -136,7 +142,7 @@ describe('Hostile and clumsy clients of a detector', function () {
     for (let count = 0; count < 20; count += 1) {
       const { socket } = open()
       socket.write(
-        'POST /upload HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 99999\r\n\r\n',
+        'POST /upload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 99999\r\n\r\n',
       )
       socket.write(part(Buffer.alloc(5000), 'files'))
       await sleep(5)
@@ -151,7 +157,7 @@ describe('Hostile and clumsy clients of a detector', function () {
     const before = await timesOf(40)
     const idle = Array.from({ length: 500 }, () => open())
     const dribbles = idle.slice(0, 50).map(({ socket }) => {
-      socket.write('POST /detect HTTP/1.1\r\nhost: a\r\ncontent-length: 9000\r\n')
+      socket.write('POST /detect HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9000\r\n')
       return setInterval(() => socket.writable && socket.write('x: y\r\n'), 50)
     })
 

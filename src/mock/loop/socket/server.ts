@@ -1,30 +1,31 @@
-import type { Server as HttpServer, IncomingMessage } from 'node:http'
-import { Server } from 'socket.io'
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'socket.io'
+import type { HttpServer } from '../../../base/http/server.js'
+import { createSocketServer } from '../../../base/http/socket-server.js'
 import { type NodeType, nodeTypes } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { onEvent } from './events.js'
 import { nodeEvents } from './node-events.js'
 
 /** The Loop's socket server, on the same port as its REST API. */
-export function createSocketServer(server: HttpServer): Server {
-  return new Server(server, {
-    path: '/ws/socket.io',
-    maxHttpBufferSize: 64e6,
-    perMessageDeflate: false,
-    serveClient: false,
-  })
+export function createLoopSocket(
+  http: HttpServer,
+  refusalOf: (request: IncomingMessage) => string | undefined,
+): Server {
+  return createSocketServer({ path: '/ws/socket.io', maxMessageBytes: 64e6, refusalOf }, http)
 }
 
-/** Lets nodes in: detectors always, the others with a session when this Loop has credentials. */
+/** Detectors are let in always, the others with a session when this Loop has credentials. */
+export function refusalOf(context: LoopContext, request: IncomingMessage): string | undefined {
+  const fault = isFirstRequest(request) ? context.faults.forEvent('connect') : undefined
+  if (fault?.kind === 'expire-sessions') context.sessions.expireAll()
+  if (fault !== undefined && fault.kind !== 'expire-sessions') return 'A fault was injected.'
+  const isAllowed = typeOf(request) === 'detector' || context.sessions.isAllowed({ cookie: request.headers.cookie })
+  return isAllowed ? undefined : 'Login required.'
+}
+
 export function serveSockets(context: LoopContext): void {
   const { sockets, log, nodes } = context
-  sockets.engine.opts.allowRequest = (request, done) => {
-    const fault = isFirstRequest(request) ? context.faults.forEvent('connect') : undefined
-    if (fault?.kind === 'expire-sessions') context.sessions.expireAll()
-    if (fault !== undefined && fault.kind !== 'expire-sessions') return done('A fault was injected.', false)
-    const isAllowed = typeOf(request) === 'detector' || context.sessions.isAllowed({ cookie: request.headers.cookie })
-    done(isAllowed ? null : 'Login required.', isAllowed)
-  }
   sockets.on('connection', (socket) => {
     const type = typeOf(socket.request)
     log.info({ nodeType: type, socketId: socket.id }, 'node connected')
