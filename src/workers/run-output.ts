@@ -24,7 +24,8 @@ export function createJobLog(
   job: { log(...lines: readonly string[]): Promise<void> },
   options: LogWriterOptions,
 ): LogWriter {
-  return createLogWriter((lines) => job.log(...lines.map(plainText)), options)
+  const writer = createLogWriter((lines) => job.log(...lines), options)
+  return { ...writer, write: (...lines) => writer.write(...lines.map(plainText)) }
 }
 
 /** Brings what programs print to the log of the run and to that of the job. */

@@ -192,6 +192,32 @@ describe('fleet page', function () {
     expect(complaints).to.eql([])
   })
 
+  it('follows the log of a conversion, as text without control sequences', async () => {
+    const id = await failConversion(dashboard.conversions, {}, aFailure)
+    await dashboard.conversions.appendLog(id, `\u001b[31mlayer 1\u001b[0m ${SCRIPT}\u001b]0;title\u0007\n`)
+
+    await page.goto(dashboard.url)
+    await page.locator(`[data-conversion="${id}"]`).getByRole('button', { name: 'log' }).click()
+    await page.locator('#conversion-log').getByText('layer 1').waitFor()
+    await dashboard.conversions.appendLog(id, 'layer 2\n')
+    await page.locator('#conversion-log').getByText('layer 2').waitFor()
+
+    expect(await page.locator('#conversion-log').textContent()).to.equal(`layer 1 ${SCRIPT}\nlayer 2\n`)
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+    expect(complaints).to.eql([])
+  })
+
+  it('names a pattern that was switched off', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.journal.update(id, run, { facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } } })
+
+    await page.goto(`${dashboard.url}/#${id}`)
+    await page.locator('#facts').getByText(`progress.log is off ${SCRIPT}`).waitFor()
+
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+  })
+
   it('asks before it aborts', async () => {
     const { id } = await dashboard.order()
     await page.goto(dashboard.url)

@@ -124,6 +124,23 @@ describe('the thread that reads output', function () {
     expect(seen.lines).to.have.length.above(1500)
   })
 
+  it('grows its process by less than 50 MB, thread included, under a flood', async () => {
+    const own = createOutputThread({ log: silentLogger() })
+    const before = process.memoryUsage().rss
+    let highest = before
+    const reader = own.open({ patterns: [COUNTS, CARELESS], onMatch: () => undefined, onMiss: () => undefined })
+    const chunk = Buffer.from(`${'epoch 12 of 100, loss 0.123'.repeat(3)}\n`.repeat(800).slice(0, 65_536))
+
+    for (let index = 0; index < 1000; index += 1) {
+      await reader.feed(chunk)
+      highest = Math.max(highest, process.memoryUsage().rss)
+    }
+    await reader.finish()
+    await own.close()
+
+    expect((highest - before) / 1024 / 1024).to.be.below(50)
+  })
+
   for (const [what, patterns] of Object.entries({ 'with patterns': [COUNTS], 'without patterns': [] })) {
     it(`takes lines of ten megabytes and binary data ${what}`, async () => {
       const { reader, seen } = open(patterns)

@@ -331,6 +331,32 @@ describe('the runner of steps', () => {
     expect(of.record.errors).to.deep.equal({ detecting: 'no memory' })
   })
 
+  it('writes what a program prints to the log of the training with colours, and to that of the job without', async () => {
+    const { run, lines, jobLog } = aRunner('convert', async ({ audience }) => {
+      audience.show(['\u001b[31mred\u001b[0m text'])
+      return {}
+    })
+
+    await run()
+
+    expect(lines).to.include('\u001b[31mred\u001b[0m text')
+    expect(jobLog).to.include('red text')
+    expect(jobLog.join('')).not.to.contain('\u001b')
+  })
+
+  it('notes a pattern that was switched off as a warning of the run', async () => {
+    const { run, lines } = aRunner('train', async ({ audience }) => {
+      audience.warn('the pattern progress.log is off')
+      return {}
+    })
+
+    await run()
+    await until('it is noted', () => of.record.facts.warnings !== undefined)
+
+    expect(of.record.facts.warnings).to.deep.equal({ run: 1, texts: ['the pattern progress.log is off'] })
+    expect(lines).to.include('the pattern progress.log is off')
+  })
+
   it('goes on when lines and progress cannot be written', async () => {
     const { run, progress } = aRunner('detect', async (context) => {
       context.progress({ progress: 0.5 })
