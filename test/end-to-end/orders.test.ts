@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { rejection } from '../helpers/rejection.js'
+import { until } from '../helpers/until.js'
 
 // The rows of docs/reference/orders.md that need a host; the others are in test/nodes/orders.test.ts.
 describe('an order that comes at an odd moment', function () {
@@ -47,5 +48,45 @@ describe('an order that comes at an odd moment', function () {
 
     expect(refusal.message).to.include('is already at trainer')
     expect(fleet.uploads()).to.deep.equal({ mocked: 1, mocked_converted: 1 })
+  })
+
+  it('the same again in a project that was deleted and generated anew is trained, however soon', async () => {
+    const [projects, config] = [
+      `${fleet.loop.url}/api/${fleet.organization}/projects`,
+      { project_name: 'anew', complete: 4 },
+    ]
+    const request = { hyperparameters: { epochs: 1 } }
+    const models = () => fleet.loop.training(fleet.organization, 'anew', 1)?.models.length
+    const order = async () => {
+      await fleet.generate({ ...config, inbox: 1, box_categories: 1 })
+      const { ack, training_number } = await fleet.loop.orderTraining(fleet.organization, 'anew', request)
+      expect([ack, training_number]).to.deep.equal([{ success: true, error_msg: null, payload: null }, 1])
+      await until('a model is there', () => models() === 1, 30_000)
+      await until('it has ended', () => fleet.loop.training(fleet.organization, 'anew', 1)?.ended !== null, 30_000)
+    }
+
+    await order()
+    expect((await fetch(`${projects}/anew`, { method: 'DELETE' })).status).to.equal(200)
+    await order()
+
+    const trained = (await fleet.journal.list()).filter((record) => record.order.project === 'anew')
+    expect(trained.map(({ outcome }) => outcome)).to.deep.equal(['completed', 'completed'])
+  })
+
+  it('a retry of a failed one is refused when its seat has had another one since, which keeps what it has', async () => {
+    await fleet.order({ hyperparameters: { epochs: 2, fail_convert: true } })
+    await fleet.until({ ended: true }, 50_000)
+    const failed = await fleet.record()
+    await fleet.order({ hyperparameters: { epochs: 1 }, trainer: failed.seat.uuid })
+    await fleet.until({ ended: true })
+    const newer = await fleet.record()
+
+    const { exitCode, output } = await fleet.run('trainings', 'retry', failed.id)
+
+    expect(exitCode).to.equal(2)
+    expect(output).to.contain(`has had zauberzeug/shapes#${newer.order.trainingNumber} (${newer.id}) since`)
+    expect(await fleet.journal.load(failed.id)).to.include({ outcome: 'failed' })
+    expect(fleet.seen()).to.include({ outcome: 'completed' })
+    expect(fleet.seen().models).to.have.lengthOf(1)
   })
 })
