@@ -40,15 +40,7 @@ export const converterDefinitionSchema = z.strictObject({
     .min(1, { error: 'must list a format and its command' })
     .describe('The formats it makes, each by a command of its own.'),
   upload: z
-    .record(
-      nameSchema,
-      z
-        .array(convertedFileSchema)
-        .min(1)
-        .refine((paths) => new Set(paths.map((path) => path.split('/').at(-1))).size === paths.length, {
-          error: 'must not have two files of one name, since the Loop keeps one',
-        }),
-    )
+    .record(nameSchema, z.array(convertedFileSchema).min(1))
     .describe('The files of every format that go to the Loop, as paths below the output folder.'),
   python: pythonSchema(),
   timeout_seconds: z

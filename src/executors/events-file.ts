@@ -1,18 +1,13 @@
-import { appendFile, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { hasCode, readJsonFile } from '../base/files.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode } from '../base/files.js'
 import { type FileLine, readJsonLines, tailJsonLines } from '../base/json-lines.js'
 import type { Logger } from '../base/logger.js'
-import type { EventQueue, QueuedEvent } from './event-queue.js'
+import { createOffsetNote, OFFSET_FILE, readOffset, saveOffset } from './event-offset.js'
+import type { EventSource, EventSourceDeps } from './event-source.js'
 import { EVENTS_FILE, type ModelEvent, parseEventLine, type TrainerEvent } from './events.js'
-
-/** A place where events come from: followed while the program runs, drained once it has ended. */
-export type EventSource = {
-  follow(signal: AbortSignal): Promise<void>
-  /** `endedWell`: with exit code 0, so that nothing was left half written. */
-  drain(ending: { readonly endedWell: boolean }): Promise<void>
-}
+import { createReportedModels, type ReportedModel } from './reported-models.js'
 
 export type EventsFileOptions = {
   readonly workspace: string
@@ -20,47 +15,75 @@ export type EventsFileOptions = {
   readonly resume: boolean
 }
 
-const OFFSET_FILE = '.events-offset.json'
 /** What tells, beside a checkpoint, which events of a workspace somebody has dealt with. */
 export const eventFiles: readonly string[] = [EVENTS_FILE, OFFSET_FILE]
 
-const offsetSchema = z.object({ offset: z.int().min(0) })
 const EVERY_MS = 50
+const MODELS_EVERY_MS = 250
 const SHOWN_BAD_LINES = 20
 
 /**
  * Opens the events file of a workspace for a program that is about to start. A half line of a killed predecessor is
- * closed, since the first line of the new program would be glued to it.
+ * closed, since the first line of the new program would be glued to it. Models come when their files are set aside.
  */
-export async function openEventsFile(
-  options: EventsFileOptions,
-  deps: { readonly queue: EventQueue; readonly log: Logger },
-): Promise<EventSource> {
-  const path = join(options.workspace, EVENTS_FILE)
+export async function openEventsFile(options: EventsFileOptions, deps: EventSourceDeps): Promise<EventSource> {
+  const { workspace, resume } = options
+  const path = join(workspace, EVENTS_FILE)
+  const writtenMs = await mtimeOf(path)
   const size = await closeHalfLine(path)
+  const models = createReportedModels(workspace, deps)
+  const note = createOffsetNote(workspace)
   const read = createLineReader(deps.log)
   let position = size
 
-  function take(line: FileLine): void {
+  async function take(line: FileLine): Promise<void> {
+    const startOffset = position
     position = line.endOffset
     const event = read(line)
-    if (event !== undefined) deps.queue.push(toQueued(options.workspace, event, line.endOffset))
+    if (event?.event === 'model') await models.offer(toReported(event, startOffset, line.endOffset))
+    else if (event?.event === 'progress')
+      deps.queue.push({ event }) // too many, and stale after a crash anyway
+    else if (event !== undefined) deps.queue.push({ event, confirm: () => note.confirm(line.endOffset) })
   }
 
-  if (options.resume) {
-    for (const queued of await leftOver(options.workspace, path, read)) deps.queue.push(queued)
-  } else if (size > 0) {
-    await saveOffset(options.workspace, size)
-  } else {
-    await rm(offsetPath(options.workspace), { force: true })
+  function toReported(event: ModelEvent, startOffset: number, endOffset: number): ReportedModel {
+    const held = note.hold(startOffset, endOffset)
+    return { event, confirm: () => held.confirm() }
   }
+
+  /** What a program wrote before it was killed together with us. */
+  async function handOverRest(): Promise<void> {
+    const reported: ReportedModel[] = []
+    const from = await readOffset(workspace)
+    for await (const line of readJsonLines(path, { from })) {
+      const event = read(line)
+      const confirm = () => note.confirm(line.endOffset)
+      if (event?.event === 'metrics') deps.queue.push({ event, confirm })
+      if (event?.event === 'model') reported.push({ event, confirm })
+    }
+    await models.recover(reported, writtenMs)
+  }
+
+  if (resume) await handOverRest()
+  else if (size > 0) await saveOffset(workspace, size)
+  else await rm(join(workspace, OFFSET_FILE), { force: true })
   return {
     async follow(signal) {
-      for await (const line of tailJsonLines(path, { signal, everyMs: EVERY_MS, from: size })) take(line)
+      const watching = pollModels(models, signal)
+      for await (const line of tailJsonLines(path, { signal, everyMs: EVERY_MS, from: size })) await take(line)
+      await watching
     },
-    async drain() {
-      for await (const line of readJsonLines(path, { from: position })) take(line)
+    async drain(end) {
+      for await (const line of readJsonLines(path, { from: position })) await take(line)
+      await models.settle(end)
     },
+  }
+}
+
+async function pollModels(models: { poll(): Promise<void> }, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await models.poll()
+    await sleep(MODELS_EVERY_MS, undefined, { signal }).catch(() => undefined) // an abort ends the loop
   }
 }
 
@@ -76,62 +99,14 @@ export async function unhandledModelFiles(workspace: string): Promise<string[]> 
   return files
 }
 
-function toQueued(workspace: string, event: TrainerEvent, endOffset: number): QueuedEvent {
-  if (event.event === 'progress') return { event } // too many, and stale after a crash anyway
-  return { event, confirm: () => saveOffset(workspace, endOffset) }
-}
-
-/**
- * Remembers up to where the events are dealt with, for the next start in this workspace. Whole or not at all when we
- * are killed, but without waiting for the disk: after a power cut some events are handed over twice.
- */
-async function saveOffset(workspace: string, offset: number): Promise<void> {
-  const path = offsetPath(workspace)
-  await writeFile(`${path}.new`, JSON.stringify({ offset }))
-  await rename(`${path}.new`, path)
-}
-
-/** What a program wrote before it was killed together with us; of its models only the last one can still be whole. */
-async function leftOver(
-  workspace: string,
-  path: string,
-  read: (line: FileLine) => TrainerEvent | undefined,
-): Promise<QueuedEvent[]> {
-  const queued: QueuedEvent[] = []
-  for await (const line of readJsonLines(path, { from: await readOffset(workspace) })) {
-    const event = read(line)
-    if (event?.event === 'metrics' || event?.event === 'model') queued.push(toQueued(workspace, event, line.endOffset))
-  }
-  const last = queued.findLast(({ event }) => event.event === 'model')
-  const kept = last?.event.event === 'model' && (await isWhole(workspace, last.event)) ? last : undefined
-  return queued.filter((entry) => entry.event.event !== 'model' || entry === kept)
-}
-
-async function isWhole(workspace: string, event: ModelEvent): Promise<boolean> {
-  const files = Object.values(event.files).flat()
-  const there = await Promise.all(files.map((file) => isFile(join(workspace, file))))
-  return there.every((found) => found)
-}
-
-async function isFile(path: string): Promise<boolean> {
+/** When the last event was written; a file that has changed after that may be half of the next model. */
+async function mtimeOf(path: string): Promise<number> {
   try {
-    return (await stat(path)).isFile()
-  } catch {
-    return false // what cannot be looked at cannot be used either
+    return Number((await stat(path, { bigint: true })).mtimeNs) / 1e6
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 0
+    throw error
   }
-}
-
-/** Up to where the events of a workspace are dealt with. */
-export async function readOffset(workspace: string): Promise<number> {
-  try {
-    return (await readJsonFile(offsetPath(workspace), offsetSchema))?.offset ?? 0
-  } catch {
-    return 0 // a spoilt note of ours only means that some events are handed over twice
-  }
-}
-
-function offsetPath(workspace: string): string {
-  return join(workspace, OFFSET_FILE)
 }
 
 async function closeHalfLine(path: string): Promise<number> {

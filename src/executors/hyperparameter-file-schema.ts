@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isInnerPath } from './paths.js'
 
 const OURS = ['training.json', 'events.jsonl', 'last_training.log']
-const OUR_FOLDERS = ['dataset', 'base_model', 'best']
+const OUR_FOLDERS = ['dataset', 'base_model', 'best', '.set-aside']
 
 const valueSchema = z.union([z.number(), z.boolean(), z.string()], {
   error: 'must be a number, true/false or a text',

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import { treeFigures } from '../process/figures.js'
+import { type WriterWatch, watchWriters } from '../process/open-writers.js'
 import { type Program, type ProgramExit, startProgram } from '../process/program.js'
 import { openBestFiles } from './adapters/best-files.js'
 import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
@@ -10,14 +11,17 @@ import { buildCommand } from './command.js'
 import type { TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
 import { EventQueue } from './event-queue.js'
+import type { EventSource, EventSourceDeps } from './event-source.js'
 import { EVENTS_FILE, type TrainerEvent } from './events.js'
-import { type EventSource, openEventsFile } from './events-file.js'
+import { openEventsFile } from './events-file.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 import { writeHyperparameterFile } from './hyperparameter-file.js'
 import { commandValues, hyperparameterTexts } from './order-values.js'
 import { type OutputAudience, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
 import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
 import { chooseStart } from './start-choice.js'
+import { openAsideFolders } from './whole-files/aside-folders.js'
+import { createSetAside } from './whole-files/set-aside.js'
 import { DATASET_FOLDER, setResume } from './workspace.js'
 
 export { canResume } from './resume-check.js'
@@ -46,6 +50,8 @@ export type RunningTraining = {
   /** For one reader; ends when the program has ended and everything it wrote was read. */
   readonly events: AsyncIterable<TrainerEvent>
   readonly exited: Promise<ProgramExit>
+  /** Resolves, never rejects, when all that it wrote has been looked at; only its reader may still have to read it. */
+  readonly followed: Promise<void>
   /** It was ended since it gave no sign of life for as long as the trainer file allows. */
   readonly hasHung: boolean
   end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
@@ -60,7 +66,10 @@ export type RunningTraining = {
  * Starts the training program of an order in its workspace: resumed from its checkpoint, continued from the Loop's
  * model, or from scratch. Throws LF_ORDER_NOT_POSSIBLE or LF_PROGRAM_NOT_FOUND.
  */
-export async function startTraining(options: StartTrainingOptions, deps: OutputWatchDeps): Promise<RunningTraining> {
+export async function startTraining(
+  options: StartTrainingOptions,
+  deps: OutputWatchDeps & { readonly say?: (line: string) => void },
+): Promise<RunningTraining> {
   const { definition, workspace, order } = options
   const { command, resumes } = await chooseStart(options)
   const { placeholders, given } = commandValues(definition, order, options.gpus)
@@ -73,7 +82,11 @@ export async function startTraining(options: StartTrainingOptions, deps: OutputW
   const epochs = createModelEpochs()
   const hear = createLogFilter(epochs, epochsOf(definition, order))
   const tidy = createTidier(order, deps.log)
-  const sources = await openSources(options, { queue, epochs, resumes, log: deps.log })
+  let writers: WriterWatch | undefined
+  const setAside = createSetAside({ workspace, hasWriter: async (files) => (await writers?.(files)) ?? false })
+  const folders = await openAsideFolders(workspace)
+  const { log, say = () => undefined } = deps
+  const sources = await openSources(options, { queue, epochs, resumes, setAside, folders, say, log })
   const watch = openOutputWatch(
     {
       definition,
@@ -106,23 +119,31 @@ export async function startTraining(options: StartTrainingOptions, deps: OutputW
     await watch.close()
     throw error
   })
+  writers = watchWriters({ pid: program.pid, owner: options.owner })
+  // What lies still from here on has perhaps only lost its writer.
+  void program.leaderExited.then(setAside.freeze)
+  const end = (endOptions?: { readonly graceMs?: number }) => {
+    setAside.freeze()
+    return program.end(endOptions)
+  }
   const { sign_of_life_minutes: minutes } = definition
   life = watchSignOfLife(minutes === undefined ? undefined : minutes * 60_000, () => {
     const message = `it gave no sign of life for ${minutes} minutes (sign_of_life_minutes), neither a line nor an event`
     queue.push({ event: { event: 'error', message } })
-    void program.end()
+    void end()
   })
   void program.exited.then(life.close)
   void program.exited.then(watch.close)
-  void followUntilExit(program, sources, queue)
+  const followed = followUntilExit(program, sources, queue)
   return {
+    followed,
     pid: program.pid,
     events: readEvents(queue, tidy),
     exited: program.exited,
     get hasHung() {
       return life?.isMissing === true
     },
-    end: (endOptions) => program.end(endOptions),
+    end,
     lastLines: () => program.lastLines(),
     get isOutOfMemory() {
       return watch.isOutOfMemory
@@ -131,12 +152,7 @@ export async function startTraining(options: StartTrainingOptions, deps: OutputW
   }
 }
 
-type SourceDeps = {
-  readonly queue: EventQueue
-  readonly epochs: ModelEpochs
-  readonly resumes: boolean
-  readonly log: Logger
-}
+type SourceDeps = EventSourceDeps & { readonly epochs: ModelEpochs; readonly resumes: boolean }
 
 async function openSources(options: StartTrainingOptions, deps: SourceDeps): Promise<EventSource[]> {
   const { definition, workspace, order } = options
@@ -178,10 +194,10 @@ async function followUntilExit(program: Program, sources: readonly EventSource[]
   try {
     const following = Promise.all(sources.map((source) => source.follow(ended.signal)))
     await Promise.race([program.exited, following])
-    const { exitCode } = await program.exited
+    const { exitCode, endedByUs } = await program.exited
     ended.abort()
     await following
-    for (const source of sources) await source.drain({ endedWell: exitCode === 0 })
+    for (const source of sources) await source.drain({ endedWell: exitCode === 0, endedByUs })
     queue.close()
   } catch (error) {
     ended.abort()

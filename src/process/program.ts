@@ -48,6 +48,8 @@ export type Program = {
   readonly pid: number
   /** Resolves, never rejects, when the program and all it started are gone and the log is complete. */
   readonly exited: Promise<ProgramExit>
+  /** Resolves, never rejects, when the program itself has ended; what it has started may still run. */
+  readonly leaderExited: Promise<void>
   /** SIGTERM to the group, grace, SIGKILL. May be called again, also with a shorter grace. */
   end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
   /** At most the last 50 lines of its output. */

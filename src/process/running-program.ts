@@ -37,6 +37,7 @@ export class RunningProgram {
   readonly pid: number
   readonly channel: Leader['channel']
   readonly exited: Promise<ProgramExit>
+  readonly leaderExited: Promise<void>
   readonly #options: Options
   readonly #deps: Deps
   #leaderGone = false
@@ -50,6 +51,7 @@ export class RunningProgram {
     this.channel = deps.leader.channel
     this.#options = options
     this.#deps = deps
+    this.leaderExited = deps.leader.exit.then(() => undefined)
     this.exited = this.#watch()
   }
 

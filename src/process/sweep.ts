@@ -18,6 +18,13 @@ export async function sweepOwned(match: (owner: string) => boolean): Promise<num
   return sweep(OWNER_VARIABLE, match)
 }
 
+/** The pids of every process with this LOOPFLEET_OWNER. */
+export async function findOwned(owner: string): Promise<number[]> {
+  const found: number[] = []
+  await visitEnvironments(OWNER_VARIABLE, (pid, value) => void (value === owner && found.push(pid)))
+  return found
+}
+
 /** As sweepOwned, for what one started program has left behind; a first look goes to those that `canBe` allows. */
 export async function sweepProgram(mark: string, canBe?: (pid: number) => boolean): Promise<number[]> {
   return sweep(PROGRAM_VARIABLE, (value) => value === mark, canBe)

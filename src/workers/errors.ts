@@ -57,6 +57,17 @@ export class NoModelError extends LoopfleetError {
   }
 }
 
+/** A file that is to be uploaded is cut off, or one that it refers to is missing. */
+export class ModelIncompleteError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ModelIncompleteError'
+  }
+  constructor(details: { readonly format: string; readonly problem: string }) {
+    const text = `The model in format "${details.format}" is not whole: ${details.problem}; correct the trainer or its "upload", start its worker again, and retry the training.`
+    super('LF_MODEL_INCOMPLETE', text, { details })
+  }
+}
+
 /** A training that ended badly; its job stays visible as failed and its workspace is kept. */
 export class TrainingFailedError extends LoopfleetError {
   static {

@@ -2,9 +2,10 @@ import { constants } from 'node:fs'
 import { copyFile, mkdir, readdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { z } from 'zod'
-import { readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
+import { linkOrCopy, readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
 import { removeWhatGoes } from '../base/remove-what-goes.js'
 import type { ModelEvent } from '../executors/events.js'
+import { ASIDE } from '../executors/whole-files/aside-folders.js'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { NoModelError } from './errors.js'
 
@@ -84,8 +85,9 @@ async function setAside(
       taken.set(basename(path), path)
       if (isOutside(workspace, source)) throw new NoModelError(`Model file "${path}" lies outside of the workspace.`)
       if (!(await isFile(source))) throw new NoModelError(`Model file "${path}" was reported but does not exist.`)
-      // No hard link: a program may overwrite its model in place. Where the disk can, the copy shares its blocks.
-      await copyFile(source, join(target, basename(path)), constants.COPYFILE_FICLONE)
+      // What was set aside is ours, so that a second name is enough; a program may overwrite its own file in place.
+      if (path.startsWith(`${ASIDE}/`)) await linkOrCopy(source, join(target, basename(path)))
+      else await copyFile(source, join(target, basename(path)), constants.COPYFILE_FICLONE)
       kept[format].push(basename(path))
     }
   }

@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises'
+import { join } from 'node:path'
 import { TrainingStoppedError } from '../base/abort-reasons.js'
 import { messageOf } from '../base/errors.js'
 import type { Lease, Slots } from '../executors/gpu/slots.js'
@@ -143,7 +144,7 @@ function isAtLoop(record: TrainingRecord): boolean {
   return record.steps['upload-model'] !== undefined
 }
 
-async function isOnDisk(stage: Stage, { paths, order }: TrainingRun): Promise<boolean> {
+async function isOnDisk(stage: Stage, { paths, order, definition }: TrainingRun): Promise<boolean> {
   const needed: Partial<Record<Stage, string>> = {
     'download-data': paths.imageData,
     'download-model': order.baseModel.kind === 'loop' ? paths.baseModel : undefined,
@@ -153,7 +154,14 @@ async function isOnDisk(stage: Stage, { paths, order }: TrainingRun): Promise<bo
     detect: paths.detections,
   }
   const path = needed[stage]
-  if (path === undefined) return true
+  // A trainer file that was corrected since may want other files of its conversions.
+  const made = definition.convert.flatMap(({ format }) => definition.upload[format] ?? [])
+  const more = stage === 'convert' ? made.map((name) => join(paths.model, name)) : []
+  const there = await Promise.all([...(path === undefined ? [] : [path]), ...more].map(isThere))
+  return there.every((found) => found)
+}
+
+async function isThere(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

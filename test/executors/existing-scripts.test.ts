@@ -12,6 +12,7 @@ import { projectRoot } from '../helpers/project-root.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { readZipped, writeZipped } from '../helpers/zipped-model.js'
 import { category, collect, makeOrder, start, trainers } from './support.js'
 
 const categories = [category('c1-id', 'circle'), category('c2-id', 'dot', { type: 'point' })]
@@ -101,7 +102,7 @@ describe('public YOLOv5 scripts, described by examples/yolov5', function () {
     expect(models.at(-1)?.confusion_matrix).to.have.keys(['c1-id', 'c2-id'])
     expect(events.findLast((event) => event.event === 'progress')).to.include({ progress: 1 })
     expect(files.map((file) => file.split('/').at(-1))).to.deep.equal(['model.pt', 'hyp.yaml'])
-    const { hyp, arguments: given } = JSON.parse(await readFile(join(workspace, files[0] ?? ''), 'utf8'))
+    const { hyp, arguments: given } = JSON.parse(await readZipped(join(workspace, files[0] ?? '')))
     expect(hyp).to.include({ lr0: 0.005, fliplr: 0.5, flipud: 0, momentum: 0.937 })
     expect(given.join(' ')).to.contain('--batch-size 8 --img 320').and.contain('--point_sizes_by_id 1:0.03')
     expect(given.join(' '))
@@ -123,7 +124,7 @@ describe('public YOLOv5 scripts, described by examples/yolov5', function () {
 
     expect(exit.exitCode).to.equal(0)
     expect(first.lastLines().join('\n')).to.contain('Signal received: 15')
-    expect(JSON.parse(await readFile(latest, 'utf8')).epoch).to.equal(before.at(-1)?.epoch)
+    expect(JSON.parse(await readZipped(latest)).epoch).to.equal(before.at(-1)?.epoch)
     expect(await readdir(join(workspace, 'result/weights'))).to.have.members(['best.pt', 'last.pt', 'published'])
 
     const done = before.at(-1)?.epoch ?? 0
@@ -140,7 +141,7 @@ describe('public YOLOv5 scripts, described by examples/yolov5', function () {
     const workspace = await prepare(definition)
     await mkdir(join(workspace, 'base_model'))
     const weights = { epoch: 70, names: ['circle', 'dot'] }
-    await writeFile(join(workspace, 'base_model/model.pt'), JSON.stringify(weights))
+    await writeZipped(join(workspace, 'base_model/model.pt'), JSON.stringify(weights))
     const order = { baseModel: { kind: 'loop', id: 'm1' }, hyperparameters: { epochs: 2 } } as const
 
     const events = await collect((await begin({ definition, workspace }, order)).events)
@@ -201,7 +202,7 @@ describe('Ultralytics command line, described by examples/ultralytics', function
     expect(events.find((event) => event.event === 'metrics')).to.deep.include({ epoch: 1 })
     expect(last?.confusion_matrix).to.deep.equal({})
     expect(files.map((file) => file.split('/').at(-1))).to.deep.equal(['model.pt', 'args.yaml'])
-    const model = JSON.parse(await readFile(join(workspace, files[0] ?? ''), 'utf8'))
+    const model = JSON.parse(await readZipped(join(workspace, files[0] ?? '')))
     expect(model).not.to.have.property('optimizer') // the one that was made smaller at the end
     expect(model.args).to.include({ lr0: '0.005', fliplr: '0.25', patience: '7', epochs: '3', model: 'yolo11n.pt' })
   })

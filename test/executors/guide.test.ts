@@ -26,7 +26,7 @@ describe('trainer files in the documentation', () => {
   it('of the trainer contract are accepted when put together', async () => {
     const { upload, ...rest } = await trainerOf('reference/trainer-contract.md')
 
-    const text = stringify({ ...rest, upload: { ...Object(upload), mine_weights: ['model.bin'] } })
+    const text = stringify({ ...rest, upload: { ...Object(upload), mine_weights: ['model.pt'] } })
 
     expect(parseTrainerDefinition(text, 'contract.yaml').hyperparameter_file?.file).to.equal('hyp.yaml')
   })

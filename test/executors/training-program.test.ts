@@ -1,11 +1,13 @@
 import { access, appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect } from 'chai'
 import { loadTrainerDefinition } from '../../src/executors/definition.js'
+import type { ModelEvent } from '../../src/executors/events.js'
 import { hasCheckpoint } from '../../src/executors/start-choice.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { readZipped } from '../helpers/zipped-model.js'
 import { allEvents, collect, makeDefinition, makeOrder, start, trainers } from './support.js'
 
 const quick = () => loadTrainerDefinition(join(trainers, 'quick/trainer.yaml'))
@@ -28,8 +30,12 @@ describe('training program', function () {
 
     const events = await allEvents(training)
 
-    expect(events.map((event) => event.event)).to.deep.equal(['metrics', 'model', 'metrics', 'model'])
-    expect(events.at(-1)).to.deep.include({ epoch: 2, files: { mocked: ['weights/model.bin', 'weights/more.txt'] } })
+    const told = events.map((event) => `${event.event} ${event.event === 'error' ? '' : event.epoch}`)
+    expect(told.filter((text) => text.startsWith('metrics'))).to.deep.equal(['metrics 1', 'metrics 2'])
+    expect(told.filter((text) => text.startsWith('model'))).to.deep.equal(['model 1', 'model 2'])
+    const { files } = events.at(-1) as ModelEvent
+    expect(files.mocked?.map((path) => basename(path))).to.deep.equal(['model.bin', 'more.txt'])
+    for (const path of files.mocked ?? []) expect(path).to.match(/^\.set-aside\//)
     expect(events.at(-1)).to.have.nested.property('confusion_matrix.c1.tp', 20)
     expect(await training.exited).to.deep.equal({ exitCode: 0, signal: null, endedByUs: false })
     expect(training.lastLines().at(-1)).to.equal('epoch 2/2 done')
@@ -88,7 +94,7 @@ describe('training program', function () {
   it('hands over again, when resumed, what nobody dealt with, but only the last model and no half line', async () => {
     const order = fast({ epochs: 3, crash_at_epoch: 2 })
     const first = await start({ definition: await quick(), workspace: folder.path, order })
-    await first.exited // as if the worker had been killed: nobody reads the events
+    await first.followed // as if the worker had been killed: nobody reads the events
     await appendFile(join(folder.path, 'events.jsonl'), '{"event": "model", "epo')
 
     const second = await start({ definition: await quick(), workspace: folder.path, order, resume: true })
@@ -204,12 +210,12 @@ describe('script that cannot be changed', function () {
     expect(models.at(-1)).to.deep.include({ epoch: 3, confusion_matrix: { c1: { tp: 4, fp: 1, fn: 2 } } })
     const files = models.at(-1)?.files.yolov5_pytorch ?? []
     expect(files.map((file) => file.split('/').at(-1))).to.deep.equal(['model.pt', 'hyp.yaml'])
-    expect(await readFile(join(folder.path, files[0] ?? ''), 'utf8')).to.equal('weights of epoch 3')
+    expect(await readZipped(join(folder.path, files[0] ?? ''))).to.equal('weights of epoch 3')
   })
 
   it('when resumed hands over the newest model nobody dealt with, and no old rows of its table', async () => {
     const first = await start({ definition: await unchanged(), workspace: folder.path })
-    await first.exited
+    await first.followed
     await access(join(folder.path, 'result/weights/last.pt'))
 
     const second = await start({ definition: await unchanged(), workspace: folder.path, resume: true })

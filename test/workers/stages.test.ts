@@ -14,6 +14,11 @@ import { makeUndeletable } from '../helpers/undeletable.js'
 import { anOrder } from '../queue/orders.js'
 import { aDefinition, aPromise, aTraining, type TrainingOfTest } from './a-training.js'
 
+/** The smallest content that a file of this name can have. */
+function smallest(name: string): Buffer {
+  return name.endsWith('.onnx') ? Buffer.from('08083a0042021011', 'hex') : Buffer.from(name)
+}
+
 describe('the stages of a training', () => {
   const folder = useTemporaryFolder()
 
@@ -43,7 +48,7 @@ describe('the stages of a training', () => {
     async function anUpload(of: TrainingOfTest) {
       const { paths } = of.training
       await mkdir(paths.model, { recursive: true })
-      for (const name of Object.values(formats).flat()) await writeFile(join(paths.model, name), name)
+      for (const name of Object.values(formats).flat()) await writeFile(join(paths.model, name), smallest(name))
       const sent: string[] = []
       const models = {
         async uploadTrained({ format }: { format: string }) {

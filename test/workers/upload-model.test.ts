@@ -9,6 +9,9 @@ import { aTraining } from './a-training.js'
 
 const ID = '85ef1c0e-51d4-4b6b-8d0f-000000000009'
 
+/** An ONNX model without any node. */
+const SMALLEST = Buffer.from('08083a0042021011', 'hex')
+
 describe('the upload of a model that the Loop has already', () => {
   const folder = useTemporaryFolder()
 
@@ -17,7 +20,7 @@ describe('the upload of a model that the Loop has already', () => {
     const made = aTraining({ dataFolder: folder.path, record })
     const { model } = made.training.paths
     await mkdir(model, { recursive: true })
-    for (const name of ['model.bin', 'model.onnx']) await writeFile(join(model, name), name)
+    for (const name of ['model.bin', 'model.onnx']) await writeFile(join(model, name), SMALLEST)
     const context = {
       training: made.training,
       signal: new AbortController().signal,

@@ -1,15 +1,14 @@
-import { constants } from 'node:fs'
-import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { hasCode, readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
-import type { Logger } from '../../base/logger.js'
+import { hasCode, readJsonFile, writeJsonFile } from '../../base/files.js'
 import type { Category, ConfusionMatrix } from '../../loop/protocol/index.js'
 import type { TrainerDefinition } from '../definition.js'
-import type { EventQueue } from '../event-queue.js'
+import type { EventSource, EventSourceDeps, ProgramEnd } from '../event-source.js'
 import type { ModelEvent } from '../events.js'
-import type { EventSource } from '../events-file.js'
+import { ASIDE } from '../whole-files/aside-folders.js'
+import type { SetAside, Source, Trust } from '../whole-files/set-aside.js'
 import { readBestMetrics } from './best-metrics.js'
 import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
 
@@ -24,37 +23,74 @@ export type BestFilesOptions = {
 type BestFiles = Exclude<TrainerDefinition['best'], 'events'>
 type Found = DatedFile & { readonly path: string; readonly mark: string }
 
-const FOLDER = 'best'
-const HANDED_OVER = join(FOLDER, 'handed-over.json')
-const KEPT = 5
+const HANDED_OVER = join(ASIDE, 'handed-over.json')
 const handedOverSchema = z.object({ marks: z.array(z.string()) })
 
 /**
  * Finds new best models of a script that cannot be changed: files that match `best.files`, with class counts by
- * category name in `best.metrics`. A model is taken when its size rests and its metrics are whole, and is copied to
- * `best/<number>/`, since such scripts overwrite and delete their files as they like.
+ * category name in `best.metrics`. A model is set aside when its files and its metrics are whole, since such scripts
+ * overwrite and delete their files as they like.
  */
 export async function openBestFiles(
   options: BestFilesOptions,
-  deps: { readonly queue: EventQueue; readonly epochs: ModelEpochs; readonly log: Logger },
+  deps: EventSourceDeps & { readonly epochs: ModelEpochs },
 ): Promise<EventSource | undefined> {
-  const { workspace, definition, everyMs = 500 } = options
+  const { workspace, definition, resume, everyMs = 500 } = options
   if (definition.best === 'events') return undefined
   const best: BestFiles = definition.best
-  const seen = await alreadySeen(workspace, best, options.resume)
-  let resting = new Set<string>()
-  let taken = (await takenFolders(workspace)).at(-1) ?? 0
+  const { setAside, folders } = deps
+  const handedOver = resume ? await readHandedOver(workspace) : undefined
+  const before = await findFiles(workspace, best, setAside)
+  const seen = new Set(before.map(({ mark }) => mark))
+  const passedOver = new Map<string, string>()
 
-  async function scan(final: boolean): Promise<void> {
-    const fresh = (await findFiles(workspace, best)).filter((file) => !seen.has(file.mark))
-    for (const file of final ? fresh : fresh.filter(({ mark }) => resting.has(mark))) {
-      // A model is never lost for want of its counts: once nobody writes them any more, they are unknown.
-      const matrix = (await readMetrics(file)) ?? (final ? {} : undefined)
-      if (matrix === undefined) continue
-      seen.add(file.mark)
-      await take(file, matrix)
+  async function scan(): Promise<void> {
+    for (const source of besideOf(workspace, best)) await setAside.keepRested(source)
+    for (const file of await freshFiles()) await tryTake(file, { trust: 'rest', isLast: false })
+  }
+
+  /** The program has ended: what is not whole now never will be. */
+  async function takeRest({ endedWell, endedByUs }: ProgramEnd): Promise<void> {
+    const trust = endedWell && !endedByUs ? 'program-ended-well' : 'rest'
+    for (const file of await freshFiles()) await takeOrReport(file, trust)
+  }
+
+  // The worker may have been killed between the appearance of a model and now: the newest that is whole is taken.
+  async function takeLeftOver(): Promise<void> {
+    if (!resume) return
+    for (const file of before.filter(({ mark }) => handedOver?.marks.includes(mark) !== true).toReversed()) {
+      if ((await takeOrReport(file, 'rest')) === 'taken') return
     }
-    resting = new Set(fresh.map(({ mark }) => mark))
+  }
+
+  async function freshFiles(): Promise<Found[]> {
+    return (await findFiles(workspace, best, setAside)).filter((file) => !seen.has(file.mark))
+  }
+
+  async function takeOrReport(file: Found, trust: Trust): Promise<string> {
+    const problem = await tryTake(file, { trust, isLast: true })
+    if (problem === 'taken') return problem
+    deps.log.warn({ file: file.path, problem }, 'best model passed over')
+    deps.say(`the best model ${file.path} is passed over: ${problem}`)
+    return problem
+  }
+
+  /** Answers `taken` or why not. */
+  async function tryTake(file: Found, how: { readonly trust: Trust; readonly isLast: boolean }): Promise<string> {
+    // A model is never lost for want of its counts: once nobody writes them any more, they are unknown.
+    const matrix = (await readMetrics(file)) ?? (how.isLast ? {} : undefined)
+    if (matrix === undefined) return `its metrics ${metricsPath(best, file.path)} are not whole`
+    const folder = folders.next()
+    const sources = [modelOf(workspace, best, file), ...besideOf(workspace, best)]
+    const verdict = await setAside.take(sources, join(workspace, folder), how.trust)
+    if (verdict.state !== 'whole') {
+      reportOnce(file, verdict.problem)
+      return verdict.problem
+    }
+    folders.use(folder)
+    seen.add(file.mark)
+    handOn(file, { folder, names: verdict.names, matrix })
+    return 'taken'
   }
 
   /** Undefined while the metrics are not there or half written; empty for a trainer that has none. */
@@ -68,53 +104,57 @@ export async function openBestFiles(
     return matrix
   }
 
-  async function take(file: Found, matrix: ConfusionMatrix): Promise<void> {
-    const folder = join(FOLDER, String(taken + 1).padStart(6, '0'))
-    const files = await copyAside(workspace, folder, best, file.path)
-    if (files === undefined) {
-      deps.log.warn({ file: file.path }, 'best model vanished before it was copied')
-      return
-    }
-    taken += 1
+  // While it is written that is the rule; what is worth a line is a file that is missing beside it.
+  function reportOnce(file: Found, problem: string): void {
+    if (passedOver.get(file.path) === problem) return
+    passedOver.set(file.path, problem)
+    deps.log.debug({ file: file.path, problem }, 'best model not set aside yet')
+  }
+
+  type Taken = { readonly folder: string; readonly names: readonly string[]; readonly matrix: ConfusionMatrix }
+
+  function handOn(file: Found, { folder, names, matrix }: Taken): void {
     const event: ModelEvent = {
       event: 'model',
       epoch: deps.epochs.of(file),
-      files: { [definition.format]: files },
+      files: { [definition.format]: names.map((name) => join(folder, name)) },
       confusion_matrix: matrix,
     }
-    const marks = [...seen]
+    const note = { marks: [...seen] }
     const confirm = async () => {
-      await writeJsonFile(join(workspace, HANDED_OVER), { marks })
-      await publish(workspace, best, file)
+      await writeJsonFile(join(workspace, HANDED_OVER), note)
+      await publish(workspace, best, file, setAside)
+      await folders.forget(folder)
     }
     deps.queue.push({ event, confirm })
   }
 
+  await takeLeftOver()
   return {
     async follow(signal) {
       while (!signal.aborted) {
-        await scan(false)
+        await scan()
         await sleep(everyMs, undefined, { signal }).catch(() => undefined) // an abort ends the loop
       }
     },
-    drain: () => scan(true),
+    drain: takeRest,
   }
 }
 
-/**
- * A first start takes nothing that lies there already. A resumed one takes the newest file, if nobody has dealt with
- * it: the worker may have been killed between its appearance and now.
- */
-async function alreadySeen(workspace: string, best: BestFiles, resume: boolean): Promise<Set<string>> {
-  const marks = (await findFiles(workspace, best)).map((file) => file.mark)
-  if (!resume) return new Set(marks)
-  const handedOver = await readJsonFile(join(workspace, HANDED_OVER), handedOverSchema).catch(() => undefined)
-  const open = marks.filter((mark) => handedOver?.marks.includes(mark) !== true)
-  return new Set(marks.filter((mark) => mark !== open.at(-1)))
+async function readHandedOver(workspace: string) {
+  return await readJsonFile(join(workspace, HANDED_OVER), handedOverSchema).catch(() => undefined)
+}
+
+function modelOf(workspace: string, best: BestFiles, { path }: Found): Source {
+  return { path: join(workspace, path), name: best.as ?? `model${extname(path)}` }
+}
+
+function besideOf(workspace: string, best: BestFiles): Source[] {
+  return (best.with ?? []).map((path) => ({ path: join(workspace, path), name: basename(path), isBeside: true }))
 }
 
 /** Oldest epoch first; the mark changes when a file is written again. */
-async function findFiles(workspace: string, best: BestFiles): Promise<Found[]> {
+async function findFiles(workspace: string, best: BestFiles, setAside: SetAside): Promise<Found[]> {
   const folder = dirname(best.files)
   const expression = nameExpression(basename(best.files))
   const names = await readdir(join(workspace, folder)).catch((error: unknown) => {
@@ -124,21 +164,22 @@ async function findFiles(workspace: string, best: BestFiles): Promise<Found[]> {
   const found = await Promise.all(
     names.flatMap((name) => {
       const match = expression.exec(name)
-      return match === null ? [] : [look(workspace, join(folder, name), match[1])]
+      return match === null ? [] : [look(workspace, join(folder, name), match[1], setAside)]
     }),
   )
   return found.filter((file) => file !== undefined).sort((a, b) => numberOf(a) - numberOf(b))
 }
 
-async function look(workspace: string, path: string, star: string | undefined): Promise<Found | undefined> {
-  try {
-    const { size, mtimeMs, ino } = await stat(join(workspace, path))
-    const mark = `${path} ${ino} ${size} ${mtimeMs}`
-    return size === 0 ? undefined : { path, mtimeMs, named: epochInName(basename(path), star), mark }
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined // deleted while we looked
-    throw error
-  }
+async function look(
+  workspace: string,
+  path: string,
+  star: string | undefined,
+  setAside: SetAside,
+): Promise<Found | undefined> {
+  const found = await setAside.look(join(workspace, path))
+  if (found === undefined || found.size === 0 || !found.isFile) return undefined
+  const { mtimeMs, mark } = found
+  return { path, mtimeMs, named: epochInName(basename(path), star), mark: `${path} ${mark}` }
 }
 
 function numberOf({ named }: Found): number {
@@ -160,7 +201,7 @@ function metricsPath(best: BestFiles, path: string): string | undefined {
  * Moves the file of a model that was set aside to where the script's resume command looks for it, and deletes what is
  * older: such scripts keep the weights of every new best epoch until the disk is full.
  */
-async function publish(workspace: string, best: BestFiles, file: Found): Promise<void> {
+async function publish(workspace: string, best: BestFiles, file: Found, setAside: SetAside): Promise<void> {
   if (best.publish === undefined) return
   const target = join(workspace, best.publish)
   await mkdir(dirname(target), { recursive: true })
@@ -169,51 +210,10 @@ async function publish(workspace: string, best: BestFiles, file: Found): Promise
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error // the script itself has deleted it meanwhile
   }
-  const older = (await findFiles(workspace, best)).filter((found) => numberOf(found) < numberOf(file))
+  const older = (await findFiles(workspace, best, setAside)).filter((other) => numberOf(other) < numberOf(file))
   for (const { path } of older) await rm(join(workspace, path), { force: true })
   for (const { path } of [...older, file]) {
     const metrics = metricsPath(best, path)
     if (metrics !== undefined) await rm(join(workspace, metrics), { force: true })
   }
-}
-
-async function copyAside(
-  workspace: string,
-  folder: string,
-  best: BestFiles,
-  path: string,
-): Promise<string[] | undefined> {
-  const model = best.as ?? `model${extname(path)}`
-  const sources = [{ from: path, name: model }, ...(best.with ?? []).map((from) => ({ from, name: basename(from) }))]
-  const partial = join(workspace, `${folder}.partial`)
-  await removeTree(partial)
-  await mkdir(partial, { recursive: true })
-  try {
-    for (const { from, name } of sources) {
-      await copyFile(join(workspace, from), join(partial, name), constants.COPYFILE_FICLONE)
-    }
-  } catch (error) {
-    await removeTree(partial)
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-  await rename(partial, join(workspace, folder))
-  await forgetOlder(workspace)
-  return sources.map(({ name }) => join(folder, name))
-}
-
-/** The last ones may still be waiting for the reader; what is older was set aside long ago. */
-async function forgetOlder(workspace: string): Promise<void> {
-  for (const number of (await takenFolders(workspace)).slice(0, -KEPT)) {
-    await removeTree(join(workspace, FOLDER, String(number).padStart(6, '0')))
-  }
-}
-
-async function takenFolders(workspace: string): Promise<number[]> {
-  const names = await readdir(join(workspace, FOLDER)).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  })
-  const numbers = names.filter((name) => /^\d{6}$/.test(name)).map(Number)
-  return numbers.sort((a, b) => a - b)
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode, linkOrCopy, removeTree } from '../../base/files.js'
 import { EVENTS_FILE } from '../../executors/events.js'
 import { eventFiles, unhandledModelFiles } from '../../executors/events-file.js'
+import { isCut } from '../../executors/whole-files/files-problem.js'
 import { type CheckpointRules, checkpointPaths, filesBelow, fingerprint, watchedPaths } from './contents.js'
 
 const MODELS = 'models'
@@ -61,7 +62,14 @@ async function copyAll(workspace: string, paths: readonly string[], target: stri
     if (hasCode(error, 'ENOENT')) return undefined // an older model was just forgotten: look again
     throw error
   }
-  return (await state()) === before ? files : undefined
+  if ((await state()) !== before) return undefined
+  return (await areWhole(files.map((file) => join(target, file)))) ? files : undefined
+}
+
+// What an ONNX model refers to may lie elsewhere: only what is cut off by its own content is no checkpoint.
+async function areWhole(copies: readonly string[]): Promise<boolean> {
+  for (const copy of copies) if (await isCut(copy)) return false
+  return true
 }
 
 async function copyOne(workspace: string, target: string, file: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { Converter } from '../../executors/converter.js'
 import { ModelNotConvertibleError } from '../../executors/errors.js'
 import type { Lease, Slots } from '../../executors/gpu/slots.js'
 import type { OutputAudience, OutputWatchDeps } from '../../executors/output-watch.js'
+import { filesProblem } from '../../executors/whole-files/files-problem.js'
 import { LoopRequestError } from '../../loop/client/errors.js'
 import type { DownloadedModel } from '../../loop/client/model-download.js'
 import type { ModelExchange } from '../../loop/client/model-exchange.js'
@@ -90,12 +91,21 @@ export async function convertModel(take: ConversionTake, deps: ConversionDeps): 
   await writeConversionFile(take.workspace, file)
   take.progress(0.2, 'wait')
   const files = await take.inPlace(() => convert(file, take, deps))
+  await assertWhole(files, order)
   take.progress(0.8, 'upload')
   await take.checkFence()
   const { organization, project, modelId, targetFormat: format } = order
   await deps.models.uploadConverted({ organization, project, modelId, format, files, modelJson, signal })
   take.say(`uploaded ${format} of model ${order.modelVersion}: ${files.map((path) => basename(path)).join(', ')}`)
   return files.map((path) => basename(path))
+}
+
+async function assertWhole(files: readonly string[], { targetFormat: format }: ConversionOrder): Promise<void> {
+  const problem = await filesProblem(files)
+  if (problem === undefined) return
+  throw new ModelNotConvertibleError(`The conversion to "${format}" made a model that is not whole: ${problem}.`, {
+    format,
+  })
 }
 
 async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {

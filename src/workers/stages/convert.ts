@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from '../../executors/training-program.js'
 import { NoModelError } from '../errors.js'
+import { layOut } from '../lay-out-model.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage } from './stage.js'
 
@@ -11,6 +12,9 @@ export const convert: Stage = async (context, deps) => {
   const { definition, paths } = training
   const formats: string[] = []
   await ensureTrainingFile(training)
+  // An earlier attempt may have left its files half written.
+  const best = await training.modelSets.lastSynced()
+  if (best !== undefined) await layOut(best, training)
   for (const [index, step] of definition.convert.entries()) {
     context.progress({ progress: index / definition.convert.length, message: step.format })
     await training.checkFence()

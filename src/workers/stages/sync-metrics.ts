@@ -1,7 +1,5 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { linkOrCopy, removeTree } from '../../base/files.js'
 import { NoModelError } from '../errors.js'
+import { layOut } from '../lay-out-model.js'
 import type { Stage } from './stage.js'
 
 /**
@@ -13,11 +11,7 @@ export const syncMetrics: Stage = async (context) => {
   const { points } = await training.metricsSync.flush(signal)
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')
-  await removeTree(training.paths.model)
-  await mkdir(training.paths.model, { recursive: true })
-  for (const name of new Set(Object.values(best.files).flat())) {
-    await linkOrCopy(join(best.folder, name), join(training.paths.model, name))
-  }
+  await layOut(best, training)
   context.say(`metrics of ${points} models at the Loop, epoch ${best.epoch} is the one to upload`)
   return { points, epoch: best.epoch }
 }

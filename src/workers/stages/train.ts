@@ -53,7 +53,7 @@ export const train: Stage = async (context, deps) => {
       env: training.programEnv,
       audience: context.audience,
     },
-    { log: context.log, outputThread: deps.outputThread },
+    { log: context.log, outputThread: deps.outputThread, say: context.say },
   )
   const device = deviceOf(training)
   await training.update({ facts: { device } })

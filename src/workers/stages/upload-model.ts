@@ -4,8 +4,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { confThreshold } from '../../executors/conf-threshold.js'
+import { filesProblem } from '../../executors/whole-files/files-problem.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { NoModelError } from '../errors.js'
+import { ModelIncompleteError, NoModelError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /**
@@ -22,6 +23,8 @@ export const uploadModel: Stage = async (context, deps) => {
     context.progress({ progress: index / formats.length, message: format })
     const files = names.map((name) => join(training.paths.model, name))
     await assertThere(format, names, training.paths.model)
+    const problem = await filesProblem(files)
+    if (problem !== undefined) throw new ModelIncompleteError({ format, problem })
     const hash = await hashFiles(files)
     const known = models[format]
     if (known?.state !== 'confirmed' || known.hash !== hash) {

@@ -4,8 +4,8 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openResultsCsv } from '../../../src/executors/adapters/results-csv.js'
+import type { EventSource } from '../../../src/executors/event-source.js'
 import type { TrainerEvent } from '../../../src/executors/events.js'
-import type { EventSource } from '../../../src/executors/events-file.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 
@@ -29,7 +29,7 @@ describe('a results table', () => {
     const source = await open()
     for (const text of texts) {
       await writeFile(table(), text)
-      await source.drain({ endedWell: false })
+      await source.drain({ endedWell: false, endedByUs: false })
     }
     return told()
   }
@@ -126,9 +126,9 @@ describe('a results table', () => {
     const source = await open()
     await writeFile(table(), 'epoch,a\n0,0.25\n1,0.12')
 
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
     const killed = told()
-    await source.drain({ endedWell: true })
+    await source.drain({ endedWell: true, endedByUs: false })
 
     expect(killed).to.deep.equal({ 0: { a: 0.25 } })
     expect(told()).to.deep.equal({ 0: { a: 0.25 }, 1: { a: 0.12 } })
@@ -158,7 +158,7 @@ describe('a results table', () => {
       const source = await open({ epochs: 2 })
       for (const rows of [`${first},nan`, `${first},nan\n${first + 1},nan`]) {
         await writeFile(table(), `epoch,loss\n${rows}\n`)
-        await source.drain({ endedWell: false })
+        await source.drain({ endedWell: false, endedByUs: false })
       }
 
       expect(progress()).to.deep.equal([0.5, 1])
@@ -168,7 +168,7 @@ describe('a results table', () => {
   it('makes progress by the number of the first epoch that the trainer file has', async () => {
     const source = await open({ epochs: 10, firstEpoch: 5 })
     await writeFile(table(), 'epoch,loss\n5,1\n6,1\n')
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(progress()).to.deep.equal([0.2])
   })
@@ -202,7 +202,7 @@ describe('a results table', () => {
       'epoch,a\n0,1\n1,1\n2,1\n3,1\n',
     ]) {
       await writeFile(table(), text)
-      await source.drain({ endedWell: false })
+      await source.drain({ endedWell: false, endedByUs: false })
     }
 
     expect(progress()).to.deep.equal([0.75, 1])
@@ -211,7 +211,7 @@ describe('a results table', () => {
   it('without names still makes progress', async () => {
     const source = await open({ epochs: 4 })
     await writeFile(table(), '0,1.5\n1,1.25\n')
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(progress()).to.deep.equal([0.5])
   })
@@ -219,7 +219,7 @@ describe('a results table', () => {
   it('that counts steps draws curves, but tells nothing of epochs and progress', async () => {
     const source = await open({ epochs: 4 })
     await writeFile(table(), 'step,loss\n50,1\n100,0.5\n')
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(told()).to.deep.equal({ 50: { loss: 1 }, 100: { loss: 0.5 } })
     expect(progress()).to.deep.equal([])
@@ -235,7 +235,7 @@ describe('a results table', () => {
     await writeFile(table(), `epoch,${names.join(',')}\n${rows.map((row) => row.join(',')).join('\n')}\n`)
 
     const startedAt = performance.now()
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(performance.now() - startedAt).to.be.below(5000)
     expect(metrics()).to.have.lengthOf(500)
@@ -245,7 +245,7 @@ describe('a results table', () => {
   it('that is a folder or cannot be read costs no training', async () => {
     await mkdir(table())
     const source = await open()
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(events).to.deep.equal([])
   })
@@ -261,7 +261,7 @@ describe('a results table', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(cell, { maxLength: 6 }), { maxLength: 8 }), async (rows) => {
         await writeFile(table(), [names, ...rows].map((row) => row.join(',')).join('\n'))
-        await source.drain({ endedWell: true })
+        await source.drain({ endedWell: true, endedByUs: false })
         for (const event of events.splice(0)) {
           if (event.event === 'metrics') expect(event.epoch).to.satisfy(Number.isSafeInteger)
         }
@@ -269,7 +269,7 @@ describe('a results table', () => {
       { numRuns: 200 },
     )
     await writeFile(table(), 'epoch,a\n7,0.5\n')
-    await source.drain({ endedWell: false })
+    await source.drain({ endedWell: false, endedByUs: false })
 
     expect(told()).to.deep.equal({ 7: { a: 0.5 } })
   })
@@ -296,7 +296,7 @@ describe('a results table', () => {
           join(folder.path, 'none.csv'),
           `${[['epoch', ...names], ...rows].map((row) => row.map(quote).join(',')).join('\n')}\n`,
         )
-        await source.drain({ endedWell: false })
+        await source.drain({ endedWell: false, endedByUs: false })
         await rename(join(folder.path, 'none.csv'), join(folder.path, 'gone.csv'))
 
         expect(told()).to.deep.equal(
