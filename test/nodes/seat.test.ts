@@ -89,6 +89,24 @@ describe('a seat', () => {
       expect(historyOf().some(({ errors }) => Object.keys(errors).length > 0)).to.equal(false)
     })
 
+    it('that the errors it has told of are gone when its training is completed', async () => {
+      await seats.startNode()
+      await seats.order()
+      const { id } = await seats.unfinished()
+      const run = await seats.journal.beginRun(id, hostA)
+      await seats.journal.update(id, run, { state: 'detected', errors: { detecting: 'no memory' } })
+      await seats.settled('detected')
+
+      await seats.journal.finish(id, run, { outcome: 'completed', errors: {} })
+
+      await seats.settled('idle')
+      const last = historyOf().slice(-2)
+      expect(last.map(({ state, errors }) => ({ state, errors }))).to.deep.equal([
+        { state: 'ready_for_cleanup', errors: {} },
+        { state: 'idle', errors: {} },
+      ])
+    })
+
     it('why its training failed, once, and then that it is idle', async () => {
       await seats.startNode()
       await seats.order()

@@ -73,6 +73,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   let life: AbortSignal | undefined
   let isOnline = true
   let current: TrainingRecord | undefined
+  /** The last status had errors; if they have gone since, the Loop must not take them for the end of the training. */
+  let areErrorsTold = false
   let heartbeat: NodeJS.Timeout | undefined
   let metricsConsumer: Consumer | undefined
   let sending: Promise<void> | undefined
@@ -165,7 +167,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       const isOurs = before !== undefined || current !== undefined || ends.length > 0
       deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
       if (!socket.connected || (onlyIfOurs && !isOurs)) return
-      for (const ended of ends) if (Object.keys(ended.errors).length > 0) await emitStatus(ended)
+      for (const ended of ends) if (areErrorsTold || hasErrors(ended)) await emitStatus(ended)
       const isAcked = await emitStatus(current)
       if (!isAcked || ends.length === 0) return
       for (const ended of ends) await journal.ackEnd(ended)
@@ -181,7 +183,10 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const { statusAckMs: timeoutMs = nodeEventAckMs.update_trainer } = options
     try {
       const answer = await socket.emit('update_trainer', status, { timeoutMs })
-      if (answer.success) return true
+      if (answer.success) {
+        areErrorsTold = training !== undefined && hasErrors(training)
+        return true
+      }
       log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
       connectAnew()
       return false
@@ -272,4 +277,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       await socket.stop()
     },
   }
+}
+
+function hasErrors(training: TrainingRecord): boolean {
+  return Object.keys(training.errors).length > 0
 }
