@@ -5,7 +5,7 @@ import { type ImageHead, readImageHead } from './image-head.js'
 import { checkImageSize, type ImageSize } from './image-size.js'
 
 /** RGB rows from the top. */
-export type RgbImage = ImageSize & { readonly pixels: Uint8Array<ArrayBuffer>; readonly channels: 3 }
+export type RgbImage = ImageSize & { readonly pixels: Uint8Array; readonly channels: 3 }
 
 export type DecodeOptions = {
   /** More are refused by the head, before a pixel is decoded. */
@@ -63,14 +63,12 @@ async function decode(bytes: Uint8Array, head: ImageHead): Promise<RgbImage> {
   return head.isCmyk ? fromCmyk(await rawOf(inCmyk(image))) : toRgb(await rawOf(inSrgb(image)))
 }
 
-type Raw = ImageSize & { readonly pixels: Uint8Array<ArrayBuffer>; readonly channels: number }
+type Raw = ImageSize & { readonly pixels: Uint8Array; readonly channels: number }
 
 async function rawOf(image: Sharp): Promise<Raw> {
-  // Unlike those of toBuffer, these bytes can be moved, and so be given back when they are no longer needed.
-  const { data, info } = await image.autoOrient().raw().toUint8Array()
-  const { buffer, byteOffset, byteLength } = data
-  const pixels = buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(data)
-  return { pixels, width: info.width, height: info.height, channels: info.channels }
+  // Not toUint8Array: sharp 0.35.5 never frees the rows that it copies there.
+  const { data, info } = await image.autoOrient().raw().toBuffer({ resolveWithObject: true })
+  return { pixels: data, width: info.width, height: info.height, channels: info.channels }
 }
 
 function inSrgb(image: Sharp): Sharp {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { messageOf } from '../base/errors.js'
-import { decodeImage, type RgbImage } from '../images/decode-image.js'
+import { decodeImage } from '../images/decode-image.js'
 import { ImageError } from '../images/errors.js'
 import { checkImageSize } from '../images/image-size.js'
 import { checkPixels, type ImageSource, type RawPixels } from './image-source.js'
@@ -27,12 +27,6 @@ export async function decodePixels(source: ImageSource, maxPixels: number): Prom
 /** The encoded image; read from its file if it is one. */
 export async function bytesOf(source: Exclude<ImageSource, RawPixels>): Promise<Uint8Array> {
   return 'path' in source ? await readImageFile(source.path) : source.bytes
-}
-
-/** Whether the rows may be given back when nobody needs them any more. */
-export function isOwnImage(image: RgbPixels, source: ImageSource): image is RgbImage {
-  const isLent = 'pixels' in source && source.pixels === image.pixels
-  return !isLent && image.pixels.buffer instanceof ArrayBuffer
 }
 
 function toRgb(source: RawPixels): RgbPixels {

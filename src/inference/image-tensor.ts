@@ -1,5 +1,4 @@
-import { decodePixels, isOwnImage } from './decode-pixels.js'
-import { freeImages } from './free-images.js'
+import { decodePixels } from './decode-pixels.js'
 import type { ImageSource } from './image-source.js'
 import { type Fit, type Layout, LETTERBOX_GREY, layoutOn, type Placement, placementOn } from './placement.js'
 import { resizeAntialiased, type Window } from './resize-antialiased.js'
@@ -30,7 +29,6 @@ export async function fillTensor(
       ? resizeBilinear(image, layout.resized)
       : resizeAntialiased(image, layout.resized, window)
   paint(rows, { ...window, left: Math.max(0, layout.left), top: Math.max(0, layout.top) }, target, options)
-  if (isOwnImage(image, source)) freeImages([image])
   return placementOn(image, options)
 }
 

@@ -1,5 +1,5 @@
 import type { ImageSize } from '../images/image-size.js'
-import { bytesOf, decodePixels, isOwnImage, type RgbPixels } from './decode-pixels.js'
+import { bytesOf, decodePixels } from './decode-pixels.js'
 import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
 
 /** The image as a module sees it: as it came, or decoded when it asks for that. */
@@ -9,7 +9,7 @@ export type ModuleImage = {
   bytes(): Promise<Uint8Array | undefined>
   /**
    * RGB rows, decoded once; throws for a bad image, which should be let through. `borrowed` rows are good until the
-   * answer, as is the whole image if nothing else is asked of it: their memory is given back then, without waiting for
+   * answer, as is the whole image if nothing else is asked of it: its memory is given back then, without waiting for
    * the collector.
    */
   pixels(options?: { readonly borrowed?: boolean }): Promise<RawPixels>
@@ -19,8 +19,8 @@ export type ModuleImage = {
 export class WrappedImage implements ModuleImage {
   readonly #source: OwnedImage
   readonly #maxPixels: number
-  #decoding: Promise<RgbPixels> | undefined
-  #decoded: RgbPixels | undefined
+  #decoded: Promise<RawPixels> | undefined
+  #isDecoded = false
   #size: ImageSize | undefined
   #isKept = false
   #isGone = false
@@ -51,18 +51,17 @@ export class WrappedImage implements ModuleImage {
   readonly pixels = async ({ borrowed = false } = {}): Promise<RawPixels> => {
     this.#checkNotGone()
     this.#isKept ||= !borrowed
-    this.#decoding ??= decodePixels(this.#source, this.#maxPixels)
-    this.#decoded = await this.#decoding
-    this.#size = this.#decoded
-    return this.#decoded
+    this.#decoded ??= decodePixels(this.#source, this.#maxPixels)
+    const found = await this.#decoded
+    this.#isDecoded = true
+    this.#size = found
+    return found
   }
 
-  /** After the answer: what may be given back, if the module has had nothing but borrowed rows. */
+  /** After the answer: the image, if the module has had nothing but borrowed rows, so that nobody reads it any more. */
   takeBack(): OwnedImage[] {
-    const rows = this.#decoded
-    this.#isGone = rows !== undefined && !this.#isKept
-    if (rows === undefined || this.#isKept) return []
-    return isOwnImage(rows, this.#source) ? [this.#source, rows] : [this.#source]
+    this.#isGone = this.#isDecoded && !this.#isKept
+    return this.#isGone ? [this.#source] : []
   }
 
   #checkNotGone(): void {
