@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { expect } from 'chai'
 import { createNvidiaSmi } from '../../src/executors/gpu/ask-nvidia-smi.js'
@@ -248,6 +248,18 @@ describe('GPU inventory', function () {
       expect(inventory).to.have.property('reason').that.includes('did not answer')
       const pid = Number(await readFile(pidFile, 'utf8'))
       await until('it is gone', () => !isAlive(pid))
+    })
+
+    it('when the tool may not be run, or is a link to a driver that was removed', async () => {
+      const bin = join(folder.path, 'bin')
+      await mkdir(bin, { recursive: true })
+      await writeFile(join(bin, 'nvidia-smi'), '#!/bin/sh\n')
+      await chmod(join(bin, 'nvidia-smi'), 0o644)
+      expect(await readWith(null)).to.include({ state: 'unreadable' })
+
+      await rm(join(bin, 'nvidia-smi'))
+      await symlink('/etc/alternatives/no-such-driver', join(bin, 'nvidia-smi'))
+      expect(await readWith(null)).to.include({ state: 'unreadable' })
     })
 
     it('when what the tool has started holds its output, and again once it does not', async () => {

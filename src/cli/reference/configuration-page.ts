@@ -23,6 +23,8 @@ ${entries.map(toRow).join('\n')}
   also with \`?password=…\`. In a password, write \`#\` as \`%23\`, \`/\` as \`%2F\`, \`?\` as \`%3F\` and \`%\` as \`%25\`.
 - Parts connect to the Loop and to Redis directly: \`HTTP_PROXY\` and \`HTTPS_PROXY\` are passed on to programs, but not used.
   A reverse proxy before the Loop must pass WebSocket upgrades of \`/ws/socket.io/\`, or long polling at the same path.
+- A worker also obeys \`CUDA_VISIBLE_DEVICES\`, \`CUDA_DEVICE_ORDER\` and \`NVIDIA_VISIBLE_DEVICES\`; of the first, an empty value counts
+  ([GPUs](gpus.md)).
 - Trainers are described by files of their own, see the [trainer contract](trainer-contract.md).
 `
 }

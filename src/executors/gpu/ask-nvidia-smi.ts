@@ -1,4 +1,5 @@
-import { delimiter } from 'node:path'
+import { lstat } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { findProgram, ProgramNotFoundError } from '../../process/find-program.js'
@@ -52,11 +53,26 @@ export function createNvidiaSmi(options: { readonly path: string | undefined; re
     return undefined
   }
 
+  /** A file without the right to run it, or a link to a driver that was removed: not the same as no tool. */
+  async function findUnusable(): Promise<string | undefined> {
+    for (const folder of [...(path ?? '').split(delimiter), ...USUAL_FOLDERS.map((usual) => root + usual)]) {
+      const file = join(folder, 'nvidia-smi')
+      const facts = await lstat(file).catch(() => undefined)
+      if (facts?.isFile() === true || facts?.isSymbolicLink() === true) return file
+    }
+    return undefined
+  }
+
   return {
     async ask(args, { timeoutMs, signal }) {
       if (stuck !== undefined) return { kind: 'late', afterMs: timeoutMs, isStuck: true }
       const tool = await find()
-      if (tool === undefined) return { kind: 'absent' }
+      if (tool === undefined) {
+        const unusable = await findUnusable()
+        return unusable === undefined
+          ? { kind: 'absent' }
+          : { kind: 'not-started', reason: `${unusable} is no program` }
+      }
       const startedAt = performance.now()
       const running = execa(tool.file, args, {
         reject: false,
