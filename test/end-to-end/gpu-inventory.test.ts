@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { createFleet } from '../../src/queue/fleet.js'
 import { queueNames } from '../../src/queue/names.js'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -23,7 +24,7 @@ describe('a fleet with GPUs', function () {
   }
 
   const waiting = async (trainer: string) => (await fleet.queues.counts(queueNames.trainings(trainer))).waiting
-  const hosts = async () => JSON.parse((await fleet.run('hosts', '--json')).output)
+  const host = async () => (await createFleet(fleet.link).hosts())[0]
 
   it('trains on the card of a host whose nvidia-smi warns, and says so', async () => {
     await start('warning')
@@ -43,7 +44,7 @@ describe('a fleet with GPUs', function () {
 
     expect(output).to.match(/GPUs unreadable.*Driver\/library version mismatch/)
     expect(output).to.match(/trainer quick not served/)
-    expect(await hosts()).to.have.nested.property('[0].trainers').that.is.empty
+    expect(await host()).to.have.property('trainers').that.is.empty
     expect(await waiting('quick')).to.equal(1)
     expect(await fleet.workers[0]?.log()).to.include('Driver/library version mismatch')
     await fleet.abort()
@@ -88,11 +89,9 @@ describe('a fleet with GPUs', function () {
     await until('both run', async () => (await devices()).length === 2, 30_000)
 
     expect(await devices()).to.have.members(['GPU 2', 'GPU 3'])
-    const [host] = await hosts()
-    expect(host.gpuState)
-      .to.include({ state: 'gpus', reason: null })
-      .and.deep.include({ offered: [2, 3] })
-    expect(host.gpus.map(({ index }: { index: number }) => index)).to.deep.equal([2, 3])
+    const shown = await host()
+    expect(shown?.gpuState).to.deep.equal({ state: 'gpus', reason: null, offered: [2, 3] })
+    expect(shown?.gpus?.map(({ index }) => index)).to.deep.equal([2, 3])
     expect(fleet.workers[0]?.facts).to.include({ gpus: 2 })
   })
 
@@ -113,7 +112,7 @@ describe('a fleet with GPUs', function () {
     await fleet.until({ epoch: 1 })
 
     await writeFile(choice, 'fails')
-    await until('it is withdrawn', async () => (await hosts())[0].gpuState.state === 'unreadable', 20_000)
+    await until('it is withdrawn', async () => (await host())?.gpuState?.state === 'unreadable', 20_000)
     await fleet.order({ hyperparameters: { epochs: 2 } })
 
     expect(await waiting('quick')).to.equal(1)
