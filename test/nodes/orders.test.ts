@@ -122,7 +122,7 @@ describe('a seat answers', () => {
       const { begin, journal } = await aNode()
       await begin()
       const busy = `Trainer "Seat A" is busy with training acme/pets#7 (${(await newest(journal)).id}).`
-      const refusal = { success: false, error_msg: busy, payload: null }
+      const refusal = { success: false, error_msg: busy, payload: 'refused' }
 
       expect(await begin(orderCurrent({ training_number: 8 }))).to.deep.equal(refusal)
       await taken(journal)
@@ -139,7 +139,7 @@ describe('a seat answers', () => {
 
       const { id } = await newest(journal)
       const holder = `Training acme/pets#7 is already at trainer "Seat A" (${seatA.uuid}) as ${id}.`
-      expect(answer).to.deep.equal({ success: false, error_msg: holder, payload: null })
+      expect(answer).to.deep.equal({ success: false, error_msg: holder, payload: 'refused' })
       expect(await journal.unfinishedOfSeat(seatB.uuid)).to.equal(undefined)
     })
 
