@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { makeUndeletable } from '../helpers/undeletable.js'
 import { until } from '../helpers/until.js'
 
 describe('the workspaces of ended trainings', function () {
@@ -27,6 +29,26 @@ describe('the workspaces of ended trainings', function () {
     await gone(first)
     expect(existsSync(second)).to.equal(true)
     expect(existsSync(failed)).to.equal(true)
+  })
+
+  it('keep no seat busy when a file in them cannot be deleted', async () => {
+    fleet = await startFleet()
+    await fleet.order({ hyperparameters: { epochs: 30, epoch_seconds: 0.1 } })
+    await fleet.until({ epoch: 1 })
+    const stuck = await makeUndeletable(join(await fleet.workspace(), 'litter'))
+
+    try {
+      await fleet.until({ ended: true }, 40_000)
+
+      expect(fleet.seen().outcome).to.equal('completed')
+      expect(await fleet.workers[0]?.log())
+        .to.contain('files not deleted')
+        .and.contain('ENAMETOOLONG')
+      await train(fleet, { epochs: 1 })
+      expect(fleet.seen().outcome).to.equal('completed')
+    } finally {
+      await stuck.release()
+    }
   })
 
   it('stay with KEEP_OLD_TRAININGS, within LOOPFLEET_KEEP_FAILED_DAYS', async () => {
