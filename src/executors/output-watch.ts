@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.js'
+import type { TakenLines } from '../base/terminal/kept-lines.js'
 import type { OutputPattern, PatternMatch, PatternMiss } from '../process/output/messages.js'
 import type { OutputReader } from '../process/output/output-reader.js'
 import { createOutputThread, type OutputThread } from '../process/output/output-thread.js'
@@ -10,7 +11,7 @@ import { toProgress } from './progress-groups.js'
 /** Who follows what the programs of a run print. */
 export type OutputAudience = {
   /** Lines for people, with SGR colours and no other control sequence. */
-  show(lines: readonly string[]): void
+  show(lines: TakenLines): void
   /** What people should know of a pattern. */
   warn(warning: string): void
   /** Patterns that are off for this run, by their place in the trainer or converter file; more may come. */

@@ -6,6 +6,8 @@ import { createLogWriter, type LogWriter, type LogWriterOptions } from './log-wr
 export type RunOutput = {
   /** Lines for the log that every machine can follow; they may have colours. */
   write(...lines: readonly string[]): void
+  /** So many lines are missing here. */
+  lose(count: number): void
   /** Writes what is held back, as far as the pace allows it now. */
   flush(): void
   /** Writes what is left; never rejects. */
@@ -16,7 +18,8 @@ export type RunOutput = {
 
 export function createRunOutput(append: (text: string) => Promise<void>, options: LogWriterOptions): RunOutput {
   const writer = createLogWriter((lines) => append(lines.map((line) => `${line}\n`).join('')), options)
-  return { write: writer.write, flush: writer.flush, close: () => writer.close(), offPatterns: new Set() }
+  const { write, lose, flush } = writer
+  return { write, lose, flush, close: () => writer.close(), offPatterns: new Set() }
 }
 
 /** What a step says and what its programs print, in the log of its job; without colours. */
@@ -31,13 +34,16 @@ export function createJobLog(
 /** Brings what programs print to the log of the run and to that of the job. */
 export function toAudience(
   output: RunOutput,
-  jobLog: Pick<LogWriter, 'write'>,
+  jobLog: Pick<LogWriter, 'write' | 'lose'>,
   warn: OutputAudience['warn'],
 ): OutputAudience {
   return {
-    show(lines) {
-      output.write(...lines)
-      jobLog.write(...lines)
+    show({ head, lost, tail }) {
+      for (const log of [output, jobLog]) {
+        log.write(...head)
+        log.lose(lost)
+        log.write(...tail)
+      }
     },
     warn,
     offPatterns: output.offPatterns,

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { queueNames, stepId } from '../../src/queue/names.js'
+import { warningsOf } from '../../src/queue/training-warnings.js'
 import { MAIN } from '../helpers/cli-process.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { until } from '../helpers/until.js'
@@ -122,9 +123,10 @@ describe('what a training program prints', function () {
       const record = await fleet.record()
       expect(record).to.include({ outcome: 'completed', run: 1 })
       const { output } = await fleet.run('trainings', 'show', record.id, '--json')
-      expect(JSON.parse(output).warnings[0]).to.match(
+      expect(warningsOf(record)[0]).to.match(
         /^the pattern progress\.log \(.*\) is off for this run: .*"Downloading weights a+/,
       )
+      expect(output).to.contain('is off for this run')
       expect((await fleet.run('trainings', 'logs', record.id)).output).to.contain('the pattern progress.log')
       expect(await fleet.workers[0]?.log()).to.contain('pattern switched off')
     } finally {

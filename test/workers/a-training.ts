@@ -108,6 +108,7 @@ export function aTraining(options: {
     log: silentLogger(),
     output: {
       write: (...lines) => void test.lines.push(...lines),
+      lose: () => undefined,
       flush: () => undefined,
       close: async () => undefined,
       offPatterns: new Set(),

@@ -333,7 +333,7 @@ describe('the runner of steps', () => {
 
   it('writes what a program prints to the log of the training with colours, and to that of the job without', async () => {
     const { run, lines, jobLog } = aRunner('convert', async ({ audience }) => {
-      audience.show(['\u001b[31mred\u001b[0m text'])
+      audience.show({ head: ['\u001b[31mred\u001b[0m text'], lost: 0, tail: [] })
       return {}
     })
 

@@ -1,3 +1,5 @@
+import type { TakenLines } from '../../base/terminal/kept-lines.js'
+
 /** An expression that is tried on every line of a program's output. */
 export type OutputPattern = {
   readonly id: string
@@ -33,10 +35,11 @@ export type OutputTask = {
   readonly patterns?: readonly OutputPattern[]
   readonly chunk?: Uint8Array
   /**
-   * `read` takes the chunk, `match` goes on with lines that wait, `skip` gives those up, `show` gives unfinished lines,
+   * `read` takes the chunk, `match` goes on with lines that wait, `skip` gives those up, `take` asks for lines, `show`
+   * for unfinished ones, too,
    * `finish` ends the output, `forget` ends the reader.
    */
-  readonly what: 'read' | 'match' | 'skip' | 'show' | 'finish' | 'forget'
+  readonly what: 'read' | 'match' | 'skip' | 'take' | 'show' | 'finish' | 'forget'
 }
 
 export type OutputAnswer = {
@@ -47,8 +50,10 @@ export type OutputAnswer = {
   /** In the order of their lines; of several in a row of one pattern only the last. */
   readonly matches: readonly PatternMatch[]
   /** For people, with SGR colours. */
-  readonly lines: readonly string[]
+  readonly lines: TakenLines
   readonly misses: readonly PatternMiss[]
+  /** More lines for people are held back for a moment. */
+  readonly hasLines: boolean
   /** A line that still grows was not given yet. */
   readonly isUnfinished: boolean
   /** Lines so far, counted as in `PatternMatch`. */

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Piscina } from 'piscina'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
+import type { TakenLines } from '../../base/terminal/kept-lines.js'
 import { LastLines } from '../output-lines.js'
 import type { OutputAnswer, OutputPattern, OutputTask, PatternMatch, PatternMiss } from './messages.js'
 import type { OutputReader } from './output-reader.js'
@@ -12,7 +13,7 @@ export type OutputReaderOptions = {
   /** A pattern is slow, or off from now on. */
   readonly onMiss: (miss: PatternMiss) => void
   /** Lines for people, with SGR colours and no other control sequence. */
-  readonly onLines?: ((lines: readonly string[]) => void) | undefined
+  readonly onLines?: ((lines: TakenLines) => void) | undefined
   /** Called while lines wait to be matched, so that nobody takes the program for silent. */
   readonly onTurn?: (() => void) | undefined
   /** So many lines after the end of the program were not matched. */
@@ -33,11 +34,13 @@ export type OutputThread = {
 
 /** A line that is not ended, such as a progress bar, is shown again and again as it stands. */
 const SHOW_EVERY_MS = 5000
+/** Of lines that the thread holds back, since it has given some just now. */
+const TAKE_AFTER_MS = 200
 /** After the end of a program its lines are matched for so long. */
 const HURRY_MS = 3000
 /** Of V8's young generation, where next to nothing grows old; by default it takes 48. */
 const YOUNG_MB = 4
-const OLD_MB = 128
+const OLD_MB = 64
 
 export function createOutputThread(deps: { readonly log: Logger }): OutputThread {
   let pool: Promise<Piscina> | undefined
@@ -62,7 +65,9 @@ export function createOutputThread(deps: { readonly log: Logger }): OutputThread
 
   async function ask(task: OutputTask): Promise<OutputAnswer> {
     pool ??= start()
-    return await (await pool).run(task)
+    // Handed over, so that a flood leaves no copies to be collected here.
+    const transferList = task.chunk === undefined ? [] : [task.chunk.buffer as ArrayBuffer]
+    return await (await pool).run(task, { transferList })
   }
 
   return {
@@ -88,7 +93,7 @@ class Reader implements ThreadReader {
   readonly #off = new Set<string>()
   #isOpen = false
   #hurryUntil = Number.POSITIVE_INFINITY
-  #showTimer: NodeJS.Timeout | undefined
+  readonly #timers = new Map<'take' | 'show', NodeJS.Timeout>()
   #hasFailed = false
 
   constructor(id: number, options: OutputReaderOptions, deps: ReaderDeps) {
@@ -98,7 +103,7 @@ class Reader implements ThreadReader {
   }
 
   async feed(chunk: Buffer): Promise<void> {
-    await this.#matchAll(await this.#ask('read', Uint8Array.from(chunk)))
+    await this.#matchAll(await this.#ask('read', chunk))
   }
 
   hurry(): void {
@@ -107,9 +112,8 @@ class Reader implements ThreadReader {
 
   async finish(): Promise<void> {
     const skipped = await this.#matchAll(await this.#ask('finish'))
-    clearTimeout(this.#showTimer)
     await this.#ask('forget')
-    clearTimeout(this.#showTimer)
+    for (const timer of this.#timers.values()) clearTimeout(timer)
     if (skipped > 0) this.#options.onSkipped?.(skipped)
   }
 
@@ -128,13 +132,14 @@ class Reader implements ThreadReader {
   }
 
   /** Undefined when the thread died of it; another one goes on with what comes next. */
-  async #ask(what: OutputTask['what'], chunk?: Uint8Array): Promise<OutputAnswer | undefined> {
+  async #ask(what: OutputTask['what'], bytes?: Buffer): Promise<OutputAnswer | undefined> {
     const patterns = this.#options.patterns.filter(({ id }) => !this.#off.has(id))
+    const chunk = bytes && new Uint8Array(bytes)
     try {
       const answer = await this.#deps.ask({ reader: this.#id, what, chunk, ...(this.#isOpen ? {} : { patterns }) })
       if (!answer.isKnown) {
         this.#isOpen = false
-        return await this.#ask(what, chunk)
+        return await this.#ask(what, bytes)
       }
       this.#isOpen = true
       this.#take(answer)
@@ -147,22 +152,25 @@ class Reader implements ThreadReader {
     }
   }
 
-  #take({ matches, misses, lines, count, isUnfinished }: OutputAnswer): void {
+  #take({ matches, misses, lines, count, hasLines, isUnfinished }: OutputAnswer): void {
     this.count = count
-    this.#last.add(lines)
-    if (lines.length > 0) this.#options.onLines?.(lines)
+    this.#last.add([...lines.head, ...lines.tail])
+    if (lines.head.length + lines.tail.length > 0) this.#options.onLines?.(lines)
     for (const match of matches) this.#options.onMatch(match)
     for (const miss of misses) {
       if (miss.isOff) this.#off.add(miss.id)
       this.#options.onMiss(miss)
     }
-    if (isUnfinished) this.#showTimer ??= this.#showLater()
+    if (hasLines) this.#askLater('take', TAKE_AFTER_MS)
+    if (isUnfinished) this.#askLater('show', SHOW_EVERY_MS)
   }
 
-  #showLater(): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.#showTimer = undefined
-      void this.#ask('show')
-    }, SHOW_EVERY_MS).unref()
+  #askLater(what: 'take' | 'show', ms: number): void {
+    if (this.#timers.has(what)) return
+    const timer = setTimeout(() => {
+      this.#timers.delete(what)
+      void this.#ask(what)
+    }, ms)
+    this.#timers.set(what, timer.unref())
   }
 }
