@@ -29,8 +29,10 @@ export function resizeBilinear(image: RgbPixels, size: ImageSize): Uint8Array {
     const [upper, lower] = [rows.first[y] ?? 0, rows.second[y] ?? 0]
     const [upperWeight, lowerWeight] = [rows.firstWeight[y] ?? 0, rows.secondWeight[y] ?? 0]
     for (let x = 0; x < size.width; x++) {
-      const [left, right] = [columns.first[x] ?? 0, columns.second[x] ?? 0]
-      const [leftWeight, rightWeight] = [columns.firstWeight[x] ?? 0, columns.secondWeight[x] ?? 0]
+      const left = columns.first[x] ?? 0
+      const right = columns.second[x] ?? 0
+      const leftWeight = columns.firstWeight[x] ?? 0
+      const rightWeight = columns.secondWeight[x] ?? 0
       for (let channel = 0; channel < 3; channel++) {
         const above =
           (pixels[upper + left + channel] ?? 0) * leftWeight + (pixels[upper + right + channel] ?? 0) * rightWeight
