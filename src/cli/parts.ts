@@ -5,7 +5,7 @@ import type { Logger } from '../base/logger.js'
 import { type Program, startProgram } from '../process/program.js'
 import { launchCommand } from './launch/launch.js'
 import { withoutNodeAddress } from './node-address.js'
-import { parseReadyLine, type ReadyFacts } from './ready-line.js'
+import { parseReadyLine, parseWaitingLine, type ReadyFacts } from './ready-line.js'
 
 /** Its parent ends a part after 9 s. */
 const PART_GRACE_MS = 10_000
@@ -63,6 +63,8 @@ export async function startPart(
       onOutput(line) {
         const ready = parseReadyLine(line)
         if (ready?.part === name) tellFacts(ready.facts)
+        const reason = parseWaitingLine(line)
+        if (reason !== undefined) deps.log.warn({ part: label, reason }, 'part is waiting')
       },
     },
     deps,

@@ -2,17 +2,20 @@ import { exitDespiteLostThreads } from '../inference/lost-threads.js'
 import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
 
+type Started = { readonly over?: Promise<unknown> }
+
 /**
  * The life of a part that runs until it is asked to end: `start` opens things and registers their closers; they are
  * closed in reverse order on SIGINT, SIGTERM, when `start` throws, or when `over` settles first (with an error: throws it).
  */
-export async function runUntilAsked(
-  start: (context: CliContext, closers: Closers) => Promise<{ readonly over?: Promise<unknown> }>,
-): Promise<void> {
+export async function runUntilAsked(start: (context: CliContext, closers: Closers) => Promise<Started>): Promise<void> {
   const context = openContext()
   const closers = createClosers(context.log)
   try {
-    const { over } = await start(context, closers)
+    const { over }: Started = await start(context, closers).catch((error: unknown): Started => {
+      if (context.signal.aborted) return {} // asked to end while starting
+      throw error
+    })
     await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
   } finally {
     await closers.closeAll()

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { removeTree } from '../../src/base/files.js'
-import { parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
+import { parseListeningLine, parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
 import { packageRoot } from '../cli/run-cli.js'
 import { until } from '../helpers/until.js'
 
@@ -113,7 +113,7 @@ export class GuideWalk {
         const output = await readFile(logFile, 'utf8')
         const ready = output
           .split('\n')
-          .map(parseReadyLine)
+          .map((each) => parseReadyLine(each) ?? parseListeningLine(each)) // a detector without a model listens
           .find((found) => found !== undefined)
         if (ready !== undefined) return { output, facts: ready.facts }
         if (line.includes('logs -f') && output !== '') return { output, facts: {} }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { lastingCommands } from '../../src/cli/launch/launch.js'
-import { parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
+import { parseListeningLine, parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
 import { commandPidOf } from './fleet-processes.js'
 import { until } from './until.js'
 
@@ -49,7 +49,8 @@ export async function startCli(options: CliOptions): Promise<CliProcess> {
     `${name} is ready`,
     async () => {
       const lines = (await log()).split('\n')
-      const ready = lines.map(parseReadyLine).find((line) => line?.part === name)
+      const parse = name === 'detector' ? parseListeningLine : parseReadyLine // ready is one that has a model
+      const ready = lines.map(parse).find((line) => line?.part === name)
       if (ready !== undefined) return ready.facts
       if (child.exitCode !== null) throw new Error(`${name} ended before it was ready: ${lines.slice(-6).join('\n')}`)
       return undefined

@@ -41,7 +41,11 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
     import('../compose/annotator-node.js'),
     import('../compose/node-http.js'),
   ])
-  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  const [{ sayReady }, { dataFolder }, { failureBeforeReady }] = await Promise.all([
+    import('../ready-line.js'),
+    import('../context.js'),
+    import('../compose/loop-login.js'),
+  ])
   await runUntilAsked(async (context, closers) => {
     const folder = dataFolder(flags.data, context.environment)
     const loop = openLoopClient(context, closers, folder)
@@ -50,10 +54,10 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
       askedToRestart = resolve
     })
     const parts = { closers, loop, onRestart: askedToRestart }
-    const { uuid, node } = await startAnnotatorNode({ ...flags, folder }, context, parts)
+    const { uuid, node, loggedIn } = await startAnnotatorNode({ ...flags, folder }, context, parts)
     const { port: asked, host } = nodeAddress(flags, context.environment)
     const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
-    sayReady('annotator', { uuid, name: flags.name, port })
-    return { over }
+    const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port }))
+    return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
   })
 }

@@ -55,20 +55,24 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
       import('../compose/converter.js'),
       import('../compose/converters.js'),
     ])
-  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  const [{ sayReady }, { dataFolder }, { failureBeforeReady }] = await Promise.all([
+    import('../ready-line.js'),
+    import('../context.js'),
+    import('../compose/loop-login.js'),
+  ])
   await runUntilAsked(async (context, closers) => {
     const converter = await readConverter(file, context)
     const folder = dataFolder(flags.data, context.environment)
     const fleet = await openFleetLink(context, closers)
     const loop = openLoopClient(context, closers, folder)
-    const { facts, node, over } = await startConverter({ ...flags, folder, converter }, context, {
+    const { facts, node, loggedIn, over } = await startConverter({ ...flags, folder, converter }, context, {
       closers,
       fleet,
       loop,
     })
     const { port: asked, host } = nodeAddress(flags, context.environment)
     const port = asked === undefined ? null : await serve(asked, host, { node, closers, context })
-    sayReady('converter', { ...facts, port })
-    return { over }
+    const ready = loggedIn.then(() => sayReady('converter', { ...facts, port }))
+    return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
   })
 }

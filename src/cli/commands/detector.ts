@@ -69,7 +69,13 @@ export function addDetectorCommand(program: Command): void {
 }
 
 async function runDetector(flags: DetectorFlags): Promise<void> {
-  const [{ runUntilAsked }, { openLoopClient }, { startDetector }, { sayReady }, { dataFolder }] = await Promise.all([
+  const [
+    { runUntilAsked },
+    { openLoopClient },
+    { startDetector },
+    { sayListening, sayReady, sayWaiting },
+    { dataFolder },
+  ] = await Promise.all([
     import('../run-until-asked.js'),
     import('../compose/loop-client.js'),
     import('../compose/detector.js'),
@@ -81,8 +87,12 @@ async function runDetector(flags: DetectorFlags): Promise<void> {
     const loop = openLoopClient(context, closers, folder)
     const { port: asked = 8004, host } = nodeAddress(flags, context.environment)
     const settings = { ...flags, port: asked, host, folder }
-    const { uuid, port, over } = await startDetector(settings, context, { closers, loop })
-    sayReady('detector', { uuid, name: flags.name, port, url: `http://${host}:${port}` })
+    const { uuid, port, hasModel, serves, over } = await startDetector(settings, context, { closers, loop })
+    const facts = { uuid, name: flags.name, port, url: `http://${host}:${port}` }
+    sayListening('detector', facts)
+    const project = `${context.environment.LOOP_ORGANIZATION}/${context.environment.LOOP_PROJECT}`
+    if (!hasModel) sayWaiting('detector', `no model is loaded; deploy one to ${project} at the Loop`)
+    void serves.then(() => sayReady('detector', facts))
     return { over }
   })
 }

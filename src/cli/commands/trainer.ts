@@ -31,7 +31,11 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
       import('../compose/trainer-node.js'),
       import('../compose/trainers.js'),
     ])
-  const [{ sayReady }, { dataFolder }] = await Promise.all([import('../ready-line.js'), import('../context.js')])
+  const [{ sayReady }, { dataFolder }, { failureBeforeReady }] = await Promise.all([
+    import('../ready-line.js'),
+    import('../context.js'),
+    import('../compose/loop-login.js'),
+  ])
   await runUntilAsked(async (context, closers) => {
     const trainer = await readTrainer(file, context)
     const folder = dataFolder(flags.data, context.environment)
@@ -43,12 +47,12 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
     })
     const settings = { folder, trainer, name: flags.name ?? trainer.name, seats: flags.seats, uuid: flags.uuid }
     const parts = { closers, fleet, loop, onRestart: askedToRestart }
-    const { uuids, node } = await startTrainerNode(settings, context, parts)
+    const { uuids, node, loggedIn } = await startTrainerNode(settings, context, parts)
     const served = { node, closers, context, fleet, uuids }
     const { port: asked, host } = nodeAddress(flags, context.environment)
     const port = asked === undefined ? null : await serve(asked, host, served)
-    sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port })
-    return { over: Promise.race([restart, node.over]) }
+    const ready = loggedIn.then(() => sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port }))
+    return { over: Promise.race([restart, node.over, failureBeforeReady(ready, context.signal)]) }
   })
 }
 

@@ -4,6 +4,7 @@ import { loadAnnotationTool } from '../../nodes/annotator/tool-file.js'
 import { createSegmentationTool } from '../../nodes/annotator/tools/segmentation/segmentation-tool.js'
 import { readIdentities } from '../../nodes/identity.js'
 import type { CliContext } from '../context.js'
+import { untilLoggedIn } from './loop-login.js'
 import { takeNodeFolder } from './node-folder.js'
 import { type NodeParts, nodeSockets } from './node-socket.js'
 
@@ -21,12 +22,13 @@ export async function startAnnotatorNode(
   settings: AnnotatorNodeSettings,
   context: CliContext,
   parts: NodeParts,
-): Promise<{ readonly uuid: string; readonly node: AnnotatorNode }> {
+): Promise<{ readonly uuid: string; readonly node: AnnotatorNode; readonly loggedIn: Promise<void> }> {
   const { environment, log, signal } = context
   const { folder, name } = settings
   const tool = await openTool(settings, context)
   await takeNodeFolder(folder, { kind: 'annotator', name }, parts)
   const [identity = { uuid: '', name }] = await readIdentities({ folder, name, seats: 1, uuid: settings.uuid })
+  const sockets = nodeSockets('annotation_node', context, parts)
   const node = createAnnotatorNode(
     { identity, dialect: environment.LOOP_PROTOCOL, muted: environment.SKIP_REPEAT_ON_START },
     {
@@ -34,12 +36,13 @@ export async function startAnnotatorNode(
       log,
       now: Date.now,
       images: parts.loop.images,
-      createSocket: nodeSockets('annotation_node', context, parts),
+      createSocket: sockets.create,
     },
   )
   parts.closers.add('annotator node', () => node.stop())
   await node.start({ signal })
-  return { uuid: identity.uuid, node }
+  const loggedIn = untilLoggedIn('annotator', { loop: parts.loop, socket: sockets.first }, context)
+  return { uuid: identity.uuid, node, loggedIn }
 }
 
 async function openTool({ tool, threads }: AnnotatorNodeSettings, { log }: CliContext): Promise<AnnotationTool> {

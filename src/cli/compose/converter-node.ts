@@ -5,6 +5,7 @@ import { readIdentities } from '../../nodes/identity.js'
 import type { CliContext } from '../context.js'
 import { toConverterProfile } from './converters.js'
 import type { FleetLink } from './fleet-link.js'
+import { untilLoggedIn } from './loop-login.js'
 import { takeNodeFolder } from './node-folder.js'
 import { type NodeParts, nodeSockets } from './node-socket.js'
 
@@ -21,23 +22,25 @@ export async function startConverterNode(
   settings: ConverterNodeSettings,
   context: CliContext,
   parts: NodeParts & { readonly fleet: FleetLink },
-): Promise<{ readonly uuid: string; readonly node: ConverterNode }> {
+): Promise<{ readonly uuid: string; readonly node: ConverterNode; readonly loggedIn: Promise<void> }> {
   const { log, signal } = context
   const { folder, name, uuid, converter, everyMs } = settings
   await takeNodeFolder(folder, { kind: 'converter-node', name }, parts)
   const [identity] = await readIdentities({ folder, name, seats: 1, ...(uuid !== undefined && { uuid }) })
   if (identity === undefined) throw new Error('A converter node has one identity.')
   const profile = await toConverterProfile(converter)
+  const sockets = nodeSockets('converter', context, parts)
   const node = createConverterNode(
     { identity, owner: `${hostname()}:${folder}`, profile, everyMs },
     {
       ...parts.fleet,
       rest: parts.loop.rest,
       log,
-      createSocket: nodeSockets('converter', context, parts),
+      createSocket: sockets.create,
     },
   )
   parts.closers.add('converter node', () => node.stop())
   await node.start({ signal })
-  return { uuid: identity.uuid, node }
+  const loggedIn = untilLoggedIn('converter', { loop: parts.loop, socket: sockets.first }, context)
+  return { uuid: identity.uuid, node, loggedIn }
 }

@@ -25,7 +25,12 @@ export async function startConverter(
   settings: ConverterSettings,
   context: CliContext,
   parts: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
-): Promise<{ readonly facts: ReadyFacts; readonly node: ConverterNode; readonly over: Promise<unknown> }> {
+): Promise<{
+  readonly facts: ReadyFacts
+  readonly node: ConverterNode
+  readonly loggedIn: Promise<void>
+  readonly over: Promise<unknown>
+}> {
   const { folder, converter, worker: hasWorker } = settings
   let askedToRestart: () => void = () => undefined
   const restart = new Promise<void>((resolve) => {
@@ -33,13 +38,13 @@ export async function startConverter(
   })
   const worker = hasWorker ? await startOwnWorker(settings, context, parts) : undefined
   const name = settings.name ?? converter.name
-  const { uuid, node } = await startConverterNode(
+  const { uuid, node, loggedIn } = await startConverterNode(
     { folder, converter, name, uuid: settings.uuid, everyMs: settings.every * 1000 },
     context,
     { ...parts, onRestart: askedToRestart },
   )
   const over = worker === undefined ? restart : Promise.race([restart, worker.lost])
-  return { facts: { uuid, hostId: worker?.hostId ?? null }, node, over }
+  return { facts: { uuid, hostId: worker?.hostId ?? null }, node, loggedIn, over }
 }
 
 // Several converters and a worker for trainings may share a data folder; each worker needs one of its own.

@@ -52,7 +52,13 @@ export async function startDetector(
   settings: DetectorSettings,
   context: CliContext,
   { closers, loop }: DetectorSurroundings,
-): Promise<{ readonly uuid: string; readonly port: number; readonly over: Promise<unknown> }> {
+): Promise<{
+  readonly uuid: string
+  readonly port: number
+  readonly hasModel: boolean
+  readonly serves: Promise<void>
+  readonly over: Promise<unknown>
+}> {
   letHeapsGrow()
   const { environment, signal } = context
   const { folder, name } = settings
@@ -72,7 +78,21 @@ export async function startDetector(
   await detector.start({ signal })
   closers.add('detector node', () => node.stop())
   await node.start({ signal })
-  return { uuid: identity.uuid, port, over: Promise.race([lock.lost, node.over]) }
+  const serves = untilItServes(detector)
+  const hasModel = detector.modelInfo() !== null
+  return { uuid: identity.uuid, port, hasModel, serves, over: Promise.race([lock.lost, node.over]) }
+}
+
+function untilItServes(detector: Detector): Promise<void> {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (detector.modelInfo() === null) return
+      unwatch()
+      resolve()
+    }
+    const unwatch = detector.onChange(check)
+    check()
+  })
 }
 
 type Place = { readonly organization: string; readonly project: string }

@@ -16,11 +16,16 @@ export function nodeSockets(
   nodeType: LoopSocketOptions['nodeType'],
   { environment, log }: CliContext,
   { loop, onRestart }: Pick<NodeParts, 'loop' | 'onRestart'>,
-): () => LoopSocket {
+): { readonly create: () => LoopSocket; readonly first: () => LoopSocket | undefined } {
+  let first: LoopSocket | undefined
   const { LOOP_ORGANIZATION: organization, LOOP_PROJECT: project } = environment
-  return () => {
-    const socket = createLoopSocket({ nodeType, organization, project }, { session: loop.session, log })
-    socket.onRestart(onRestart)
-    return socket
+  return {
+    first: () => first,
+    create() {
+      const socket = createLoopSocket({ nodeType, organization, project }, { session: loop.session, log })
+      socket.onRestart(onRestart)
+      first ??= socket
+      return socket
+    },
   }
 }

@@ -5,6 +5,7 @@ import type { TrainerProfile } from '../../nodes/trainer/profile.js'
 import { createTrainerNode, type TrainerNode } from '../../nodes/trainer/trainer-node.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
+import { untilLoggedIn } from './loop-login.js'
 import { takeNodeFolder } from './node-folder.js'
 import { type NodeParts, nodeSockets } from './node-socket.js'
 
@@ -21,11 +22,12 @@ export async function startTrainerNode(
   settings: TrainerNodeSettings,
   context: CliContext,
   parts: NodeParts & { readonly fleet: FleetLink },
-): Promise<{ readonly uuids: string[]; readonly node: TrainerNode }> {
+): Promise<{ readonly uuids: string[]; readonly node: TrainerNode; readonly loggedIn: Promise<void> }> {
   const { environment, log, signal } = context
   const { folder, name, seats, uuid } = settings
   await takeNodeFolder(folder, { kind: 'trainer-node', name }, parts)
   const identities = await readIdentities({ folder, name, seats, uuid })
+  const sockets = nodeSockets('trainer', context, parts)
   const node = createTrainerNode(
     {
       identities,
@@ -40,12 +42,13 @@ export async function startTrainerNode(
       ...parts.fleet,
       log,
       now: Date.now,
-      createSocket: nodeSockets('trainer', context, parts),
+      createSocket: sockets.create,
     },
   )
   parts.closers.add('trainer node', () => node.stop())
   await node.start({ signal })
-  return { uuids: identities.map((identity) => identity.uuid), node }
+  const loggedIn = untilLoggedIn('trainer', { loop: parts.loop, socket: sockets.first }, context)
+  return { uuids: identities.map((identity) => identity.uuid), node, loggedIn }
 }
 
 function toProfile(trainer: TrainerDefinition): TrainerProfile {

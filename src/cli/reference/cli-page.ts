@@ -11,7 +11,12 @@ export function cliPage(program: Command): string {
 - Every command ends cleanly on SIGINT (Ctrl-C) and SIGTERM.
 - Exit code 0 means done. Anything else means that it was not; stderr then ends with one sentence that says what is
   wrong, and an error code ([errors.md](errors.md)). A wrong option or argument is named without a code.
-- Parts that run until they are asked to end print \`loopfleet PART is ready {…}\` on stdout, with addresses as JSON. Logs go to
+- Parts that run until they are asked to end do so within 9 s and immediately on a second signal; after 9 s they are killed (exit code
+  137), after a second signal the exit code is 130 (SIGINT) or 143 (SIGTERM).
+- They print \`loopfleet PART is ready {…}\` on stdout, with addresses as JSON, when they can work: a worker with Redis; a trainer node and
+  a converter with Redis and logged in at the Loop; an annotator logged in at the Loop; a detector when a model serves, with or without
+  the Loop (\`loopfleet detector is listening {…}\` comes before). \`loopfleet PART is waiting: …\` names what is missing. A refused
+  password ends trainer, converter and annotator with \`LF_LOOP_LOGIN\`; a Loop that cannot be reached is tried again. Logs go to
   stderr, as JSON lines or, on a terminal, for reading.
 
 ${program.commands.flatMap((command) => sections(command, [program.name()])).join('\n\n')}

@@ -28,19 +28,14 @@ export type UpFlags = {
 /** A whole node of the Loop on this machine: Redis, trainer and converter nodes, one worker for all of them, and the dashboard. */
 export async function runUp(flags: UpFlags): Promise<void> {
   await runUntilAsked(async (context, closers) => {
-    try {
-      const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
-      assertNamesDiffer(trainers)
-      const converters = await readConverters(flags.converter, context)
-      if (trainers.length + converters.length === 0) {
-        throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
-      }
-      sayReady('up', await startAll({ trainers, converters }, flags, context, closers))
-      return {}
-    } catch (error) {
-      if (context.signal.aborted) return {} // asked to end while starting
-      throw error
+    const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
+    assertNamesDiffer(trainers)
+    const converters = await readConverters(flags.converter, context)
+    if (trainers.length + converters.length === 0) {
+      throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
     }
+    sayReady('up', await startAll({ trainers, converters }, flags, context, closers))
+    return {}
   })
 }
 
@@ -52,12 +47,15 @@ async function startAll(
   context: CliContext,
   closers: Closers,
 ): Promise<ReadyFacts> {
-  const { log, signal, environment } = context
+  const { log, environment } = context
+  const giveUp = new AbortController()
+  const signal = AbortSignal.any([context.signal, giveUp.signal])
   const folder = dataFolder(flags.data, environment)
   const lock = await lockFolder(folder, 'up')
   closers.add('folder lock', () => lock.release())
 
   const inherited = Object.fromEntries(Object.entries(hostEnvironment()).filter(isSet))
+  const running: KeptPart[] = []
   const start = async (part: PartPlan): Promise<KeptPart> => {
     const { name, label = name, args, redisUrl } = part
     const env = { ...inherited, DATA_FOLDER: folder, ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }) }
@@ -67,23 +65,35 @@ async function startAll(
       { label, exitsToRestart: name === 'trainer' || name === 'converter' },
       { start: startOnce, log, signal },
     )
-    closers.add(label, () => kept.close())
+    running.push(kept)
     return kept
   }
 
   const redisUrl = environment.REDIS_URL ?? textFact((await start({ name: 'redis', args: () => [] })).first, 'url')
-  for (const trainer of trainers) {
-    const args = [trainer.file, '--seats', String(flags.seats)]
-    await start({ name: 'trainer', label: `trainer-${trainer.name}`, args: () => args, redisUrl })
-  }
-  for (const [index, converter] of converters.entries()) {
-    const args = [flags.converter[index] ?? '', '--no-worker']
-    await start({ name: 'converter', label: `converter-${converter.name}`, args: () => args, redisUrl })
-  }
-  const worker = await start({ name: 'worker', args: () => workerArgs(trainers, flags), redisUrl })
+  for (const redis of running.splice(0)) closers.add('redis', () => redis.close())
+  // Side by side, since all of them have to end within the same 9 s; Redis, to which they say goodbye, ends after them.
+  closers.add('parts', () => Promise.all(running.map((kept) => kept.close())))
   let port = flags.port
-  const dashboardArgs = () => ['--port', String(port), '--host', flags.host]
-  const dashboard = await start({ name: 'dashboard', args: dashboardArgs, redisUrl })
+  const plans: readonly PartPlan[] = [
+    { name: 'worker', args: () => workerArgs(trainers, flags), redisUrl },
+    { name: 'dashboard', args: () => ['--port', String(port), '--host', flags.host], redisUrl },
+    ...trainers.map(({ name, file }): PartPlan => {
+      const args = [file, '--seats', String(flags.seats)]
+      return { name: 'trainer', label: `trainer-${name}`, args: () => args, redisUrl }
+    }),
+    ...converters.map(({ name }, index): PartPlan => {
+      const args = [flags.converter[index] ?? '', '--no-worker']
+      return { name: 'converter', label: `converter-${name}`, args: () => args, redisUrl }
+    }),
+  ]
+  // Side by side, since a node waits for the Loop, and the worker and the dashboard need none.
+  const starts = plans.map(start)
+  const [worker, dashboard] = await Promise.all(starts).catch(async (error: unknown) => {
+    giveUp.abort()
+    await Promise.allSettled(starts)
+    throw error
+  })
+  if (worker === undefined || dashboard === undefined) throw new Error('A worker and a dashboard were started.')
   const url = textFact(dashboard.first, 'url')
   port = Number(new URL(url).port) || port // a free one that was taken is kept when it is started again
   return {

@@ -33,7 +33,7 @@ export async function diagnoseSocket(options: DiagnosisOptions): Promise<string 
 type HandshakeAnswer = { readonly status: number; readonly location: string | undefined; readonly text: string }
 
 function ask({ url, path, ca, headers, timeoutMs }: DiagnosisOptions): Promise<HandshakeAnswer> {
-  const target = new URL(`${url.replace(/^ws/, 'http')}${path}?EIO=4&transport=polling`)
+  const target = new URL(`${url.replace(/^ws/, 'http')}${path.replace(/\/?$/, '/')}?EIO=4&transport=polling`)
   const start = target.protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
     const sent = start(target, { headers: { ...headers }, agent: false, ...(ca !== undefined && { ca }) })
