@@ -13,15 +13,17 @@ export type CliContext = {
   readonly signal: AbortSignal
 }
 
+/** Each setting in words, with its source; for the log. */
+type OpenedContext = CliContext & { readonly settings: Readonly<Record<string, string>> }
+
 /** `quiet` commands print their own result and log warnings only. */
-export function openContext(options: { readonly quiet?: boolean } = {}): CliContext {
+export function openContext(options: { readonly quiet?: boolean } = {}): OpenedContext {
   const { environment, warnings, sources } = loadEnvironment()
   const level =
     options.quiet === true && environment.LOOPFLEET_LOG_LEVEL === 'info' ? 'warn' : environment.LOOPFLEET_LOG_LEVEL
   const log = level === 'silent' ? silentLogger() : createLogger({ level, pretty: process.stderr.isTTY === true })
-  log.info({ settings: sources }, 'settings read')
   for (const warning of warnings) log.warn(warning)
-  return { environment, log, signal: untilAskedToEnd(log) }
+  return { environment, settings: sources, log, signal: untilAskedToEnd(log) }
 }
 
 /** The data folder as an absolute path: the flag, else DATA_FOLDER. It is made if it is missing. */

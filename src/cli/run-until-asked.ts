@@ -16,6 +16,7 @@ export async function runUntilAsked(start: (context: CliContext, closers: Closer
       if (context.signal.aborted) return {} // asked to end while starting
       throw error
     })
+    context.log.info({ settings: context.settings }, 'settings')
     await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
   } finally {
     await closers.closeAll()
