@@ -1,9 +1,10 @@
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir, rename, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { unpackTar } from '../../base/archives/tar.js'
 import { messageOf } from '../../base/errors.js'
 import { readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
+import { EVENTS_FILE } from '../../executors/events.js'
 import { eventFiles } from '../../executors/events-file.js'
 import { type CheckpointRules, checkpointPaths, filesBelow, watchedPaths } from './contents.js'
 import { type Marker, parseSequence } from './marker.js'
@@ -76,6 +77,9 @@ async function replace({ workspace, rules }: RestoreOptions, from: string, files
     await mkdir(dirname(join(workspace, file)), { recursive: true })
     await rename(join(from, file), join(workspace, file))
   }
+  // They were whole when they were packed: none of the reported files counts as written after its report.
+  const now = new Date()
+  if (files.includes(EVENTS_FILE)) await utimes(join(workspace, EVENTS_FILE), now, now)
 }
 
 async function readNote(workspace: string): Promise<number> {
