@@ -55,9 +55,12 @@ describe('the page of the protocol', () => {
     for (const row of rows) {
       expect(row, row[0]).to.have.lengthOf(3)
       const [, , here = ''] = row
-      const tests = [...here.matchAll(/\[test\]\(\.\.\/\.\.\/([^)]+)\) `([^`]+)`/g)]
+      const tests = [...here.matchAll(/`(test\/[^`]+)`: ([^;|]+)/g)].map(([, file = '', title = '']) => ({
+        file,
+        title: title.trim(),
+      }))
       expect(tests.length > 0 || /^(Reason|Later): /.test(here), row[0]).to.equal(true)
-      for (const [, file = '', title = ''] of tests) expect(await read(file), file).to.include(`it('${title}'`)
+      for (const { file, title } of tests) expect(await read(file), file).to.include(`it('${title}'`)
     }
   })
 })
