@@ -79,7 +79,7 @@ function rootPrefix() {
 
 function build() {
   mkdirSync(join(root, 'dist'), { recursive: true })
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root])
+  run(process.execPath, [join(root, 'node_modules/typescript7/bin/tsc'), '-p', root])
   run(process.execPath, [join(root, 'scripts/copy-assets.mjs')])
 }
 

@@ -90,18 +90,37 @@ describe('The packed package', function () {
 
   for (const release of ['10.8.2', '11.19.1']) {
     it(`has a lock file that npm ci ${release} accepts, with the packages of every platform`, async () => {
-      const clone = await mkdtemp(join(folder, 'clone-'))
-      for (const name of ['package.json', 'package-lock.json', '.npmrc']) {
-        await copyFile(join(packageRoot, name), join(clone, name))
-      }
+      const npm = await cloneForNpm(release)
 
-      const npm = ['exec', '--yes', '--package', `npm@${release}`, '--', 'npm']
-      const { stdout: used } = await execa('npm', [...npm, '--version'], { cwd: clone })
-      const { exitCode, stderr } = await execa('npm', [...npm, 'ci', '--dry-run'], { cwd: clone, reject: false })
+      const { exitCode, stderr } = await npm.run(['ci', '--dry-run'])
 
-      expect(used).to.equal(release)
       expect(exitCode, stderr).to.equal(0)
     })
+
+    it(`has a lock file that npm install ${release} leaves as it is`, async () => {
+      const npm = await cloneForNpm(release)
+      const before = await npm.lockFile()
+
+      const { exitCode, stderr } = await npm.run(['install', '--package-lock-only'])
+
+      expect(exitCode, stderr).to.equal(0)
+      expect(await npm.lockFile()).to.equal(before)
+    })
+  }
+
+  /** A folder with what npm reads of the checkout, and npm of this release. */
+  async function cloneForNpm(release: string) {
+    const clone = await mkdtemp(join(folder, 'clone-'))
+    for (const name of ['package.json', 'package-lock.json', '.npmrc']) {
+      await copyFile(join(packageRoot, name), join(clone, name))
+    }
+    const npm = ['exec', '--yes', '--package', `npm@${release}`, '--', 'npm']
+    const { stdout: used } = await execa('npm', [...npm, '--version'], { cwd: clone })
+    expect(used).to.equal(release)
+    return {
+      run: (args: readonly string[]) => execa('npm', [...npm, ...args], { cwd: clone, reject: false }),
+      lockFile: () => readFile(join(clone, 'package-lock.json'), 'utf8'),
+    }
   }
 
   function isPacked(link: string): boolean {
