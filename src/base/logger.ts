@@ -12,10 +12,27 @@ export type LoggerOptions = {
 
 const SECRET_KEYS = ['password', 'cookie', 'cookies', 'token', 'authorization', 'set-cookie']
 
-/** A pino logger that writes to stderr and never prints a password, cookie or token, up to two levels deep. */
+/** `http://user:password@proxy`; an address ends at white space, a slash or a quotation mark. */
+const PASSWORD_IN_ADDRESS = /(:\/\/[^\s/:@"']*):[^\s/"']+@/g
+
+/** The text without the passwords that stand in its addresses. */
+export function maskPasswords(text: string): string {
+  return text.includes('://') ? text.replaceAll(PASSWORD_IN_ADDRESS, '$1:***@') : text
+}
+
+/**
+ * A pino logger that writes to stderr and never prints a cookie, a token or a password: by their keys, up to two levels
+ * deep, and in addresses wherever they stand.
+ */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const redact = { paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), censor: '***' }
-  const base = { level: options.level ?? 'info', base: null, timestamp: stdTimeFunctions.isoTime, redact }
+  const base = {
+    level: options.level ?? 'info',
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    redact,
+    hooks: { streamWrite: maskPasswords },
+  }
   if (options.destination !== undefined) return pino(base, options.destination)
   if (options.pretty === true) return pino({ ...base, transport: prettyTransport() })
   return pino(base, pino.destination({ fd: 2, sync: true }))

@@ -1,5 +1,6 @@
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isAllowedBy } from '../base/helper-environment.js'
 import type { TrainerDefinition } from './definition.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 
@@ -67,9 +68,7 @@ export function allowedVariables(host: EnvironmentOptions['host']): Record<strin
 }
 
 function isAllowed(name: string): boolean {
-  return (
-    ALLOWED.some((allowedName) => allowedName === name) || ALLOWED_PREFIXES.some((prefix) => name.startsWith(prefix))
-  )
+  return ALLOWED.some((allowedName) => allowedName === name) || isAllowedBy(ALLOWED_PREFIXES, name)
 }
 
 /** nvidia-smi counts cards by bus id and CUDA, by itself, fastest first: without the order a lease names another card. */

@@ -1,4 +1,5 @@
 import pidusage from 'pidusage'
+import { helperEnvironment, withEnvironment } from '../base/helper-environment.js'
 import { listProcesses } from './proc.js'
 
 export type TreeFigures = {
@@ -25,8 +26,8 @@ export async function processTree(pid: number): Promise<number[]> {
 export async function treeFigures(pid: number): Promise<TreeFigures | null> {
   const tree = await processTree(pid)
   if (tree.length === 0) return null
-  // What ends between the two looks has no figures; when all have ended, pidusage throws.
-  const usage = await pidusage(tree).catch(() => ({}))
+  // It starts `getconf` the first time. What ends between the two looks has no figures; when all have ended, pidusage throws.
+  const usage = await withEnvironment(helperEnvironment(), () => pidusage(tree)).catch(() => ({}))
   const figures = Object.values<pidusage.Status | undefined>(usage).filter((one) => one !== undefined)
   if (figures.length === 0) return null
   return {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { LoopfleetError } from '../base/errors.js'
 import { safePathSegment } from '../base/files.js'
-import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
+import { helperEnvironment } from '../base/helper-environment.js'
 
 /** Another process holds the folder. */
 export class FolderLockedError extends LoopfleetError {
@@ -82,7 +82,8 @@ function startHolder(lock: string) {
     cleanup: false,
     reject: false,
     buffer: { stdout: false },
-    env: { [OWNER_VARIABLE]: '', [PROGRAM_VARIABLE]: '' }, // no sweep may find it
+    env: helperEnvironment(), // without our marks, so that no sweep finds it
+    extendEnv: false,
   })
 }
 

@@ -63,7 +63,7 @@ describe('the progress of a train job', function () {
     it(`has no new GPU figures when nvidia-smi ${what} meanwhile, and the training goes on`, async () => {
       const choice = join(temporary.path, 'switch')
       await writeFile(choice, 'two-gpus')
-      const options = { pathInFront: join(SMI, 'switched'), env: { SMI_SWITCH: choice }, gpus: 'all' }
+      const options = { pathInFront: join(SMI, 'switched'), env: { NVIDIA_SMI_SWITCH: choice }, gpus: 'all' }
       const { fleet: running, order, progress } = await start(options)
       await order({ epochs: 30, epoch_seconds: 0.2 })
       await progress(({ gpus }) => gpus !== null)

@@ -107,7 +107,7 @@ describe('a fleet with GPUs', function () {
   it('takes no more trainings when the GPUs become unreadable, and leaves alone the one that runs', async () => {
     const choice = join(temporary.path, 'switch')
     await writeFile(choice, 'two-gpus')
-    await start('one', { pathInFront: join(SMI, 'switched'), env: { SMI_SWITCH: choice }, seats: 2 })
+    await start('one', { pathInFront: join(SMI, 'switched'), env: { NVIDIA_SMI_SWITCH: choice }, seats: 2 })
     await fleet.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.2 } })
     await fleet.until({ epoch: 1 })
 

@@ -77,6 +77,7 @@ describe('environment of a program', () => {
       LOOP_USERNAME: 'me',
       PASSWORD: 'secret',
       REDIS_URL: 'redis://x',
+      NVIDIA_API_KEY: 'secret of another',
     }
 
     const env = programEnvironment(definition, { host, workspace: '/w', gpus: [1, 3] })

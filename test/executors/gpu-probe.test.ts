@@ -44,11 +44,11 @@ describe('GPU probe', function () {
   }
 
   beforeEach(() => {
-    process.env.SMI_STARTS = join(folder.path, 'starts')
+    process.env.NVIDIA_SMI_STARTS = join(folder.path, 'starts')
   })
   afterEach(() => {
     process.env.PATH = path
-    delete process.env.SMI_STARTS
+    delete process.env.NVIDIA_SMI_STARTS
   })
 
   it('reads the figures of two GPUs', async () => {

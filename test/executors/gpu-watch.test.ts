@@ -20,13 +20,13 @@ describe('GPU watch', function () {
 
   beforeEach(() => {
     process.env.PATH = [join(fixtures, 'nvidia-smi', 'switched'), path].join(delimiter)
-    process.env.SMI_SWITCH = join(folder.path, 'switch')
+    process.env.NVIDIA_SMI_SWITCH = join(folder.path, 'switch')
   })
   afterEach(async () => {
     await watch?.close()
     watch = undefined
     process.env.PATH = path
-    delete process.env.SMI_SWITCH
+    delete process.env.NVIDIA_SMI_SWITCH
     delete process.env.NVIDIA_SMI_CASE
   })
 

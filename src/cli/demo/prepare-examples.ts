@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { LoopfleetError } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
+import { helperEnvironment, pipVariables } from '../../base/helper-environment.js'
+import { maskPasswords } from '../../base/logger.js'
 
 /** The example trainer and the converter of its models, with the Python environment that both use. */
 export type Examples = { readonly trainer: string; readonly converter: string }
@@ -77,10 +79,12 @@ async function run([program = '', ...args]: readonly string[], wayOut: string, s
     reject: false,
     stdin: 'ignore',
     cancelSignal: signal,
+    env: helperEnvironment(pipVariables),
+    extendEnv: false,
   })
   signal.throwIfAborted()
   if (!failed) return
-  const last = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? ''
+  const last = maskPasswords(`${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '')
   const why = last === '' ? shortMessage : last
   throw new LoopfleetError(
     'LF_DEMO_ENVIRONMENT',

@@ -2,6 +2,7 @@ import { lstat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
+import { helperEnvironment, nvidiaVariables } from '../../base/helper-environment.js'
 import { findProgram, ProgramNotFoundError } from '../../process/find-program.js'
 import { killTree } from './own-children.js'
 
@@ -79,6 +80,8 @@ export function createNvidiaSmi(options: { readonly path: string | undefined; re
         stdin: 'ignore',
         maxBuffer: MAX_BYTES,
         stripFinalNewline: false,
+        env: helperEnvironment(nvidiaVariables),
+        extendEnv: false,
       })
       let result = await Promise.race([running, late(timeoutMs, signal)])
       if (result === LATE) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import nvidiaSmi from 'node-nvidia-smi'
+import { helperEnvironment, nvidiaVariables, withEnvironment } from '../../base/helper-environment.js'
 import { killTree, ownChildren } from './own-children.js'
 import { type ReadCard, toReadCards } from './smi-xml.js'
 
@@ -52,7 +53,9 @@ export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
 function ask(): { readonly answer: Promise<readonly ReadCard[] | null>; readonly pids: number[] } {
   const before = ownChildren()
   const answer = new Promise<readonly ReadCard[] | null>((resolve) => {
-    nvidiaSmi((error, data) => resolve(error ? null : toReadCards(data)))
+    withEnvironment(helperEnvironment(nvidiaVariables), () =>
+      nvidiaSmi((error, data) => resolve(error ? null : toReadCards(data))),
+    )
   })
   const pids = [...ownChildren()].filter((pid) => !before.has(pid))
   return { answer, pids }

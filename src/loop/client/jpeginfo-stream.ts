@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { helperEnvironment } from '../../base/helper-environment.js'
 import { type Jpeginfo, MAX_JPEGINFO_RUNS, parseVerdicts } from './jpeginfo.js'
 
 type Verdict = boolean | undefined
@@ -73,6 +74,7 @@ function startChecker(folder: string, events: CheckerEvents): Checker {
   const child = spawn('stdbuf', ['-oL', 'jpeginfo', '-c', '-f', '-'], {
     cwd: folder,
     stdio: ['pipe', 'pipe', 'ignore'],
+    env: helperEnvironment(),
   })
   child.stdin.on('error', () => undefined) // it is gone, which its exit tells
   let silence: NodeJS.Timeout | undefined

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { hasCode } from '../../base/files.js'
+import { helperEnvironment } from '../../base/helper-environment.js'
 
 const run = promisify(execFile)
 
@@ -30,7 +31,7 @@ export function hasStdbuf(): Promise<boolean> {
 
 async function hasProgram(name: string): Promise<boolean> {
   try {
-    await run(name, ['--version'], { timeout: 10_000 })
+    await run(name, ['--version'], { timeout: 10_000, env: helperEnvironment() })
     return true
   } catch (error) {
     return !hasCode(error, 'ENOENT', 'EACCES')
@@ -62,6 +63,7 @@ export function createJpeginfoBatches(folder: string): Jpeginfo {
         cwd: folder,
         timeout: TIMEOUT_MS,
         maxBuffer: 2 ** 20,
+        env: helperEnvironment(),
       })
       return stdout
     } catch (error) {
