@@ -21,7 +21,7 @@ ${entries.map(toRow).join('\n')}
   ([trainer contract](trainer-contract.md)), and they stand in no environment of a running part ([SECURITY.md](../../SECURITY.md)).
 - \`REDIS_URL\` takes \`redis://[user:password@]host[:port][/db]\`, \`rediss://…\`, \`unix://[user:password@]/path\` or a plain path, each
   also with \`?password=…\`. In a password, write \`#\` as \`%23\`, \`/\` as \`%2F\`, \`?\` as \`%3F\` and \`%\` as \`%25\`.
-- Parts connect to the Loop and to Redis directly: \`HTTP_PROXY\` and \`HTTPS_PROXY\` are passed on to programs, but not used.
+- Parts connect to the Loop and to Redis directly: \`HTTP_PROXY\` and \`HTTPS_PROXY\` are passed on to programs (with a password in them, see [SECURITY.md](../../SECURITY.md)), but not used.
   A reverse proxy before the Loop must pass WebSocket upgrades of \`/ws/socket.io/\`, or long polling at the same path.
 - A worker also obeys \`CUDA_VISIBLE_DEVICES\`, \`CUDA_DEVICE_ORDER\` and \`NVIDIA_VISIBLE_DEVICES\`; of the first, an empty value counts
   ([GPUs](gpus.md)).
