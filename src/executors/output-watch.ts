@@ -23,6 +23,8 @@ export type OutputWatchOptions = {
   readonly audience?: OutputAudience | undefined
   /** Progress, and an error once per known cause. */
   readonly onEvent?: (event: TrainerEvent) => void
+  /** The pattern of the progress is off: no epoch comes from the log any more. */
+  readonly onProgressOff?: () => void
   /** Lines wait to be matched. */
   readonly onTurn?: () => void
 }
@@ -71,6 +73,7 @@ export function openOutputWatch(options: OutputWatchOptions, deps: OutputWatchDe
 
   function miss({ id, line, isOff }: PatternMiss): void {
     if (isOff) audience?.offPatterns.add(id)
+    if (isOff && id === PROGRESS) options.onProgressOff?.()
     const source = patterns.find((pattern) => pattern.id === id)?.source ?? ''
     const what = `the pattern ${id} (${source.slice(0, 200)})`
     const warning = isOff

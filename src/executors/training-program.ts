@@ -94,6 +94,7 @@ export async function startTraining(
       onEvent: (event) => {
         for (const heard of hear(event)) queue.push({ event: heard })
       },
+      onProgressOff: () => epochs.endOfLog(),
       onTurn: () => life?.seen(),
     },
     deps,

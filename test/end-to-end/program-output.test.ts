@@ -122,6 +122,7 @@ describe('what a training program prints', function () {
 
       const record = await fleet.record()
       expect(record).to.include({ outcome: 'completed', run: 1 })
+      expect(record.best?.epoch, 'the epoch of the last model').to.equal(null)
       const { output } = await fleet.run('trainings', 'show', record.id, '--json')
       expect(warningsOf(record)[0]).to.match(
         /^the pattern progress\.log \(.*\) is off for this run: .*"Downloading weights a+/,

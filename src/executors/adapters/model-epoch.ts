@@ -9,6 +9,8 @@ export type ModelEpochs = {
   /** The epoch of the table's last row. */
   inTable(epoch: number, writtenAtMs: number): void
   inLog(epoch: number, atMs: number): void
+  /** Later lines are not read, so from now on the log tells of no file to which epoch it belongs. */
+  endOfLog(): void
   /** Undefined when nothing tells. */
   of(file: DatedFile): number | undefined
 }
@@ -28,15 +30,20 @@ const ROW_AFTER_MS = 2000
 export function createModelEpochs(): ModelEpochs {
   const rows: Told[] = []
   const lines: Told[] = []
+  let isLogOver = false
   return {
     get hasTable() {
       return rows.length > 0
     },
     inTable: (epoch, atMs) => add(rows, { epoch, atMs }),
     inLog: (epoch, atMs) => add(lines, { epoch, atMs }),
+    endOfLog() {
+      isLogOver = true
+    },
     of({ mtimeMs, named }) {
       const row = rowOf(rows, mtimeMs)
-      if (row === undefined) return named?.epoch ?? lines.findLast(({ atMs }) => atMs <= mtimeMs)?.epoch
+      if (row === undefined)
+        return named?.epoch ?? (isLogOver ? undefined : lines.findLast(({ atMs }) => atMs <= mtimeMs)?.epoch)
       if (named === undefined) return row.epoch
       const { epoch, isMarked } = named
       if (isMarked && Math.abs(epoch - row.epoch) > 1) return epoch

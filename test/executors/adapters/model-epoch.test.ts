@@ -61,6 +61,27 @@ describe('the epoch of a model file', () => {
     expect(epochs.of({ mtimeMs: 1990, named: named('best-3.pt', '3') })).to.equal(3)
   })
 
+  it('is unknown when the log is no longer read and nothing else tells', () => {
+    const epochs = createModelEpochs()
+    epochs.inLog(3, 1000)
+    expect(epochs.of({ mtimeMs: 1010 })).to.equal(3)
+
+    epochs.endOfLog()
+
+    expect(epochs.of({ mtimeMs: 1010 })).to.equal(undefined)
+    expect(epochs.of({ mtimeMs: 2010 })).to.equal(undefined)
+    expect(epochs.of({ mtimeMs: 2010, named: named('best-8.pt', '8') })).to.equal(8)
+  })
+
+  it('is that of the table when the log is no longer read', () => {
+    const epochs = createModelEpochs()
+    epochs.inLog(3, 1000)
+    epochs.endOfLog()
+    epochs.inTable(8, 3000)
+
+    expect(epochs.of({ mtimeMs: 3000 })).to.equal(8)
+  })
+
   it('is unknown when nothing tells', () => {
     const epochs = createModelEpochs()
     epochs.inLog(4, 1000)
