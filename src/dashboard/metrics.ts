@@ -14,7 +14,9 @@ const HELP = {
   loopfleet_host_gpus_offered: 'GPUs that a host lends.',
   loopfleet_host_gpus_unreadable: 'Whether a host has GPUs that cannot be read, with the reason.',
   loopfleet_host_not_served: 'A trainer or converter that a host cannot serve, with the reason.',
+  loopfleet_host_errors: 'Errors of a host, such as records that Redis has lost.',
   loopfleet_node_up: 'Whether the heartbeat of a node goes on.',
+  loopfleet_node_errors: 'Errors of a node, such as records that Redis has lost.',
   loopfleet_gpu_utilization_ratio: 'Load of a GPU.',
   loopfleet_gpu_memory_used_bytes: 'Memory of a GPU in use.',
   loopfleet_gpu_memory_total_bytes: 'Memory of a GPU.',
@@ -48,7 +50,11 @@ async function collect(look: Look): Promise<Registry> {
   set('loopfleet_trainings', { which: 'all' }, total)
   set('loopfleet_trainings', { which: 'unfinished' }, unfinished)
   for (const host of hosts) setHost(set, host)
-  for (const { uuid, name, type, isAlive } of nodes) set('loopfleet_node_up', { uuid, name, type }, Number(isAlive))
+  for (const { uuid, name, type, isAlive, errors } of nodes) {
+    const labels = { uuid, name, type }
+    set('loopfleet_node_up', labels, Number(isAlive))
+    if (isAlive) set('loopfleet_node_errors', labels, errors.length)
+  }
   return registry
 }
 
@@ -59,6 +65,7 @@ function setHost(set: Set, host: Seen<KnownHost> & { readonly isDraining: boolea
   if (!host.isAlive) return // what it told last holds no more
   set('loopfleet_host_places', labels, host.places)
   set('loopfleet_host_places_free', labels, host.free)
+  set('loopfleet_host_errors', labels, host.errors.length)
   if (host.gpuState !== null) {
     const { state, offered, reason } = host.gpuState
     const isUnreadable = state === 'unreadable'

@@ -49,8 +49,13 @@ export function createServed(
 function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
   return definitions.flatMap(({ name, gpus }) => {
     const refusal = refusalOf(offer, gpus)
-    return refusal === undefined ? [] : [{ kind, name, reason: refusal.message }]
+    return refusal === undefined ? [] : [{ kind, name, reason: shortReason(refusal) }]
   })
+}
+
+// The host gives the reason of unreadable GPUs once, for all that needs them.
+function shortReason(refusal: NotEnoughGpusError | GpusUnreadableError): string {
+  return refusal instanceof GpusUnreadableError ? 'The GPUs of this host are unreadable.' : refusal.message
 }
 
 /** The offer as the fleet shows it. */

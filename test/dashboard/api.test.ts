@@ -221,6 +221,22 @@ describe('dashboard api', () => {
     expect(lines.join('\n')).to.include('kind="trainer",name="big",reason="2 GPUs are needed"} 1')
   })
 
+  it('tells Prometheus how many errors hosts and nodes report', async () => {
+    const host = {
+      hostId: 'host-a',
+      pid: 11,
+      trainers: [],
+      errors: ['Redis came back without a record', 'and another'],
+    }
+    await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'A', type: 'trainer' }, { ttlMs: 60_000 })
+
+    const lines = (await (await fetch(`${dashboard.url}/metrics`)).text()).split('\n')
+
+    expect(lines).to.include('loopfleet_host_errors{host="host-a"} 2')
+    expect(lines).to.include('loopfleet_node_errors{uuid="seat-a",name="A",type="trainer"} 0')
+  })
+
   it('refuses to retry a training that has not failed, with a sentence', async () => {
     const { id } = await dashboard.order()
 

@@ -218,6 +218,64 @@ describe('fleet page', function () {
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
   })
 
+  it('names the warnings of a training in the table', async () => {
+    const { id } = await dashboard.order()
+    const run = await dashboard.journal.beginRun(id, hostA)
+    await dashboard.journal.update(id, run, { facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } } })
+
+    await page.goto(dashboard.url)
+    await page.locator(`[data-training="${id}"] .warning`).getByText(`progress.log is off ${SCRIPT}`).waitFor()
+
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+  })
+
+  it('shows what hosts and nodes report as errors', async () => {
+    const lost = `Redis came back without the record of training abc ${SCRIPT}`
+    const node = { uuid: 'seat-a', name: 'Trainer A', type: 'trainer' as const, trainer: 'shapes' }
+    await dashboard.fleet.announceHost({ ...HOST, errors: [`host: ${lost}`] }, { ttlMs: 60_000 })
+    await dashboard.fleet.announceHost({ ...HOST, hostId: 'host-b' }, { ttlMs: 60_000 })
+    await dashboard.fleet.announceNode({ ...node, errors: [`first: ${lost}`, `second: ${lost}`] }, { ttlMs: 60_000 })
+
+    await page.goto(dashboard.url)
+    await page.locator('#nodes').getByText(`second: ${lost}`).waitFor()
+
+    expect(await page.locator('#hosts .error').allTextContents()).to.deep.equal([`host: ${lost}`])
+    expect(await page.locator('#nodes .error').allTextContents()).to.deep.equal([`first: ${lost}`, `second: ${lost}`])
+    expect(await page.evaluate('window.wasHit')).to.equal(undefined)
+    expect(complaints).to.eql([])
+  })
+
+  it('gives the reason of unreadable GPUs once, and what the host does not serve', async () => {
+    const gpuState = { state: 'unreadable' as const, offered: [], reason: 'nvidia-smi ended with code 18' }
+    const notServed = ['one', 'two'].map((name) => ({ kind: 'trainer' as const, name, reason: 'unreadable.' }))
+    await dashboard.fleet.announceHost({ ...HOST, trainers: [], gpuState, notServed }, { ttlMs: 60_000 })
+
+    await page.goto(dashboard.url)
+    const host = page.locator('#hosts .host')
+    await host.getByText('trainer two not served').waitFor()
+
+    expect((await host.textContent())?.match(/ended with code 18/g)).to.have.lengthOf(1)
+    expect(await host.textContent())
+      .to.contain('none offered')
+      .and.not.contain('CPU')
+    expect(await page.locator('#tiles').textContent())
+      .to.contain('1hosts with unreadable GPUs')
+      .and.contain('0 of 0free places')
+  })
+
+  it('gives the reason of a lost card beside those that are offered', async () => {
+    const gpuState = { state: 'gpus' as const, offered: [1], reason: 'GPU 0 is not usable: GPU is lost' }
+    await dashboard.fleet.announceHost(
+      { ...HOST, gpuState, gpus: [{ ...NO_FIGURES, index: 1, name: 'L4' }] },
+      { ttlMs: 60_000 },
+    )
+
+    await page.goto(dashboard.url)
+    await page.locator('#hosts').getByText('not all GPUs offered: GPU 0 is not usable: GPU is lost').waitFor()
+
+    expect(await page.locator('#hosts table').textContent()).to.contain('L4')
+  })
+
   it('asks before it aborts', async () => {
     const { id } = await dashboard.order()
     await page.goto(dashboard.url)
@@ -277,6 +335,7 @@ describe('fleet page', function () {
   })
 })
 
+const HOST = { hostId: 'host-a', pid: 1, trainers: ['shapes'] }
 const NO_FIGURES = {
   index: 0,
   utilizationPercent: null,

@@ -220,7 +220,7 @@ describe('after a training Redis holds', function () {
       await others.withdrawHost('gpu-away')
 
       expect(output).to.match(new RegExp(`^${hostId} +online `, 'm'))
-      expect(output).to.match(/^gpu-away +away for /m)
+      expect(output).to.match(/^gpu-away +offline for /m)
       expect(output).to.match(new RegExp(` online +trainer +quick +${training.seat.uuid}$`, 'm'))
       expect(output).to.match(/^node\.with-work +1 /m)
       expect(output).not.to.include('node.without ')

@@ -19,7 +19,7 @@ export function printHosts(hosts: readonly SeenHost[]): void {
     ['HOST', 'STATE', 'TRAINERS', 'CONVERTERS', 'PLACES FREE', 'TRAININGS', 'GPUS'],
     hosts.map((host) => [
       host.hostId,
-      host.isAlive && host.isDraining ? 'drains' : presenceOf(host),
+      host.isAlive && host.isDraining ? 'draining' : presenceOf(host),
       host.trainers.join(', '),
       host.converters.join(', '),
       `${host.free} of ${host.places}`,
@@ -37,18 +37,25 @@ function gpusOf({ gpus, gpuState }: SeenHost): string {
 
 /** Why a host does less than it was started for. */
 function remarksOf({ hostId, gpuState, notServed, errors }: SeenHost): string[] {
-  const { state, reason } = gpuState ?? {}
-  const what = state === 'unreadable' ? 'GPUs unreadable, none offered' : 'not all GPUs offered'
+  const gpus = gpuRemarkOf(gpuState)
   return [
     ...errors.map((each) => `${hostId}: ${each}`),
-    ...(state === undefined || state === 'none' || reason === null ? [] : [`${hostId}: ${what}: ${reason}`]),
+    ...(gpus === undefined ? [] : [`${hostId}: ${gpus}`]),
     ...notServed.map((each) => `${hostId}: ${each.kind} ${each.name} not served: ${each.reason}`),
   ]
 }
 
+function gpuRemarkOf(gpuState: SeenHost['gpuState']): string | undefined {
+  const { state, reason = null } = gpuState ?? {}
+  if (reason === null) return undefined
+  if (state === 'gpus') return `not all GPUs offered: ${reason}`
+  if (state !== 'unreadable') return undefined
+  return `GPUs unreadable, none offered: ${reason}. Repair the driver, or start the worker with --gpus none.`
+}
+
 /** How a host or a node is seen from here. */
 export function presenceOf({ isAlive, seenAt }: { readonly isAlive: boolean; readonly seenAt: number }): string {
-  return isAlive ? 'online' : `away for ${ago(seenAt, Date.now())}`
+  return isAlive ? 'online' : `offline for ${ago(seenAt, Date.now())}`
 }
 
 export async function drain(hostId: string, isDraining: boolean, flags: { json: boolean }): Promise<void> {

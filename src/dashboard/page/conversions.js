@@ -1,5 +1,6 @@
 import { byId, duration, el, isNumber, show, table } from '/page/dom.js'
 import { createLogView } from '/page/log.js'
+import { warning } from '/page/trainings.js'
 
 const LOOKS = { converted: 'good', failed: 'bad', running: 'busy', waiting: '' }
 /** Causes that are open, kept over refreshes. */
@@ -51,10 +52,6 @@ function toRow(conversion, now) {
 
 function logButton(id) {
   return el('button', { 'data-conversion-log': id, 'data-key': `log ${id}` }, 'log')
-}
-
-function warning(text) {
-  return el('div', { class: 'warning' }, text)
 }
 
 function badge({ state, seconds }) {

@@ -2,7 +2,7 @@ import { showClasses, showCurves } from '/page/curves.js'
 import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words } from '/page/dom.js'
 import { gpuTable } from '/page/fleet.js'
 import { createLogView } from '/page/log.js'
-import { actionsOf, epochOf, errorsOf, stateBadge } from '/page/trainings.js'
+import { actionsOf, epochOf, errorsOf, stateBadge, warning } from '/page/trainings.js'
 
 const showLog = createLogView(byId('log'), byId('follow'))
 
@@ -33,10 +33,6 @@ function facts(training, now) {
   return [head, ...errorsOf(training.errors), ...training.warnings.map(warning), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
 }
 
-function warning(text) {
-  return el('div', { class: 'warning' }, text)
-}
-
 /** Why its last failure came about, with the last lines of the program that ended. */
 function failureOf({ failure, outcome }, now) {
   if (failure === null) return []
@@ -44,7 +40,7 @@ function failureOf({ failure, outcome }, now) {
   const where = [stage === undefined ? '' : `in ${stage}`, attempt > 1 ? `attempt ${attempt}` : '', `on ${hostId}`]
   const how = signal ? `ended by ${signal}` : isNumber(exitCode) ? `exit code ${exitCode}` : ''
   const told = [`${where.filter(Boolean).join(', ')}, ${duration(now - at)} ago`, how, outOfMemory ? 'out of memory' : '']
-  const title = outcome === null || outcome === 'completed' ? 'Last failure, got over' : 'Cause'
+  const title = outcome === null || outcome === 'completed' ? 'Last failure, recovered' : 'Cause'
   return [
     el(
       'div',
@@ -70,7 +66,7 @@ function stepOf(stage, { steps, current, outcome, failure }, now) {
     return el('li', { class: 'done' }, name, el('span', { class: 'small' }, `${done.seconds.toFixed(1)} s`))
   if (outcome === 'failed' && failure?.stage === stage)
     return el('li', { class: 'failed' }, name, el('span', { class: 'small' }, 'failed'))
-  return el('li', {}, name, el('span', { class: 'small' }, outcome === null ? 'to do' : 'not done'))
+  return el('li', {}, name, el('span', { class: 'small' }, outcome === null ? 'pending' : 'not run'))
 }
 
 function figuresOf(step) {
@@ -110,6 +106,6 @@ function list(training) {
 }
 
 function imagesOf({ trainImageCount, testImageCount, skippedImageCount }) {
-  if (!isNumber(trainImageCount)) return 'not known'
+  if (!isNumber(trainImageCount)) return 'unknown'
   return `${trainImageCount} train, ${testImageCount ?? 0} test, ${skippedImageCount ?? 0} skipped`
 }

@@ -7,12 +7,12 @@ export function showHosts({ hosts, now, trainings }) {
 }
 
 function hostCard(host, now, names) {
-  const { hostId, isAlive, isDraining, free, places, trainers, converters, trainings, gpus, gpuState, notServed } = host
+  const { hostId, isAlive, isDraining, trainings, notServed, errors } = host
   const state = isAlive
     ? isDraining
-      ? ['warn', 'drains']
+      ? ['warn', 'draining']
       : ['good', 'online']
-    : ['bad', `away for ${duration(now - host.seenAt)}`]
+    : ['bad', `offline for ${duration(now - host.seenAt)}`]
   const work = trainings.map((id) =>
     el('button', { class: 'plain', 'data-choose': id, 'data-key': `host ${id}` }, names.get(id) ?? id),
   )
@@ -20,24 +20,36 @@ function hostCard(host, now, names) {
     'div',
     { class: isAlive ? 'host' : 'host away' },
     el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
-    el('div', { class: 'muted' }, `${free} of ${places} places free · ${[...trainers, ...converters].join(', ')}`),
+    el('div', { class: 'muted' }, servedBy(host)),
+    ...(isAlive ? errors : []).map(problem),
     work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
-    ...gpuParts(gpus, gpuState),
-    ...notServed.map(({ kind, name, reason }) => el('div', { class: 'error small' }, `${kind} ${name} not served: ${reason}`)),
+    ...gpuParts(host),
+    ...notServed.map(({ kind, name, reason }) => problem(`${kind} ${name} not served: ${reason}`)),
   )
 }
 
-function gpuParts(gpus, gpuState) {
+function servedBy({ free, places, trainers, converters }) {
+  const served = [...trainers, ...converters]
+  return served.length === 0 ? 'no trainer, no converter' : `${free} of ${places} places free · ${served.join(', ')}`
+}
+
+function problem(text) {
+  return el('div', { class: 'error small' }, text)
+}
+
+function gpuParts({ gpus, gpuState }) {
   const { state, reason } = gpuState ?? {}
-  if (state === 'unreadable') return [el('div', { class: 'error small' }, `GPUs unreadable, none offered: ${reason}`)]
-  const table = gpus?.length > 0 ? gpuTable(gpus) : el('div', { class: 'muted small' }, 'no GPU, trains on the CPU')
-  return state === 'gpus' && reason ? [table, el('div', { class: 'error small' }, reason)] : [table]
+  if (state === 'unreadable') {
+    return [problem(`GPUs unreadable, none offered: ${reason}. Repair the driver, or start the worker with --gpus none.`)]
+  }
+  const table = gpus?.length > 0 ? gpuTable(gpus) : el('div', { class: 'muted small' }, 'no GPU, CPU only')
+  return state === 'gpus' && reason ? [table, problem(`not all GPUs offered: ${reason}`)] : [table]
 }
 
 // A draining host finishes what it has, so that it can be switched off.
 function drainButton({ hostId, isDraining }) {
   const action = isDraining ? 'undrain' : 'drain'
-  const title = isDraining ? 'takes trainings again' : 'finishes its trainings and takes no more'
+  const title = isDraining ? 'Take trainings again' : 'Finish its trainings and take no more'
   return el('button', { 'data-host': hostId, 'data-host-action': action, 'data-key': `drain ${hostId}`, title }, action)
 }
 
@@ -66,7 +78,7 @@ export function showNodes({ nodes, now }) {
     el(
       'tr',
       {},
-      el('td', {}, node.name, el('div', { class: 'muted small' }, node.uuid)),
+      el('td', {}, node.name, el('div', { class: 'muted small' }, node.uuid), ...(node.isAlive ? node.errors : []).map(problem)),
       el('td', {}, node.type, does(node)),
       el(
         'td',
@@ -74,7 +86,7 @@ export function showNodes({ nodes, now }) {
         el(
           'span',
           { class: `badge ${node.isAlive ? 'good' : 'bad'}` },
-          node.isAlive ? 'online' : `away for ${duration(now - node.seenAt)}`,
+          node.isAlive ? 'online' : `offline for ${duration(now - node.seenAt)}`,
         ),
       ),
     ),

@@ -72,16 +72,20 @@ async function refresh() {
 
 function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCounts }) {
   const alive = hosts.filter(({ isAlive }) => isAlive)
-  const sum = (key) => alive.reduce((count, host) => count + host[key], 0)
+  // A host that serves nothing, such as one with unreadable GPUs, has no place for a training.
+  const serving = alive.filter(({ trainers, converters }) => trainers.length + converters.length > 0)
+  const sum = (key) => serving.reduce((count, host) => count + host[key], 0)
+  const unreadable = alive.filter(({ gpuState }) => gpuState?.state === 'unreadable').length
   const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
   const tiles = [
-    ['trainings in work', unfinished],
-    ['trainings in all', total],
-    ['failed lately', failed, failed > 0 ? 'tile bad' : 'tile'],
-    ...(conversionCounts.failed > 0 ? [['conversions failed', conversionCounts.failed, 'tile bad']] : []),
+    ['active trainings', unfinished],
+    ['trainings', total],
+    ['failed (this page)', failed, failed > 0 ? 'tile bad' : 'tile'],
+    ...(conversionCounts.failed > 0 ? [['failed conversions', conversionCounts.failed, 'tile bad']] : []),
     ['hosts', alive.length],
-    ['places free', `${sum('free')} of ${sum('places')}`],
+    ['free places', `${sum('free')} of ${sum('places')}`],
     ['GPUs', alive.reduce((count, { gpus }) => count + (gpus?.length ?? 0), 0)],
+    ...(unreadable > 0 ? [['hosts with unreadable GPUs', unreadable, 'tile bad']] : []),
     ['nodes', nodes.filter(({ isAlive }) => isAlive).length],
   ]
   show(

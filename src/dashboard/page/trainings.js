@@ -8,13 +8,13 @@ export function showTrainings({ trainings, now }, chosen) {
 }
 
 function toRow(training, now, chosen) {
-  const { id, name, trainer, seat, hostId, run, best, createdAt } = training
+  const { id, name, trainer, seat, hostId, run, best, createdAt, warnings } = training
   const choose = el('button', { class: 'plain', 'data-choose': id, 'data-key': `choose ${id}` }, name)
   return el(
     'tr',
     { class: id === chosen ? 'chosen' : undefined, 'data-training': id },
     el('td', { class: 'name' }, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
-    el('td', { class: 'state' }, stateBadge(training), asked(training), ...errorsOf(training.errors)),
+    el('td', { class: 'state' }, stateBadge(training), asked(training), ...errorsOf(training.errors), ...warnings.map(warning)),
     el('td', {}, ...progressOf(training)),
     el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
@@ -29,7 +29,7 @@ export function stateBadge({ outcome, state, isWaiting, errors }) {
     const look = { completed: 'good', failed: 'bad' }[outcome] ?? ''
     return el('span', { class: `badge ${look}` }, outcome)
   }
-  if (isWaiting) return el('span', { class: 'badge' }, 'waits for a host')
+  if (isWaiting) return el('span', { class: 'badge' }, 'waiting for a host')
   return el('span', { class: `badge ${Object.keys(errors).length > 0 ? 'warn' : 'busy'}` }, words(state))
 }
 
@@ -40,18 +40,22 @@ export function actionsOf({ id, actions }) {
   })
 }
 
+export function warning(text) {
+  return el('div', { class: 'warning' }, text)
+}
+
 export function errorsOf(errors) {
   return Object.entries(errors).map(([key, text]) => el('div', { class: 'error' }, `${words(key)}: ${text}`))
 }
 
 function asked({ stopRequested, outcome }) {
-  return stopRequested && outcome === null ? el('div', { class: 'muted small' }, 'asked to end') : null
+  return stopRequested && outcome === null ? el('div', { class: 'muted small' }, 'stop requested') : null
 }
 
 function progressOf({ progress, outcome, startedAt, endedAt, current }) {
   if (outcome !== null) {
     return [
-      el('span', { class: 'muted' }, isNumber(startedAt) ? `took ${duration(endedAt - startedAt)}` : 'never begun'),
+      el('span', { class: 'muted' }, isNumber(startedAt) ? `took ${duration(endedAt - startedAt)}` : 'not started'),
     ]
   }
   const step = current.find(({ epochs }) => isNumber(epochs)) ?? current[0]
