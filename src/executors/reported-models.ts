@@ -106,8 +106,8 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
   }
 
   function passOver({ event }: ReportedModel, problem: string): void {
-    log.warn({ epoch: event.epoch, problem }, 'reported model passed over')
-    say(`the model of epoch ${event.epoch ?? '?'} is passed over: ${problem}`)
+    log.warn({ epoch: event.epoch, problem }, 'reported model not used')
+    say(`the model of epoch ${event.epoch ?? '?'} is not used: ${problem}`)
   }
 
   return {

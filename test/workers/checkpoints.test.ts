@@ -165,7 +165,7 @@ describe('checkpoints in a shared folder', () => {
 
       expect(restored).to.include({ epoch: 1 })
       expect(await other.content()).to.equal('state of epoch 1')
-      if (!what.includes('never')) expect(other.said[0]).to.match(/^packed checkpoint 000001-000002 is passed over: /)
+      if (!what.includes('never')) expect(other.said[0]).to.match(/^packed checkpoint 000001-000002 is not used: /)
     })
   }
 

@@ -70,8 +70,8 @@ export async function openBestFiles(
   async function takeOrReport(file: Found, trust: Trust): Promise<string> {
     const problem = await tryTake(file, { trust, isLast: true })
     if (problem === 'taken') return problem
-    deps.log.warn({ file: file.path, problem }, 'best model passed over')
-    deps.say(`the best model ${file.path} is passed over: ${problem}`)
+    deps.log.warn({ file: file.path, problem }, 'best model not used')
+    deps.say(`the best model ${file.path} is not used: ${problem}`)
     return problem
   }
 

@@ -151,7 +151,7 @@ export function createSetAside(options: SetAsideOptions): SetAside {
     const { source } = file
     const kept = source.isBeside ? await openIfThere(besidePath(source)) : undefined
     if (kept === undefined)
-      return { state: 'later', problem: `${nameOf(source)} has not rested for ${restMs / 1000} s` }
+      return { state: 'later', problem: `${nameOf(source)} was changed less than ${restMs / 1000} s ago` }
     handles.push(kept)
     const look = await watch.look(besidePath(source), kept)
     return look === undefined

@@ -59,7 +59,7 @@ async function tryRestore(sequence: string, options: RestoreOptions, deps: Resto
     return marker
   } catch (error) {
     options.signal.throwIfAborted()
-    deps.say(`packed checkpoint ${sequence} is passed over: ${messageOf(error)}`)
+    deps.say(`packed checkpoint ${sequence} is not used: ${messageOf(error)}`)
     return undefined
   } finally {
     await removeTree(temporary)

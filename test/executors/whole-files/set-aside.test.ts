@@ -39,7 +39,7 @@ describe('setting files aside', function () {
     await new Promise((resolve) => setTimeout(resolve, 2 * REST_MS)) // what is tested is that time does not help
 
     const verdict = await aside.take([source('b.engine')], target())
-    expect(verdict).to.deep.equal({ state: 'later', problem: 'b.engine has not rested for 0.3 s' })
+    expect(verdict).to.deep.equal({ state: 'later', problem: 'b.engine was changed less than 0.3 s ago' })
     expect(await aside.take([source('b.engine')], target(), 'program-ended-well')).to.include({ state: 'whole' })
   })
 
