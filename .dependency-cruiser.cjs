@@ -12,7 +12,7 @@ const mayImport = {
   'src/detector': ['src/base', 'src/images', 'src/loop', 'src/inference'],
   'src/nodes': ['src/base', 'src/images', 'src/loop', 'src/queue', 'src/inference', 'src/detector'],
   'src/dashboard': ['src/base', 'src/loop/protocol', 'src/queue'],
-  'src/mock/loop': ['src/base', 'src/loop/protocol'],
+  'src/mock/loop': ['src/base', 'src/images', 'src/loop/protocol'],
   'src/mock/nodes': ['src/base', 'src/process', 'src/loop/protocol', 'src/executors', 'src/inference', 'src/nodes'],
 }
 // src/config puts every part's option schemas together; src/cli builds everything.

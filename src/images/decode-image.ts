@@ -3,6 +3,8 @@ import { messageOf } from '../base/errors.js'
 import { ImageError } from './errors.js'
 import { type ImageHead, readImageHead } from './image-head.js'
 import { checkImageSize, type ImageSize } from './image-size.js'
+import { closedTwice, filledAtEnd, hasGreyEdge, type Rows } from './jpeg-end.js'
+import { withExifFirst } from './png-exif.js'
 
 /** RGB rows from the top. */
 export type RgbImage = ImageSize & { readonly pixels: Uint8Array; readonly channels: 3 }
@@ -19,14 +21,17 @@ export type DecodeOptions = {
 export async function decodeImage(bytes: Uint8Array, { maxPixels }: DecodeOptions): Promise<RgbImage> {
   const head = readImageHead(bytes)
   checkImageSize(head, maxPixels)
-  try {
-    return await decode(bytes, head)
-  } catch (cause) {
-    const image = head.format === 'jpeg' ? await decodeWithoutEnd(bytes, head) : undefined
-    if (image !== undefined) return image
-    const reason = messageOf(cause).trim().replaceAll('\n', ' ')
-    throw new ImageError('LF_IMAGE_UNREADABLE', `The image cannot be decoded: ${reason}.`, { cause })
-  }
+  const raw = await rowsOf(bytes, head).catch(async (cause: unknown) => {
+    const rows = await rowsWithoutEnd(bytes, head)
+    if (rows !== undefined) return rows
+    throw unreadable(messageOf(cause).trim().replaceAll('\n', ' '), cause)
+  })
+  if (await isClosedEarly(bytes, head, raw)) throw unreadable('its last rows are missing')
+  return head.isCmyk ? fromCmyk(raw) : toRgb(raw)
+}
+
+function unreadable(reason: string, cause?: unknown): ImageError {
+  return new ImageError('LF_IMAGE_UNREADABLE', `The image cannot be decoded: ${reason}.`, { cause })
 }
 
 /** Whether these are a JPEG all of whose rows the decoder produces; what is wrong within a row only spoils the picture. */
@@ -43,36 +48,34 @@ export async function isWholeJpeg(bytes: Uint8Array, { maxPixels }: DecodeOption
 
 async function hasAllRows(bytes: Uint8Array, head: ImageHead): Promise<boolean> {
   try {
-    // At an eighth of the size, which reads all of the file and needs next to no memory.
-    await open(bytes, head)
-      .resize({ width: Math.ceil(head.width / 8) })
-      .raw()
-      .toBuffer()
-    return true
+    if (!hasGreyEdge(await eighthOf(bytes, head))) return true
   } catch {
-    return (await decodeWithoutEnd(bytes, head)) !== undefined
+    return (await rowsWithoutEnd(bytes, head)) !== undefined
   }
+  return !(await isClosedEarly(bytes, head, await rowsOf(bytes, head)))
 }
 
-function open(bytes: Uint8Array, { width, height }: ImageHead): Sharp {
-  return sharp(bytes, { failOn: 'error', limitInputPixels: width * height, ignoreIcc: true })
+/** Reads all of the file and needs next to no memory. Rows are left out, not averaged, so that the last one stays as it is. */
+async function eighthOf(bytes: Uint8Array, head: ImageHead): Promise<Rows> {
+  const width = Math.max(1, Math.floor(head.width / 8))
+  return await rawOf(open(bytes, head).resize({ width, kernel: 'nearest' }))
 }
 
-async function decode(bytes: Uint8Array, head: ImageHead): Promise<RgbImage> {
-  const image = open(bytes, head)
-  return head.isCmyk ? fromCmyk(await rawOf(inCmyk(image))) : toRgb(await rawOf(inSrgb(image)))
+/** All rows in RGB, or in inks. */
+async function rowsOf(bytes: Uint8Array, head: ImageHead): Promise<Rows> {
+  return await rawOf(open(bytes, head).autoOrient())
 }
 
-type Raw = ImageSize & { readonly pixels: Uint8Array; readonly channels: number }
+function open(bytes: Uint8Array, { format, width, height, isCmyk }: ImageHead): Sharp {
+  const file = format === 'png' ? withExifFirst(bytes) : bytes
+  const image = sharp(file, { failOn: 'error', limitInputPixels: width * height, ignoreIcc: true })
+  return isCmyk ? inCmyk(image) : image.removeAlpha().toColourspace('srgb')
+}
 
-async function rawOf(image: Sharp): Promise<Raw> {
+async function rawOf(image: Sharp): Promise<Rows> {
   // Not toUint8Array: sharp 0.35.5 never frees the rows that it copies there.
-  const { data, info } = await image.autoOrient().raw().toBuffer({ resolveWithObject: true })
+  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true })
   return { pixels: data, width: info.width, height: info.height, channels: info.channels }
-}
-
-function inSrgb(image: Sharp): Sharp {
-  return image.removeAlpha().toColourspace('srgb')
 }
 
 /** Without these two, libvips converts the inks by a profile of its own. */
@@ -80,14 +83,14 @@ function inCmyk(image: Sharp): Sharp {
   return image.pipelineColourspace('cmyk').toColourspace('cmyk')
 }
 
-function toRgb({ channels, ...image }: Raw): RgbImage {
-  if (channels !== 3) throw new Error(`it has ${channels} channels`)
+function toRgb({ channels, ...image }: Rows): RgbImage {
+  if (channels !== 3) throw unreadable(`it has ${channels} channels`)
   return { ...image, channels }
 }
 
 /** The whole numbers of OpenCV; libvips hands out inks, of which OpenCV sees the complement. */
-function fromCmyk({ pixels: inks, width, height, channels }: Raw): RgbImage {
-  if (channels !== 4) throw new Error(`it has ${channels} channels instead of four inks`)
+function fromCmyk({ pixels: inks, width, height, channels }: Rows): RgbImage {
+  if (channels !== 4) throw unreadable(`it has ${channels} channels instead of four inks`)
   const pixels = new Uint8Array(3 * width * height)
   for (let from = 0, to = 0; to < pixels.length; from += 4) {
     const black = 255 - (inks[from + 3] ?? 0)
@@ -96,23 +99,32 @@ function fromCmyk({ pixels: inks, width, height, channels }: Raw): RgbImage {
   return { pixels, width, height, channels: 3 }
 }
 
-const END_MARKER = Buffer.from([0xff, 0xd9])
-/** Begins with a bit that is set, since libjpeg goes on with zeros. */
-const FILLER = Buffer.alloc(512, Buffer.from([0xb5, 0x6d, 0x93, 0xca]))
-/** What makes a 0xff at the end of the data a byte of them, not the begin of a marker. */
-const STUFFING = Buffer.from([0x00])
-
 /**
  * A JPEG whose end marker is missing although all of its rows are there, as some cameras send it. libjpeg makes up what
  * is missing, so it is asked twice: a picture that lacks rows depends on what is put behind it.
  */
-async function decodeWithoutEnd(bytes: Uint8Array, head: ImageHead): Promise<RgbImage | undefined> {
-  const filler = bytes.at(-1) === 0xff ? [STUFFING, FILLER] : [FILLER]
-  const both = [Buffer.concat([bytes, END_MARKER]), Buffer.concat([bytes, ...filler, END_MARKER])]
+async function rowsWithoutEnd(bytes: Uint8Array, head: ImageHead): Promise<Rows | undefined> {
+  if (head.format !== 'jpeg') return undefined
+  const [once, again] = closedTwice(bytes)
   try {
-    const [ended, filled] = [await decode(both[0] ?? bytes, head), await decode(both[1] ?? bytes, head)]
-    return Buffer.compare(ended.pixels, filled.pixels) === 0 ? ended : undefined
+    const [ended, filled] = [await rowsOf(once, head), await rowsOf(again, head)]
+    return isSamePicture(ended, filled) ? ended : undefined
   } catch {
     return undefined // the first error says what is wrong
   }
+}
+
+/** The same question for a JPEG with an end marker, which may stand behind half a picture. */
+async function isClosedEarly(bytes: Uint8Array, head: ImageHead, rows: Rows): Promise<boolean> {
+  if (head.format !== 'jpeg' || !hasGreyEdge(rows)) return false
+  const filled = filledAtEnd(bytes)
+  if (filled === undefined) return false
+  return await rowsOf(filled, head).then(
+    (again) => !isSamePicture(rows, again),
+    () => true,
+  )
+}
+
+function isSamePicture(one: Rows, other: Rows): boolean {
+  return Buffer.compare(one.pixels, other.pixels) === 0
 }

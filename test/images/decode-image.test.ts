@@ -58,6 +58,26 @@ describe('A decoded image', () => {
   })
 })
 
+describe('A PNG', () => {
+  for (const orientation of [3, 8]) {
+    it(`is turned by ${orientation} wherever its EXIF block stands`, async () => {
+      const png = await readFile(new URL(`turned-${orientation}.png`, folder))
+      const [exif, end] = [png.indexOf('eXIf') - 4, png.indexOf('IEND') - 4]
+      const block = png.subarray(exif, exif + 12 + png.readUInt32BE(exif))
+      const rest = [png.subarray(0, exif), png.subarray(exif + block.length, end)]
+      const late = Buffer.concat([...rest, block, png.subarray(end)])
+
+      expect(await decodeImage(late, LIMITS)).to.deep.equal(await decodeImage(png, LIMITS))
+    })
+  }
+})
+
+/** The same JPEG with an EXIF orientation of 6. */
+function turned(jpeg: Buffer): Buffer {
+  const exif = Buffer.from('ffe100224578696600004d4d002a00000008000101120003000000010006000000000000', 'hex')
+  return Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)])
+}
+
 describe('A JPEG', () => {
   const verdictOf = async (jpeg: Buffer) => {
     const decoded = await decodeImage(jpeg, LIMITS).then(
@@ -104,10 +124,47 @@ describe('A JPEG', () => {
     const spoiled = [
       Buffer.from(jpeg).fill(0x5a, middle, middle + 40),
       Buffer.from(jpeg).fill(0xff, middle, middle + 10),
-      Buffer.concat([jpeg.subarray(0, middle), Buffer.from([0xff, 0xd9])]),
     ]
 
     for (const one of spoiled) expect((await verdictOf(one)).isWhole).to.equal(true)
+  })
+
+  it('has all of its rows although the last ones are as grey as what a decoder makes up', async () => {
+    const grey = { r: 128, g: 128, b: 128 }
+    const jpeg = await sharp(await noiseJpeg(97, 61))
+      .extend({ bottom: 40, right: 24, background: grey })
+      .jpeg()
+      .toBuffer()
+    const wall = await sharp({ create: { width: 97, height: 61, channels: 3, background: grey } })
+      .jpeg()
+      .toBuffer()
+
+    for (const whole of [jpeg, wall, turned(jpeg), Buffer.concat([jpeg, Buffer.alloc(64)]), jpeg.subarray(0, -2)]) {
+      expect((await verdictOf(whole)).isWhole).to.equal(true)
+    }
+  })
+
+  it('lacks rows although an end marker closes it', async () => {
+    const end = Buffer.from([0xff, 0xd9])
+    const [jpeg, progressive] = [await noiseJpeg(97, 61), await noiseJpeg(97, 61, { progressive: true })]
+    const inks = await sharp(jpeg).toColourspace('cmyk').jpeg().toBuffer()
+    const small = await sharp(jpeg).resize(16, 16).jpeg().toBuffer()
+    const head = small.indexOf(Buffer.from([0xff, 0xc0]))
+    const firstScan = progressive.indexOf(Buffer.from([0xff, 0xda]))
+    const half = (whole: Buffer) => Buffer.concat([whole.subarray(0, whole.length / 2), end])
+    const claims = Buffer.from(small)
+    claims.writeUInt16BE(900, head + 5)
+    const broken = {
+      'half of it': half(jpeg),
+      'half of it, turned': half(turned(jpeg)),
+      'half of it, with a second picture behind it': Buffer.concat([half(jpeg), jpeg]),
+      'three quarters of it': Buffer.concat([jpeg.subarray(0, (jpeg.length * 3) / 4), end]),
+      'a first scan that is cut': Buffer.concat([progressive.subarray(0, firstScan + 50), end]),
+      'half of it in inks': half(inks),
+      'a head that claims more rows': claims,
+    }
+
+    for (const [what, one] of Object.entries(broken)) expect((await verdictOf(one)).isWhole, what).to.equal(false)
   })
 
   it('lacks rows wherever else it is cut', async function () {

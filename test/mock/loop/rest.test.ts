@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import sharp from 'sharp'
 import { unzipChecked } from '../../../src/base/archives/unzip.js'
 import { zipStream } from '../../../src/base/archives/zip.js'
+import { noiseJpeg } from '../../helpers/jpegs.js'
 import { sendThenRead } from '../../helpers/send-then-read.js'
 import { filesForm, startLoop, type TestLoop } from './start-loop.js'
 
@@ -246,6 +247,19 @@ describe("the local Loop's REST API", () => {
     const { json } = await loop.call('GET', `${project}/images?ids=${taken.json.image_ids[0]}`)
     expect(json.images[0]).to.deep.include({ state: 'inbox', width: 8, tags: [{ id: 'new', name: 'new' }] })
     expect(json.images[0].box_detections[0].category_name).to.equal('star')
+  })
+
+  it('judges the JPEGs of an outbox as detectors and trainers do', async () => {
+    const whole = await noiseJpeg(97, 61)
+    const end = Buffer.from([0xff, 0xd9])
+    const upload = (jpeg: Buffer) =>
+      loop.call('POST', `${project}/images`, filesForm({ 'a.json': '{}', 'a.jpg': jpeg }))
+    const odd = [whole.subarray(0, -2), whole.subarray(0, -1), Buffer.concat([whole, Buffer.from('trailer')])]
+    const lacking = [whole.subarray(0, -20), Buffer.concat([whole.subarray(0, whole.length / 2), end])]
+
+    for (const jpeg of odd) expect((await upload(jpeg)).status).to.equal(200)
+    for (const jpeg of lacking) expect((await upload(jpeg)).status).to.equal(422)
+    expect((await upload(await sharp(whole).png().toBuffer())).status).to.equal(422)
   })
 
   it('keeps the deployment target and shows it to detectors', async () => {

@@ -2,8 +2,10 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import sharp from 'sharp'
 import { removeTree } from '../../../base/files.js'
+import { isWholeJpeg } from '../../../images/decode-image.js'
+import { readFileSize } from '../../../images/file-size.js'
+import type { ImageSize } from '../../../images/image-size.js'
 import { type UploadedImage, uploadedImageSchema } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { checked } from '../judge/checks.js'
@@ -84,16 +86,15 @@ async function keep(context: LoopContext, project: Project, images: readonly New
   await context.effects.record('image-upload', effects)
 }
 
-/** Size of a JPEG that can be decoded to its last line; a refusal (422) otherwise. */
-async function sizeOfJpeg(path: string): Promise<{ width: number; height: number }> {
-  try {
-    const { format, autoOrient } = await sharp(path).metadata()
-    if (format !== 'jpeg') throw new Error(`it is a ${format} file`)
-    await sharp(path, { failOn: 'truncated' }).resize(8).raw().toBuffer()
-    return autoOrient
-  } catch {
+/** As in a trainer's download. */
+const MAX_PIXELS = 178_956_970
+
+/** Size of a JPEG as it is seen; one that every part of the fleet can read, else a refusal (422). */
+async function sizeOfJpeg(path: string): Promise<ImageSize> {
+  if (!(await isWholeJpeg(await readFile(path), { maxPixels: MAX_PIXELS }))) {
     throw new RefusedError(422, 'files: an image is no readable JPEG.')
   }
+  return await readFileSize(path)
 }
 
 function parseJson(text: string): unknown {
