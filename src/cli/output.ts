@@ -14,6 +14,11 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   process.stdout.write([bold(line(head)), ...plain.map(line)].join('\n').concat('\n'))
 }
 
+/** Prints one line of text, whatever it holds. */
+export function printLine(text: string): void {
+  process.stdout.write(`${oneLine(text)}\n`)
+}
+
 /** What programs and the Loop have named may hold control sequences, which no terminal gets. */
 function oneLine(text: string): string {
   return plainText(text).replaceAll('\n', ' ')

@@ -8,6 +8,7 @@ import { type Stage, stages } from '../queue/names.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { LogEntry } from '../queue/training-log.js'
 import { warningsOf } from '../queue/training-warnings.js'
+import { isWaiting } from '../queue/waiting.js'
 
 export type TrainingAction = 'stop' | 'abort' | 'retry'
 
@@ -36,7 +37,7 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     seat: seat.name,
     state: record.state,
     outcome: record.outcome,
-    isWaiting: record.endedAt === null && record.run === 0,
+    isWaiting: isWaiting(record),
     stopRequested: record.stopRequested,
     progress: record.progress,
     errors: record.errors,

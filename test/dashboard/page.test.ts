@@ -218,6 +218,19 @@ describe('fleet page', function () {
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
   })
 
+  it('says when no host takes a waiting training', async () => {
+    const { id } = await dashboard.order()
+    await dashboard.fleet.announceHost({ ...HOST, trainers: ['other'] }, { ttlMs: 60_000 })
+    await page.goto(dashboard.url)
+    const row = page.locator(`[data-training="${id}"]`)
+    await row.getByText('No host takes trainings of shapes now').waitFor()
+
+    await dashboard.fleet.announceHost({ ...HOST, hostId: 'host-b' }, { ttlMs: 60_000 })
+    await row.locator('.warning').waitFor({ state: 'detached' })
+
+    expect(await row.textContent()).to.contain('waiting for a host')
+  })
+
   it('names the warnings of a training in the table', async () => {
     const { id } = await dashboard.order()
     const run = await dashboard.journal.beginRun(id, hostA)

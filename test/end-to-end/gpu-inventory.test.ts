@@ -41,7 +41,12 @@ describe('a fleet with GPUs', function () {
 
     await fleet.order({ hyperparameters: { epochs: 2 } })
     const { output } = await fleet.run('status')
+    const trainings = await fleet.run('trainings')
 
+    expect(output.match(/Driver\/library version mismatch/g), 'the reason, once').to.have.lengthOf(1)
+    expect(trainings.output).to.match(
+      / waiting for a host .*\n.*: no host takes trainings of quick now; `loopfleet hosts`/,
+    )
     expect(output).to.match(/GPUs unreadable.*Driver\/library version mismatch/)
     expect(output).to.match(/trainer quick not served/)
     expect(await host()).to.have.property('trainers').that.is.empty

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { FleetLink } from '../compose/fleet-link.js'
-import { ago, printJson, printTable } from '../output.js'
+import { ago, printJson, printLine, printTable } from '../output.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean }): Promise<void> {
@@ -27,7 +27,7 @@ export function printHosts(hosts: readonly SeenHost[]): void {
       gpusOf(host),
     ]),
   )
-  for (const line of hosts.filter(({ isAlive }) => isAlive).flatMap(remarksOf)) process.stdout.write(`${line}\n`)
+  for (const line of hosts.filter(({ isAlive }) => isAlive).flatMap(remarksOf)) printLine(line)
 }
 
 function gpusOf({ gpus, gpuState }: SeenHost): string {

@@ -3,7 +3,7 @@ import { trainingName } from '../../queue/journal-keys.js'
 import { queueNames, workKinds } from '../../queue/names.js'
 import { warningsOf } from '../../queue/training-warnings.js'
 import type { FleetLink } from '../compose/fleet-link.js'
-import { printJson, printTable } from '../output.js'
+import { printJson, printLine, printTable } from '../output.js'
 import { presenceOf, printHosts } from './hosts.js'
 import { readFleet } from './with-fleet.js'
 
@@ -25,7 +25,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
     )
     printWarnings(view.warnings)
     for (const { name, isAlive, errors } of view.nodes)
-      if (isAlive) for (const each of errors) process.stdout.write(`${name}: ${each}\n`)
+      if (isAlive) for (const each of errors) printLine(`${name}: ${each}`)
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
     const known = queuesOf(view)

@@ -5,19 +5,27 @@ import { plainText } from '../../base/terminal/plain-text.js'
 import type { Control } from '../../queue/control.js'
 import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
+import { trainingName } from '../../queue/journal-keys.js'
 import { warningsOf } from '../../queue/training-warnings.js'
+import { isUnserved, isWaiting } from '../../queue/waiting.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
-import { ago, inWords, percent, printJson, printTable } from '../output.js'
+import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
 import { printLog } from './log-text.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
-  await readFleet(async ({ journal }) => {
+  await readFleet(async ({ journal, fleet }) => {
     const trainings = await journal.list({ limit: flags.limit })
     if (flags.json) return printJson(trainings.map(toView))
     const rows = trainings.map((training) => toRow(training, Date.now()))
     printTable(['ID', 'TRAINING', 'TRAINER', 'STATE', 'PROGRESS', 'HOST', 'RUN', 'AGE'], rows)
+    const hosts = await fleet.hosts()
+    for (const { order, trainer } of trainings.filter((training) => isUnserved(training, hosts))) {
+      printLine(
+        `${trainingName(order)}: no host takes trainings of ${trainer} now; \`loopfleet hosts\` gives the reasons.`,
+      )
+    }
   })
 }
 
@@ -91,9 +99,9 @@ function toRow(training: TrainingRecord, nowMs: number): string[] {
   const { order } = training
   return [
     training.id,
-    `${order.organization}/${order.project}#${order.trainingNumber}`,
+    trainingName(order),
     training.trainer,
-    training.outcome ?? training.state,
+    isWaiting(training) ? 'waiting for a host' : (training.outcome ?? training.state),
     percent(training.progress),
     training.hostId ?? '',
     String(training.run),

@@ -1,20 +1,20 @@
 import { bar, byId, duration, el, empty, isNumber, percent, show, table, words } from '/page/dom.js'
 
 /** The table of trainings; the chosen one is marked. */
-export function showTrainings({ trainings, now }, chosen) {
-  const rows = trainings.map((training) => toRow(training, now, chosen))
+export function showTrainings({ trainings, now, hosts }, chosen) {
+  const rows = trainings.map((training) => toRow(training, now, chosen, hosts))
   const head = ['Training', 'State', 'Progress', 'Host', '#Run', '#Best F1', '#Age', '']
   show(byId('trainings'), rows.length > 0 ? table(head, rows) : empty('No training has been ordered yet.'))
 }
 
-function toRow(training, now, chosen) {
+function toRow(training, now, chosen, hosts) {
   const { id, name, trainer, seat, hostId, run, best, createdAt, warnings } = training
   const choose = el('button', { class: 'plain', 'data-choose': id, 'data-key': `choose ${id}` }, name)
   return el(
     'tr',
     { class: id === chosen ? 'chosen' : undefined, 'data-training': id },
     el('td', { class: 'name' }, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
-    el('td', { class: 'state' }, stateBadge(training), asked(training), ...errorsOf(training.errors), ...warnings.map(warning)),
+    el('td', { class: 'state' }, stateBadge(training), asked(training), ...unserved(training, hosts), ...errorsOf(training.errors), ...warnings.map(warning)),
     el('td', {}, ...progressOf(training)),
     el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
@@ -38,6 +38,12 @@ export function actionsOf({ id, actions }) {
     const look = action === 'abort' ? 'danger' : undefined
     return el('button', { class: look, 'data-action': action, 'data-id': id, 'data-key': `${action} ${id}` }, action)
   })
+}
+
+// As `isUnserved` of the command line.
+function unserved({ isWaiting, trainer }, hosts) {
+  const takes = (host) => host.isAlive && !host.isDraining && host.trainers.includes(trainer)
+  return isWaiting && !hosts.some(takes) ? [warning(`No host takes trainings of ${trainer} now: see Hosts`)] : []
 }
 
 export function warning(text) {
