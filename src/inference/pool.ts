@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableCpus } from '../base/available-cpus.js'
 import type { Logger } from '../base/logger.js'
 import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
 import type { InferencePool } from './inference-pool.js'
@@ -81,7 +81,7 @@ async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps)
     const lane = openProgramLane({ backend, timeoutMs, loadMs, ...shared }, deps)
     return { lanes: [lane], threshold: undefined, warnings: [] }
   }
-  const threads = options.threads ?? Math.max(2, availableParallelism() - 1)
+  const threads = options.threads ?? Math.max(2, availableCpus() - 1)
   const { settings: own, ...known } = await settingsOf(backend)
   const lane = { settings: { ...own, ...shared }, timeoutMs, loadMs, warmUpMs, maxHeapMb }
   return { lanes: await Promise.all(Array.from({ length: threads }, () => openThreadLane(lane, deps))), ...known }

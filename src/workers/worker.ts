@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
+import { availableCpus } from '../base/available-cpus.js'
 import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
 import type { Converter } from '../executors/converter.js'
@@ -363,7 +363,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
 /** Threads for detection when nobody says: all cores but one, two at least. */
 export function defaultThreads(): number {
-  return Math.max(2, availableParallelism() - 1)
+  return Math.max(2, availableCpus() - 1)
 }
 
 function isOwnerOf(owner: string, hostId: string, trainingId: string): boolean {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { removeTree } from '../../src/base/files.js'
-import { silentLogger } from '../../src/base/logger.js'
+import { type Logger, silentLogger } from '../../src/base/logger.js'
 import { createDetector, type Detector } from '../../src/detector/detector.js'
 import type { DetectorModel, DetectorModels, DetectorOutbox, OutboxEntry } from '../../src/detector/parts.js'
 import { createDetectorServer, type DetectorServer } from '../../src/detector/server/detector-server.js'
@@ -37,6 +37,7 @@ export type FixtureOptions = {
   readonly dialect?: Dialect
   readonly limits?: Partial<ServerLimits>
   readonly causes?: readonly string[]
+  readonly log?: Logger
 }
 
 /**
@@ -44,8 +45,7 @@ export type FixtureOptions = {
  * the Loop and with an outbox in memory.
  */
 export async function startDetectorFixture(options: FixtureOptions = {}): Promise<DetectorFixture> {
-  const { dialect = 'current', causes = [] } = options
-  const log = silentLogger()
+  const { dialect = 'current', causes = [], log = silentLogger() } = options
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-detector-'))
   const decoderFile = join(folder, 'decoder.json')
   await writeFile(decoderFile, JSON.stringify(GRID))

@@ -40,7 +40,11 @@ export function addDetectorCommand(program: Command): void {
     .option('--port <port>', 'port of REST and socket; 0 takes a free one (default: NODE_PORT or 8004)', portNumber)
     .option('--host <address>', 'address they are bound to (default: NODE_HOST or 127.0.0.1)')
     .option('--data <dir>', 'data folder (default: DATA_FOLDER or ./data)')
-    .option('--threads <n>', 'threads of the pool (default: LOOPFLEET_THREADS or cores - 1)', wholeNumber(1, 256))
+    .option(
+      '--threads <n>',
+      'threads of the pool (default: LOOPFLEET_THREADS, or the available cores - 1, at least 2)',
+      wholeNumber(1, 256),
+    )
     .option('--batch <n>', 'most images of one run, where the model has a free batch axis', wholeNumber(1, 256))
     .option(
       '--deadline <s>',

@@ -31,9 +31,13 @@ export function createDetectorSocket(options: DetectorSocketOptions, deps: Detec
   sockets.on('connection', (socket) => {
     log.debug({ socketId: socket.id }, 'client connected')
     const gone = new AbortController()
-    socket.once('disconnect', (reason) => {
+    socket.once('disconnect', (reason, description) => {
       gone.abort(new ClientGoneError())
       log.debug({ socketId: socket.id, reason }, 'client disconnected')
+      if (isTooLarge(description)) {
+        const facts = { client: socket.handshake.address, maxBytes: limits.maxBodyBytes }
+        log.warn(facts, 'a client sent a message beyond the limit and was disconnected')
+      }
     })
     // The name of an event may also be a number.
     socket.onAny((event: unknown, ...args: unknown[]) => void answer(socket, gone.signal, String(event), args))
@@ -70,6 +74,11 @@ export function createDetectorSocket(options: DetectorSocketOptions, deps: Detec
   }
 
   return sockets
+}
+
+/** Such a message is never read, so it cannot be answered; the client sees no more than a closed connection. */
+function isTooLarge(description: unknown): boolean {
+  return description instanceof Error && description.message.includes('Max payload size exceeded')
 }
 
 function toErrorPayload(thrown: unknown, { sentence, retryAfterSeconds }: ErrorAnswer) {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
+import { availableCpus } from '../../base/available-cpus.js'
 import { hasCode } from '../../base/files.js'
 import { helperEnvironment } from '../../base/helper-environment.js'
 
@@ -15,7 +15,7 @@ export type Jpeginfo = {
 }
 
 /** How many of them may run side by side. */
-export const MAX_JPEGINFO_RUNS = Math.min(4, Math.max(1, availableParallelism() - 1))
+export const MAX_JPEGINFO_RUNS = Math.min(4, Math.max(1, availableCpus() - 1))
 const MAX_BATCH = 64
 const TIMEOUT_MS = 60_000
 

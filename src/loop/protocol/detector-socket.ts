@@ -20,7 +20,10 @@ const formattedImageSchema = z.discriminatedUnion('format', [arrayImageSchema, j
 })
 
 /** An image on the detector's socket: an encoded one, bare (releases before 0.18.0) or with its format, or raw pixels. */
-export const socketImageSchema = z.union([z.instanceof(Uint8Array), z.preprocess(withFormat, formattedImageSchema)])
+export const socketImageSchema = z.union(
+  [z.instanceof(Uint8Array), z.preprocess(withFormat, formattedImageSchema)],
+  'must be the bytes of an image, or {format, bytes}, or {bytes, dtype, shape}',
+)
 export type SocketImage = z.infer<typeof socketImageSchema>
 
 const aboutImages = {

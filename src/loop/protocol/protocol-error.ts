@@ -57,6 +57,9 @@ const DEMANDS: Readonly<Record<string, string>> = {
   record: 'an object',
 }
 
+/** What zod says about a union whose schema has no sentence of its own. */
+const UNNAMED = 'Invalid input'
+
 function demandOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -70,7 +73,7 @@ function demandOf(issue: z.core.$ZodIssue): string {
     case 'unrecognized_keys':
       return `has unknown keys (${issue.keys.join(', ')})`
     case 'invalid_union':
-      return issue.errors.length === 0 ? issue.message : 'has none of the allowed forms'
+      return issue.message === UNNAMED && issue.errors.length > 0 ? 'has none of the allowed forms' : issue.message
     default:
       return issue.message
   }

@@ -2,6 +2,8 @@ import { expect } from 'chai'
 import sharp from 'sharp'
 import { io, type Socket } from 'socket.io-client'
 import { LoopfleetError } from '../../../src/base/errors.js'
+import { createLogger } from '../../../src/base/logger.js'
+import { until } from '../../helpers/until.js'
 import { redOnGreen } from '../../inference/images.js'
 import { type DetectorFixture, type FixtureOptions, startDetectorFixture } from '../detector-fixture.js'
 
@@ -64,6 +66,14 @@ describe("The detector's socket", () => {
       [{ format: 'jpeg' }, 'image.bytes'],
       [{ format: 'jpeg', bytes: 'text' }, 'image.bytes'],
       [{ bytes }, 'image.dtype must be a string, got nothing'],
+      [
+        `data:image/jpeg;base64,${Buffer.from(bytes).toString('base64')}`,
+        'image must be the bytes of an image, or {format, bytes}, or {bytes, dtype, shape}, got "data:image/jpeg;base64,',
+      ],
+      [
+        [255, 216],
+        'image must be the bytes of an image, or {format, bytes}, or {bytes, dtype, shape}, got a list of 2',
+      ],
     ]
     for (const [image, sentence] of wrong) {
       expect((await ask(socket, 'detect', { image })).error, sentence).to.include(sentence)
@@ -205,8 +215,10 @@ describe("The detector's socket", () => {
     expect((await ask(socket, 'detect', { image: await redImage() })).error).to.match(/^detector not yet initialized: /)
   })
 
-  it('lets other clients on when one sends too much at once', async () => {
-    const { url, socket } = await start({ limits: { maxBodyBytes: 1_000_000 } })
+  it('lets other clients on when one sends too much at once, and logs why that one is gone', async () => {
+    const lines: string[] = []
+    const log = createLogger({ destination: { write: (line: string) => lines.push(line) } })
+    const { url, socket } = await start({ limits: { maxBodyBytes: 1_000_000 }, log })
     const other = await connect(url)
     const dropped = new Promise((resolve) => other.once('disconnect', resolve))
 
@@ -214,6 +226,8 @@ describe("The detector's socket", () => {
 
     await dropped
     expect(await ask(socket, 'info')).to.include({ version: '1.1' })
+    await until('it is logged', () => lines.some((line) => line.includes('beyond the limit')))
+    expect(JSON.parse(lines.at(-1) ?? '')).to.include({ level: 40, maxBytes: 1_000_000 })
   })
 
   it('does not serve pages of other origins, except in dialect 0.8', async () => {

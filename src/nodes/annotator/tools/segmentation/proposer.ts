@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os'
 import type { Piscina } from 'piscina'
+import { availableCpus } from '../../../../base/available-cpus.js'
 import { messageOf } from '../../../../base/errors.js'
 import type { Logger } from '../../../../base/logger.js'
 import { Turnstile } from '../../../../inference/turnstile.js'
@@ -27,7 +27,7 @@ export type Proposer = {
 }
 
 export function createProposer(options: ProposerOptions, deps: { readonly log: Logger }): Proposer {
-  const { threads = Math.max(1, Math.min(2, availableParallelism() - 1)), timeoutMs = 20_000 } = options
+  const { threads = Math.max(1, Math.min(2, availableCpus() - 1)), timeoutMs = 20_000 } = options
   const turnstile = new Turnstile(threads)
   let pool: Piscina | undefined
   // Piscina starts another thread when one ends, also one that it no longer waits for after `destroy`.
