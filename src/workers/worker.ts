@@ -1,24 +1,14 @@
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
 import { availableCpus } from '../base/available-cpus.js'
-import type { Logger } from '../base/logger.js'
 import type { Service } from '../base/service.js'
-import type { Converter } from '../executors/converter.js'
-import type { TrainerDefinition } from '../executors/definition.js'
-import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
-import type { Slots } from '../executors/gpu/slots.js'
 import type { Consumer } from '../queue/consumer.js'
-import type { Control } from '../queue/control.js'
-import type { Conversions } from '../queue/conversions.js'
-import type { Fleet } from '../queue/fleet.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
-import type { Journal, TrainingRecord } from '../queue/journal.js'
+import type { TrainingRecord } from '../queue/journal.js'
 import { queueNames, workKinds } from '../queue/names.js'
 import { HandBackError } from '../queue/queue-errors.js'
-import type { Queues } from '../queue/queues.js'
-import { forgetEnded, isOver } from './checkpoints/store.js'
+import { forgetUnneeded } from './checkpoints/forget.js'
 import { type ConversionWorker, createConversionWorker } from './conversions/conversion-worker.js'
 import { folderOwnerOf } from './conversions/folder-owner.js'
 import { createRecentProjects } from './conversions/recent-projects.js'
@@ -28,54 +18,13 @@ import { createPlaces } from './places.js'
 import { createRecordWatch, type HeldWork } from './record-watch.js'
 import { createServed, gpuStateOf } from './served.js'
 import { allStages } from './stages/index.js'
-import type { StageDeps } from './stages/stage.js'
 import { createStepRunner } from './step-runner.js'
+import { takeUpFromPredecessor } from './take-up.js'
 import type { TrainingRun } from './training-run.js'
-import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from './workspace-keeper.js'
-
-export type WorkerOptions = {
-  readonly hostId: string
-  /** Machine and data folder: another owner of this host's name is refused, a restart of this one is not. */
-  readonly owner?: string
-  readonly dataFolder: string
-  /** What programs may inherit from; secrets are kept back by an allow-list. */
-  readonly programEnv: Readonly<Record<string, string | undefined>>
-  readonly trainers: readonly TrainerDefinition[]
-  readonly converters?: readonly Converter[]
-  /** Trainings, and conversions, in work at once; one more than slots by default, which fetches its data meanwhile. */
-  readonly places?: number | undefined
-  /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
-  readonly lendPlaceAfterMs?: number
-  /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
-  readonly lockMs?: number
-  readonly stalledMs?: number
-  /** Which workspaces of ended trainings are kept. */
-  readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
-  /** A folder that all hosts see, and how often a changed checkpoint is packed into it. */
-  readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
-}
-
-export type WorkerDeps = {
-  readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
-  readonly fleet: Fleet
-  readonly slots: Slots
-  /** What the slots are made of. */
-  readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
-  readonly stageDeps: StageDeps
-  readonly conversions?: Conversions
-  /** REST address of the Loop, for authors of converters. */
-  readonly loopAddress?: string
-  /** SIGKILLs processes whose owner mark matches; answers their ids. */
-  readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
-  readonly log: Logger
-}
+import { DEFAULT_KEEP, type WorkerDeps, type WorkerOptions } from './worker-options.js'
+import { createWorkspaceKeeper } from './workspace-keeper.js'
 
 const HEARTBEAT_MS = 5000
-const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }
-/** A shared folder whose server is away may hold a call for ever; nobody waits longer than this. */
-const FORGETTING_MS = 5000
 
 /** The worker of one host; the caller holds the lock on its data folder, which proves that no other one lives. */
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
@@ -218,16 +167,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     takeConversions()
   }
 
-  // What no training needs any more goes, also of those that were ended while no host had them.
-  async function forgetCheckpoints(): Promise<void> {
-    if (options.checkpoints === undefined) return
-    const { keepFailedMs } = { ...DEFAULT_KEEP, ...options.keep }
-    const isGone = async (id: string) => isOver(await deps.journal.load(id), { keepFailedMs, now: Date.now() })
-    const forgetting = forgetEnded(options.checkpoints.folder, isGone).catch((error: unknown) => {
-      log.warn({ err: error, folder: options.checkpoints?.folder }, 'folder for checkpoints not usable')
-    })
-    await Promise.race([forgetting, sleep(FORGETTING_MS, undefined, { ref: false })])
-  }
+  const forgetCheckpoints = () => forgetUnneeded(options, { journal: deps.journal, log })
 
   /** Asked at each take: since the last heartbeat somebody may have been told that this host takes no more. */
   async function mayTake(): Promise<boolean> {
@@ -250,7 +190,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await readDraining()
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
     await forgetCheckpoints()
-    await takeOverFromPredecessor()
+    await takeUpFromPredecessor(options, { queues: deps.queues, journal: deps.journal, log })
     watch = await deps.control.watch((id, kind) => {
       const stopSwitch = dispatcher.findRun(id)?.stopSwitch
       if (kind === 'abort') stopSwitch?.abort()
@@ -267,18 +207,6 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     keeper.tidy()
     heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     log.info({ ...namesOfAll(), places: places.total }, 'worker started')
-  }
-
-  // The folder's lock is ours, so whoever held these jobs is dead: no need to wait until its locks run out.
-  async function takeOverFromPredecessor(): Promise<void> {
-    for (const trainer of options.trainers) {
-      const queue = queueNames.trainings(trainer.name)
-      const ids = (await deps.queues.jobs(queue, ['active'], {})).map((job) => job.id)
-      const records = await Promise.all(ids.map((id) => deps.journal.load(id)))
-      const ours = records.filter((record) => record?.hostId === options.hostId).map((record) => record?.id ?? '')
-      if (ours.length > 0) log.warn({ trainings: ours }, 'taking up the trainings of a worker that died')
-      await deps.queues.releaseHeldBy(queue, ours)
-    }
   }
 
   function concurrencyOf(kind: (typeof workKinds)[number]): number {
@@ -361,7 +289,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 }
 
-/** Threads for detection when nobody says: all cores but one, two at least. */
+/** Threads for detection by default: all cores but one, two at least. */
 export function defaultThreads(): number {
   return Math.max(2, availableCpus() - 1)
 }

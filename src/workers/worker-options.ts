@@ -1,0 +1,54 @@
+import type { Logger } from '../base/logger.js'
+import type { Converter } from '../executors/converter.js'
+import type { TrainerDefinition } from '../executors/definition.js'
+import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
+import type { Slots } from '../executors/gpu/slots.js'
+import type { Control } from '../queue/control.js'
+import type { Conversions } from '../queue/conversions.js'
+import type { Fleet } from '../queue/fleet.js'
+import type { Journal } from '../queue/journal.js'
+import type { Queues } from '../queue/queues.js'
+import type { StageDeps } from './stages/stage.js'
+import type { WorkspaceKeeperOptions } from './workspace-keeper.js'
+
+export type WorkerOptions = {
+  readonly hostId: string
+  /** Machine and data folder: another owner of this host's name is refused, a restart of this one is not. */
+  readonly owner?: string
+  readonly dataFolder: string
+  /** What programs may inherit from; secrets are kept back by an allow-list. */
+  readonly programEnv: Readonly<Record<string, string | undefined>>
+  readonly trainers: readonly TrainerDefinition[]
+  readonly converters?: readonly Converter[]
+  /** Trainings, and conversions, in work at once; one more than slots by default, which fetches its data meanwhile. */
+  readonly places?: number | undefined
+  /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
+  readonly lendPlaceAfterMs?: number
+  /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
+  readonly lockMs?: number
+  readonly stalledMs?: number
+  /** Which workspaces of ended trainings are kept. */
+  readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
+  /** A folder that all hosts see, and how often a changed checkpoint is packed into it. */
+  readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
+}
+
+export type WorkerDeps = {
+  readonly queues: Queues
+  readonly journal: Journal
+  readonly control: Control
+  readonly fleet: Fleet
+  readonly slots: Slots
+  /** What the slots are made of. */
+  readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
+  readonly stageDeps: StageDeps
+  readonly conversions?: Conversions
+  /** REST address of the Loop, for authors of converters. */
+  readonly loopAddress?: string
+  /** SIGKILLs processes whose owner mark matches; answers their ids. */
+  readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
+  readonly log: Logger
+}
+
+/** How long the workspaces of failed trainings are kept, and how many bytes all of them may have. */
+export const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }
