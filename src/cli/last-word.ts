@@ -4,15 +4,20 @@ import { messageOf } from '../base/errors.js'
 export type LastWord = { readonly sentence: string; readonly exitCode: 1 | 2 }
 
 /**
- * The sentence of an error with a code of ours, or of one of the operating system about an address, a file or a folder;
+ * The sentence of an error with a code of ours, of an answer of Redis, or of the operating system about an address, a file or a folder;
  * undefined for anything else, which is a bug and deserves its stack trace.
  */
 export function lastWordOf(thrown: unknown): LastWord | undefined {
+  if (thrown instanceof Error && thrown.name === 'ReplyError') return redisWord(thrown)
   if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string') return undefined
   // Not by instanceof: the protocol, which is published alone, has an error class of its own.
   if (thrown.code.startsWith('LF_')) return ownWord(thrown, thrown.code)
   const sentence = systemSentence(thrown, thrown.code)
   return sentence === undefined ? undefined : { sentence, exitCode: 2 }
+}
+
+function redisWord({ message }: Error): LastWord {
+  return { sentence: `Redis refuses a command: ${message} (docs/reference/redis.md). [LF_REDIS_UNFIT]`, exitCode: 1 }
 }
 
 const INPUT_CODES: readonly string[] = [

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { keepArgumentsOffErrors } from './bare-errors.js'
 import { watchConnections } from './connection-watch.js'
+import { endStreamsOnce } from './end-streams-once.js'
 import { joinWrites } from './join-writes.js'
 import { KEY_PREFIX } from './names.js'
-import { checkReading, checkWriting, isForbidden } from './redis-checks.js'
+import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
-import { createFailoverRule, type FailoverRule, reportRefusals } from './redis-refusals.js'
+import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { shareScripts } from './share-scripts.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
@@ -38,6 +40,8 @@ export type OpenRedisOptions = {
   readonly access?: 'read' | 'write'
 }
 
+keepArgumentsOffErrors()
+
 const ONCE_MS = 5_000
 const QUIT_MS = 2_000
 
@@ -56,6 +60,7 @@ export async function openRedis(
   const client = createClient(address, rule)
   joinWrites(client)
   shareScripts(client)
+  endStreamsOnce(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options.connectTimeoutMs ?? 10_000)
@@ -66,6 +71,7 @@ export async function openRedis(
   }
   if (options.access !== 'read') rule.begin()
   reportRefusals(client, address.shown, log)
+  rule.onRefused((refusal) => noteRefusal(client, refusal))
   const { access = 'write', lookMs } = options
   return createLink(client, { address, access, rule, lookMs }, log)
 }
@@ -101,7 +107,7 @@ async function connect(client: Redis, address: RedisAddress, timeoutMs: number):
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = () => {
-      const reason = lastError === undefined ? `no answer within ${timeoutMs / 1000} s` : reasonOf(lastError)
+      const reason = lastError === undefined ? silenceOf(client, timeoutMs) : reasonOf(lastError)
       reject(new RedisUnreachableError({ url: address.shown, reason }, lastError))
     }
   })
@@ -122,12 +128,19 @@ async function connect(client: Redis, address: RedisAddress, timeoutMs: number):
   }
 }
 
-/** What the driver says about the three commonest mistakes names neither the mistake nor the way out. */
+function silenceOf(client: Redis, timeoutMs: number): string {
+  const silence = `no answer within ${timeoutMs / 1000} s`
+  // A Redis without TLS waits for the end of a line that a TLS greeting does not have.
+  return client.options.tls === undefined ? silence : `${silence}; if it speaks no TLS, it is redis://, not rediss://`
+}
+
+/** What the driver says about the commonest mistakes names neither the mistake nor the way out. */
 function reasonOf(error: Error): string {
   const message = messageOf(error)
   if (message.includes('Unknown RESP type')) return 'what answers there is no Redis'
   if (/wrong version number|packet length too long/.test(message))
     return 'it speaks no TLS, so it is redis://, not rediss://'
+  if (/ECONNRESET|EPIPE/.test(message)) return `it ends the connection (${message}); if it speaks TLS, it is rediss://`
   if (message.startsWith('NOAUTH')) return 'NOAUTH, it asks for a password (redis://:PASSWORD@host:6379)'
   if (message.startsWith('WRONGPASS'))
     return 'WRONGPASS, there is no such user, it is off, or the password is wrong (redis://USER:PASSWORD@host:6379)'
@@ -144,7 +157,7 @@ function reportOutages(client: Redis, url: string, log: Logger): void {
   client.on('error', (error: Error) => {
     if (!isAway && isRefusal(error))
       log.error({ url, reason: reasonOf(error) }, 'Redis refuses the login; waiting for it')
-    else if (!isAway) log.warn({ url, err: error }, 'Redis is away; waiting for it')
+    else if (!isAway) log.warn({ url, reason: reasonOf(error) }, 'Redis is away; waiting for it')
     isAway = true
   })
   client.on('ready', () => {
@@ -176,6 +189,7 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
   function duplicate(options: RedisOptions = {}): Redis {
     const copy = duplicateUntracked({ lazyConnect: false, ...options })
     shareScripts(copy)
+    endStreamsOnce(copy)
     // BullMQ ends its own at times and connects them again.
     const keep = () => {
       duplicates.add(copy)

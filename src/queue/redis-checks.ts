@@ -1,16 +1,25 @@
+import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { RedisUnfitError } from './redis-errors.js'
-import { refusalOf } from './redis-refusals.js'
+import { isForbidden, refusalOf } from './redis-refusals.js'
 
 const OLDEST = [6, 2] as const
 
 // One command of each kind that is used, so that a user without it is refused now and not in the middle of a training.
 const PROBE = `
 redis.call('TIME')
+redis.call('XADD', KEYS[2], '*', 'n', '1')
+redis.call('ZADD', KEYS[3], 1, 'n')
+redis.call('RPUSH', KEYS[4], 'n')
+redis.call('SADD', KEYS[5], 'n')
+redis.call('HSET', KEYS[6], 'n', '1')
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
 redis.call('SET', KEYS[1], '1', 'PX', 1000)
 return redis.call('GET', KEYS[1])`
+const PROBE_SHA = createHash('sha1').update(PROBE).digest('hex')
+const PROBE_KINDS = ['', '-stream', '-sorted', '-list', '-set', '-hash']
 
 type About = { readonly shown: string; readonly prefix: string }
 
@@ -19,6 +28,9 @@ export async function checkReading(client: Redis, { shown }: About): Promise<voi
   const facts = parseInfo(await client.info())
   const version = facts.get('redis_version') ?? '0'
   if (!isAtLeast(version, OLDEST)) refuse(shown, `is version ${version}`, `use ${OLDEST.join('.')} or newer`)
+  if (facts.get('redis_mode') === 'sentinel') {
+    refuse(shown, 'is a Sentinel, which keeps no data', 'use the address of the primary that it watches')
+  }
   if (facts.get('redis_mode') === 'cluster') {
     refuse(shown, 'is a cluster, which is not supported yet', 'use a single server')
   }
@@ -43,22 +55,20 @@ export async function checkWriting(
   await warnOfWeakPersistence(client, facts, shown, deps.log)
 }
 
-/** Whether the rules of the user (ACL) forbid a command, a key or a channel; a script says it in words of its own. */
-export function isForbidden(error: unknown): boolean {
-  return /^NOPERM|The user executing the script can't/.test(messageOf(error))
-}
-
 function refuse(shown: string, fault: string, wayOut: string): never {
   throw new RedisUnfitError({ url: shown, fault, wayOut })
 }
 
 async function checkWrite(client: Redis, shown: string, prefix: string): Promise<void> {
   try {
-    await client.eval(PROBE, 1, `${prefix}:write-check`)
+    const keys = PROBE_KINDS.map((kind) => `${prefix}:write-check${kind}`)
+    await client.eval(PROBE, keys.length, ...keys)
+    await client.evalsha(PROBE_SHA, keys.length, ...keys)
     await client.publish(`${prefix}:write-check`, '')
     await client.bzpopmin(`${prefix}:write-check-empty`, 0.01)
+    await client.xread('COUNT', 1, 'STREAMS', `${prefix}:write-check-stream`, '0')
   } catch (error) {
-    const refusal = refusalOf(error)
+    const refusal = isForbidden(error) ? undefined : refusalOf(error)
     if (refusal === undefined) throw error
     refuse(shown, `does not take writes: ${refusal.fault} (${messageOf(error)})`, refusal.wayOut)
   }

@@ -1,10 +1,16 @@
 import type { Redis } from 'ioredis'
+import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 
 /** Why a server that answers does not carry a command out now; nothing of the command was done. */
-export type Refusal = { readonly code: string; readonly fault: string; readonly wayOut: string }
+export type Refusal = {
+  readonly code: string
+  readonly fault: string
+  readonly wayOut: string
+  readonly reason?: string
+}
 
-type Known = Readonly<Record<string, Omit<Refusal, 'code'>>>
+type Known = Readonly<Record<string, Omit<Refusal, 'code' | 'reason'>>>
 
 const NOT_THE_PRIMARY: Known = {
   READONLY: { fault: 'it is a read-only replica', wayOut: 'use its primary' },
@@ -24,6 +30,8 @@ const TAKES_NO_WRITES: Known = {
   },
 }
 
+const FORBIDDEN = { fault: 'the rules of its user forbid it', wayOut: 'allow it (docs/reference/redis.md)' }
+
 /** After so long without a refusal the connections lead to a server that takes commands again. */
 const SETTLED_MS = 1_500
 const LONGEST_PAUSE_MS = 1_000
@@ -40,7 +48,12 @@ export function refusalOf(error: unknown): Refusal | undefined {
     const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each]
     if (known !== undefined) return { code: each, ...known }
   }
-  return undefined
+  return isForbidden(error) ? { code: 'NOPERM', reason: error.message, ...FORBIDDEN } : undefined
+}
+
+/** Whether the rules of the user (ACL) forbid a command, a key or a channel; a script says it in words of its own. */
+export function isForbidden(error: unknown): boolean {
+  return /^NOPERM|The user executing the script can't/.test(messageOf(error))
 }
 
 export type FailoverRule = {
@@ -49,6 +62,8 @@ export type FailoverRule = {
   /** For ioredis: 2 makes the connection again and sends the refused command over the new one. */
   readonly reconnectOnError: (error: Error) => 2 | false
   readonly retryStrategy: (attempt: number) => number
+  /** Calls back at each refusal, and with undefined when they have ended. */
+  onRefused(listener: (refusal: Refusal | undefined) => void): void
   /** Calls back when refusals have ended, with the time of the last one (`performance.now()`). */
   onSettled(listener: (refusedAt: number) => void): void
   close(): void
@@ -64,10 +79,12 @@ export function createFailoverRule(): FailoverRule {
   let refusals = 0
   let refusedAt = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
+  let refused: (refusal: Refusal | undefined) => void = () => undefined
   let settled: (refusedAt: number) => void = () => undefined
 
   function settle(): void {
     refusals = 0
+    refused(undefined)
     settled(refusedAt)
   }
 
@@ -76,8 +93,10 @@ export function createFailoverRule(): FailoverRule {
       isBegun = true
     },
     reconnectOnError(error) {
-      const code = refusalOf(error)?.code ?? ''
+      const refusal = refusalOf(error)
+      const code = refusal?.code ?? ''
       if (!isBegun || !(code in NOT_THE_PRIMARY || code === 'NOREPLICAS')) return false
+      refused(refusal)
       refusals += 1
       refusedAt = performance.now()
       clearTimeout(timer)
@@ -85,6 +104,9 @@ export function createFailoverRule(): FailoverRule {
       return 2
     },
     retryStrategy: (attempt) => Math.min((attempt + refusals) * 50, LONGEST_PAUSE_MS),
+    onRefused(listener) {
+      refused = listener
+    },
     onSettled(listener) {
       settled = listener
     },
@@ -103,7 +125,11 @@ export function reportRefusals(client: Redis, url: string, log: Logger): void {
     if (refusal?.code === refused) return
     refused = refusal?.code
     if (refusal === undefined) log.info({ url }, 'Redis takes writes again')
-    else log.error({ url, code: refusal.code }, `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`)
+    else
+      log.error(
+        { url, code: refusal.code, reason: refusal.reason },
+        `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`,
+      )
   })
 }
 

@@ -17,6 +17,16 @@ describe('the last word of a command', () => {
     expect(lastWordOf(error)?.sentence).to.match(/^\/data\/x cannot be used \(ENOSPC: no space left on device\)/)
   })
 
+  it('is the answer of Redis when that refuses a command', () => {
+    const refused = Object.assign(new Error("NOPERM this user has no permissions to run the 'evalsha' command"), {
+      name: 'ReplyError',
+    })
+
+    expect(lastWordOf(refused)?.sentence)
+      .to.contain("'evalsha'")
+      .and.match(/\[LF_REDIS_UNFIT\]$/)
+  })
+
   it('leaves our own mistakes to their stack trace', () => {
     expect(lastWordOf(new TypeError('x is not a function'))).to.equal(undefined)
     expect(lastWordOf('thrown text')).to.equal(undefined)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { createLogger, silentLogger } from '../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues, type Queues } from '../../src/queue/queues.js'
 import { refusalOf } from '../../src/queue/redis-refusals.js'
@@ -78,6 +78,28 @@ describe('after a failover behind one address', function () {
     })
   }
 
+  it('a server that is a replica for a while is named in the log once, and nothing floods', async () => {
+    const warned: string[] = []
+    const onWarning = (warning: Error) => warned.push(warning.name)
+    process.on('warning', onWarning)
+    stops.push(async () => process.off('warning', onWarning))
+    let text = ''
+    const watched = await openRedis(first.url, { log: createLogger({ destination: { write: (l) => (text += l) } }) })
+    stops.push(() => watched.close())
+    const write = (n: number) => watched.client.set(`{loopfleet}:${n}`, '1')
+
+    await promoteSecond()
+    const writes = Promise.all(Array.from({ length: 50 }, (_, n) => write(n)))
+    await until('the log names it', () => text.includes('it is a read-only replica; use its primary'))
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    await first.call('REPLICAOF', 'NO', 'ONE')
+    await writes
+
+    await until('the log says that it is over', () => text.includes('Redis takes writes again'), 10_000)
+    expect(text.split('it is a read-only replica').length - 1).to.equal(1)
+    expect(warned).to.deep.equal([])
+  })
+
   it('a job that is at work keeps its lock and ends once', async () => {
     let finish: () => void = () => undefined
     const finished = new Promise<void>((resolve) => {
@@ -150,6 +172,11 @@ describe('what Redis says of itself', () => {
     ["-OOM command not allowed when used memory > 'maxmemory'.", 'OOM'],
     ['MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist on disk.', 'MISCONF'],
     ['NOREPLICAS Not enough good replicas to write.', 'NOREPLICAS'],
+    ["NOPERM this user has no permissions to run the 'evalsha' command", 'NOPERM'],
+    [
+      "ERR The user executing the script can't run this command or subcommand script: 5ab4, on @user_script:7.",
+      'NOPERM',
+    ],
   ] as const) {
     it(`is read from ${JSON.stringify(text.slice(0, 60))}`, () => {
       expect(refusalOf(new Error(text))).to.have.property('code', code)

@@ -1,18 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { InvalidInputError } from '../../src/base/errors.js'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { luaScript } from '../../src/queue/lua-script.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { REDIS_RULE } from '../../src/queue/redis-errors.js'
 import { parseRedisUrl } from '../../src/queue/redis-url.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
 
 const log = silentLogger()
 const SECRET = 'hush-hush'
@@ -115,6 +118,9 @@ describe('openRedis', () => {
     for (const [lacks, rule, reason] of [
       ['INFO', `${REDIS_RULE} -info`, /'info'/],
       ['TIME', `${REDIS_RULE} -time`, /The user executing the script can't run this command/],
+      ['scripts by their hash', `${REDIS_RULE} -evalsha`, /'evalsha'/],
+      ['streams', `${REDIS_RULE} -xadd`, /The user executing the script can't run this command/],
+      ['reading of streams', `${REDIS_RULE} -xread`, /'xread'/],
       ['scripts', `${REDIS_RULE} -@scripting`, /'eval'/],
       ['channels', `${REDIS_RULE} resetchannels`, /channel/],
       ['blocking reads', `${REDIS_RULE} -@blocking`, /'bzpopmin'/],
@@ -129,6 +135,29 @@ describe('openRedis', () => {
         expect(error).to.include({ code: 'LF_REDIS_FORBIDDEN' })
         expect(error.message).to.match(reason).and.contain('user "fleet"').and.contain(REDIS_RULE)
         expect(JSON.stringify(error) + error.message).not.to.contain(SECRET)
+      })
+    }
+
+    for (const right of ['evalsha', 'xadd']) {
+      it(`waits, and says for what, while ${right} is forbidden later`, async () => {
+        const url = startForeign()
+        await call(url, 'ACL', 'SETUSER', 'fleet', 'on', `>${SECRET}`, ...REDIS_RULE.split(' '))
+        let text = ''
+        const logger = createLogger({ destination: { write: (line: string) => (text += line) } })
+        const link = await openRedis(url.replace('unix://', `unix://fleet:${SECRET}@`), { log: logger })
+        stops.push(() => link.close())
+        const note = luaScript(`return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])`)
+
+        await call(url, 'ACL', 'SETUSER', 'fleet', `-${right}`)
+        const noted = note(link.client, [`${link.prefix}:notes`], [SECRET])
+        await until('the log names it', () => text.includes('the rules of its user forbid it'))
+        await call(url, 'ACL', 'SETUSER', 'fleet', `+${right}`)
+
+        expect(await noted).to.be.a('string')
+        expect(text.split('forbid it').length - 1).to.equal(1)
+        expect(text)
+          .to.match(/'evalsha'|executing the script/)
+          .and.not.contain(SECRET)
       })
     }
   })
@@ -170,6 +199,67 @@ describe('openRedis', () => {
     const url = startForeign('--requirepass', 'other')
 
     expect((await rejection(openRedis(url, { log }))).message).to.contain('NOAUTH')
+  })
+
+  for (const [begins, change] of [
+    ['is wrong', ['CONFIG', 'SET', 'requirepass', 'other']],
+    ['is that of a user who is off', ['ACL', 'SETUSER', 'default', 'off']],
+  ] as const) {
+    it(`logs no password at any level, nor carries it on an error, when it ${begins} later`, async () => {
+      const url = startForeign('--requirepass', SECRET).replace('unix://', `unix://default:${SECRET}@`)
+      let text = ''
+      const written = { write: (line: string) => (text += line) }
+      const link = await openRedis(url, { log: createLogger({ level: 'trace', destination: written }) })
+      stops.push(() => link.close())
+      const copy = link.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: 1 })
+      const errors: unknown[] = []
+      copy.on('error', (error) => errors.push(error))
+      link.client.on('error', (error) => errors.push(error))
+
+      await link.client.call(...(change as unknown as [string, ...string[]]))
+      link.client.stream.destroy()
+      copy.stream?.destroy()
+      const refused = await rejection(copy.call('SET', 'a', SECRET))
+      await until('the log names it', () => text.includes('WRONGPASS'))
+
+      createLogger({ level: 'trace', destination: written }).error({ err: refused, errors }, 'all of it')
+      expect(errors.length).to.be.above(0)
+      expect(text + inspect([refused, errors], { depth: 9, showHidden: true })).not.to.contain(SECRET)
+    })
+  }
+
+  it('names a Sentinel', async () => {
+    const config = join(folder.path, 'sentinel.conf')
+    await writeFile(config, `port 0\nunixsocket ${folder.path}/sentinel.sock\nsentinel monitor m 127.0.0.1 1 1\n`)
+    const child = spawn('redis-server', [config, '--sentinel'], { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    stops.push(() => {
+      child.kill('SIGKILL')
+      return ended
+    })
+
+    for (const access of ['read', 'write'] as const) {
+      const error = await rejection(openRedis(`unix://${folder.path}/sentinel.sock`, { log }, { access }))
+      expect(error).to.include({ code: 'LF_REDIS_UNFIT' })
+      expect(error.message).to.contain('is a Sentinel').and.contain('use the address of the primary')
+    }
+  })
+
+  it('names TLS where one side speaks it alone', async () => {
+    for (const [scheme, onSocket, sentence] of [
+      ['rediss', (socket: Socket) => socket.resume(), 'if it speaks no TLS, it is redis://'],
+      ['redis', (socket: Socket) => socket.resetAndDestroy(), 'if it speaks TLS, it is rediss://'],
+    ] as const) {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined)
+        onSocket(socket)
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as { port: number }
+      const error = await rejection(openRedis(`${scheme}://127.0.0.1:${port}`, { log }, { connectTimeoutMs: 500 }))
+      expect(error.message).to.contain(sentence)
+      server.close()
+    }
   })
 
   it('gives up where nobody answers', async () => {

@@ -19,12 +19,23 @@ export function loopAddress(host: string): LoopAddress {
   const url = parseUrl(hasScheme ? text : `${scheme}://${text}`)
   const isPlain = url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === ''
   if (url === undefined || !isPlain || url.password !== '' || url.hostname === '') throw badHost(host)
+  if (LISTENS_EVERYWHERE.includes(url.hostname)) throw listeningHost(url.hostname)
   const secure = url.protocol === 'https:'
   return {
     rest: `${secure ? 'https' : 'http'}://${url.host}/api`,
     socket: `${secure ? 'wss' : 'ws'}://${url.host}`,
     socketPath: '/ws/socket.io/',
   }
+}
+
+// Containers set HOST, the older name of LOOP_HOST, for servers of theirs; a login must not go there.
+const LISTENS_EVERYWHERE: readonly string[] = ['0.0.0.0', '[::]']
+
+function listeningHost(hostname: string): ProtocolError {
+  return new ProtocolError(
+    'LF_BAD_LOOP_HOST',
+    `The Loop's host must be an address of the Loop, got "${hostname}", at which a server listens on all addresses; set LOOP_HOST (its older name is HOST).`,
+  )
 }
 
 function parseUrl(text: string): URL | undefined {

@@ -110,6 +110,12 @@ describe('the address of a Loop', () => {
     })
   }
 
+  for (const host of ['0.0.0.0', '0.0.0.0:8080', '[::]:80', 'http://0.0.0.0', 'https://[::]', '0']) {
+    it(`takes no address at which a server listens, ${host}, for a Loop`, () => {
+      expect(() => loopAddress(host)).to.throw(ProtocolError, /set LOOP_HOST \(its older name is HOST\)/)
+    })
+  }
+
   it('keeps a password out of its complaint', () => {
     expect(() => loopAddress('http://me:secret@x')).to.throw(/^(?!.*secret).*$/)
   })
