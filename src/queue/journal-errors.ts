@@ -43,8 +43,11 @@ export function lostSentence(
     found === null
       ? `came back without the record of ${what}`
       : `came back with another record of ${what} (run ${found}, here is run ${run})`
-  const kept = folder === undefined ? 'its models are kept on their host' : `its files are kept in ${folder}`
-  return `Redis ${how}; nothing was ended and ${kept}: bring the data of Redis back, or abort it and order it again.`
+  const [kept, way] =
+    folder === undefined
+      ? ['its models are kept on their host', 'abort it and order it again']
+      : [`its files are kept in ${folder}`, 'abort it, order it again and delete that folder']
+  return `Redis ${how}; nothing was ended and ${kept}: bring the data of Redis back, or ${way}.`
 }
 
 /** The training has ended and takes no further run. */

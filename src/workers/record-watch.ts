@@ -1,3 +1,5 @@
+import { access } from 'node:fs/promises'
+import { hasCode } from '../base/files.js'
 import type { Logger } from '../base/logger.js'
 import type { RunInRedis } from '../queue/journal.js'
 import { lostSentence } from '../queue/journal-errors.js'
@@ -15,7 +17,7 @@ export type HeldWork = {
 
 /**
  * Knows whether Redis still has the records of what this host works on. One that is missing or older ends nothing: it is an
- * error that stays, also after the work has ended, until the record is there again.
+ * error that stays, also after the work has ended, until the record is there again or somebody has deleted its files.
  */
 export type RecordWatch = {
   check(): Promise<void>
@@ -42,16 +44,33 @@ export function createRecordWatch(deps: {
     lost.set(what, { work, sentence })
   }
 
+  function forget({ what, folder }: HeldWork): void {
+    lost.delete(what)
+    deps.log.info({ what, folder }, 'files without a record are gone')
+  }
+
   return {
     async check() {
       const held = deps.held()
       const left = [...lost.values()]
         .map(({ work }) => work)
         .filter(({ what }) => !held.some((each) => each.what === what))
-      for (const work of [...held, ...left]) await look(work)
+      for (const work of held) await look(work)
+      for (const work of left) {
+        if (await isThere(work.folder)) await look(work)
+        else forget(work)
+      }
     },
     get errors() {
       return [...lost.values()].map(({ sentence }) => sentence)
     },
   }
+}
+
+/** Also when it cannot be read. */
+async function isThere(folder: string): Promise<boolean> {
+  return await access(folder).then(
+    () => true,
+    (error: unknown) => !hasCode(error, 'ENOENT'),
+  )
 }

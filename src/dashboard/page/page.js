@@ -72,8 +72,8 @@ async function refresh() {
 
 function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCounts }) {
   const alive = hosts.filter(({ isAlive }) => isAlive)
-  // A host that serves nothing, such as one with unreadable GPUs, has no place for a training.
-  const serving = alive.filter(({ trainers, converters }) => trainers.length + converters.length > 0)
+  // A host that drains, or serves nothing, such as one with unreadable GPUs, takes no training.
+  const serving = alive.filter((host) => !host.isDraining && host.trainers.length + host.converters.length > 0)
   const sum = (key) => serving.reduce((count, host) => count + host[key], 0)
   const unreadable = alive.filter(({ gpuState }) => gpuState?.state === 'unreadable').length
   const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
