@@ -1,18 +1,23 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { CommandTemplate, TrainerDefinition } from './definition.js'
 import { OrderNotPossibleError } from './errors.js'
+import { examineCheckpoint } from './whole-files/checkpoint-file.js'
 
-/** Whether the file of `train.resume_when` is there, or none is asked for. */
-export async function hasCheckpoint(definition: Pick<TrainerDefinition, 'train'>, workspace: string): Promise<boolean> {
+/**
+ * Whether the file of `train.resume_when` is there and whole, or none is asked for. A torn one is told of: the program
+ * would read it, fail, and fail again at each further start.
+ */
+export async function hasCheckpoint(
+  definition: Pick<TrainerDefinition, 'train'>,
+  workspace: string,
+  onTorn: (problem: string) => void = () => undefined,
+): Promise<boolean> {
   const { resume, resume_when: file } = definition.train
   if (file === undefined) return resume !== undefined
-  try {
-    return (await stat(join(workspace, file))).isFile()
-  } catch {
-    return false // no checkpoint that could be read: from the beginning
-  }
+  const checkpoint = await examineCheckpoint(join(workspace, file))
+  if (checkpoint.state === 'torn') onTorn(`the checkpoint ${file} is not whole: ${checkpoint.problem}`)
+  return checkpoint.state === 'whole'
 }
 
 /** The command to start and whether it goes on from a checkpoint. Throws LF_ORDER_NOT_POSSIBLE. */

@@ -38,7 +38,7 @@ export const train: Stage = async (context, deps) => {
       signal,
       audience: context.audience,
     },
-    { log: context.log, outputThread: deps.outputThread },
+    { log: context.log, outputThread: deps.outputThread, say: context.say },
   )
   await training.checkpoints?.follow(context.say)
   await training.checkFence()

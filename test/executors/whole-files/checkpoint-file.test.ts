@@ -1,0 +1,86 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { silentLogger } from '../../../src/base/logger.js'
+import { loadTrainer } from '../../../src/executors/load-trainer.js'
+import { canResume } from '../../../src/executors/resume-check.js'
+import { hasCheckpoint } from '../../../src/executors/start-choice.js'
+import { examineCheckpoint } from '../../../src/executors/whole-files/checkpoint-file.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { makeOrder } from '../support.js'
+import { endings, makeModel } from './model-files.js'
+
+const random = () => 0.5
+
+describe('the checkpoint of a training', () => {
+  const folder = useTemporaryFolder()
+  const path = (name: string) => join(folder.path, name)
+
+  async function stateOf(name: string, content: Uint8Array | string) {
+    await writeFile(path(name), content)
+    return await examineCheckpoint(path(name))
+  }
+
+  for (const kind of ['zip', 'packed-zip', 'commented-zip', 'safetensors', 'onnx'] as const) {
+    it(`of kind ${kind} is torn where its writer was broken off, and whole otherwise`, async () => {
+      const whole = await makeModel(kind, 5000, random)
+      const name = `last${endings[kind]}`
+      expect(await stateOf(name, whole)).to.deep.equal({ state: 'whole' })
+      for (const share of [0.1, 0.5, 0.99]) {
+        const torn = await stateOf(name, whole.subarray(0, Math.floor(whole.length * share)))
+        expect(torn.state, `${share}`).to.equal('torn')
+      }
+    })
+  }
+
+  it('is torn when it is empty, as a full disk leaves it, unless it is a mere sign', async () => {
+    expect(await stateOf('last.pt', '')).to.deep.equal({ state: 'torn', problem: 'it is empty' })
+    expect(await stateOf('state.json', '')).to.deep.equal({ state: 'torn', problem: 'it is empty' })
+    expect(await stateOf('resume.ok', '')).to.deep.equal({ state: 'whole' })
+  })
+
+  it('in JSON is torn when it is cut off; Python may have written NaN', async () => {
+    expect(await stateOf('state.json', '{"epoch": 3, "loss": 0.')).to.include({ state: 'torn' })
+    expect(await stateOf('state.json', '{"epoch": 3, "loss": NaN}')).to.deep.equal({ state: 'whole' })
+  })
+
+  it('counts as whole when its content does not tell, and is missing when there is no file', async () => {
+    expect(await stateOf('state.bin', 'whatever')).to.deep.equal({ state: 'whole' })
+    await mkdir(path('folder.pt'))
+    expect(await examineCheckpoint(path('folder.pt'))).to.deep.equal({ state: 'missing' })
+    expect(await examineCheckpoint(path('none.pt'))).to.deep.equal({ state: 'missing' })
+  })
+
+  it('is not gone on from when it is torn, and the log says so', async () => {
+    const train = { scratch: ['python', 'train.py'], resume: ['python', 'train.py'], resume_when: 'last.pt' }
+    const file = { name: 'torn', format: 'pt', dataset: 'raw', train, upload: { pt: ['model.pt'] } }
+    await writeFile(path('trainer.yaml'), JSON.stringify(file))
+    await writeFile(path('train.py'), '')
+    const log = silentLogger()
+    const definition = await loadTrainer(path('trainer.yaml'), { env: { PATH: process.env.PATH }, log })
+    const whole = await makeModel('zip', 5000, random)
+    const said: string[] = []
+    const ask = () =>
+      canResume(
+        {
+          definition,
+          workspace: folder.path,
+          order: makeOrder(),
+          owner: 'test:1:t1.1',
+          logFile: path('last_training.log'),
+          signal: new AbortController().signal,
+        },
+        { log, say: (line) => said.push(line) },
+      )
+
+    await writeFile(path('last.pt'), whole.subarray(0, 2000))
+    expect(await ask()).to.equal(false)
+    expect(await hasCheckpoint(definition, folder.path)).to.equal(false)
+    expect(said).to.have.length(1)
+    expect(said[0]).to.match(/^the checkpoint last\.pt is not whole: .*; the training begins anew$/)
+
+    await writeFile(path('last.pt'), whole)
+    expect(await ask()).to.equal(true)
+    expect(said).to.have.length(1)
+  })
+})
