@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 import { ControlSequenceReader, type TerminalSink } from './control-sequences.js'
+import { cutBehindBar } from './cut-behind-bar.js'
 import { Row } from './row.js'
 import { MAX_ROW, Screen } from './screen.js'
 
@@ -18,8 +19,8 @@ export class OutputText {
   readonly #reader: ControlSequenceReader
 
   constructor({ onLine, onPiece }: OutputTextSinks) {
-    this.#screen = new Screen(onLine)
-    this.#pieces = new Pieces(onPiece)
+    this.#screen = new Screen(eachPart(onLine))
+    this.#pieces = new Pieces(onPiece && eachPart(onPiece))
     this.#reader = new ControlSequenceReader(both(this.#screen, this.#pieces))
   }
 
@@ -42,6 +43,12 @@ export class OutputText {
     this.#reader.feed(this.#decoder.end())
     this.#pieces.end()
     this.#screen.takeChanges()
+  }
+}
+
+function eachPart(take: (line: string) => void): (line: string) => void {
+  return (line) => {
+    for (const part of cutBehindBar(line)) take(part)
   }
 }
 
