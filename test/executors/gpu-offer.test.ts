@@ -12,7 +12,7 @@ describe('the offer of a host', () => {
 
     it('is what the indices name', () => {
       expect(visibleOf(toOffer(cards('L4', 'L4', 'L4', 'L4'), given('2,3')))).to.deep.equal(['2', '3'])
-      expect(visibleOf(toOffer(cards('L4', 'L4', 'L4', 'L4'), given(' 3, 1 ,3')))).to.deep.equal(['1', '3'])
+      expect(visibleOf(toOffer(cards('L4', 'L4', 'L4', 'L4'), given(' 3, 1 ')))).to.deep.equal(['1', '3'])
     })
 
     it('is what UUIDs name, also shortened and in other letters', () => {
@@ -48,6 +48,13 @@ describe('the offer of a host', () => {
         expect(() => toOffer(cards('L4', 'L4'), given(value)))
           .to.throw(value)
           .with.property('code', 'LF_INVALID_INPUT')
+      })
+    }
+
+    for (const value of ['0,1,0', '1, 01', `${uuid(0)},1,gpu-aaaa`, `1,${uuid(1)}`]) {
+      it(`refuses ${value}, for which CUDA shows no card at all`, () => {
+        const refused = () => toOffer(cards('L4', 'L4'), given(value))
+        expect(refused).to.throw('CUDA_VISIBLE_DEVICES names one card twice').with.property('code', 'LF_INVALID_INPUT')
       })
     }
 

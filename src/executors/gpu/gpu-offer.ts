@@ -98,7 +98,24 @@ const byCuda: Limit = (cards, all, { cudaVisible, cudaOrder }) => {
         `CUDA_DEVICE_ORDER; set that to PCI_BUS_ID, or name UUIDs: ${listOf(all)}.`,
     )
   }
+  refuseTwice(entries, all)
   return pick(entries, cards, all, 'CUDA_VISIBLE_DEVICES')
+}
+
+/** CUDA shows no card at all for a list that names one twice: whoever wrote it meant something else. */
+function refuseTwice(entries: readonly string[], all: readonly Known[]): void {
+  const named = new Map<Known, string>()
+  for (const entry of entries) {
+    const [card, ...others] = all.filter((each) => isMeant(entry, each))
+    if (card === undefined || others.length > 0) continue // refused as unknown or ambiguous
+    const before = named.get(card)
+    if (before !== undefined) {
+      throw new InvalidInputError(
+        `CUDA_VISIBLE_DEVICES names one card twice, by "${before}" and by "${entry}"; CUDA would show none. This host has ${listOf(all)}.`,
+      )
+    }
+    named.set(card, entry)
+  }
 }
 
 const byFlag: Limit = (cards, all, { flag }) => (flag === undefined ? [...cards] : pick(flag, cards, all, '--gpus'))
@@ -110,9 +127,7 @@ function pick(entries: readonly string[], cards: readonly Known[], all: readonly
 
 /** The one card that is meant; a lost card of which nobody says which one it was may be meant, too. */
 function find(entry: string, cards: readonly Known[], all: readonly Known[], source: string): readonly Known[] {
-  const fits = (each: Known) =>
-    isIndex(entry) ? each.index === Number(entry) : each.uuid?.toLowerCase().startsWith(entry.toLowerCase()) === true
-  const found = /^GPU-./i.test(entry) || isIndex(entry) ? all.filter(fits) : []
+  const found = all.filter((each) => isMeant(entry, each))
   const [only] = found
   if (only !== undefined && found.length === 1) {
     if (cards.includes(only)) return [only]
@@ -126,6 +141,11 @@ function find(entry: string, cards: readonly Known[], all: readonly Known[], sou
   const what = found.length > 1 ? 'is the start of several UUIDs' : 'is no GPU of this host'
   const part = /^MIG-/i.test(entry) ? ' (a part of a card cannot be offered, only whole cards)' : ''
   throw new InvalidInputError(`${source} names "${entry}", which ${what}${part}; it has ${listOf(all)}.`)
+}
+
+function isMeant(entry: string, { index, uuid }: Known): boolean {
+  if (isIndex(entry)) return index === Number(entry)
+  return /^GPU-./i.test(entry) && uuid?.toLowerCase().startsWith(entry.toLowerCase()) === true
 }
 
 function listOf(cards: readonly Known[]): string {
