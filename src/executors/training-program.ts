@@ -6,7 +6,7 @@ import { type WriterWatch, watchWriters } from '../process/open-writers.js'
 import { type Program, type ProgramExit, startProgram } from '../process/program.js'
 import { openBestFiles } from './adapters/best-files.js'
 import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
-import { openResultsCsv } from './adapters/results-csv.js'
+import { openResultsCsv, type ResultsTable } from './adapters/results-csv.js'
 import { buildCommand } from './command.js'
 import type { TrainerDefinition } from './definition.js'
 import { programEnvironment } from './environment.js'
@@ -159,14 +159,18 @@ async function openSources(options: StartTrainingOptions, deps: SourceDeps): Pro
   const { definition, workspace, order } = options
   const push = (event: TrainerEvent) => deps.queue.push({ event })
   const events = await openEventsFile({ workspace, resume: deps.resumes }, deps)
-  const best = await openBestFiles({ workspace, definition, categories: order.categories, resume: deps.resumes }, deps)
+  let table: ResultsTable | undefined
+  const best = await openBestFiles(
+    { workspace, definition, categories: order.categories, resume: deps.resumes },
+    { ...deps, readTable: async () => await table?.look() },
+  )
   const { progress } = definition
   const file = progress === 'events' ? undefined : progress.csv
   const epochs = epochsOf(definition, order)
   const firstEpoch = progress === 'events' ? undefined : progress.first_epoch
-  const told = { push, onEpoch: deps.epochs.inTable, log: deps.log }
-  const csv = file === undefined ? undefined : await openResultsCsv({ workspace, file, epochs, firstEpoch }, told)
-  return [events, csv, best].filter((source) => source !== undefined)
+  const told = { push, onEpoch: deps.epochs.inTable, say: deps.say, log: deps.log }
+  if (file !== undefined) table = await openResultsCsv({ workspace, file, epochs, firstEpoch }, told)
+  return [events, table, best].filter((source) => source !== undefined)
 }
 
 /** What the log tells of epochs counts until the results table does: the two may number them differently. */

@@ -30,6 +30,21 @@ describe('figures of scripts that cannot be changed', function () {
     expect(models.map(({ epoch }) => epoch)).to.deep.equal(models.map(({ epoch }) => epoch).toSorted())
   })
 
+  it('are unknown when the file of counts is not where the trainer file says, and the log says so', async () => {
+    const definition = await definitionOf('rewritten_table')
+    if (definition.best === 'events') throw new Error('it finds its models by their files')
+    const best = { ...definition.best, metrics: 'elsewhere/{stem}.json' }
+    const said: string[] = []
+    const say = (line: string): void => void said.push(line)
+    const training = await start({ definition: { ...definition, best }, workspace: folder.path, say })
+
+    const models = (await collect(training.events)).filter((event) => event.event === 'model')
+
+    expect(models.map(({ confusion_matrix }) => confusion_matrix)).to.deep.equal([{}])
+    expect(said).to.have.length(1)
+    expect(said[0]).to.match(/^the counts of \S+ are unknown: there is no whole \S*elsewhere\/\S+\.json$/)
+  })
+
   it('are counted for categories whose names are more than texts in YAML 1.1', async () => {
     const names = ['on', 'off', 'yes', 'no', '12:30']
     const categories = names.map((name, index) => category(`c${index}`, name))

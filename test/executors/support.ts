@@ -41,6 +41,7 @@ export type StartOptions = {
   readonly resume?: boolean
   readonly gpus?: readonly number[]
   readonly env?: Readonly<Record<string, string | undefined>>
+  readonly say?: (line: string) => void
 }
 
 /** Writes the workspace and starts the program in it, as the train stage does. */
@@ -50,7 +51,7 @@ export async function start(options: StartOptions): Promise<RunningTraining> {
   await writeWorkspace({ folder: workspace, order, training: { id: 't1' }, dataset, resume })
   const env = options.env ?? { PATH: process.env.PATH }
   const what = { definition, workspace, order, resume, gpus, env, owner: 'test:1:t1.1', graceMs: 2000 }
-  return startTraining(what, { log: silentLogger() })
+  return startTraining(what, { log: silentLogger(), ...(options.say && { say: options.say }) })
 }
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

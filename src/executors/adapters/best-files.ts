@@ -33,7 +33,11 @@ const handedOverSchema = z.object({ marks: z.array(z.string()) })
  */
 export async function openBestFiles(
   options: BestFilesOptions,
-  deps: EventSourceDeps & { readonly epochs: ModelEpochs },
+  deps: EventSourceDeps & {
+    readonly epochs: ModelEpochs
+    /** Brings `epochs` up to date with the results table. */
+    readonly readTable?: () => Promise<void>
+  },
 ): Promise<EventSource | undefined> {
   const { workspace, definition, resume, everyMs = 500 } = options
   if (definition.best === 'events') return undefined
@@ -78,8 +82,9 @@ export async function openBestFiles(
   /** Answers `taken` or why not. */
   async function tryTake(file: Found, how: { readonly trust: Trust; readonly isLast: boolean }): Promise<string> {
     // A model is never lost for want of its counts: once nobody writes them any more, they are unknown.
-    const matrix = (await readMetrics(file)) ?? (how.isLast ? {} : undefined)
-    if (matrix === undefined) return `its metrics ${metricsPath(best, file.path)} are not whole`
+    const measured = await readMetrics(file)
+    if (measured === undefined && !how.isLast) return `its metrics ${metricsPath(best, file.path)} are not whole`
+    const matrix = measured ?? {}
     const folder = folders.next()
     const sources = [modelOf(workspace, best, file), ...besideOf(workspace, best)]
     const verdict = await setAside.take(sources, join(workspace, folder), how.trust)
@@ -87,8 +92,12 @@ export async function openBestFiles(
       reportOnce(file, verdict.problem)
       return verdict.problem
     }
+    if (measured === undefined) {
+      deps.say(`the counts of ${file.path} are unknown: there is no whole ${metricsPath(best, file.path)}`)
+    }
     folders.use(folder)
     seen.add(file.mark)
+    await deps.readTable?.()
     handOn(file, { folder, names: verdict.names, matrix })
     return 'taken'
   }

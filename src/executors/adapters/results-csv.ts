@@ -22,7 +22,14 @@ export type ResultsCsvDeps = {
   readonly push: (event: TrainerEvent) => void
   /** Told the epoch of the last row whenever the table has changed, and when it was written. */
   readonly onEpoch?: (epoch: number, writtenAtMs: number) => void
+  /** A line for people. */
+  readonly say?: (line: string) => void
   readonly log: Logger
+}
+/** The followed table. */
+export type ResultsTable = EventSource & {
+  /** Reads it now, for whoever must know what it says at this moment. */
+  look(): Promise<void>
 }
 
 const EVERY_MS = 100
@@ -35,15 +42,23 @@ const MAX_CHANGED = 500
  * Makes every epoch of a results table a `metrics` event, and the last one a `progress` event. The table is read whole
  * whenever it has changed, and what differs is reported, so it may be rewritten, get more columns, or begin again. What it holds at the start belongs to an earlier start and is passed over.
  */
-export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCsvDeps): Promise<EventSource> {
+export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCsvDeps): Promise<ResultsTable> {
   const path = join(options.workspace, options.file)
   const reported = new Map<number, string>()
   let mark: string | undefined
   let furthest = -1
   let isUnreadable = false
+  let hasSaid = false
+  let reading: Promise<unknown> = Promise.resolve()
 
-  /** Answers how long it took. */
-  async function read(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
+  /** One reading after the other. Answers how long it took. */
+  function read(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
+    const next = reading.then(() => readNow(isWhole, report))
+    reading = next.catch(() => undefined) // told to whoever asked for it
+    return next
+  }
+
+  async function readNow(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
     const startedAt = performance.now()
     const table = await readTable(path, { unless: mark, isWhole }).catch((error: unknown) => {
       if (!isUnreadable) deps.log.warn({ file: path, reason: messageOf(error) }, 'results table not read')
@@ -64,6 +79,10 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
   }
 
   function reportAll(rows: TableRows): void {
+    if (rows.hasNamelessFigures && !hasSaid) {
+      hasSaid = true
+      deps.say?.(`rows of ${options.file} have more values than it has column names; their figures are unknown`)
+    }
     for (const [epoch, found] of changedEpochs(rows).slice(-MAX_CHANGED)) {
       deps.push({ event: 'metrics', epoch, values: numbersOf(found) })
     }
@@ -84,6 +103,9 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
     },
     async drain({ endedWell }) {
       await read(endedWell, reportAll)
+    },
+    async look() {
+      await read(false, reportAll)
     },
   }
 }

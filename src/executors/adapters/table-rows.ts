@@ -28,6 +28,8 @@ export class TableRows {
     return this.#columns?.isEpoch === true
   }
   lowest: number | undefined
+  /** Some row has more cells than there are names; its figures are unknown. */
+  hasNamelessFigures = false
   #columns: Columns | undefined
   #pending: Values = new Map()
   #row = 0
@@ -41,7 +43,7 @@ export class TableRows {
     }
     this.#columns ??= { names: [], epoch: 0, isEpoch: true } // a table without names still tells how far the training is
     const epoch = toEpoch(cells[this.#columns.epoch])
-    const values = valuesOf(this.#columns, cells)
+    const values = this.#valuesOf(this.#columns, cells)
     if (epoch === undefined) this.#pending = new Map([...this.#pending, ...values])
     else this.#addTo(epoch, values)
   }
@@ -56,6 +58,22 @@ export class TableRows {
     this.lowest = Math.min(epoch, this.lowest ?? epoch)
     const [oldest] = this.epochs.keys()
     if (this.epochs.size > MAX_EPOCHS && oldest !== undefined) this.epochs.delete(oldest)
+  }
+
+  /**
+   * A row with more cells than there are names, as when a newer version of a script appends to the table of an older
+   * one: which figure is which is unknown.
+   */
+  #valuesOf({ names, epoch }: Columns, cells: readonly string[]): Values {
+    if (names.length > 0 && cells.findLastIndex((cell) => cell !== '') >= names.length) {
+      this.hasNamelessFigures = true
+      return new Map()
+    }
+    const named = names.flatMap((name, index) => {
+      const cell = cells[index] ?? ''
+      return index === epoch || name === '' || cell === '' ? [] : [[name, toNumber(cell)] as const]
+    })
+    return new Map(named)
   }
 
   /** The first line with names, and what repeats it: a program that resumes may write it again, also with more columns. */
@@ -81,14 +99,6 @@ function epochColumn(cells: readonly string[]): number {
 /** NumPy puts a # before its line of names. */
 function plainName(cell = ''): string {
   return cell.replace(/^#\s*/, '').slice(0, 200)
-}
-
-function valuesOf({ names, epoch }: Columns, cells: readonly string[]): Values {
-  const named = names.flatMap((name, index) => {
-    const cell = cells[index] ?? ''
-    return index === epoch || name === '' || cell === '' ? [] : [[name, toNumber(cell)] as const]
-  })
-  return new Map(named)
 }
 
 /** A whole number, also as `3.0` or `3/100`; part of an epoch counts to that epoch. */

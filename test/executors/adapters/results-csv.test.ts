@@ -192,6 +192,40 @@ describe('a results table', () => {
     expect(progress()).to.deep.equal([0.5])
   })
 
+  it('with rows of more values than it has names tells epochs and progress, gives no figure a wrong name, and says so', async () => {
+    await writeFile(table(), 'epoch,loss,mAP\n1,0.5,0.8\n2,0.4,0.9\n')
+    const said: string[] = []
+    const deps = { push: (event: TrainerEvent) => events.push(event), say: (line: string) => said.push(line) }
+    const options = { workspace: folder.path, file: 'results.csv', epochs: 4 }
+    const source = await openResultsCsv(options, { ...deps, log: silentLogger() })
+    await appendFile(table(), '1,7.5,0.6,0.1,0.01\n2,15,inf,0.2,0.01\n')
+    await source.drain({ endedWell: false })
+
+    expect(told()).to.deep.equal({ 1: {}, 2: {} })
+    expect(progress()).to.deep.equal([0.5])
+    expect(said).to.deep.equal([
+      'rows of results.csv have more values than it has column names; their figures are unknown',
+    ])
+  })
+
+  it('with a separator behind its last value, or fewer values than names, keeps its names', async () => {
+    expect(await curves('epoch,loss,val\n0,0.5,0.7,\n1,0.25\n')).to.deep.equal({ 0: both[0], 1: { loss: 0.25 } })
+  })
+
+  it('is read at once when somebody asks what it says now', async () => {
+    const rows: number[] = []
+    const deps = { push: (event: TrainerEvent) => events.push(event), onEpoch: (epoch: number) => rows.push(epoch) }
+    const source = await openResultsCsv(
+      { workspace: folder.path, file: 'results.csv' },
+      { ...deps, log: silentLogger() },
+    )
+    await writeFile(table(), 'epoch,loss\n1,0.5\n2,0.4\n')
+    await Promise.all([source.look(), source.look()])
+
+    expect(rows).to.deep.equal([2])
+    expect(told()).to.deep.equal({ 1: { loss: 0.5 }, 2: { loss: 0.4 } })
+  })
+
   it('makes no step back while it is rewritten', async () => {
     const source = await open({ epochs: 4 })
     for (const text of [
