@@ -116,7 +116,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
   async function reset(): Promise<void> {
     if (life === undefined || life.aborted) return
-    log.warn('all models and waiting images are wiped')
+    log.warn('all models and waiting images deleted')
     setOperationMode('startup')
     await close()
     await deps.wipe()

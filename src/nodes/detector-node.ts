@@ -81,12 +81,12 @@ export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorN
       if (stopping.signal.aborted || !isOnline) return
       try {
         await work()
-        if (isAway) log.info('the Loop answers again')
+        if (isAway) log.info('Loop reachable again')
         isAway = false
       } catch (error) {
         if (stopping.signal.aborted) return
         // Said once: a detector at the edge may be without a network for days.
-        log[isAway ? 'debug' : 'warn']({ reason: messageOf(error) }, 'no word with the Loop')
+        log[isAway ? 'debug' : 'warn']({ reason: messageOf(error) }, 'Loop unreachable')
         isAway = true
       }
     })

@@ -113,10 +113,7 @@ export class RunningProgram {
     while (await this.#isAlive()) {
       signalGroup(this.pid, 'SIGKILL')
       if (performance.now() > giveUpAt) {
-        this.#deps.log.error(
-          { pid: this.pid },
-          'a process of the group does not die of SIGKILL; it hangs in the kernel',
-        )
+        this.#deps.log.error({ pid: this.pid }, 'a process of the group survives SIGKILL; the kernel holds it')
         return
       }
       await sleep(LOOK_EVERY_MS)
@@ -130,7 +127,7 @@ export class RunningProgram {
       const escaped = await sweepProgram(mark, await startedAfter(this.pid, startsBefore))
       if (escaped.length > 0) log.warn({ pid: this.pid, escaped }, 'processes that had left the group were killed')
     } catch (err) {
-      log.error({ err, pid: this.pid }, 'no look for processes that left the group') // as when no file can be opened
+      log.error({ err, pid: this.pid }, 'processes that left the group not searched for') // as when no file can be opened
     }
   }
 

@@ -49,7 +49,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     if (isLooking) return
     isLooking = true
     look()
-      .catch((error: unknown) => log.warn({ err: error }, 'connections to Redis were not looked at'))
+      .catch((error: unknown) => log.warn({ err: error }, 'connections to Redis not checked'))
       .finally(() => {
         isLooking = false
       })
@@ -61,7 +61,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     // While Redis is away, or reads its file, there is nothing to mend.
     if (!(await answersOnce(connectOnce()))) return
     for (const [client, state] of silent()) {
-      log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting anew')
+      log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting again')
       Object.assign(state, { quietLooks: 0, isAsked: false })
       connectAnew(client)
     }

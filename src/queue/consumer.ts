@@ -148,7 +148,7 @@ export function createConsumer<T>(
       await earlier.settled
       return await handBack(job, token)
     }
-    log.info({ queue, jobId: job.id }, 'own job came back; what runs goes on')
+    log.info({ queue, jobId: job.id }, 'own job received again; its run continues')
     Object.assign(earlier, { isAdopted: true, token, begun: job.attemptsStarted })
     try {
       return await earlier.outcome
@@ -181,7 +181,7 @@ export function createConsumer<T>(
     }
     if (await options.isTakenOver?.(dataOf(own.job))) return false
     if (back.outcome === 'missing') {
-      if (!own.isMissing) log.error({ queue, jobId: id }, 'Redis has lost a job; it goes on')
+      if (!own.isMissing) log.error({ queue, jobId: id }, 'job missing in Redis; its run continues')
       own.isMissing = true
       return true
     }

@@ -45,7 +45,7 @@ export function promoteLateRetries(queue: MinimalQueue, deps: LateRetriesDeps): 
 
   function lookSafely(): void {
     look().catch((error: unknown) => {
-      if (!isEnded) log.debug({ err: error, queue: name }, 'retries that are late were not looked for')
+      if (!isEnded) log.debug({ err: error, queue: name }, 'late retries not checked')
     })
   }
 

@@ -157,11 +157,11 @@ function reportOutages(client: Redis, url: string, log: Logger): void {
   client.on('error', (error: Error) => {
     if (!isAway && isRefusal(error))
       log.error({ url, reason: reasonOf(error) }, 'Redis refuses the login; waiting for it')
-    else if (!isAway) log.warn({ url, reason: reasonOf(error) }, 'Redis is away; waiting for it')
+    else if (!isAway) log.warn({ url, reason: reasonOf(error) }, 'Redis unreachable; waiting for it')
     isAway = true
   })
   client.on('ready', () => {
-    if (isAway) log.info({ url }, 'Redis is back')
+    if (isAway) log.info({ url }, 'Redis reconnected')
     isAway = false
   })
 }

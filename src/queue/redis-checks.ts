@@ -81,7 +81,7 @@ async function warnOfWeakPersistence(client: Redis, facts: Facts, url: string, l
   }
   const appendfsync = await readConfig(client, 'appendfsync')
   if (appendfsync !== undefined && appendfsync !== 'always') {
-    log.warn({ url, appendfsync }, 'Redis does not write every order to disk at once: up to a second can be lost')
+    log.warn({ url, appendfsync }, 'Redis does not write every order to disk immediately: up to a second can be lost')
   }
 }
 

@@ -64,7 +64,7 @@ export async function startRedisServer(
       const successor = await relaunch(launch, { signal: closing.signal, log })
       if (successor === undefined) return
       server = successor
-      log.info({ pid: server.pid }, 'redis-server is back')
+      log.info({ pid: server.pid }, 'redis-server restarted')
     }
   }
 
@@ -92,7 +92,7 @@ async function relaunch(
     try {
       return await launch()
     } catch (error) {
-      options.log.error({ err: error }, 'redis-server does not come back')
+      options.log.error({ err: error }, 'redis-server not restarted')
       await sleep(backOffMs(attempt, { firstMs: 200, maxMs: 5_000 }), undefined, { signal: options.signal }).catch(
         () => undefined, // closing: the loop ends
       )

@@ -44,7 +44,7 @@ export function releaseUndelivered(
 
   const stopListening = link.onReconnect(() => {
     release().catch((error: unknown) => {
-      if (!signal.aborted) log.debug({ err: error, queue }, 'undelivered jobs were not looked for')
+      if (!signal.aborted) log.debug({ err: error, queue }, 'undelivered jobs not checked')
     })
   })
   return () => {

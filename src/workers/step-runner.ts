@@ -208,7 +208,7 @@ export function createStepRunner(deps: StepRunnerDeps) {
         facts: { failure: toFailureFacts(error, where) },
       })
     } catch (failure) {
-      training.log.warn({ err: failure, stage }, 'error not written down') // what counts is the error itself
+      training.log.warn({ err: failure, stage }, 'error not recorded') // what counts is the error itself
     }
   }
 

@@ -162,7 +162,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     const wanted = await deps.fleet.isDraining(options.hostId)
     if (wanted === isDraining) return
     isDraining = wanted
-    log.info({ isDraining }, isDraining ? 'takes no more trainings' : 'takes trainings again')
+    log.info({ isDraining }, isDraining ? 'draining started' : 'draining ended')
     openOrShut()
     takeConversions()
   }

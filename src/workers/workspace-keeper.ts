@@ -137,7 +137,7 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
       work = work
         .then(() => tidyOnce(beginning))
         .catch((error: unknown) => {
-          if (!closing.signal.aborted) deps.log.warn({ err: error }, 'old workspaces not looked through')
+          if (!closing.signal.aborted) deps.log.warn({ err: error }, 'old workspaces not checked')
         })
     },
     settled: () => work,

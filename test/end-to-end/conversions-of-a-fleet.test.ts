@@ -38,7 +38,7 @@ describe('a converter beside trainings', function () {
 
     expect((await fleet.run('hosts', 'drain', host)).exitCode).to.equal(0)
     const id = await fleet.upload({ 'model.a': 'hello' })
-    await until('the host has read it', async () => (await node.log()).includes('takes no more trainings'), 20_000)
+    await until('the host has read it', async () => (await node.log()).includes('draining started'), 20_000)
     await until('the conversion waits', async () => (await fleet.conversions.count()) === 1, 20_000)
     const [waiting] = await fleet.conversions.list()
     expect(waiting).to.include({ state: 'waiting', run: 0 })

@@ -16,7 +16,7 @@ describe('a host that drains', function () {
     const first = await fleet.record()
 
     const drained = await fleet.run('hosts', 'drain', worker.hostId)
-    await until('the worker has read it', async () => (await worker.log()).includes('takes no more trainings'))
+    await until('the worker has read it', async () => (await worker.log()).includes('draining started'))
     await fleet.order({ hyperparameters: { epochs: 1 } })
     const second = await fleet.record()
     await fleet.run('trainings', 'stop', first.id)
@@ -39,7 +39,7 @@ describe('a host that drains', function () {
 
     await fleet.run('hosts', 'drain', worker.hostId)
     await fleet.order({ hyperparameters: { epochs: 1 } })
-    await until('the worker has read it', async () => (await worker.log()).includes('takes no more trainings'))
+    await until('the worker has read it', async () => (await worker.log()).includes('draining started'))
     const { id } = await fleet.record()
     expect((await fleet.journal.load(id))?.run, 'takes').to.equal(0)
 

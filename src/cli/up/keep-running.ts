@@ -67,7 +67,7 @@ export async function keepRunning(options: KeepRunningOptions, deps: KeepRunning
       if (next === undefined) return
       part = next
       if (asked) attempt = 0
-      log.info({ pid: next.program.pid }, 'part is back')
+      log.info({ pid: next.program.pid }, 'part restarted')
     }
   }
 
@@ -77,7 +77,7 @@ export async function keepRunning(options: KeepRunningOptions, deps: KeepRunning
         if (attempt > 0) await sleep(backOffMs(attempt, { firstMs: 500, maxMs: 60_000 }), undefined, { signal })
         return await deps.start(signal)
       } catch (error) {
-        if (!signal.aborted) log.error({ reason: messageOf(error) }, 'part does not come back')
+        if (!signal.aborted) log.error({ reason: messageOf(error) }, 'part not restarted')
       }
     }
     return undefined

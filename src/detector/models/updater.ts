@@ -147,7 +147,7 @@ export class ModelUpdater {
       await this.#replace(model, isFresh, update)
     } catch (error) {
       if (update.ending.signal.aborted) {
-        log.info({ version: target.version, reason: messageOf(update.ending.signal.reason) }, 'model update given up')
+        log.info({ version: target.version, reason: messageOf(update.ending.signal.reason) }, 'model update cancelled')
       } else {
         const waitMs = failed.add(target, error)
         log.warn({ err: error, version: target.version, waitMs }, 'model update failed')

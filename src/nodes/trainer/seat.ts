@@ -110,7 +110,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
     if (!isDeepStrictEqual(training.order, order)) {
-      log.warn({ trainingId: training.id }, 'the order came again with other details, which do not count')
+      log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
     // Also for a repeated order: the job may be missing when we died between the journal and the queue.
     if (training.endedAt === null) await enqueue(training)
@@ -187,7 +187,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
         areErrorsTold = training !== undefined && hasErrors(training)
         return true
       }
-      log.warn({ reason: answer.error_msg }, 'the Loop refused the status; connecting anew')
+      log.warn({ reason: answer.error_msg }, 'Loop refused the status; connecting again')
       connectAnew()
       return false
     } catch (error) {

@@ -197,7 +197,7 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
       throw new HandBackError()
     }
     if (error instanceof ModelGoneError) {
-      takeLog.info('model is gone from the Loop')
+      takeLog.info('model no longer at the Loop')
       await conversions.forget(id, run)
       await forget(workspace, takeLog)
       return { skipped: error.message }

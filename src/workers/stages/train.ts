@@ -124,7 +124,7 @@ async function noteBest(best: TrainingRecord['best'], { training, log }: StageCo
   } catch (error) {
     if (error instanceof RunSupersededError) throw error
     const level = error instanceof RecordLostError ? 'debug' : 'warn' // that is reported once, and stays in status
-    log[level]({ err: error }, 'best model not written down')
+    log[level]({ err: error }, 'best model not recorded')
   }
 }
 
