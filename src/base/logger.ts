@@ -31,11 +31,21 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     redact,
-    hooks: { streamWrite: maskPasswords },
+    hooks: { streamWrite: (line: string) => maskPasswords(withoutDoubledKeys(line)) },
   }
   if (options.destination !== undefined) return pino(base, options.destination)
   if (options.pretty === true) return pino({ ...base, transport: prettyTransport() })
   return pino(base, pino.destination({ fd: 2, sync: true }))
+}
+
+// A child that names its component again, or a field that a child has already, would stand in the line twice, which
+// strict readers of JSON refuse (Elasticsearch among them). The innermost value counts.
+function withoutDoubledKeys(line: string): string {
+  try {
+    return `${JSON.stringify(JSON.parse(line))}\n`
+  } catch {
+    return line
+  }
 }
 
 function prettyTransport(): TransportSingleOptions {

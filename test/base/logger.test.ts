@@ -43,4 +43,24 @@ describe('A logger', () => {
 
     expect(JSON.parse(line).texts).to.deep.equal(texts)
   })
+
+  it('writes every key once, with the innermost value', () => {
+    const line = logged((log) => {
+      const child = log.child({ component: 'worker', run: 1 }).child({ component: 'stage', stage: 'train' })
+      child.child({ component: 'program' }).info({ run: 2, msgs: ['"component":"x"'] }, 'said "component":"y" \u2028')
+      child.error({ err: new Error('of "run":3') }, 'failed')
+    })
+
+    const [first = '', second = '', ...others] = line.split('\n')
+    expect(others).to.deep.equal([''])
+    expect(first.match(/[,{]"(?:component|run|stage)":/g)).to.have.lengthOf(3)
+    expect(JSON.parse(first)).to.include({
+      level: 30,
+      component: 'program',
+      stage: 'train',
+      run: 2,
+      msg: 'said "component":"y" \u2028',
+    })
+    expect(JSON.parse(second)).to.include({ component: 'stage', run: 1, msg: 'failed' })
+  })
 })
