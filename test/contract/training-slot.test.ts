@@ -25,9 +25,10 @@ describe('a trainer of the Python library whose machine another trainer has', ()
 
     try {
       const { id } = await seenAs('blocked')
-      const { ack } = await trainer.loop.orderTraining(ORGANIZATION, PROJECT, { trainer: id })
+      const { ack, training_number } = await trainer.loop.orderTraining(ORGANIZATION, PROJECT, { trainer: id })
       expect(ack).to.include({ success: false, payload: 'refused' })
-      expect(trainer.loop.trainings().map(({ outcome }) => outcome)).to.deep.equal(['refused'])
+      const ordered = trainer.loop.trainings().find(({ number }) => number === training_number)
+      expect(ordered?.outcome).to.equal('refused')
 
       sibling.stdin.end()
       await seenAs('idle')
