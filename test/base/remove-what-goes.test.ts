@@ -1,9 +1,11 @@
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, chown, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { expect } from 'chai'
 import { namedRemainders, removeWhatGoes } from '../../src/base/remove-what-goes.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { makeUndeletable } from '../helpers/undeletable.js'
+
+const NOBODY = 65534
 
 describe('removing what goes', () => {
   const folder = useTemporaryFolder()
@@ -41,6 +43,28 @@ describe('removing what goes', () => {
     await chmod(join(folder.path, 'a/frozen'), 0o500)
 
     expect(await removeWhatGoes(join(folder.path, 'a'))).to.deep.equal([])
+  })
+
+  it('names the files that root has made for a program, as containers do', async function () {
+    if (process.getuid?.() !== 0) return this.skip() // only root can make files of two accounts
+    const tree = join(folder.path, 'a')
+    await mkdir(join(tree, 'by-root/deep'), { recursive: true })
+    await mkdir(join(tree, 'own'))
+    for (const file of ['by-root/cache', 'by-root/deep/cache', 'own/by-root', 'own/file']) {
+      await writeFile(join(tree, file), 'x')
+    }
+    for (const path of [folder.path, tree, join(tree, 'own'), join(tree, 'own/file')]) await chown(path, NOBODY, NOBODY)
+
+    process.setegid?.(NOBODY)
+    process.seteuid?.(NOBODY)
+    const left = await removeWhatGoes(tree).finally(() => {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+    })
+
+    const named = left.map(({ path, code }) => `${relative(tree, path)} ${code}`)
+    expect(named.toSorted()).to.deep.equal(['by-root/cache EACCES', 'by-root/deep/cache EACCES'])
+    expect(await readdir(tree)).to.deep.equal(['by-root']) // who owns a folder may delete what others have in it
   })
 
   it('counts what it does not name', () => {

@@ -13,6 +13,7 @@ import { packageRoot } from './run-cli.js'
 
 const LOOPFLEET = join(packageRoot, 'dist/src/cli/launch/loopfleet.sh')
 const trainer = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
+const converter = fileURLToPath(new URL('../fixtures/converters/a-to-b/converter.yaml', import.meta.url))
 const log = silentLogger()
 
 describe('a part', function () {
@@ -49,7 +50,7 @@ describe('a part', function () {
   const startLoop = (options: { port?: number; password?: string } = {}) =>
     startLocalLoop({ folder: join(folder.path, 'loop'), username: 'lab', password: 'right', ...options }, { log })
 
-  for (const command of [['trainer', trainer], ['annotator']]) {
+  for (const command of [['trainer', trainer], ['annotator'], ['converter', converter, '--no-worker']]) {
     it(`${command[0]} ends with the code of the error when the Loop refuses its password`, async () => {
       const loop = await startLoop({ password: 'another' })
       try {
@@ -74,6 +75,26 @@ describe('a part', function () {
     const loop = await startLoop({ port })
     try {
       await says('loopfleet trainer is ready')
+      child.kill('SIGTERM')
+      expect((await child).exitCode).to.equal(0)
+    } finally {
+      await loop.close()
+    }
+  })
+
+  it('converter is ready only when the Loop is there, and says what it waits for', async () => {
+    const { port, close } = await freePort()
+    await close()
+    const { child, output, says } = start(['converter', converter, '--no-worker'], {
+      LOOP_HOST: `127.0.0.1:${port}`,
+      ...account,
+    })
+    await says('loopfleet converter is waiting: The Loop did not answer')
+    expect(output()).to.not.include('is ready')
+
+    const loop = await startLoop({ port })
+    try {
+      await says('loopfleet converter is ready')
       child.kill('SIGTERM')
       expect((await child).exitCode).to.equal(0)
     } finally {

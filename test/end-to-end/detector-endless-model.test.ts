@@ -8,7 +8,9 @@ import { projectRoot } from '../helpers/project-root.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
-const MODEL = join(projectRoot(), 'test/fixtures/onnx/counts-without-end.onnx')
+const ONNX = join(projectRoot(), 'test/fixtures/onnx')
+const COUNTS = join(ONNX, 'counts-without-end.onnx')
+const MULTIPLIES = join(ONNX, 'multiplies-without-end.onnx')
 const DECODER = '{"layout": "yolov8"}'
 
 /** Hundredths of a second that the process has used. */
@@ -22,9 +24,9 @@ describe('A model that does not answer its first image', function () {
   let edge: Edge
   afterEach(() => edge.close())
 
-  async function addEndless() {
+  async function addEndless(model: string) {
     return await edge.addModel([
-      { name: 'model.onnx', data: await readFile(MODEL) },
+      { name: 'model.onnx', data: await readFile(model) },
       { name: 'decoder.json', data: DECODER },
     ])
   }
@@ -34,7 +36,7 @@ describe('A model that does not answer its first image', function () {
 
   it('is refused after its time while the one before serves, and the next target gets in', async () => {
     edge = await startEdge({ args: ['--warm-up', '2'] })
-    const endless = await addEndless()
+    const endless = await addEndless(MULTIPLIES)
 
     await target(endless.id)
     await until('it is refused', () => 'update_model' in errors(), 60_000)
@@ -56,7 +58,7 @@ describe('A model that does not answer its first image', function () {
 
   it('does not keep the detector from ending while it is tried', async () => {
     edge = await startEdge()
-    await target((await addEndless()).id)
+    await target((await addEndless(MULTIPLIES)).id)
     const isLoading = async () => (await edge.detector.log()).split('loading a model').length > 2
     await until('it is being loaded', isLoading, 60_000)
     const before = cpuTicksOf(edge.detector.pid)
@@ -73,7 +75,7 @@ describe('A model that does not answer its first image', function () {
     await edge.detector.end()
     await edge.stopLoop()
     const folder = join(edge.data, 'models/1.0')
-    await copyFile(MODEL, join(folder, 'model.onnx'))
+    await copyFile(COUNTS, join(folder, 'model.onnx'))
     await writeFile(join(folder, 'decoder.json'), DECODER)
     await rm(join(folder, '.loopfleet.json')) // as a model of the Python library, whose files nobody has counted
 

@@ -7,6 +7,8 @@ import { type Edge, type EdgeOptions, ORGANIZATION, PROJECT, startEdge } from '.
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 
+const READY = /^loopfleet detector is ready \{/m
+
 describe('loopfleet detector', function () {
   this.timeout(120_000)
   let edge: Edge
@@ -104,6 +106,26 @@ describe('loopfleet detector', function () {
     expect(answer.status).to.equal(503)
     expect(answer.body.detail).to.be.a('string')
     expect(Number(answer.headers.get('retry-after'))).to.be.greaterThan(0)
+    expect(await edge.detector.log())
+      .to.include('loopfleet detector is waiting: no model')
+      .and.not.match(READY)
+
+    await edge.loop.setTarget(ORGANIZATION, PROJECT, (await edge.addModel()).id)
+    await until('it is ready', async () => READY.test(await edge.detector.log()), 30_000)
+    expect((await detect(sure)).status).to.equal(200)
+  })
+
+  it('is ready with the model on its disk, whether or not the Loop is there', async () => {
+    await start()
+    await until('it is ready', async () => READY.test(await edge.detector.log()))
+    await edge.detector.end()
+    await edge.stopLoop()
+
+    await edge.start()
+
+    await until('it is ready', async () => READY.test(await edge.detector.log()))
+    expect((await detect(sure)).status).to.equal(200)
+    await edge.startLoop()
   })
 
   it('keeps a pinned version over restarts', async () => {

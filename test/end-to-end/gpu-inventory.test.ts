@@ -26,6 +26,15 @@ describe('a fleet with GPUs', function () {
   const waiting = async (trainer: string) => (await fleet.queues.counts(queueNames.trainings(trainer))).waiting
   const host = async () => (await createFleet(fleet.link).hosts())[0]
 
+  async function orderWhenASeatIsFree(): Promise<void> {
+    const order = () =>
+      fleet.order().then(
+        () => true,
+        () => false,
+      )
+    await until('a seat is free', order, 30_000)
+  }
+
   it('trains on the card of a host whose nvidia-smi warns, and says so', async () => {
     await start('warning')
 
@@ -76,14 +85,33 @@ describe('a fleet with GPUs', function () {
     expect(await small.log()).to.include('2 GPUs are needed, but this host offers 1')
 
     const large = await fleet.startWorker({ data: 'b', gpus: '0,1' })
+    await orderWhenASeatIsFree()
+    await orderWhenASeatIsFree()
     await fleet.until({ ended: true })
     await until('all have ended', async () => (await fleet.journal.list()).every(({ endedAt }) => endedAt !== null))
 
     const records = await fleet.journal.list()
-    expect(records.map(({ outcome }) => outcome)).to.deep.equal(['completed', 'completed'])
-    expect(records.map(({ hostId }) => hostId)).to.deep.equal([large.hostId, large.hostId])
-    expect(records.map(({ facts }) => facts.device)).to.deep.equal(['GPU 0, 1', 'GPU 0, 1'])
+    expect(records.map(({ outcome }) => outcome)).to.deep.equal(Array(4).fill('completed'))
+    expect(records.map(({ hostId }) => hostId)).to.deep.equal(Array(4).fill(large.hostId))
+    expect(records.map(({ facts }) => facts.device)).to.deep.equal(Array(4).fill('GPU 0, 1'))
   })
+
+  for (const [what, smiCase, env] of [
+    ['CUDA_VISIBLE_DEVICES leaves one of two cards', 'two', { CUDA_VISIBLE_DEVICES: '1' }],
+    ['there is no GPU', 'one', { CUDA_VISIBLE_DEVICES: '-1' }],
+    ['its GPUs cannot be read', 'driver-mismatch', {}],
+  ] as const) {
+    it(`takes no training that needs two GPUs where ${what}, and leaves it queued`, async () => {
+      await start(smiCase, { trainerFile: NEEDS_TWO, env })
+
+      await fleet.order()
+
+      expect(await host()).to.have.property('trainers').that.is.empty
+      expect((await fleet.run('status')).output).to.match(/trainer needs-two not served: .*GPUs/)
+      expect(await waiting('needs-two')).to.equal(1)
+      await fleet.abort()
+    })
+  }
 
   it('offers what CUDA_VISIBLE_DEVICES of a worker leaves', async () => {
     await start('four', { env: { CUDA_VISIBLE_DEVICES: '2,3' }, seats: 2 })

@@ -115,21 +115,25 @@ describe('what a training program prints', function () {
   })
 
   it('cannot stop the workers by a line at which a pattern hangs: the pattern is named, and they work on', async () => {
-    fleet = await startFleet({ trainerFile: join(TALKS, 'careless-pattern.yaml'), lockMs: 2000, stalledMs: 500 })
+    const limits = { lockMs: 2000, stalledMs: 500, seats: 2, places: 1, workers: ['a', 'b'] }
+    fleet = await startFleet({ trainerFile: join(TALKS, 'careless-pattern.yaml'), ...limits })
     try {
       await fleet.order()
-      await fleet.until({ ended: true })
+      await fleet.order()
+      await until('both have ended', async () => (await fleet.journal.list()).every(({ endedAt }) => endedAt), 40_000)
 
-      const record = await fleet.record()
-      expect(record).to.include({ outcome: 'completed', run: 1 })
-      expect(record.best?.epoch, 'the epoch of the last model').to.equal(null)
-      const { output } = await fleet.run('trainings', 'show', record.id, '--json')
-      expect(warningsOf(record)[0]).to.match(
-        /^the pattern progress\.log \(.*\) is off for this run: .*"Downloading weights a+/,
-      )
-      expect(output).to.contain('is off for this run')
-      expect((await fleet.run('trainings', 'logs', record.id)).output).to.contain('the pattern progress.log')
-      expect(await fleet.workers[0]?.log()).to.contain('pattern switched off')
+      const records = await fleet.journal.list()
+      expect(records.map(({ outcome, run }) => [outcome, run])).to.deep.equal(Array(2).fill(['completed', 1]))
+      expect(new Set(records.map(({ hostId }) => hostId)).size).to.equal(2)
+      for (const record of records) {
+        expect(warningsOf(record)[0]).to.match(
+          /^the pattern progress\.log \(.*\) is off for this run: .*"Downloading weights a+/,
+        )
+        expect(record.best?.epoch, 'the epoch of the last model').to.equal(null)
+        expect((await fleet.run('trainings', 'show', record.id, '--json')).output).to.contain('is off for this run')
+        expect((await fleet.run('trainings', 'logs', record.id)).output).to.contain('the pattern progress.log')
+      }
+      for (const worker of fleet.workers) expect(await worker.log()).to.contain('pattern switched off')
     } finally {
       await fleet.close()
     }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
@@ -8,10 +8,10 @@ import { collect, makeDefinition, start, trainers } from './support.js'
 const PATH = process.env.PATH
 const ESC = '\u001b'
 
-/** A trainer that prints these texts, with a pause between them. */
-function printing(texts: readonly string[], yaml: string): TrainerDefinition {
+/** A trainer that prints these texts, with a pause between them, or each when the progress before it was read. */
+function printing(texts: readonly string[], yaml: string, program = 'prints-bytes.py'): TrainerDefinition {
   const words = texts.map((text) => Buffer.from(text).toString('base64'))
-  return makeDefinition(`train: {scratch: [python, prints-bytes.py, ${words.join(', ')}]}\n${yaml}`)
+  return makeDefinition(`train: {scratch: [python, ${program}, ${words.join(', ')}]}\n${yaml}`)
 }
 
 describe('the output of a training program', function () {
@@ -22,16 +22,34 @@ describe('the output of a training program', function () {
   async function progressOf(definition: TrainerDefinition): Promise<unknown[]> {
     const training = await start({ definition, workspace: folder.path, env: { PATH } })
     const shares: unknown[] = []
-    for await (const event of training.events) if (event.event === 'progress') shares.push(event.progress)
+    for await (const event of training.events) {
+      if (event.event !== 'progress') continue
+      shares.push(event.progress)
+      await writeFile(join(folder.path, `read-${shares.length}`), '')
+    }
     return shares
   }
 
   it('is followed although its progress line is a coloured bar', async () => {
     const shares = await progressOf(await load('colours'))
 
-    expect([0.25, 0.5, 0.75, 1]).to.include.members(shares) // one that nobody has read yet is replaced by the next
+    expect(shares).to.deep.equal([...new Set(shares)].toSorted()) // one that nobody has read yet is replaced by the next
     expect(shares.at(-1)).to.equal(1)
   })
+
+  for (const [what, bar] of Object.entries({
+    'a coloured bar': (epoch: number) => `\r${ESC}[K${ESC}[34m${ESC}[1m      ${epoch}/4      2.53G${ESC}[0m\n`,
+    'a bar that was drawn twice in its line': (epoch: number) => `\r  ...\r      ${epoch}/4      2.53G: 100%|####|\n`,
+    'a bar below another one': (epoch: number) => `\n${ESC}[32m      ${epoch}/4      ${ESC}[0m2.53G\r${ESC}[A`,
+    'lines of Windows in 256 colours': (epoch: number) => `${ESC}[38;5;208m   ${epoch}/4 ${ESC}[m\r\n`,
+  })) {
+    it(`is followed through every epoch of ${what}`, async () => {
+      const yaml = `progress: {log: '^\\s+(?<epoch>\\d+)/(?<epochs>\\d+)\\s'}`
+      const definition = printing([1, 2, 3, 4].map(bar), yaml, 'prints-when-read.py')
+
+      expect(await progressOf(definition)).to.deep.equal([0.25, 0.5, 0.75, 1])
+    })
+  }
 
   for (const [what, line] of Object.entries({
     'colours within its numbers': `${ESC}[1mepoch 1${ESC}[0m3${ESC}[2m/${ESC}[0m26`,

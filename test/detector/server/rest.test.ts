@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import sharp from 'sharp'
 import { LoopfleetError } from '../../../src/base/errors.js'
 import { detectionsKeys } from '../../contract/wire-keys.js'
 import { plainJpeg, redOnGreen, withHeaderSize } from '../../inference/images.js'
@@ -60,6 +61,24 @@ describe("The detector's REST API", () => {
     expect(kept[0]?.metadata).to.deep.include({ tags: ['a', 'uncertain'], source: 'cam' })
     expect(kept[0]?.metadata.created).to.be.a('string')
   })
+
+  for (const orientation of [3, 6, 8]) {
+    it(`keeps the bytes of a JPEG as they came though orientation ${orientation} turns it for the model`, async () => {
+      const { url, kept } = await start({ causes: ['uncertain'] })
+      const turned = await sharp(await redImage())
+        .withMetadata({ orientation })
+        .jpeg()
+        .toBuffer()
+
+      const detected = await detect(url, turned, {})
+      const form = new FormData()
+      form.append('files', new Blob([new Uint8Array(turned)]), 'image.jpg')
+      const uploaded = await fetch(`${url}/upload`, { method: 'POST', body: form })
+
+      expect([detected.status, uploaded.status]).to.deep.equal([200, 200])
+      expect(kept.map(({ image }) => Buffer.compare(image.bytes, turned))).to.deep.equal([0, 0])
+    })
+  }
 
   it('adds the camera to the tags in dialect 0.8, under any of its names', async () => {
     for (const name of ['camera-id', 'camera_id', 'mac']) {

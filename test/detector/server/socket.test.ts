@@ -56,6 +56,21 @@ describe("The detector's socket", () => {
     expect(kept[1]?.metadata).to.include({ state: 'trash' })
   })
 
+  it('keeps the bytes of a turned JPEG as they came, in every way to send one', async () => {
+    const { socket, kept } = await start()
+    const bytes = await sharp(await redImage())
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer()
+
+    await ask(socket, 'detect', { image: bytes, autoupload: 'all' })
+    await ask(socket, 'detect', { image: { format: 'jpeg', bytes }, autoupload: 'all' })
+    await ask(socket, 'batch_detect', { images: [{ format: 'jpeg', bytes }], autoupload: 'all' })
+    await ask(socket, 'upload', { image: bytes })
+
+    expect(kept.map(({ image }) => Buffer.compare(image.bytes, bytes))).to.deep.equal([0, 0, 0, 0])
+  })
+
   it('refuses formats that it does not know, and jpeg without bytes, with the field', async () => {
     const { socket } = await start()
     const bytes = await redImage()
