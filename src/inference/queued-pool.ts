@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import { ImageError, isImageError } from '../images/errors.js'
 import { Arrivals } from './arrivals.js'
 import { BundleSize } from './bundle-size.js'
 import { InferenceError } from './errors.js'
@@ -94,7 +95,17 @@ export class QueuedPool implements InferencePool {
     this.#admit(images.length, options.signal)
     const entered = images.map((image) => this.#enter(image, options, false))
     this.#dispatch()
-    return await Promise.all(entered.map(async ({ verdict }) => this.#toResult(await verdict)))
+    return await Promise.all(entered.map(({ verdict }, index) => this.#resultInBatch(verdict, index)))
+  }
+
+  /** What an image is refused for names its place in the batch. */
+  async #resultInBatch(verdict: Promise<Verdict>, index: number): Promise<DetectResult> {
+    try {
+      return this.#toResult(await verdict)
+    } catch (error) {
+      if (!isImageError(error)) throw error
+      throw new ImageError(error.code, `images[${index}]: ${error.message}`, { cause: error, details: error.details })
+    }
   }
 
   close(): Promise<void> {

@@ -55,6 +55,7 @@ const DEMANDS: Readonly<Record<string, string>> = {
   array: 'a list',
   object: 'an object',
   record: 'an object',
+  Uint8Array: 'bytes',
 }
 
 /** What zod says about a union whose schema has no sentence of its own. */

@@ -79,7 +79,7 @@ describe("The detector's socket", () => {
       [{ format: 'png', bytes }, 'image.format must be "raw" or "jpeg", got "png"'],
       [{ format: 7, bytes }, 'image.format must be "raw" or "jpeg", got 7'],
       [{ format: 'jpeg' }, 'image.bytes'],
-      [{ format: 'jpeg', bytes: 'text' }, 'image.bytes'],
+      [{ format: 'jpeg', bytes: 'text' }, 'image.bytes must be bytes, got "text"'],
       [{ bytes }, 'image.dtype must be a string, got nothing'],
       [
         `data:image/jpeg;base64,${Buffer.from(bytes).toString('base64')}`,
@@ -93,6 +93,20 @@ describe("The detector's socket", () => {
     for (const [image, sentence] of wrong) {
       expect((await ask(socket, 'detect', { image })).error, sentence).to.include(sentence)
     }
+  })
+
+  it('names the image of a batch that it cannot read', async () => {
+    const { socket } = await start()
+    const good = await redImage()
+    const bad: [Buffer, RegExp][] = [
+      [good.subarray(0, -60), /^images\[1\]: The image cannot be decoded/],
+      [Buffer.from('text'), /^images\[1\]: The image is no JPEG, PNG or WebP/],
+    ]
+
+    for (const [image, sentence] of bad) {
+      expect((await ask(socket, 'batch_detect', { images: [good, image, good] })).error).to.match(sentence)
+    }
+    expect((await ask(socket, 'batch_detect', { images: [good, good] })).items).to.have.lengthOf(2)
   })
 
   it('forwards the keys of newer clients beside the metadata of an upload', async () => {
