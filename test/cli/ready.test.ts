@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -9,12 +10,14 @@ import { startLocalLoop } from '../../src/mock/loop/index.js'
 import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { startOwnRedis } from '../queue/own-redis.js'
 import { packageRoot } from './run-cli.js'
 
 const LOOPFLEET = join(packageRoot, 'dist/src/cli/launch/loopfleet.sh')
 const trainer = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
 const converter = fileURLToPath(new URL('../fixtures/converters/a-to-b/converter.yaml', import.meta.url))
 const log = silentLogger()
+const SECRET = 'pass-of-redis'
 
 describe('a part', function () {
   this.timeout(60_000)
@@ -102,6 +105,28 @@ describe('a part', function () {
     }
   })
 
+  it('up and its parts print nothing of the password of Redis', async () => {
+    const own = await startOwnRedis(folder.path)
+    await own.call('CONFIG', 'SET', 'requirepass', SECRET)
+    const loop = await startLoop()
+    try {
+      const env = { LOOP_HOST: loop.host, ...account, REDIS_URL: `${own.url}/?password=${SECRET}` }
+      const { child, output, says } = start(['up', '--trainer', trainer, '--gpus', 'none', '--port', '0'], env)
+      await says('loopfleet up is ready')
+      child.kill('SIGTERM')
+      await child
+
+      expect(output()).to.match(/^loopfleet up is ready .*"redis":"redis:.*127\.0\.0\.1/m)
+      expect(output()).to.not.include(SECRET)
+      expect(await textsOf(join(folder.path, 'data/logs')))
+        .to.include('is ready')
+        .and.not.include(SECRET)
+    } finally {
+      await loop.close()
+      await own.close()
+    }
+  })
+
   it('worker is ready with Redis alone', async () => {
     const { child, says } = start(['worker', '--trainer', trainer, '--gpus', 'none'], { LOOP_HOST: '127.0.0.1:9' })
 
@@ -133,6 +158,11 @@ describe('a part', function () {
     expect(performance.now() - askedAt).to.be.below(9000)
   })
 })
+
+async function textsOf(folder: string): Promise<string> {
+  const files = await readdir(folder)
+  return (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n')
+}
 
 async function freePort() {
   const server = createServer()
