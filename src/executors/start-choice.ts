@@ -5,19 +5,23 @@ import { OrderNotPossibleError } from './errors.js'
 import { examineCheckpoint } from './whole-files/checkpoint-file.js'
 
 /**
- * Whether the file of `train.resume_when` is there and whole, or none is asked for. A torn one is told of: the program
- * would read it, fail, and fail again at each further start.
+ * Whether the file of `train.resume_when` is there, or none is asked for, and no file of the checkpoint is torn. A torn
+ * one is told of: the program would read it, fail, and fail again at each further start.
  */
 export async function hasCheckpoint(
-  definition: Pick<TrainerDefinition, 'train'>,
+  definition: Pick<TrainerDefinition, 'train' | 'checkpoint'>,
   workspace: string,
   onTorn: (problem: string) => void = () => undefined,
 ): Promise<boolean> {
   const { resume, resume_when: file } = definition.train
-  if (file === undefined) return resume !== undefined
-  const checkpoint = await examineCheckpoint(join(workspace, file))
-  if (checkpoint.state === 'torn') onTorn(`the checkpoint ${file} is not whole: ${checkpoint.problem}`)
-  return checkpoint.state === 'whole'
+  if (file === undefined && resume === undefined) return false
+  const needed = file === undefined ? [] : [file]
+  for (const name of new Set([...needed, ...(definition.checkpoint ?? [])])) {
+    const found = await examineCheckpoint(join(workspace, name))
+    if (found.state === 'torn') onTorn(`the checkpoint ${name} is not whole: ${found.problem}`)
+    if (found.state === 'torn' || (found.state === 'missing' && name === file)) return false
+  }
+  return true
 }
 
 /** The command to start and whether it goes on from a checkpoint. Throws LF_ORDER_NOT_POSSIBLE. */

@@ -83,4 +83,22 @@ describe('the checkpoint of a training', () => {
     expect(await ask()).to.equal(true)
     expect(said).to.have.length(1)
   })
+
+  it('is torn by any file that is listed for it, but not by folders and files that are not there', async () => {
+    const torn: string[] = []
+    const command = ['python', 'train.py'] as const
+    const train = { scratch: command, resume: command, resume_when: 'state.txt' }
+    const ask = (checkpoint: string[]) =>
+      hasCheckpoint({ train, checkpoint }, folder.path, (problem) => torn.push(problem))
+    await mkdir(path('weights'))
+    await writeFile(path('state.txt'), 'epoch 3')
+    await writeFile(path('last.safetensors'), (await makeModel('safetensors', 5000, random)).subarray(0, 900))
+
+    expect(await ask(['state.txt', 'weights', 'none.pt'])).to.equal(true)
+    expect(torn).to.deep.equal([])
+    expect(await ask(['state.txt', 'last.safetensors'])).to.equal(false)
+    expect(torn).to.have.length(1)
+    expect(await hasCheckpoint({ train: { ...train, resume_when: 'other.txt' } }, folder.path)).to.equal(false)
+    expect(await hasCheckpoint({ train: { scratch: command } }, folder.path)).to.equal(false)
+  })
 })
