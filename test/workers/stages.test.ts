@@ -7,6 +7,7 @@ import { cleanup } from '../../src/workers/stages/cleanup.js'
 import { detect } from '../../src/workers/stages/detect.js'
 import { downloadData } from '../../src/workers/stages/download-data.js'
 import type { StageContext, StageDeps } from '../../src/workers/stages/stage.js'
+import { syncMetrics } from '../../src/workers/stages/sync-metrics.js'
 import { uploadModel } from '../../src/workers/stages/upload-model.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -41,6 +42,23 @@ describe('the stages of a training', () => {
     expect(error.code).to.equal('LF_ORDER_NOT_POSSIBLE')
     expect(asked).to.deep.equal([])
   })
+
+  for (const [epoch, which] of [
+    [3, 'that of epoch 3'],
+    [null, 'the newest, of unknown epoch,'],
+  ] as const) {
+    it(`say which model is to be uploaded, also when its epoch is ${epoch}`, async () => {
+      const of = aTraining({ dataFolder: folder.path })
+      const modelSets = { lastSynced: async () => ({ sequence: 1, epoch, files: {}, synced: true }) }
+      const training = { ...of.training, modelSets, metricsSync: { flush: async () => ({ points: 2 }) } }
+      const said: string[] = []
+      const context = { ...aContext(of), training, say: (line: string) => void said.push(line) }
+
+      await syncMetrics(context as unknown as StageContext, {} as StageDeps)
+
+      expect(said).to.deep.equal([`metrics of 2 models at the Loop; ${which} is the one to upload`])
+    })
+  }
 
   describe('upload-model', () => {
     const formats = { mocked: ['model.bin'], onnx: ['model.onnx'] }

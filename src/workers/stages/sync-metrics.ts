@@ -12,6 +12,7 @@ export const syncMetrics: Stage = async (context) => {
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')
   await layOut(best, training)
-  context.say(`metrics of ${points} models at the Loop, epoch ${best.epoch} is the one to upload`)
+  const which = best.epoch === null ? 'the newest, of unknown epoch,' : `that of epoch ${best.epoch}`
+  context.say(`metrics of ${points} models at the Loop; ${which} is the one to upload`)
   return { points, epoch: best.epoch }
 }

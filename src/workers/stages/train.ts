@@ -98,7 +98,7 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       return
     }
     case 'metrics':
-      context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
+      if (Object.keys(event.values).length > 0) context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
       await training.addPoint({ epoch: event.epoch, values: event.values })
       return
     case 'model': {
