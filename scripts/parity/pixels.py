@@ -59,6 +59,8 @@ def draw():
         if subsampling == 0:
             (folder / 'adobe-rgb.jpg').write_bytes(with_adobe(jpeg, 0))
     save('progressive.jpg', image, progressive=True)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(folder / 'restarts.jpg'), bgr, [cv2.IMWRITE_JPEG_QUALITY, 60, cv2.IMWRITE_JPEG_RST_INTERVAL, 2])
     save('grey.jpg', grey)
     cmyk = save('cmyk.jpg', image.convert('CMYK'))
     for name, transform in (('cmyk-without-adobe', None), ('ycck', 2)):

@@ -48,7 +48,7 @@ export async function isWholeJpeg(bytes: Uint8Array, { maxPixels }: DecodeOption
 
 async function hasAllRows(bytes: Uint8Array, head: ImageHead): Promise<boolean> {
   try {
-    if (!hasGreyEdge(await eighthOf(bytes, head))) return true
+    if (!hasGreyEdge(await eighthOf(bytes, head), 8)) return true
   } catch {
     return (await rowsWithoutEnd(bytes, head)) !== undefined
   }

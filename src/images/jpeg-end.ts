@@ -8,7 +8,12 @@ export type Rows = {
 
 const END_MARKER = Buffer.from([0xff, 0xd9])
 /** Begins with a bit that is set, since libjpeg goes on with zeros. */
-const FILLER = Buffer.alloc(512, Buffer.from([0xb5, 0x6d, 0x93, 0xca]))
+const SOME_DATA = Buffer.alloc(512, Buffer.from([0xb5, 0x6d, 0x93, 0xca]))
+/** With each restart marker, since data that end just before one go on behind the right one only. */
+const FILLER = Buffer.concat([
+  SOME_DATA,
+  ...Array.from({ length: 8 }, (_, number) => Buffer.from([0xff, 0xd0 + number, ...SOME_DATA])),
+])
 /** What makes a 0xff at the end of the data a byte of them, not the begin of a marker. */
 const STUFFING = Buffer.from([0x00])
 
@@ -50,17 +55,19 @@ function hasLength(code: number): boolean {
   return code >= FIRST_WITH_LENGTH && code !== SOI && !(code >= RST0 && code <= RST7)
 }
 
-/** What libjpeg makes of rows without data, grey or half of the ink, give or take the rounding. */
-const [LEAST_FILL, MOST_FILL] = [126, 129]
+/** What libjpeg makes of rows without data, grey or half of the ink. */
+const MADE_UP = 128
 
-/** Whether an edge of the picture looks as if it had been made up; only a hint, since walls may be grey. */
-export function hasGreyEdge({ pixels, width, height, channels }: Rows): boolean {
+/**
+ * Whether an edge of the picture looks as if it had been made up, give or take the rounding or what a smaller picture
+ * adds; only a hint, since walls may be grey.
+ */
+export function hasGreyEdge({ pixels, width, height, channels }: Rows, tolerance = 2): boolean {
   const row = width * channels
   const isGrey = (from: number, step: number, count: number) => {
     for (let at = from, left = count; left > 0; at += step, left -= 1) {
       for (let channel = at; channel < at + channels; channel += 1) {
-        const value = pixels[channel] ?? 0
-        if (value < LEAST_FILL || value > MOST_FILL) return false
+        if (Math.abs((pixels[channel] ?? 0) - MADE_UP) > tolerance) return false
       }
     }
     return true

@@ -167,6 +167,20 @@ describe('A JPEG', () => {
     for (const [what, one] of Object.entries(broken)) expect((await verdictOf(one)).isWhole, what).to.equal(false)
   })
 
+  it('lacks rows where it is cut just before a restart marker, with an end marker and without', async () => {
+    const jpeg = await readFile(new URL('restarts.jpg', folder))
+    const end = Buffer.from([0xff, 0xd9])
+    const restarts = [0, 1, 3, 4].map((number) => jpeg.indexOf(Buffer.from([0xff, 0xd0 + number]), 600))
+
+    expect((await verdictOf(jpeg)).isWhole).to.equal(true)
+    expect((await verdictOf(jpeg.subarray(0, -2))).isWhole).to.equal(true)
+    for (const at of restarts) {
+      const cut = jpeg.subarray(0, at)
+      for (const one of [cut, Buffer.concat([cut, end])])
+        expect((await verdictOf(one)).isWhole, `${at}`).to.equal(false)
+    }
+  })
+
   it('lacks rows wherever else it is cut', async function () {
     this.timeout(60_000)
     const jpeg = await noiseJpeg(64, 48, { quality: 60 })
