@@ -131,6 +131,9 @@ describe('what a training program prints', function () {
         )
         expect(record.best?.epoch, 'the epoch of the last model').to.equal(null)
         expect((await fleet.run('trainings', 'show', record.id, '--json')).output).to.contain('is off for this run')
+        const shown = (await fleet.run('trainings', 'show', record.id)).output
+        expect(shown).to.match(/^device +the CPU/m)
+        expect(shown).to.match(/^warning: the pattern progress\.log \(.*\) is off for this run/m)
         expect((await fleet.run('trainings', 'logs', record.id)).output).to.contain('the pattern progress.log')
       }
       for (const worker of fleet.workers) expect(await worker.log()).to.contain('pattern switched off')

@@ -33,9 +33,14 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
   await readFleet(async ({ journal }) => {
     const training = await find(journal, wanted)
     if (flags.json === true) return printJson(toView(training))
-    const { failure, ...view } = toView(training)
-    const facts = Object.entries(view).map(([name, value]) => [name, inWords(name, value)])
-    printTable(['FACT', 'VALUE'], facts)
+    const { failure, facts, warnings, ...view } = toView(training)
+    // What stages note for themselves is for programs, except for what it runs on.
+    const shown = Object.entries({ ...view, device: facts.device ?? null })
+    printTable(
+      ['FACT', 'VALUE'],
+      shown.map(([name, value]) => [name, inWords(name, value)]),
+    )
+    for (const warning of warnings) printLine(`warning: ${warning}`)
     if (failure !== null) process.stdout.write(`\n${plainText(failureText(failure, Date.now()))}\n`)
   })
 }
