@@ -170,14 +170,14 @@ describe('A JPEG', () => {
   it('lacks rows where it is cut just before a restart marker, with an end marker and without', async () => {
     const jpeg = await readFile(new URL('restarts.jpg', folder))
     const end = Buffer.from([0xff, 0xd9])
-    const restarts = [0, 1, 3, 4].map((number) => jpeg.indexOf(Buffer.from([0xff, 0xd0 + number]), 600))
+    const restarts = [0, 1, 2, 3, 4].map((number) => jpeg.indexOf(Buffer.from([0xff, 0xd0 + number]), 600))
 
     expect((await verdictOf(jpeg)).isWhole).to.equal(true)
     expect((await verdictOf(jpeg.subarray(0, -2))).isWhole).to.equal(true)
-    for (const at of restarts) {
-      const cut = jpeg.subarray(0, at)
-      for (const one of [cut, Buffer.concat([cut, end])])
-        expect((await verdictOf(one)).isWhole, `${at}`).to.equal(false)
+    for (const at of restarts) expect((await verdictOf(jpeg.subarray(0, at))).isWhole, `${at}`).to.equal(false)
+    // The last two are in the last row, which is only spoiled.
+    for (const at of restarts.slice(0, 3)) {
+      expect((await verdictOf(Buffer.concat([jpeg.subarray(0, at), end]))).isWhole, `${at}`).to.equal(false)
     }
   })
 
