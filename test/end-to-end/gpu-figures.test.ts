@@ -48,7 +48,7 @@ describe('the progress of a train job', function () {
 
   it('is written at most twice a second', async () => {
     const { fleet: running, order } = await start({ pathInFront: join(SMI, 'two-gpus'), gpus: 'all' })
-    await order({ epochs: 120, epoch_seconds: 0.02 })
+    await order({ epochs: 40, epoch_seconds: 0.06 })
     await running.until({ ended: true })
 
     const all = await progressTimes(running)
