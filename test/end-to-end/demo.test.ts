@@ -100,7 +100,7 @@ describe('loopfleet demo', function () {
     const { exitCode, stderr } = await demo
 
     expect(exitCode).to.equal(1)
-    expect(stderr).to.contain('The loop has ended').and.contain('[LF_DEMO_FAILED]')
+    expect(stderr, stderr).to.contain('The loop has ended').and.contain('[LF_DEMO_FAILED]')
     expect(await describeProcesses(await leftOf(folder))).to.equal('')
   })
 

@@ -29,6 +29,7 @@ export type DemoFlags = {
 }
 
 const PROJECT = 'shapes'
+const PART_END_MS = 3000
 const IMAGES = { complete: 240, inbox: 40, train_share: 2 / 3, box_categories: 4, box_annotations: 4 }
 
 /** The whole of loopfleet on this machine: starts everything, trains once, and reads back from the Loop what came of it. */
@@ -45,7 +46,11 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     await runParts({ flags, folder }, { context, view, closers, onPartEnded: (error) => partEnded.abort(error) })
   } catch (error) {
     view.stop()
-    if (!asked.signal.aborted) throw partEnded.signal.aborted ? partEnded.signal.reason : error
+    if (!asked.signal.aborted) {
+      // A request to a part that has just died fails before its end is known.
+      if (!(error instanceof LoopfleetError)) await Promise.race([whenAborted(partEnded.signal), sleep(PART_END_MS)])
+      throw partEnded.signal.aborted ? partEnded.signal.reason : error
+    }
     process.exitCode = 130
   } finally {
     await closers.closeAll()

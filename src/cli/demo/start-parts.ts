@@ -37,15 +37,19 @@ export async function startParts(options: PartsOptions, deps: DemoDeps): Promise
   for (const name of FOLDERS) await removeTree(join(folder, name))
   const logFolder = join(folder, 'logs')
   const inherited = Object.fromEntries(Object.entries(hostEnvironment()).filter(isSet))
+  const others: Part[] = []
   const start = async (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const part = await startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log: context.log })
-    closers.add(name, () => part.program.end())
+    if (name === 'redis') closers.add(name, () => part.program.end())
+    else others.push(part)
     void part.program.exited.then(() => onPartEnded(endedPart(part)))
     view.say(`  ${name} is up`)
     return part
   }
   view.say('Starting a Loop, Redis, a trainer node, a worker and the dashboard on this machine …')
   const redis = await start('redis', ['--data', folder])
+  // Side by side, since all of them have to end within the same 9 s; Redis, to which they say goodbye, ends after them.
+  closers.add('parts', () => Promise.all(others.map((part) => part.program.end())))
   const loop = await start('loop', ['--port', '0', '--data', join(folder, 'loop'), '--seed', String(seed)])
   const env = { ...NO_LOOP, ...STAYS, REDIS_URL: fact(redis, 'url'), LOOP_HOST: fact(loop, 'host') }
   const [trainer, worker, dashboard] = await Promise.all([
