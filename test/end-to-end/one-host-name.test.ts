@@ -15,7 +15,7 @@ describe('two workers with one host name', function () {
   it('are not possible: the second refuses and the training of the first is not touched', async () => {
     const copied = join(fleet.folder, 'copied') // as when somebody clones a machine with its data folder
     await writeJsonFile(join(copied, 'host.json'), { hostId: fleet.workers[0]?.hostId })
-    await fleet.order({ hyperparameters: { epochs: 6, epoch_seconds: 0.3 } })
+    await fleet.order({ hyperparameters: { epochs: 30, epoch_seconds: 0.3 } })
     await fleet.until({ epoch: 1 })
 
     const trainerFile = fleet.trainerArgs[0] ?? ''
