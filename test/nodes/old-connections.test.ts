@@ -37,8 +37,13 @@ describe('of events of an old connection of a seat', () => {
     go()
 
     expect(await repeated).to.deep.equal(yes)
-    expect(await journal.count()).to.equal(1)
-    expect((await newest(journal)).outcome).to.equal('aborted')
+    const all = await journal.list({ limit: 3 })
+    const first = all.at(-1)
+    expect(first?.outcome).to.equal('aborted')
+    // The Loop here acknowledges the end at once; an order that is read after that is a new training.
+    expect(all.length === 1 || first?.endAckedAt !== undefined, 'one training until its end is acknowledged').to.equal(
+      true,
+    )
     expect(answers()).to.equal(0)
   })
 
