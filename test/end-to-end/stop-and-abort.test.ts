@@ -94,7 +94,7 @@ describe('a training ordered by the Loop', function () {
     expect(fleet.states()).not.to.include('detecting')
   })
 
-  it('is one training when it is ordered twice', async () => {
+  it('is one training when it is ordered again while it runs', async () => {
     const number = await fleet.order({ hyperparameters: { epochs: 20, epoch_seconds: 0.1 } })
     await fleet.until({ epoch: 1 })
     const { id } = await fleet.record()
@@ -103,11 +103,22 @@ describe('a training ordered by the Loop', function () {
     await fleet.until({ epoch: 19 })
     const starts = await fleet.starts()
     await fleet.until({ ended: true })
-    await fleet.order({ training_number: number })
 
     expect((await fleet.record()).id).to.equal(id)
     expect(starts).to.have.lengthOf(1)
     expect(fleet.uploads()).to.deep.equal({ mocked: 1, mocked_converted: 1 })
+  })
+
+  it('is trained again when it is ordered again after the Loop has acknowledged its end', async () => {
+    const number = await fleet.order({ hyperparameters: { epochs: 1 } })
+    const ended = await untilEndAcked()
+
+    await fleet.order({ training_number: number })
+    const again = await untilEndAcked()
+
+    expect(again.id).not.to.equal(ended.id)
+    expect(again.outcome).to.equal('completed')
+    expect(fleet.uploads()).to.deep.equal({ mocked: 2, mocked_converted: 2 })
   })
 
   it('makes its seat refuse another order', async () => {
@@ -122,4 +133,12 @@ describe('a training ordered by the Loop', function () {
     await fleet.abort()
     await fleet.until({ ended: true })
   })
+
+  /** The Loop's view of a training that is ordered again has ended before: only the journal tells the two apart. */
+  async function untilEndAcked() {
+    return await until('the Loop has acknowledged the end', async () => {
+      const record = await fleet.record()
+      return record.endAckedAt !== null && record
+    })
+  }
 })
