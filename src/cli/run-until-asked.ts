@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { exitDespiteLostThreads } from '../inference/lost-threads.js'
 import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
@@ -22,6 +23,8 @@ export async function runUntilAsked(start: (context: CliContext, closers: Closer
     await closers.closeAll()
   }
   exitDespiteLostThreads()
+  // All is closed; what only waits for its next attempt, as while Redis is away, keeps no part that was asked to end.
+  if (context.signal.aborted) process.exit()
 }
 
 async function failIfError(over: Promise<unknown>): Promise<void> {

@@ -28,12 +28,12 @@ export function luaScript(source: string): LuaScript {
     for (;;) {
       try {
         const answer = await call(client, keys, args)
-        noteRefusal(client, undefined)
+        noteRefusal(client, undefined, sha)
         return answer
       } catch (error) {
         const refusal = refusalOf(error) // nothing of the script was done then
         if (refusal === undefined) throw error
-        noteRefusal(client, refusal)
+        noteRefusal(client, refusal, sha)
         await sleep(AGAIN_MS)
       }
     }

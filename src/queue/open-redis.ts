@@ -71,7 +71,7 @@ export async function openRedis(
   }
   if (options.access !== 'read') rule.begin()
   reportRefusals(client, address.shown, log)
-  rule.onRefused((refusal) => noteRefusal(client, refusal))
+  rule.onRefused((refusal) => noteRefusal(client, refusal, 'the connection'))
   const { access = 'write', lookMs } = options
   return createLink(client, { address, access, rule, lookMs }, log)
 }

@@ -116,24 +116,32 @@ export function createFailoverRule(): FailoverRule {
   }
 }
 
-const reporters = new WeakMap<Redis, (refusal: Refusal | undefined) => void>()
+type Reporter = (refusal: Refusal | undefined, what: string) => void
 
-/** Logs once when a server begins to refuse writes, with what to do, and once when it takes them again. */
+const reporters = new WeakMap<Redis, Reporter>()
+
+/**
+ * Logs once when a server begins to refuse writes, with what to do, and once when it takes again all that it refused: a
+ * full server still takes what needs no room, and rules may forbid one command of many.
+ */
 export function reportRefusals(client: Redis, url: string, log: Logger): void {
-  let refused: string | undefined
-  reporters.set(client, (refusal) => {
-    if (refusal?.code === refused) return
-    refused = refusal?.code
-    if (refusal === undefined) log.info({ url }, 'Redis takes writes again')
-    else
-      log.error(
-        { url, code: refusal.code, reason: refusal.reason },
-        `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`,
-      )
+  const refused = new Set<string>()
+  let code: string | undefined
+  reporters.set(client, (refusal, what) => {
+    if (refusal !== undefined) {
+      refused.add(what)
+      if (refusal.code === code) return
+      code = refusal.code
+      log.error({ url, code, reason: refusal.reason }, `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`)
+      return
+    }
+    if (!refused.delete(what) || refused.size > 0) return
+    code = undefined
+    log.info({ url }, 'Redis takes writes again')
   })
 }
 
-/** A write was refused, or taken. */
-export function noteRefusal(client: Redis, refusal: Refusal | undefined): void {
-  reporters.get(client)?.(refusal)
+/** A write was refused, or taken; `what` tells the writes of a kind from others. */
+export function noteRefusal(client: Redis, refusal: Refusal | undefined, what: string): void {
+  reporters.get(client)?.(refusal, what)
 }

@@ -1,5 +1,6 @@
 import { InvalidInputError } from '../../base/errors.js'
 import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
+import { leaveWhenSilent } from '../../queue/close-or-leave.js'
 import { type Control, createControl } from '../../queue/control.js'
 import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
@@ -23,7 +24,7 @@ export type FleetLink = {
 
 /** Connects to the fleet's Redis; throws LF_INVALID_INPUT when nobody said where it is. */
 export async function openFleetLink(
-  { environment, log }: CliContext,
+  { environment, log, signal }: CliContext,
   closers: Closers,
   options: OpenRedisOptions = {},
 ): Promise<FleetLink> {
@@ -35,6 +36,7 @@ export async function openFleetLink(
   }
   const link = await openRedis(url, { log }, options)
   closers.add('redis', () => link.close())
+  leaveWhenSilent(link, { signal })
   const queues = createQueues(link, { log })
   closers.add('queues', () => queues.close())
   const journal = createJournal(link)
