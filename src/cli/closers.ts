@@ -5,14 +5,19 @@ import type { Logger } from '../base/logger.js'
 export type Closers = {
   /** Remembers how to close what was just opened. */
   add(name: string, close: () => Promise<unknown>): void
+  /** Aborted when the first of them is called. */
+  readonly closing: AbortSignal
   closeAll(): Promise<void>
 }
 
 export function createClosers(log: Logger): Closers {
   const closers: { readonly name: string; readonly close: () => Promise<unknown> }[] = []
+  const closing = new AbortController()
   return {
+    closing: closing.signal,
     add: (name, close) => void closers.push({ name, close }),
     async closeAll() {
+      closing.abort()
       for (let next = closers.pop(); next !== undefined; next = closers.pop()) {
         try {
           await next.close()

@@ -3,6 +3,9 @@ import { exitDespiteLostThreads } from '../inference/lost-threads.js'
 import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
 
+/** For output that is still on its way. */
+const LINGER_MS = 1_000
+
 type Started = { readonly over?: Promise<unknown> }
 
 /**
@@ -21,10 +24,10 @@ export async function runUntilAsked(start: (context: CliContext, closers: Closer
     await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
   } finally {
     await closers.closeAll()
+    // What only waits for its next attempt, as while Redis is unreachable, keeps no part alive that has closed all.
+    setTimeout(() => process.exit(), LINGER_MS).unref()
   }
   exitDespiteLostThreads()
-  // All is closed; what only waits for its next attempt, as while Redis is away, keeps no part that was asked to end.
-  if (context.signal.aborted) process.exit()
 }
 
 async function failIfError(over: Promise<unknown>): Promise<void> {

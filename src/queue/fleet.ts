@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { LoopfleetError } from '../base/errors.js'
-import { sayOrLeave } from './close-or-leave.js'
+import { reportOrLeave } from './close-or-leave.js'
 import { gpuFiguresSchema } from './job-schemas.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
@@ -132,7 +132,7 @@ function createRegister<T>({ link, kind, schema }: Register<T>) {
   const claimOf = (id: string) => `${link.prefix}:${kind}:${id}`
 
   async function withdraw(id: string): Promise<void> {
-    await sayOrLeave(link, () => link.client.multi().hdel(all, id).del(claimOf(id)).exec())
+    await reportOrLeave(link, () => link.client.multi().hdel(all, id).del(claimOf(id)).exec())
   }
 
   async function read(id: string, text: string): Promise<Seen<T> | undefined> {

@@ -30,6 +30,8 @@ export type RedisLink = {
   /** Calls back each time Redis is back after an outage; returns what ends that. */
   onReconnect(listener: () => void): () => void
   close(): Promise<void>
+  /** Closes it without waiting for answers, which then never come. */
+  leave(): void
 }
 
 export type OpenRedisOptions = {
@@ -38,6 +40,8 @@ export type OpenRedisOptions = {
   readonly lookMs?: number
   /** 'read' also takes a Redis that rejects writes (a replica, one that is full), and must not be written to. */
   readonly access?: 'read' | 'write'
+  /** Ends the attempt to connect. */
+  readonly signal?: AbortSignal
 }
 
 keepArgumentsOffErrors()
@@ -63,7 +67,7 @@ export async function openRedis(
   endStreamsOnce(client)
   reportOutages(client, address.shown, log)
   try {
-    await connect(client, address, options.connectTimeoutMs ?? 10_000)
+    await connect(client, address, options)
     await check(client, address, options, log)
   } catch (error) {
     client.disconnect()
@@ -102,7 +106,8 @@ function createClient(address: RedisAddress, rule: FailoverRule): Redis {
   return address.url === undefined ? new Redis(options) : new Redis(address.url, options)
 }
 
-async function connect(client: Redis, address: RedisAddress, timeoutMs: number): Promise<void> {
+async function connect(client: Redis, address: RedisAddress, options: OpenRedisOptions): Promise<void> {
+  const { connectTimeoutMs: timeoutMs = 10_000, signal } = options
   let lastError: Error | undefined
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
@@ -117,12 +122,16 @@ async function connect(client: Redis, address: RedisAddress, timeoutMs: number):
   }
   client.on('error', onError)
   const timer = setTimeout(() => fail(), timeoutMs)
+  const onAbort = () => fail()
+  if (signal?.aborted === true) fail()
+  signal?.addEventListener('abort', onAbort, { once: true })
   const ready = new Promise<void>((resolve) => client.once('ready', resolve))
   client.connect().catch(() => undefined) // a first failure is retried; the error event has told why
   try {
     await Promise.race([ready, failed])
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
     failed.catch(() => undefined)
     client.off('error', onError)
   }
@@ -204,6 +213,12 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
     })
     return copy
   }
+  function closeOthers(): void {
+    watch.close()
+    rule.close()
+    subscriptions.close()
+    for (const copy of duplicates) endConnection(copy)
+  }
   // BullMQ makes its blocking connections so; what it cannot close while Redis is away, the link closes.
   client.duplicate = duplicate
   const subscriptions = createSubscriptions(duplicate)
@@ -224,11 +239,12 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
       return () => reconnectListeners.delete(listener)
     },
     async close() {
-      watch.close()
-      rule.close()
-      subscriptions.close()
-      for (const copy of duplicates) endConnection(copy)
+      closeOthers()
       if (client.status === 'ready') await quit(client)
+      endConnection(client)
+    },
+    leave() {
+      closeOthers()
       endConnection(client)
     },
   }

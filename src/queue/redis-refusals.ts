@@ -119,6 +119,7 @@ export function createFailoverRule(): FailoverRule {
 type Reporter = (refusal: Refusal | undefined, what: string) => void
 
 const reporters = new WeakMap<Redis, Reporter>()
+const refusing = new WeakSet<Redis>()
 
 /**
  * Logs once when a server begins to refuse writes, with what to do, and once when it takes again all that it refused: a
@@ -130,6 +131,7 @@ export function reportRefusals(client: Redis, url: string, log: Logger): void {
   reporters.set(client, (refusal, what) => {
     if (refusal !== undefined) {
       refused.add(what)
+      refusing.add(client)
       if (refusal.code === code) return
       code = refusal.code
       log.error({ url, code, reason: refusal.reason }, `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`)
@@ -137,8 +139,14 @@ export function reportRefusals(client: Redis, url: string, log: Logger): void {
     }
     if (!refused.delete(what) || refused.size > 0) return
     code = undefined
+    refusing.delete(client)
     log.info({ url }, 'Redis takes writes again')
   })
+}
+
+/** Whether the server of this connection refuses writes now. */
+export function isRefusing(client: Redis): boolean {
+  return refusing.has(client)
 }
 
 /** A write was refused, or taken; `what` tells the writes of a kind from others. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
-import { closeOrLeave, leaveWhenSilent, sayOrLeave } from '../../src/queue/close-or-leave.js'
+import { closeOrLeave, leaveWhenUnusable, reportOrLeave } from '../../src/queue/close-or-leave.js'
+import { luaScript } from '../../src/queue/lua-script.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
 import { rejection } from '../helpers/rejection.js'
@@ -14,12 +15,14 @@ describe('at the end of a part, with a Redis that has been stopped', function ()
   const folder = useTemporaryFolder()
   let link: RedisLink
   let pid: number
+  let url: string
   let stop: () => Promise<void>
 
   beforeEach(async () => {
     const server = await startRedisServer({ folder: folder.path }, { log })
     link = await openRedis(server.url, { log })
     pid = server.pid
+    url = server.url
     stop = () => server.close()
   })
   afterEach(async () => {
@@ -30,7 +33,7 @@ describe('at the end of a part, with a Redis that has been stopped', function ()
 
   it('what waits for an answer fails after a while', async () => {
     const asked = new AbortController()
-    leaveWhenSilent(link, { signal: asked.signal, patienceMs: 100 })
+    leaveWhenUnusable(link, { ending: asked.signal, graceMs: 100 })
     process.kill(pid, 'SIGSTOP')
     const waiting = rejection(link.client.get('a'))
 
@@ -41,28 +44,50 @@ describe('at the end of a part, with a Redis that has been stopped', function ()
 
   it('a Redis that answers is not left', async () => {
     const asked = new AbortController()
-    leaveWhenSilent(link, { signal: asked.signal, patienceMs: 0 })
+    leaveWhenUnusable(link, { ending: asked.signal, graceMs: 0 })
 
     asked.abort()
-    await sleep(300) // it looks and gets its answer
+    await sleep(300) // it has asked by then
 
     expect(await link.client.ping()).to.equal('PONG')
   })
 
-  it('what is closed and said there is waited for no longer than a look or two', async () => {
+  it('what closes, or is reported, is waited for no longer than some seconds', async () => {
     process.kill(pid, 'SIGSTOP')
     const begunAt = performance.now()
 
     await closeOrLeave(link, new Promise(() => undefined))
-    await sayOrLeave(link, () => link.client.del('a'))
+    await reportOrLeave(link, () => link.client.del('a'))
 
     expect(performance.now() - begunAt).to.be.below(6_000)
   })
 
-  it('what is said is waited for while Redis answers', async () => {
+  it('a Redis that refuses writes is left, though it answers', async () => {
+    const write = luaScript("return redis.call('SET', KEYS[1], '1')")
+    const asked = new AbortController()
+    leaveWhenUnusable(link, { ending: asked.signal, graceMs: 500 })
+    await link.client.config('SET', 'maxmemory', '1')
+    const waiting = rejection(write(link.client, ['a'], []))
+
+    asked.abort()
+
+    expect((await waiting).message).to.contain('Connection is closed')
+  })
+
+  it('an attempt to connect ends when the part is asked to end', async () => {
+    process.kill(pid, 'SIGSTOP')
+    const begunAt = performance.now()
+
+    const failed = await rejection(openRedis(url, { log }, { signal: AbortSignal.timeout(100) }))
+
+    expect(failed).to.have.property('code', 'LF_REDIS_UNREACHABLE')
+    expect(performance.now() - begunAt).to.be.below(5_000)
+  })
+
+  it('what is reported is waited for while Redis answers', async () => {
     await link.client.set('a', '1')
 
-    await sayOrLeave(link, () => link.client.del('a'))
+    await reportOrLeave(link, () => link.client.del('a'))
 
     expect(await link.client.exists('a')).to.equal(0)
   })

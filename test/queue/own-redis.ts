@@ -14,6 +14,7 @@ export type OwnRedis = {
   /** A command of the operator; connects for it. */
   call(...command: string[]): Promise<unknown>
   kill(): Promise<void>
+  signal(name: NodeJS.Signals): void
   /** On the same port; with another folder it has what is in that one. */
   start(folder?: string): Promise<void>
   close(): Promise<void>
@@ -64,6 +65,7 @@ export async function startOwnRedis(parent: string, ...settings: string[]): Prom
     },
     call,
     kill,
+    signal: (name) => void child?.kill(name),
     start,
     close: kill,
   }

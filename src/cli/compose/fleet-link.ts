@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../../base/errors.js'
 import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
-import { leaveWhenSilent } from '../../queue/close-or-leave.js'
+import { leaveWhenUnusable } from '../../queue/close-or-leave.js'
 import { type Control, createControl } from '../../queue/control.js'
 import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
@@ -34,9 +34,9 @@ export async function openFleetLink(
       'There is no Redis to work with: set REDIS_URL, or start everything on this machine with `loopfleet up`.',
     )
   }
-  const link = await openRedis(url, { log }, options)
+  const link = await openRedis(url, { log }, { signal, ...options })
   closers.add('redis', () => link.close())
-  leaveWhenSilent(link, { signal })
+  leaveWhenUnusable(link, { ending: AbortSignal.any([signal, closers.closing]) })
   const queues = createQueues(link, { log })
   closers.add('queues', () => queues.close())
   const journal = createJournal(link)
