@@ -2,6 +2,7 @@ import { appendFile, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode } from '../base/files.js'
+import { inBatches } from '../base/in-batches.js'
 import { type FileLine, readJsonLines, tailJsonLines } from '../base/json-lines.js'
 import type { Logger } from '../base/logger.js'
 import { createOffsetNote, OFFSET_FILE, readOffset, saveOffset } from './event-offset.js'
@@ -36,14 +37,19 @@ export async function openEventsFile(options: EventsFileOptions, deps: EventSour
   const read = createLineReader(deps.log)
   let position = size
 
-  async function take(line: FileLine): Promise<void> {
-    const startOffset = position
-    position = line.endOffset
-    const event = read(line)
-    if (event?.event === 'model') await models.offer(toReported(event, startOffset, line.endOffset))
-    else if (event?.event === 'progress')
-      deps.queue.push({ event }) // too many, and stale after a crash anyway
-    else if (event !== undefined) deps.queue.push({ event, confirm: () => note.confirm(line.endOffset) })
+  /** Models come after what else was found at once: only the newest of them needs its files copied. */
+  async function take(lines: readonly FileLine[]): Promise<void> {
+    const reported: ReportedModel[] = []
+    for (const line of lines) {
+      const startOffset = position
+      position = line.endOffset
+      const event = read(line)
+      if (event?.event === 'model') reported.push(toReported(event, startOffset, line.endOffset))
+      else if (event?.event === 'progress')
+        deps.queue.push({ event }) // too many, and stale after a crash anyway
+      else if (event !== undefined) deps.queue.push({ event, confirm: () => note.confirm(line.endOffset) })
+    }
+    if (reported.length > 0) await models.offer(reported)
   }
 
   function toReported(event: ModelEvent, startOffset: number, endOffset: number): ReportedModel {
@@ -70,11 +76,12 @@ export async function openEventsFile(options: EventsFileOptions, deps: EventSour
   return {
     async follow(signal) {
       const watching = pollModels(models, signal)
-      for await (const line of tailJsonLines(path, { signal, everyMs: EVERY_MS, from: size })) await take(line)
+      const lines = tailJsonLines(path, { signal, everyMs: EVERY_MS, from: size })
+      for await (const batch of inBatches(lines)) await take(batch)
       await watching
     },
     async drain(end) {
-      for await (const line of readJsonLines(path, { from: position })) await take(line)
+      for await (const batch of inBatches(readJsonLines(path, { from: position }))) await take(batch)
       await models.settle(end)
     },
   }

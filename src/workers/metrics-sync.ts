@@ -4,18 +4,22 @@ import type { MetricsJob } from '../queue/job-schemas.js'
 import { queueNames } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
 import type { ConfirmedPoint } from './confirmed-point.js'
-import type { ModelSet, ModelSets } from './model-sets.js'
+import { hasFiles, type ModelSet, type ModelSets } from './model-sets.js'
 
 /**
  * Sends one point of the training's chart per model to the Loop, in order and at least once: each is a job on the
- * queue of the seat, whose node owns the socket. Training never waits for it.
+ * queue of the seat, whose node owns the socket. Training never waits for it. The Loop takes the model that is uploaded
+ * for that of the newest point, so the point of a model without files goes out only before that of a later one with files.
  */
 export type MetricsSync = {
   /** Queues the point of a set; failures show up in `flush`. */
   push(set: ModelSet): void
   /** Sends what is not acked yet (also from before a crash), or one empty point when there never was a model. */
-  flush(signal: AbortSignal): Promise<{ readonly points: number }>
+  flush(signal: AbortSignal): Promise<Flushed>
 }
+
+/** How many points are at the Loop, and how many were kept back since no model with files came after them. */
+export type Flushed = { readonly points: number; readonly keptBack: number }
 
 export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' | 'organization' | 'project'> & {
   readonly point: () => Promise<Pick<MetricsJob['point'], 'trainImageCount' | 'testImageCount' | 'hyperparameters'>>
@@ -65,6 +69,7 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
 
   return {
     push(set) {
+      if (!hasFiles(set)) return
       last = last
         .then(() => sendUpTo(set))
         .catch((error: unknown) => {
@@ -73,11 +78,12 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     },
     async flush(signal) {
       await last
-      const sets = await deps.modelSets.list()
+      const all = await deps.modelSets.list()
+      const sets = all.slice(0, all.findLastIndex(hasFiles) + 1)
       const waiting = sets.filter(({ synced }) => !synced)
       if (waiting.length > 0) await sendAll(waiting, signal)
       if (sets.length === 0) await send(0, null, {}, signal)
-      return { points: sets.at(-1)?.sequence ?? 0 }
+      return { points: sets.at(-1)?.sequence ?? 0, keptBack: all.length - sets.length }
     },
   }
 }

@@ -13,7 +13,7 @@ const modelSetSchema = z.object({
   sequence: z.int().min(1),
   epoch: z.int().nullable(),
   confusionMatrix: confusionMatrixSchema,
-  /** Format → file names inside the set's folder. */
+  /** Format → file names inside the set's folder; none when only the figures of a model are known. */
   files: z.record(z.string(), z.array(z.string())),
   /** True once the Loop has acked the metrics of this set. */
   synced: z.boolean(),
@@ -22,7 +22,7 @@ export type ModelSet = z.infer<typeof modelSetSchema> & { readonly folder: strin
 
 /**
  * The models a training program reported, set aside in `<models>/000001/…` before their metrics go out, so that the
- * program may overwrite its own files. What is uploaded is the last set whose metrics were acked.
+ * program may overwrite its own files. What is uploaded is the last set with files whose metrics were acked.
  */
 export type ModelSets = {
   /** Copies the event's files into a folder of their own; throws LF_NO_MODEL when one is missing. */
@@ -30,6 +30,7 @@ export type ModelSets = {
   markSynced(set: ModelSet): Promise<void>
   /** All sets on disk in order. */
   list(): Promise<ModelSet[]>
+  /** The last one with files whose metrics were acked. */
   lastSynced(): Promise<ModelSet | undefined>
 }
 
@@ -57,11 +58,20 @@ export function createModelSets(options: { readonly workspace: string; readonly 
     async markSynced(set) {
       const { folder: target, ...record } = set
       await writeJsonFile(join(target, 'set.json'), { ...record, synced: true })
-      await forgetOlder(await list(), set.sequence)
+      const all = await list()
+      await forgetOlder(all, lastSyncedOf(all)?.sequence ?? 0)
     },
     list,
-    lastSynced: async () => (await list()).findLast((set) => set.synced),
+    lastSynced: async () => lastSyncedOf(await list()),
   }
+}
+
+export function hasFiles({ files }: Pick<ModelSet, 'files'>): boolean {
+  return Object.keys(files).length > 0
+}
+
+function lastSyncedOf(sets: readonly ModelSet[]): ModelSet | undefined {
+  return sets.findLast((set) => set.synced && hasFiles(set))
 }
 
 async function readSet(folder: string): Promise<ModelSet | undefined> {

@@ -10,9 +10,9 @@ import { until } from '../helpers/until.js'
 import { seatA } from '../queue/orders.js'
 import { aPromise } from './a-training.js'
 
-function aSet(sequence: number, synced = false): ModelSet {
+function aSet(sequence: number, synced = false, files: ModelSet['files'] = { mocked: ['model.bin'] }): ModelSet {
   const confusionMatrix = { c1: { tp: sequence, fp: 0, fn: 0 } }
-  return { sequence, epoch: sequence * 10, confusionMatrix, files: {}, synced, folder: `/models/${sequence}` }
+  return { sequence, epoch: sequence * 10, confusionMatrix, files, synced, folder: `/models/${sequence}` }
 }
 
 /** Sets in memory, a queue whose jobs the test lets end, and the sync between them. */
@@ -151,6 +151,30 @@ describe('the sync of metrics', () => {
 
     expect(all()[0]?.synced).to.equal(true)
     expect(sent).to.have.lengthOf(3)
+  })
+
+  it('sends the figures of a model whose files are gone before those of the next one that has its files', async () => {
+    const sets = [aSet(1), aSet(2, false, {}), aSet(3, false, {}), aSet(4)]
+    const { sync, sent, all, signal } = aSync({ sets })
+
+    for (const set of sets) sync.push(set)
+    const { points, keptBack } = await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal([1, 2, 3, 4])
+    expect({ points, keptBack }).to.deep.equal({ points: 4, keptBack: 0 })
+    expect(all().every(({ synced }) => synced)).to.equal(true)
+  })
+
+  it('keeps figures without files back when no model follows, since the upload would get them', async () => {
+    const sets = [aSet(1), aSet(2, false, {}), aSet(3, false, {})]
+    const { sync, sent, all, signal } = aSync({ sets })
+
+    for (const set of sets) sync.push(set)
+    const { points, keptBack } = await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal([1])
+    expect({ points, keptBack }).to.deep.equal({ points: 1, keptBack: 2 })
+    expect(all().map(({ synced }) => synced)).to.deep.equal([true, false, false])
   })
 
   it('sends one empty point when there never was a model, so that a model can be uploaded at all', async () => {

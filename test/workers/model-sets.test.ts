@@ -48,6 +48,19 @@ describe('the models a program has reported', () => {
     ])
   })
 
+  it('may be figures alone; what is uploaded is the last one with files, which no such figures replace', async () => {
+    const whole = await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 1))
+    await sets.markSynced(whole)
+    const figures = await sets.add(anEvent({}, 2))
+    await sets.markSynced(figures)
+
+    expect((await sets.list()).map(({ epoch, files }) => ({ epoch, files }))).to.deep.equal([
+      { epoch: 1, files: { mocked: ['model.bin'] } },
+      { epoch: 2, files: {} },
+    ])
+    expect(await sets.lastSynced()).to.include({ sequence: 1, epoch: 1 })
+  })
+
   it('are none when nothing was reported', async () => {
     expect(await sets.list()).to.deep.equal([])
     expect(await sets.lastSynced()).to.equal(undefined)

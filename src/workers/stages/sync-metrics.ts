@@ -8,11 +8,12 @@ import type { Stage } from './stage.js'
  */
 export const syncMetrics: Stage = async (context) => {
   const { training, signal } = context
-  const { points } = await training.metricsSync.flush(signal)
+  const { points, keptBack } = await training.metricsSync.flush(signal)
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')
   await layOut(best, training)
   const which = best.epoch === null ? 'the newest, of unknown epoch,' : `that of epoch ${best.epoch}`
   context.say(`metrics of ${points} models at the Loop; ${which} is the one to upload`)
+  if (keptBack > 0) context.say(`figures of ${keptBack} later models are in this log only, since their files are gone`)
   return { points, epoch: best.epoch }
 }

@@ -1,6 +1,6 @@
 import { RunSupersededError, TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
-import type { TrainerEvent } from '../../executors/events.js'
+import type { ModelEvent, TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
 import type { TrainingRecord } from '../../queue/journal.js'
 import { RecordLostError } from '../../queue/journal-errors.js'
@@ -8,6 +8,7 @@ import { toBestModel } from '../best-model.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
+import { hasFiles } from '../model-sets.js'
 import { deviceOf } from '../served.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -104,6 +105,10 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
     case 'model': {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
+      if (!hasFiles(set)) {
+        context.say(`figures of epoch ${set.epoch ?? '?'} without its model: ${countsInWords(event)}`)
+        return
+      }
       training.metricsSync.push(set)
       await noteBest(toBestModel(event, set.epoch), context)
       context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
@@ -140,6 +145,11 @@ function inWords(values: Readonly<Record<string, number>>): string {
     .join(', ')
 }
 
+function countsInWords(event: ModelEvent): string {
+  const { f1 } = toBestModel(event, null)
+  return f1 === undefined ? 'nothing was measured' : `F1 ${Number(f1.toPrecision(4))}`
+}
+
 async function reportFigures(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<void> {
   try {
     const slots = context.training.lease?.slots ?? []
@@ -155,7 +165,7 @@ async function reportFigures(program: RunningTraining, context: StageContext, de
 async function settle(context: StageContext, watched: Watched | undefined): Promise<Finished> {
   const { training, signal } = context
   training.stopSwitch.endSignal.throwIfAborted()
-  const models = await training.modelSets.list()
+  const models = (await training.modelSets.list()).filter(hasFiles)
   if (signal.reason instanceof TrainingStoppedError) {
     if (models.length === 0) throw signal.reason
     context.say('stopped; the best model so far is kept')
