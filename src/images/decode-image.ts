@@ -3,6 +3,7 @@ import { messageOf } from '../base/errors.js'
 import { ImageError } from './errors.js'
 import { type ImageHead, readImageHead } from './image-head.js'
 import { checkImageSize, type ImageSize } from './image-size.js'
+import { hasEveryBlock } from './jpeg-blocks.js'
 import { closedTwice, filledAtEnd, hasGreyEdge, type Rows } from './jpeg-end.js'
 import { withExifFirst } from './png-exif.js'
 
@@ -47,6 +48,7 @@ export async function isWholeJpeg(bytes: Uint8Array, { maxPixels }: DecodeOption
 }
 
 async function hasAllRows(bytes: Uint8Array, head: ImageHead): Promise<boolean> {
+  if (hasEveryBlock(bytes)) return true
   try {
     if (!hasGreyEdge(await eighthOf(bytes, head), 8)) return true
   } catch {
