@@ -51,9 +51,7 @@ describe('A model that does not answer its first image', function () {
     await edge.untilModel(next.version)
     expect((await detect(edge, await plainJpeg(64, 48, 'red'))).status).to.equal(200)
 
-    const askedAt = performance.now()
-    await edge.detector.end()
-    expect(performance.now() - askedAt).to.be.below(9000)
+    expect((await edge.detector.end()).seconds).to.be.below(9)
   })
 
   it('does not keep the detector from ending while it is tried', async () => {
@@ -64,10 +62,9 @@ describe('A model that does not answer its first image', function () {
     const before = cpuTicksOf(edge.detector.pid)
     await until('it works on an image', () => cpuTicksOf(edge.detector.pid) - before > 200, 60_000)
 
-    const askedAt = performance.now()
-    await edge.detector.end()
+    const { seconds } = await edge.detector.end()
 
-    expect(performance.now() - askedAt).to.be.below(9000)
+    expect(seconds).to.be.below(9)
   })
 
   it('is refused also at the start, where the reason is answered until another one comes', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { lastingCommands } from '../../src/cli/launch/launch.js'
@@ -17,11 +17,14 @@ export type CliProcess = {
   readonly hasExited: boolean
   /** Sends the signal and waits for the end. */
   kill(signal: NodeJS.Signals): Promise<CliExit>
-  /** SIGTERM, and SIGKILL when that does not end it; seconds is how long it took. */
+  /** SIGTERM, and SIGKILL when that does not end it; seconds is how long it took, less what it waited for a core. */
   end(): Promise<CliExit & { readonly seconds: number }>
   /** What it printed so far. */
   log(): Promise<string>
 }
+
+/** Of a command that has ended by itself, and how long it ran. */
+export type CliRun = CliExit & { readonly output: string; readonly seconds: number }
 
 export type CliExit = { readonly exitCode: number | null; readonly signal: NodeJS.Signals | null }
 
@@ -64,9 +67,10 @@ export async function startCli(options: CliOptions): Promise<CliProcess> {
     child.kill(signal)
     return exited
   }
+  const pid = await commandPidOf(child.pid ?? 0)
   return {
     name,
-    pid: await commandPidOf(child.pid ?? 0),
+    pid,
     facts,
     exited,
     log,
@@ -76,18 +80,44 @@ export async function startCli(options: CliOptions): Promise<CliProcess> {
     kill,
     async end() {
       const startedAt = performance.now()
+      const waited = watchWaitForCore(pid)
       const timer = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
       const exit = await kill('SIGTERM')
       clearTimeout(timer)
-      return { ...exit, seconds: (performance.now() - startedAt) / 1000 }
+      return { ...exit, seconds: (performance.now() - startedAt) / 1000 - waited.stop() }
+    },
+  }
+}
+
+/** Seconds in which the main thread of a process could run but other processes had the cores, from now until `stop`. */
+function watchWaitForCore(pid: number): { stop(): number } {
+  const read = () => {
+    try {
+      return Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e9
+    } catch {
+      return undefined // it has ended
+    }
+  }
+  const before = read() ?? 0
+  let latest = before
+  const look = () => {
+    latest = Math.max(latest, read() ?? 0)
+  }
+  const timer = setInterval(look, 20)
+  return {
+    stop() {
+      clearInterval(timer)
+      return latest - before
     },
   }
 }
 
 /** Runs a command to its end. */
-export async function runCli(options: CliOptions): Promise<CliExit & { readonly output: string }> {
+export async function runCli(options: CliOptions): Promise<CliRun> {
+  const startedAt = performance.now()
   const { exited, log } = spawnCli(options)
-  return { ...(await exited), output: await log() }
+  const exit = await exited
+  return { ...exit, output: await log(), seconds: (performance.now() - startedAt) / 1000 }
 }
 
 type Started = { readonly child: ChildProcess; readonly exited: Promise<CliExit>; readonly log: () => Promise<string> }

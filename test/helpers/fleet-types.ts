@@ -4,7 +4,7 @@ import type { Stage } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import type { Queues } from '../../src/queue/queues.js'
 import type { EmbeddedRedis } from '../../src/queue/redis-server.js'
-import type { CliExit, CliProcess } from './cli-process.js'
+import type { CliExit, CliProcess, CliRun } from './cli-process.js'
 
 export type FleetOptions = {
   /** A trainer file; the quick trainer (test/fixtures/trainers/quick) by default. */
@@ -102,7 +102,7 @@ export type Fleet = {
   /** `gpus` instead of the fleet's. */
   startWorker(options?: { readonly data?: string; readonly gpus?: string }): Promise<FleetWorker>
   /** Runs a worker that is not expected to become ready. */
-  runWorker(options: { readonly data: string; readonly gpus?: string }): Promise<CliExit & { readonly output: string }>
+  runWorker(options: { readonly data: string; readonly gpus?: string }): Promise<CliRun>
   startTrainer(): Promise<CliProcess>
   /** Sends a signal to the newest worker (or the given one) alone and waits for its end. */
   killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>
@@ -111,7 +111,7 @@ export type Fleet = {
   /** Programs of this fleet (or of one host) that live: training, conversion and detection, with their children. */
   programs(worker?: FleetWorker): Promise<number[]>
   /** Any command of the program against this fleet. */
-  run(...args: [string, ...string[]]): Promise<CliExit & { readonly output: string }>
+  run(...args: [string, ...string[]]): Promise<CliRun>
   close(): Promise<void>
 }
 
