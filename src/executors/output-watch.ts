@@ -21,8 +21,8 @@ export type OutputAudience = {
 export type OutputWatchOptions = {
   readonly definition: Pick<TrainerDefinition, 'errors'> & Partial<Pick<TrainerDefinition, 'progress'>>
   readonly audience?: OutputAudience | undefined
-  /** Progress, and an error once per known cause. */
-  readonly onEvent?: (event: TrainerEvent) => void
+  /** Progress, and an error once per known cause; with the time at which its line was read from the program. */
+  readonly onEvent?: (event: TrainerEvent, readAtMs: number) => void
   /** The pattern of the progress is off: no epoch comes from the log any more. */
   readonly onProgressOff?: () => void
   /** Lines wait to be matched. */
@@ -58,17 +58,17 @@ export function openOutputWatch(options: OutputWatchOptions, deps: OutputWatchDe
   const causes = new Set<string>()
   let memoryAt = Number.NEGATIVE_INFINITY
 
-  function take({ id, groups, at }: PatternMatch): void {
-    if (id === PROGRESS) push(toProgress(groups))
+  function take({ id, groups, at, readAtMs }: PatternMatch): void {
+    if (id === PROGRESS) push(toProgress(groups), readAtMs)
     if (id === MEMORY) memoryAt = at
     const cause = definition.errors.find((_, index) => errorId(index) === id)?.cause
     if (cause === undefined || causes.has(cause)) return
     causes.add(cause)
-    push({ event: 'error', message: cause })
+    push({ event: 'error', message: cause }, readAtMs)
   }
 
-  function push(event: TrainerEvent | undefined): void {
-    if (event !== undefined) onEvent?.(event)
+  function push(event: TrainerEvent | undefined, readAtMs: number): void {
+    if (event !== undefined) onEvent?.(event, readAtMs)
   }
 
   function miss({ id, line, isOff }: PatternMiss): void {

@@ -79,7 +79,7 @@ export async function startTraining(
   await setResume(workspace, resumes)
   let life: SignOfLife | undefined
   const queue = new EventQueue(() => life?.seen())
-  const epochs = createModelEpochs()
+  const epochs = createModelEpochs(Date.now())
   const hear = createLogFilter(epochs, epochsOf(definition, order))
   const tidy = createTidier(order, deps.log)
   let writers: WriterWatch | undefined
@@ -91,8 +91,8 @@ export async function startTraining(
     {
       definition,
       audience: options.audience,
-      onEvent: (event) => {
-        for (const heard of hear(event)) queue.push({ event: heard })
+      onEvent: (event, readAtMs) => {
+        for (const heard of hear(event, readAtMs)) queue.push({ event: heard })
       },
       onProgressOff: () => epochs.endOfLog(),
       onTurn: () => life?.seen(),
@@ -174,10 +174,10 @@ async function openSources(options: StartTrainingOptions, deps: SourceDeps): Pro
 }
 
 /** What the log tells of epochs counts until the results table does: the two may number them differently. */
-function createLogFilter(epochs: ModelEpochs, total: number | undefined): (event: TrainerEvent) => TrainerEvent[] {
-  return (event) => {
+function createLogFilter(epochs: ModelEpochs, total: number | undefined) {
+  return (event: TrainerEvent, readAtMs: number): TrainerEvent[] => {
     if (event.event !== 'progress') return [event]
-    if (typeof event.epoch === 'number') epochs.inLog(event.epoch, Date.now())
+    if (typeof event.epoch === 'number') epochs.inLog(event.epoch, readAtMs)
     if (!epochs.hasTable) return [event]
     return total === undefined ? [{ ...event, epoch: undefined }] : []
   }

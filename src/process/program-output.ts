@@ -69,10 +69,11 @@ export class ProgramOutput {
     try {
       for await (const chunk of source) {
         if (!Buffer.isBuffer(chunk)) continue
+        const readAtMs = Date.now()
         this.#receivedBytes += chunk.length
         this.#onActivity()
         this.#isBusy = true
-        await Promise.all([this.#log.write(chunk), this.#reader.feed(chunk)])
+        await Promise.all([this.#log.write(chunk), this.#reader.feed(chunk, readAtMs)])
         this.#isBusy = false
       }
     } catch {

@@ -2,11 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { exportDataset } from '../../src/executors/dataset/index.js'
-import { loadTrainerDefinition } from '../../src/executors/definition.js'
+import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
 import { imageDataSchema } from '../../src/loop/protocol/index.js'
 import { pythonEnvironment } from '../helpers/python-environment.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { category, collect, makeOrder, start, trainers } from './support.js'
+import { category, collect, makeDefinition, makeOrder, start, trainers } from './support.js'
 
 describe('figures of scripts that cannot be changed', function () {
   this.timeout(120_000)
@@ -43,6 +43,36 @@ describe('figures of scripts that cannot be changed', function () {
     expect(models.map(({ confusion_matrix }) => confusion_matrix)).to.deep.equal([{}])
     expect(said).to.have.length(1)
     expect(said[0]).to.match(/^the counts of \S+ are unknown: there is no whole \S*elsewhere\/\S+\.json$/)
+  })
+
+  describe('have the last epoch of the log, without table and numbers in names,', () => {
+    const yaml = `progress: {log: '^\\s+epoch (?<epoch>\\d+)/(?<epochs>\\d+)'}\nbest: {files: result/best.pt, as: model.bin}`
+
+    async function lastEpoch(definition: TrainerDefinition): Promise<unknown> {
+      const training = await start({ definition, workspace: folder.path })
+      const models = (await collect(training.events)).filter((event) => event.event === 'model')
+      return models.at(-1)?.epoch
+    }
+
+    it('when the script prints a coloured bar right before it saves', async () => {
+      expect(await lastEpoch(await loadTrainerDefinition(join(trainers, 'talks/colours.yaml')))).to.equal(4)
+    })
+
+    for (const when of ['at its start', 'before it saves', 'after it has saved']) {
+      for (const what of ['line', 'bar']) {
+        for (const [epochs, seconds] of [
+          [3, 0.6],
+          [8, 0.1],
+        ]) {
+          it(`when it prints a ${what} for an epoch of ${seconds} s ${when}`, async () => {
+            const program = `[python, prints-its-epochs.py, ${when}, ${what}, '${epochs}', '${seconds}']`
+            const definition = makeDefinition(`train: {scratch: ${program}}\n${yaml}`)
+
+            expect(await lastEpoch(definition)).to.equal(epochs)
+          })
+        }
+      }
+    }
   })
 
   it('are counted for categories whose names are more than texts in YAML 1.1', async () => {

@@ -44,13 +44,13 @@ describe('the thread that reads output', function () {
   it('switches off a pattern that needs more than a second for a line, and only that one', async () => {
     const { reader, seen } = open([CARELESS, COUNTS])
 
-    await reader.feed(Buffer.from(`epoch: 1\n${MINUTE}step 2\nepoch: 3\n`))
+    await reader.feed(Buffer.from(`epoch: 1\n${MINUTE}step 2\nepoch: 3\n`), 700)
     await reader.finish()
 
     expect(seen.misses).to.deep.equal([{ id: 'careless', line: MINUTE.trim(), isOff: true }])
     expect(seen.matches).to.deep.equal([
-      { id: 'careless', groups: { epoch: '1' }, at: 1 },
-      { id: 'counts', groups: { step: '2' }, at: 3 },
+      { id: 'careless', groups: { epoch: '1' }, at: 1, readAtMs: 700 },
+      { id: 'counts', groups: { step: '2' }, at: 3, readAtMs: 700 },
     ])
     expect(seen.lines).to.deep.equal(['epoch: 1', MINUTE.trim(), 'step 2', 'epoch: 3'])
   })
@@ -79,16 +79,36 @@ describe('the thread that reads output', function () {
     expect(seen.matches.map(({ groups }) => groups.epoch)).to.deep.equal(['1', '2', '3', '4'])
   })
 
+  it('gives each line the time at which its beginning was read, also when it ends and is matched later', async () => {
+    const { reader, seen } = open([COUNTS])
+
+    await reader.feed(Buffer.from('step 1'), 1000)
+    await reader.feed(Buffer.from('\rstep 2\nstep 3\n'), 2000)
+    await reader.feed(Buffer.from('step 4'), 3000)
+    await reader.finish()
+
+    expect(seen.matches.map(({ groups, readAtMs }) => [groups.step, readAtMs])).to.deep.equal([
+      ['1', 1000],
+      ['3', 2000], // 2 was read at once with it
+      ['4', 3000],
+    ])
+  })
+
   it('matches every line, in their order', async () => {
     const { reader, seen } = open([COUNTS, { id: 'ends', source: '0$' }])
     const lines = Array.from({ length: 30_000 }, (_, index) => `step ${index}\n`).join('')
 
-    for (let at = 0; at < lines.length; at += 65_536) await reader.feed(Buffer.from(lines.slice(at, at + 65_536)))
+    for (let at = 0; at < lines.length; at += 65_536) await reader.feed(Buffer.from(lines.slice(at, at + 65_536)), at)
     await reader.finish()
 
     const ends = seen.matches.filter(({ id }) => id === 'ends')
     expect(ends.map(({ at }) => at)).to.deep.equal(Array.from({ length: 3000 }, (_, index) => 10 * index + 1))
-    expect(seen.matches.at(-1)).to.deep.equal({ id: 'counts', groups: { step: '29999' }, at: 30_000 })
+    expect(seen.matches.at(-1)).to.deep.equal({
+      id: 'counts',
+      groups: { step: '29999' },
+      at: 30_000,
+      readAtMs: 4 * 65_536,
+    })
     expect(reader.count).to.equal(30_000)
   })
 

@@ -8,8 +8,11 @@ export type OutputTextSinks = {
   /** For people: lines as a terminal shows them in the end, with SGR colours and no other control sequence. */
   readonly onLine: (line: string) => void
   /** For patterns: every line, also those that are written over later, without any control sequence. */
-  readonly onPiece?: (piece: string) => void
+  readonly onPiece?: OnPiece
 }
+
+/** With the time at which its first bytes were read, as `feed` was given it. */
+type OnPiece = (piece: string, readAtMs: number) => void
 
 /** Turns the bytes that a program prints into text. Memory is bounded: a line without end comes in pieces. */
 export class OutputText {
@@ -29,7 +32,8 @@ export class OutputText {
     return this.#screen.isUnfinished
   }
 
-  feed(chunk: Uint8Array): void {
+  feed(chunk: Uint8Array, readAtMs = 0): void {
+    this.#pieces.nowMs = readAtMs
     this.#reader.feed(this.#decoder.write(chunk as Buffer))
   }
 
@@ -46,25 +50,31 @@ export class OutputText {
   }
 }
 
-function eachPart(take: (line: string) => void): (line: string) => void {
-  return (line) => {
-    for (const part of cutBehindBar(line)) take(part)
+function eachPart<More extends unknown[]>(take: (line: string, ...more: More) => void) {
+  return (line: string, ...more: More): void => {
+    for (const part of cutBehindBar(line)) take(part, ...more)
   }
 }
 
 /** Whatever is written between two moves of the cursor to the beginning of a line or to another one. */
 class Pieces implements TerminalSink {
-  readonly #onPiece: ((piece: string) => void) | undefined
+  nowMs = 0
+  readonly #onPiece: OnPiece | undefined
   #row = new Row()
+  #beganAtMs: number | undefined
 
-  constructor(onPiece: ((piece: string) => void) | undefined) {
+  constructor(onPiece: OnPiece | undefined) {
     this.#onPiece = onPiece
   }
 
   text(text: string): void {
     if (this.#onPiece === undefined) return
+    this.#beganAtMs ??= this.nowMs
     for (let start = 0; start < text.length; ) {
-      if (this.#row.column >= MAX_ROW) this.end()
+      if (this.#row.column >= MAX_ROW) {
+        this.end()
+        this.#beganAtMs = this.nowMs
+      }
       const room = MAX_ROW - this.#row.column
       this.#row.write(text.slice(start, start + room))
       start += room
@@ -112,8 +122,10 @@ class Pieces implements TerminalSink {
 
   end(): void {
     const { text } = this.#row
+    const beganAtMs = this.#beganAtMs ?? this.nowMs
     this.#row = new Row()
-    if (text !== '') this.#onPiece?.(text)
+    this.#beganAtMs = undefined
+    if (text !== '') this.#onPiece?.(text, beganAtMs)
   }
 }
 

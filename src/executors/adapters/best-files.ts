@@ -68,7 +68,9 @@ export async function openBestFiles(
   }
 
   async function freshFiles(): Promise<Found[]> {
-    return (await findFiles(workspace, best, setAside)).filter((file) => !seen.has(file.mark))
+    const fresh = (await findFiles(workspace, best, setAside)).filter((file) => !seen.has(file.mark))
+    for (const file of fresh) deps.epochs.saw(file)
+    return fresh
   }
 
   async function takeOrReport(file: Found, trust: Trust): Promise<string> {
@@ -187,8 +189,8 @@ async function look(
 ): Promise<Found | undefined> {
   const found = await setAside.look(join(workspace, path))
   if (found === undefined || found.size === 0 || !found.isFile) return undefined
-  const { mtimeMs, mark } = found
-  return { path, mtimeMs, named: epochInName(basename(path), star), mark: `${path} ${mark}` }
+  const { mtimeMs, bornMs, mark } = found
+  return { path, mtimeMs, bornMs, named: epochInName(basename(path), star), mark: `${path} ${mark}` }
 }
 
 function numberOf({ named }: Found): number {

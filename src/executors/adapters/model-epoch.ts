@@ -1,6 +1,7 @@
-/** A model file: when it was written, and the number in its name. */
+/** A model file: when it was written and first made, and the number in its name. */
 export type DatedFile = {
   readonly mtimeMs: number
+  readonly bornMs?: number
   readonly named?: { readonly epoch: number; readonly isMarked: boolean } | undefined
 }
 /** Gathers what a script tells of its epochs, and answers which one a model file belongs to. */
@@ -8,7 +9,10 @@ export type ModelEpochs = {
   readonly hasTable: boolean
   /** The epoch of the table's last row. */
   inTable(epoch: number, writtenAtMs: number): void
-  inLog(epoch: number, atMs: number): void
+  /** A line of the log, and when it was read from the program. */
+  inLog(epoch: number, readAtMs: number): void
+  /** A model file is there, whether or not it is ever set aside. */
+  saw(file: DatedFile): void
   /** Later lines are not read, so from now on the log tells of no file to which epoch it belongs. */
   endOfLog(): void
   /** Undefined when nothing tells. */
@@ -18,32 +22,45 @@ export type ModelEpochs = {
 type Told = { readonly epoch: number; readonly atMs: number }
 
 const KEPT = 1000
-/** A script that saves its model before it writes the row does so right after it. */
-const ROW_AFTER_MS = 2000
+/** A script that saves its model before it writes the row or prints the line does so right after it. */
+const TOLD_AFTER_MS = 2000
+/** Times of files are those of the kernel's last tick, ours are in whole milliseconds. */
+const TICK_MS = 5
 
 /**
  * The one rule for epochs, numbered as the script numbers them: the row of the results table that was written with the
- * file, then the number in the file's name, then the last epoch in the log. Where several rows came at once, the name
- * chooses among them. A name that says `epoch` and differs from the table by more than the count from 0 or 1 shows that
- * the table is written late, and counts instead.
+ * file, then the number in the file's name, then the line of the log that was printed before or with the file. Where
+ * several rows came at once, the name chooses among them. A name that says `epoch` and differs from the table by more
+ * than the count from 0 or 1 shows that the table is written late, and counts instead.
  */
-export function createModelEpochs(): ModelEpochs {
+export function createModelEpochs(startedAtMs: number): ModelEpochs {
   const rows: Told[] = []
   const lines: Told[] = []
+  let firstLineMs = Number.POSITIVE_INFINITY
+  let firstFileMs = Number.POSITIVE_INFINITY
   let isLogOver = false
   return {
     get hasTable() {
       return rows.length > 0
     },
     inTable: (epoch, atMs) => add(rows, { epoch, atMs }),
-    inLog: (epoch, atMs) => add(lines, { epoch, atMs }),
+    inLog(epoch, atMs) {
+      firstLineMs = Math.min(firstLineMs, atMs)
+      add(lines, { epoch, atMs })
+    },
+    saw({ mtimeMs, bornMs = mtimeMs }) {
+      const times = [mtimeMs, bornMs].filter((time) => time >= startedAtMs)
+      firstFileMs = Math.min(firstFileMs, ...times)
+    },
     endOfLog() {
       isLogOver = true
     },
     of({ mtimeMs, named }) {
       const row = rowOf(rows, mtimeMs)
       if (row === undefined)
-        return named?.epoch ?? (isLogOver ? undefined : lines.findLast(({ atMs }) => atMs <= mtimeMs)?.epoch)
+        return (
+          named?.epoch ?? (isLogOver ? undefined : lineOf(lines, mtimeMs, isToldRightAfter(firstFileMs, firstLineMs)))
+        )
       if (named === undefined) return row.epoch
       const { epoch, isMarked } = named
       if (isMarked && Math.abs(epoch - row.epoch) > 1) return epoch
@@ -61,12 +78,29 @@ function add(list: Told[], told: Told): void {
 function rowOf(rows: readonly Told[], mtimeMs: number) {
   const before = rows.findLast(({ atMs }) => atMs <= mtimeMs)
   const after = rows.find(({ atMs }) => atMs > mtimeMs)
-  if (after === undefined || after.atMs - mtimeMs > ROW_AFTER_MS) {
+  if (after === undefined || after.atMs - mtimeMs > TOLD_AFTER_MS) {
     return before === undefined ? undefined : { epoch: before.epoch, among: [] }
   }
   const among = before === undefined || after.epoch - before.epoch > 1 ? [before?.epoch ?? 0, after.epoch] : []
   const isAfter = before === undefined || after.atMs - mtimeMs < mtimeMs - before.atMs
   return { epoch: isAfter ? after.epoch : before.epoch, among }
+}
+
+/**
+ * The last line before the file. A script that saves a small model right after its line has done so before we read the
+ * line, and one that prints `epoch 3 done` does so after it has saved; of those the nearer line counts.
+ */
+function lineOf(lines: readonly Told[], mtimeMs: number, isToldAfter: boolean): number | undefined {
+  const before = lines.findLast(({ atMs }) => atMs <= mtimeMs)
+  const after = lines.find(({ atMs }) => atMs > mtimeMs)
+  if (!isToldAfter || after === undefined || after.atMs - mtimeMs > TOLD_AFTER_MS) return before?.epoch
+  return before === undefined || after.atMs - mtimeMs < mtimeMs - before.atMs ? after.epoch : before.epoch
+}
+
+/** The first line tells which: only a script that prints a line for each epoch when it begins has one before any model. */
+function isToldRightAfter(firstFileMs: number, firstLineMs: number): boolean {
+  const afterMs = firstLineMs - firstFileMs // NaN when there is neither
+  return afterMs > -TICK_MS && afterMs <= TOLD_AFTER_MS
 }
 
 function isBetween(epoch: number, among: readonly number[]): boolean {

@@ -8,6 +8,8 @@ export type Look = FileIdentity & {
   readonly mark: string
   readonly size: number
   readonly mtimeMs: number
+  /** When the file was made, however often it was written since; the time of its last change where the disk does not tell. */
+  readonly bornMs: number
   readonly isFile: boolean
   /** When this mark was seen first (performance.now): the file's own times can be set, or come from another clock. */
   readonly since: number
@@ -34,13 +36,14 @@ export function createRestWatch(): RestWatch {
         seen.delete(path)
         return undefined
       }
-      const { dev, ino, size, mtimeNs } = found
+      const { dev, ino, size, mtimeNs, birthtimeNs } = found
       const mark = markOf(found)
       const known = seen.get(path)
       const since = known?.mark === mark ? known.since : performance.now()
       seen.set(path, { mark, since })
       const mtimeMs = Number(mtimeNs) / 1e6
-      return { path, dev, ino, mark, size: Number(size), mtimeMs, isFile: found.isFile(), since }
+      const bornMs = birthtimeNs > 0n ? Math.min(Number(birthtimeNs) / 1e6, mtimeMs) : mtimeMs
+      return { path, dev, ino, mark, size: Number(size), mtimeMs, bornMs, isFile: found.isFile(), since }
     },
     hasRested: ({ since }, restMs) => Math.min(frozenAt, performance.now()) - since >= restMs,
     freeze() {

@@ -18,6 +18,8 @@ export type PatternMatch = {
   readonly groups: Readonly<Record<string, string | undefined>>
   /** Number of the line, counted from 1; lines that were written over count. */
   readonly at: number
+  /** When the beginning of the line was read from the program (milliseconds since 1970), however late it was matched. */
+  readonly readAtMs: number
 }
 
 /** A pattern that took too long, and the beginning of the line at which it did. */
@@ -34,6 +36,8 @@ export type OutputTask = {
   /** Of a reader that the thread does not know yet. */
   readonly patterns?: readonly OutputPattern[]
   readonly chunk?: Uint8Array
+  /** When the chunk was read (milliseconds since 1970). */
+  readonly readAtMs?: number
   /**
    * `read` takes the chunk, `match` goes on with lines that wait, `skip` gives those up, `take` asks for lines, `show`
    * for unfinished ones, too,
@@ -47,7 +51,7 @@ export type OutputAnswer = {
   readonly isKnown: boolean
   /** Lines wait to be matched. */
   readonly hasMore: boolean
-  /** In the order of their lines; of several in a row of one pattern only the last. */
+  /** In the order of their lines; of several of one pattern in a row that were read at once only the last. */
   readonly matches: readonly PatternMatch[]
   /** For people, with SGR colours. */
   readonly lines: TakenLines

@@ -3,7 +3,7 @@ import { OutputLines } from '../output-lines.js'
 /** Reads a program's output beside the file that keeps it. Calls must not overlap, but for `hurry` and `last`. */
 export type OutputReader = {
   /** Resolves when the next chunk may come: no program gets further ahead of its reader than its pipe holds. */
-  feed(chunk: Buffer): Promise<void> | void
+  feed(chunk: Buffer, readAtMs?: number): Promise<void> | void
   /** The program has ended: what is left of its output must not take long. */
   hurry(): void
   /** The output has ended. */

@@ -82,6 +82,7 @@ export function createOutputThread(deps: { readonly log: Logger }): OutputThread
   }
 }
 
+type Read = { readonly bytes: Buffer; readonly readAtMs: number }
 type ReaderDeps = { readonly ask: (task: OutputTask) => Promise<OutputAnswer>; readonly log: Logger }
 
 class Reader implements ThreadReader {
@@ -102,8 +103,8 @@ class Reader implements ThreadReader {
     this.#deps = deps
   }
 
-  async feed(chunk: Buffer): Promise<void> {
-    await this.#matchAll(await this.#ask('read', chunk))
+  async feed(chunk: Buffer, readAtMs = Date.now()): Promise<void> {
+    await this.#matchAll(await this.#ask('read', { bytes: chunk, readAtMs }))
   }
 
   hurry(): void {
@@ -132,14 +133,14 @@ class Reader implements ThreadReader {
   }
 
   /** Undefined when the thread died of it; another one goes on with what comes next. */
-  async #ask(what: OutputTask['what'], bytes?: Buffer): Promise<OutputAnswer | undefined> {
+  async #ask(what: OutputTask['what'], read?: Read): Promise<OutputAnswer | undefined> {
     const patterns = this.#options.patterns.filter(({ id }) => !this.#off.has(id))
-    const chunk = bytes && new Uint8Array(bytes)
+    const more = read && { chunk: new Uint8Array(read.bytes), readAtMs: read.readAtMs }
     try {
-      const answer = await this.#deps.ask({ reader: this.#id, what, chunk, ...(this.#isOpen ? {} : { patterns }) })
+      const answer = await this.#deps.ask({ reader: this.#id, what, ...more, ...(this.#isOpen ? {} : { patterns }) })
       if (!answer.isKnown) {
         this.#isOpen = false
-        return await this.#ask(what, bytes)
+        return await this.#ask(what, read)
       }
       this.#isOpen = true
       this.#take(answer)

@@ -15,7 +15,7 @@ type Tried = OutputPattern & { readonly expression: RegExp; isOff: boolean; isSl
  */
 export class PatternMatcher {
   readonly #patterns: readonly Tried[]
-  #waiting: string[] = []
+  #waiting: { readonly text: string; readonly readAtMs: number }[] = []
   #count = 0
   #skipped = 0
   /** The line and the pattern that are tried now; an interruption leaves them as they are. */
@@ -35,8 +35,8 @@ export class PatternMatcher {
     })
   }
 
-  add(line: string): void {
-    this.#waiting.push(line)
+  add(text: string, readAtMs = 0): void {
+    this.#waiting.push({ text, readAtMs })
   }
 
   get hasMore(): boolean {
@@ -85,16 +85,17 @@ export class PatternMatcher {
     const line = this.#waiting[this.#line]
     if (pattern === undefined || line === undefined || pattern.isOff) return
     if (pattern.group !== undefined && this.#groups.has(pattern.group)) return
-    const last = lastMatch(pattern, line)
+    const last = lastMatch(pattern, line.text)
     if (last === undefined) return
     if (pattern.group !== undefined) this.#groups.add(pattern.group)
-    this.#note(pattern, { id: pattern.id, groups: { ...last.groups }, at: this.#count + 1 })
+    this.#note(pattern, { id: pattern.id, groups: { ...last.groups }, at: this.#count + 1, readAtMs: line.readAtMs })
   }
 
   #note({ isOnce }: Tried, match: PatternMatch): void {
     if (isOnce === true && this.#once.has(match.id)) return
     if (isOnce === true) this.#once.add(match.id)
-    if (this.#matches.at(-1)?.id === match.id) this.#matches.pop()
+    const before = this.#matches.at(-1)
+    if (before?.id === match.id && before.readAtMs === match.readAtMs) this.#matches.pop()
     this.#matches.push(match)
   }
 
@@ -106,7 +107,7 @@ export class PatternMatcher {
     pattern.isOff = !runWithin(ALONE_MS, () => this.#tryPattern())
     const isSlow = !pattern.isSlow && performance.now() - startedAt > LINE_MS
     if (pattern.isOff || isSlow)
-      this.#misses.push({ id: pattern.id, line: line.slice(0, SHOWN_LINE), isOff: pattern.isOff })
+      this.#misses.push({ id: pattern.id, line: line.text.slice(0, SHOWN_LINE), isOff: pattern.isOff })
     pattern.isSlow ||= isSlow
     this.#pattern += 1
   }

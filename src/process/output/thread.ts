@@ -26,7 +26,7 @@ export function readOutput(task: OutputTask): OutputAnswer {
   const reader = readers.get(task.reader)
   if (reader === undefined) return UNKNOWN
   const { text, matcher } = reader
-  if (task.chunk !== undefined) text.feed(task.chunk)
+  if (task.chunk !== undefined) text.feed(task.chunk, task.readAtMs)
   if (task.what === 'finish') text.finish()
   if (task.what === 'show') text.showUnfinished()
   if (task.what === 'skip') matcher.skip()
@@ -47,7 +47,7 @@ function takeLines(reader: Reader, what: OutputTask['what']): TakenLines {
 
 function openReader(patterns: readonly OutputPattern[]): Reader {
   const matcher = new PatternMatcher(patterns)
-  const onPiece = patterns.length === 0 ? undefined : (piece: string) => matcher.add(piece)
+  const onPiece = patterns.length === 0 ? undefined : (piece: string, readAtMs: number) => matcher.add(piece, readAtMs)
   const lines = new KeptLines(MAX_ANSWER_BYTES)
   return { text: new OutputText({ onLine: (line) => lines.add(line), onPiece }), matcher, lines, takenAt: 0 }
 }
