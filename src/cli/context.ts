@@ -4,6 +4,7 @@ import process from 'node:process'
 import { createLogger, type Logger, silentLogger } from '../base/logger.js'
 import { hasParent } from '../config/handed-environment.js'
 import { loadEnvironment } from '../config/load.js'
+import { type WatchedEnvironment, watchEnvironment } from '../config/settings.js'
 import type { Environment } from '../config/variables.js'
 
 /** What every command starts from: settings, a logger on stderr, and a signal that SIGINT and SIGTERM abort. */
@@ -13,17 +14,18 @@ export type CliContext = {
   readonly signal: AbortSignal
 }
 
-/** Each setting in words, with its source; for the log. */
-type OpenedContext = CliContext & { readonly settings: Readonly<Record<string, string>> }
+/** With the settings that were read, for the log. */
+type OpenedContext = CliContext & Pick<WatchedEnvironment, 'settings'>
 
 /** `quiet` commands print their own result and log warnings only. */
 export function openContext(options: { readonly quiet?: boolean } = {}): OpenedContext {
-  const { environment, warnings, sources } = loadEnvironment()
+  const { warnings, sources, ...loaded } = loadEnvironment()
+  const { environment, settings } = watchEnvironment(loaded.environment, sources)
   const level =
     options.quiet === true && environment.LOOPFLEET_LOG_LEVEL === 'info' ? 'warn' : environment.LOOPFLEET_LOG_LEVEL
   const log = level === 'silent' ? silentLogger() : createLogger({ level, pretty: process.stderr.isTTY === true })
   for (const warning of warnings) log.warn(warning)
-  return { environment, settings: sources, log, signal: untilAskedToEnd(log) }
+  return { environment, settings, log, signal: untilAskedToEnd(log) }
 }
 
 /** The data folder as an absolute path: the flag, else DATA_FOLDER. It is made if it is missing. */

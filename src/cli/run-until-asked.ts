@@ -1,4 +1,5 @@
 import process from 'node:process'
+import type { GivenByOptions } from '../config/settings.js'
 import { exitDespiteLostThreads } from '../inference/lost-threads.js'
 import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
@@ -12,7 +13,10 @@ type Started = { readonly over?: Promise<unknown> }
  * The life of a part that runs until it is asked to end: `start` opens things and registers their closers; they are
  * closed in reverse order on SIGINT, SIGTERM, when `start` throws, or when `over` settles first (with an error: throws it).
  */
-export async function runUntilAsked(start: (context: CliContext, closers: Closers) => Promise<Started>): Promise<void> {
+export async function runUntilAsked(
+  start: (context: CliContext, closers: Closers) => Promise<Started>,
+  given: GivenByOptions = {},
+): Promise<void> {
   const context = openContext()
   const closers = createClosers(context.log)
   try {
@@ -20,7 +24,7 @@ export async function runUntilAsked(start: (context: CliContext, closers: Closer
       if (context.signal.aborted) return {} // asked to end while starting
       throw error
     })
-    context.log.info({ settings: context.settings }, 'settings')
+    context.log.info({ settings: context.settings(given) }, 'settings')
     await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
   } finally {
     await closers.closeAll()

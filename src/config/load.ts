@@ -33,7 +33,7 @@ function isSet(text: string | undefined): boolean {
 }
 
 function inWords(variable: Variable, value: unknown, source: string | undefined): string {
-  const shown = variable.secret === true ? '***' : String(value)
+  const shown = variable.secret === true ? '***' : String(value) || 'none'
   return source === undefined ? `${shown} by default` : `${shown} from ${source}`
 }
 

@@ -21,19 +21,21 @@ const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum
 /** What the page reads and does, for programs too. */
 export function registerApi(app: FastifyInstance, { look, journal, control, fleet }: ApiDeps): void {
   app.get('/api/trainings', async (request) => await look.trainings(read(pageSchema, request.query)))
+  app.get('/api/redis', async () => await look.redis())
   app.get('/api/hosts', async () => await look.hosts())
   app.get('/api/nodes', async () => await look.nodes())
   app.get('/api/queues', async () => await look.queueCounts())
   app.get('/api/fleet', async (request) => {
     const page = read(pageSchema, request.query)
-    const [trainings, hosts, nodes, queues, conversions] = await Promise.all([
+    const [trainings, redis, hosts, nodes, queues, conversions] = await Promise.all([
       look.trainings(page),
+      look.redis(),
       look.hosts(),
       look.nodes(),
       look.queueCounts(),
       look.conversions(),
     ])
-    return { ...trainings, ...hosts, ...nodes, ...queues, ...conversions }
+    return { ...trainings, ...redis, ...hosts, ...nodes, ...queues, ...conversions }
   })
 
   app.get('/api/trainings/:id', async (request) => {

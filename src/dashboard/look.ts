@@ -2,10 +2,13 @@ import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import { stages, workKinds } from '../queue/names.js'
+import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {
+  readonly link: Pick<RedisLink, 'client' | 'url' | 'prefix'>
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
   readonly journal: Pick<Journal, 'list' | 'load' | 'count'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
@@ -40,6 +43,10 @@ export function createLook(deps: LookDeps) {
     const steps = record.endedAt === null ? await currentSteps() : new Map<string, CurrentStep[]>()
     // All in their order: the page shows those to come, too.
     return { ...toTrainingView(record, steps.get(id) ?? []), stages }
+  }
+
+  async function redis() {
+    return { redis: await readWriteState(deps.link) }
   }
 
   async function hosts() {
@@ -86,5 +93,5 @@ export function createLook(deps: LookDeps) {
     return found
   }
 
-  return { trainings, training, hosts, nodes, queueCounts, conversions }
+  return { trainings, training, redis, hosts, nodes, queueCounts, conversions }
 }

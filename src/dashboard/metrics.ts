@@ -7,6 +7,7 @@ import type { Look } from './look.js'
 const HELP = {
   loopfleet_queue_jobs: 'Jobs of a queue by state.',
   loopfleet_trainings: 'Trainings that the journal knows, and those that have not ended.',
+  loopfleet_redis_refuses_writes: 'Whether Redis refuses writes of this user, with the code of its answer.',
   loopfleet_host_up: 'Whether the heartbeat of a host goes on.',
   loopfleet_host_places: 'Trainings that a host works on at once.',
   loopfleet_host_places_free: 'Trainings that a host would take now.',
@@ -36,7 +37,8 @@ export function registerMetrics(app: FastifyInstance, look: Look): void {
 }
 
 async function collect(look: Look): Promise<Registry> {
-  const [{ queues }, { hosts }, { nodes }, { total, unfinished }] = await Promise.all([
+  const [{ redis }, { queues }, { hosts }, { nodes }, { total, unfinished }] = await Promise.all([
+    look.redis(),
     look.queueCounts(),
     look.hosts(),
     look.nodes(),
@@ -47,6 +49,8 @@ async function collect(look: Look): Promise<Registry> {
   for (const { name, counts } of queues) {
     for (const [state, count] of Object.entries(counts)) set('loopfleet_queue_jobs', { queue: name, state }, count)
   }
+  const { takesWrites, code } = redis
+  set('loopfleet_redis_refuses_writes', { code: code ?? '' }, takesWrites === null ? null : Number(!takesWrites))
   set('loopfleet_trainings', { which: 'all' }, total)
   set('loopfleet_trainings', { which: 'unfinished' }, unfinished)
   for (const host of hosts) setHost(set, host)

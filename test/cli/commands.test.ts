@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Command } from 'commander'
 import { createProgram } from '../../src/cli/program.js'
+import { createFleet } from '../../src/queue/fleet.js'
 import { createJournal } from '../../src/queue/journal.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { anOrder, seatA } from '../queue/orders.js'
@@ -151,7 +152,7 @@ describe('the commands of loopfleet', function () {
       const [trainings, status] = [await run(['trainings', '--json'], env), await run(['status', '--json'], env)]
 
       expect(JSON.parse(trainings.stdout)).to.deep.equal([])
-      expect(JSON.parse(status.stdout)).to.have.keys('hosts', 'nodes', 'queues', 'warnings')
+      expect(JSON.parse(status.stdout)).to.have.keys('redis', 'hosts', 'nodes', 'queues', 'warnings')
     })
 
     it('show when things were, and say that what has ended is not stopped', async () => {
@@ -169,6 +170,25 @@ describe('the commands of loopfleet', function () {
 
       expect(shown.stdout).to.match(/^endedAt +20\d\d-\d\d-\d\dT[\d:.]+Z$/m)
       expect(stopped.stdout).to.equal(`It had ended before, so nothing was done: ${training.id}`)
+    })
+
+    it('give the reason for which a training has no log', async () => {
+      const env = { REDIS_URL: redis.server.url }
+      const fleet = createFleet(redis.link)
+      const answer = await createJournal(redis.link).accept({ order: anOrder(), seat: seatA, trainer: 'quick' })
+      if (answer.outcome === 'refused') throw new Error(answer.reason)
+      const { id } = answer.training
+      const logs = async () => (await run(['trainings', 'logs', id], env)).stdout
+
+      const unserved = await logs()
+      const host = { hostId: 'lab', pid: 1, trainers: ['quick'], places: 2, free: 0 }
+      await fleet.announceHost(host, { ttlMs: 60_000 })
+      const busy = await logs()
+
+      expect(unserved).to.match(
+        /^\[loopfleet: .*#1 waits for a host: none takes trainings of quick now; `loopfleet hosts`/,
+      )
+      expect(busy).to.match(/^\[loopfleet: .*#1 waits for a free place: lab has 0 of 2 places free\.\]$/)
     })
 
     it('refuse an unknown training, and a Loop host that is none', async () => {

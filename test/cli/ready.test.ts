@@ -127,6 +127,28 @@ describe('a part', function () {
     }
   })
 
+  it('logs the settings that it reads, each with its source', async () => {
+    const data = join(folder.path, 'elsewhere')
+    const env = { HOST: '127.0.0.1:1', LOOPFLEET_LOCK_MS: '4000' }
+    const { says, output } = start(['worker', '--trainer', trainer, '--data', data, '--gpus', 'none'], env)
+    await says('"settings"')
+
+    const line =
+      output()
+        .split('\n')
+        .find((text) => text.includes('"settings"')) ?? ''
+    const { settings } = JSON.parse(line)
+
+    expect(settings).to.include({
+      LOOP_HOST: '127.0.0.1:1 from HOST',
+      DATA_FOLDER: `${data} from --data`,
+      LOOPFLEET_LOCK_MS: '4000 from LOOPFLEET_LOCK_MS',
+      LOOPFLEET_STALLED_MS: '2000 by default',
+      REDIS_URL: '*** from REDIS_URL',
+    })
+    expect(settings).not.to.have.any.keys('SYNC_CYCLES', 'MAX_OUTBOX_SIZE', 'TRAINER_IDLE_TIMEOUT_SEC', 'NODE_PORT')
+  })
+
   it('worker is ready with Redis alone', async () => {
     const { child, says } = start(['worker', '--trainer', trainer, '--gpus', 'none'], { LOOP_HOST: '127.0.0.1:9' })
 

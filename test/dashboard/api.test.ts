@@ -237,6 +237,21 @@ describe('dashboard api', () => {
     expect(lines).to.include('loopfleet_node_errors{uuid="seat-a",name="A",type="trainer"} 0')
   })
 
+  it('gives the reason for which Redis refuses writes, also to Prometheus', async () => {
+    const { client } = dashboard.redis.link
+    const metrics = async () => (await (await fetch(`${dashboard.url}/metrics`)).text()).split('\n')
+    const before = { fleet: await get('/api/fleet'), metrics: await metrics() }
+
+    await client.config('SET', 'maxmemory', '1')
+    const refusing = { fleet: await get('/api/fleet'), metrics: await metrics() }
+    await client.config('SET', 'maxmemory', '0')
+
+    expect(before.fleet.body.redis).to.include({ takesWrites: true, problem: null })
+    expect(before.metrics).to.include('loopfleet_redis_refuses_writes{code=""} 0')
+    expect(refusing.fleet.body.redis).to.include({ takesWrites: false, code: 'OOM' })
+    expect(refusing.metrics).to.include('loopfleet_redis_refuses_writes{code="OOM"} 1')
+  })
+
   it('refuses to retry a training that has not failed, with a sentence', async () => {
     const { id } = await dashboard.order()
 

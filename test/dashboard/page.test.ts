@@ -258,6 +258,29 @@ describe('fleet page', function () {
     expect(complaints).to.eql([])
   })
 
+  it('reports lost records instead of an empty list of trainings', async () => {
+    await page.goto(dashboard.url)
+    await page.locator('#trainings').getByText('No training has been ordered yet.').waitFor()
+    const errors = ['Redis came back without the record of training abc']
+    await dashboard.fleet.announceHost({ ...HOST, errors }, { ttlMs: 60_000 })
+
+    await page.locator('#trainings').getByText('Redis has lost the records of trainings.').waitFor()
+
+    expect(await page.locator('#problems').textContent()).to.contain('Redis has lost records')
+  })
+
+  it('reports that Redis refuses writes, and no longer when it takes them', async () => {
+    const { client } = dashboard.redis.link
+    await page.goto(dashboard.url)
+    await client.config('SET', 'maxmemory', '1')
+    await page.locator('#problems').getByText('takes no writes: its memory is full').waitFor()
+    await client.config('SET', 'maxmemory', '0')
+
+    await page.locator('#problems').waitFor({ state: 'hidden' })
+
+    expect(complaints).to.eql([])
+  })
+
   it('gives the reason of unreadable GPUs once, and what the host does not serve', async () => {
     const gpuState = { state: 'unreadable' as const, offered: [], reason: 'nvidia-smi ended with code 18' }
     const notServed = ['one', 'two'].map((name) => ({ kind: 'trainer' as const, name, reason: 'unreadable.' }))

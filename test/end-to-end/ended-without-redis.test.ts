@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type CliProcess, startCli } from '../helpers/cli-process.js'
@@ -6,8 +5,8 @@ import { converterFile } from '../helpers/converter-fleet.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { FLEET_VARIABLE } from '../helpers/fleet-processes.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis } from '../queue/own-redis.js'
+import { REFUSALS } from '../queue/refusals.js'
 
 /** All of them by hand: `LOOPFLEET_TEST_REDIS_STATES=all`. */
 const isThorough = process.env.LOOPFLEET_TEST_REDIS_STATES === 'all'
@@ -15,20 +14,11 @@ const isThorough = process.env.LOOPFLEET_TEST_REDIS_STATES === 'all'
 const STATES: Readonly<Record<string, (redis: OwnRedis) => Promise<unknown>>> = {
   stopped: async (redis) => redis.signal('SIGSTOP'),
   killed: (redis) => redis.kill(),
-  'read-only': (redis) => redis.call('REPLICAOF', '127.0.0.1', '1'),
-}
-
-const FURTHER: typeof STATES = {
-  full: (redis) => redis.call('CONFIG', 'SET', 'maxmemory', '1'),
-  'short of rights': (redis) => redis.call('ACL', 'SETUSER', 'default', '-@write', '-evalsha', '-eval'),
-  'unable to save': async (redis) => {
-    await redis.call('CONFIG', 'SET', 'save', '3600 1')
-    await rm(redis.folder, { recursive: true })
-    await redis.call('BGSAVE').catch(() => undefined)
-    await until('the save has failed', async () =>
-      String(await redis.call('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'),
-    )
-  },
+  ...Object.fromEntries(
+    Object.entries(REFUSALS)
+      .filter(([state]) => isThorough || state === 'read-only')
+      .map(([state, { begin }]) => [state, begin]),
+  ),
 }
 
 describe('parts that are asked to end while Redis is', function () {
@@ -65,7 +55,7 @@ describe('parts that are asked to end while Redis is', function () {
     return { redis, fleet, parts: [...fleet.workers, fleet.trainer, ...parts] }
   }
 
-  for (const [state, begin] of Object.entries({ ...STATES, ...(isThorough && FURTHER) })) {
+  for (const [state, begin] of Object.entries(STATES)) {
     it(`${state} end in order, with code 0 and within 9 s`, async () => {
       const { redis, fleet, parts } = await aFleetThatTrains()
 

@@ -32,6 +32,24 @@ describe('what a training program prints', function () {
     return await fleet.queues.logs(queueNames.host(hostId ?? '', 'train'), stepId(id, run, 'train'))
   }
 
+  it('is followed from before a host takes the training', async () => {
+    fleet = await startFleet({ workers: [] })
+    await fleet.order({ hyperparameters: { epochs: 3 } })
+    const { id } = await fleet.record()
+
+    const followed = fleet.run('trainings', 'logs', '-f', id)
+    await until('it waits', async () => (await fleet.run('trainings', 'logs', id)).output.includes('waits for a host'))
+    await fleet.startWorker()
+    const { exitCode, output } = await followed
+    await fleet.until({ ended: true })
+    await fleet.close()
+
+    expect(exitCode).to.equal(0)
+    expect(output)
+      .to.match(/^\[loopfleet: zauberzeug\/shapes#1 waits for a host: .*\]\n/)
+      .and.include('epoch 3: ')
+  })
+
   describe('with bars, warnings, titles and bytes that are no text', () => {
     const EXPECTED = [0, 1, 2].flatMap((epoch) => [
       `epoch ${epoch}: 100%|##########| loss 3.14`,

@@ -61,9 +61,11 @@ describe('when Redis comes back without its records', function () {
         const { output } = await fleet.run('status')
         return output.includes(`${fleet.id}-a: ${sentence}`) && output.includes(`quick: ${sentence}`) && output
       })
+      const listed = await fleet.run('trainings')
       await until('the program has ended', async () => (await fleet.programs()).length === 0, 40_000)
 
       expect(reported).to.contain(workspace)
+      expect(listed.output).to.contain(`${fleet.id}-a: ${sentence}`).and.to.contain(`quick: ${sentence}`)
       expect(await readFile(join(workspace, 'last_training.log'), 'utf8')).to.match(/\b80\b/)
       expect(await readdir(join(workspace, 'models'))).not.to.deep.equal([])
       expect(await starts()).to.equal(before)

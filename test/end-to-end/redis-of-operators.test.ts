@@ -5,6 +5,7 @@ import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis, startVirtualAddress } from '../queue/own-redis.js'
+import { REFUSALS } from '../queue/refusals.js'
 
 const SOME_SECONDS = { epochs: 80, epoch_seconds: 0.1 }
 
@@ -74,26 +75,22 @@ describe('a training with a Redis of an operator', function () {
     await fleet.until({ epoch: 3 })
     const { id } = await fleet.record()
 
-    for (const { begin, end } of REJECTIONS) {
-      await redis.call(...begin)
+    for (const { code, begin, end } of Object.values(REFUSALS)) {
+      await begin(redis)
       const status = await fleet.run('status')
       const trainings = await fleet.run('trainings')
+      const json = await fleet.run('status', '--json')
       const stop = await fleet.run('trainings', 'stop', id)
-      await redis.call(...end)
+      await end(redis)
 
       expect([status.exitCode, trainings.exitCode], status.output).to.deep.equal([0, 0])
-      expect(status.output).to.contain(`${fleet.id}-a`)
+      expect(status.output).to.contain(`${fleet.id}-a`).and.to.contain(`Redis at ${redis.url} takes no writes`)
+      expect(JSON.parse(json.output).redis).to.include({ takesWrites: false, code })
       expect(trainings.output).to.contain(id)
       expect(stop.exitCode).to.equal(1)
-      expect(stop.output).to.contain('does not take writes')
+      expect(stop.output).to.match(/does not take writes|forbids its user/)
     }
     await fleet.abort()
     await fleet.until({ ended: true }, 30_000)
   })
 })
-
-const REJECTIONS = [
-  { begin: ['CONFIG', 'SET', 'maxmemory', '1'], end: ['CONFIG', 'SET', 'maxmemory', '0'] },
-  { begin: ['CONFIG', 'SET', 'min-replicas-to-write', '1'], end: ['CONFIG', 'SET', 'min-replicas-to-write', '0'] },
-  { begin: ['REPLICAOF', '127.0.0.1', '1'], end: ['REPLICAOF', 'NO', 'ONE'] },
-]

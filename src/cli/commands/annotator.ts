@@ -46,18 +46,25 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
     import('../context.js'),
     import('../compose/loop-login.js'),
   ])
-  await runUntilAsked(async (context, closers) => {
-    const folder = dataFolder(flags.data, context.environment)
-    const loop = openLoopClient(context, closers, folder)
-    let askedToRestart: () => void = () => undefined
-    const over = new Promise<void>((resolve) => {
-      askedToRestart = resolve
-    })
-    const parts = { closers, loop, onRestart: askedToRestart }
-    const { uuid, node, loggedIn } = await startAnnotatorNode({ ...flags, folder }, context, parts)
-    const { port: asked, host } = nodeAddress(flags, context.environment)
-    const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
-    const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port }))
-    return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
-  })
+  await runUntilAsked(
+    async (context, closers) => {
+      const folder = dataFolder(flags.data, context.environment)
+      const loop = openLoopClient(context, closers, folder)
+      let askedToRestart: () => void = () => undefined
+      const over = new Promise<void>((resolve) => {
+        askedToRestart = resolve
+      })
+      const parts = { closers, loop, onRestart: askedToRestart }
+      const { uuid, node, loggedIn } = await startAnnotatorNode({ ...flags, folder }, context, parts)
+      const { port: asked, host } = nodeAddress(flags, context.environment)
+      const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
+      const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port }))
+      return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
+    },
+    {
+      DATA_FOLDER: { option: '--data', value: flags.data },
+      NODE_PORT: { option: '--port', value: flags.port },
+      NODE_HOST: { option: '--host', value: flags.host },
+    },
+  )
 }

@@ -60,19 +60,26 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
     import('../context.js'),
     import('../compose/loop-login.js'),
   ])
-  await runUntilAsked(async (context, closers) => {
-    const converter = await readConverter(file, context)
-    const folder = dataFolder(flags.data, context.environment)
-    const fleet = await openFleetLink(context, closers)
-    const loop = openLoopClient(context, closers, folder)
-    const { facts, node, loggedIn, over } = await startConverter({ ...flags, folder, converter }, context, {
-      closers,
-      fleet,
-      loop,
-    })
-    const { port: asked, host } = nodeAddress(flags, context.environment)
-    const port = asked === undefined ? null : await serve(asked, host, { node, closers, context })
-    const ready = loggedIn.then(() => sayReady('converter', { ...facts, port }))
-    return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
-  })
+  await runUntilAsked(
+    async (context, closers) => {
+      const converter = await readConverter(file, context)
+      const folder = dataFolder(flags.data, context.environment)
+      const fleet = await openFleetLink(context, closers)
+      const loop = openLoopClient(context, closers, folder)
+      const { facts, node, loggedIn, over } = await startConverter({ ...flags, folder, converter }, context, {
+        closers,
+        fleet,
+        loop,
+      })
+      const { port: asked, host } = nodeAddress(flags, context.environment)
+      const port = asked === undefined ? null : await serve(asked, host, { node, closers, context })
+      const ready = loggedIn.then(() => sayReady('converter', { ...facts, port }))
+      return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
+    },
+    {
+      DATA_FOLDER: { option: '--data', value: flags.data },
+      NODE_PORT: { option: '--port', value: flags.port },
+      NODE_HOST: { option: '--host', value: flags.host },
+    },
+  )
 }

@@ -86,17 +86,26 @@ async function runDetector(flags: DetectorFlags): Promise<void> {
     import('../ready-line.js'),
     import('../context.js'),
   ])
-  await runUntilAsked(async (context, closers) => {
-    const folder = dataFolder(flags.data, context.environment)
-    const loop = openLoopClient(context, closers, folder)
-    const { port: asked = 8004, host } = nodeAddress(flags, context.environment)
-    const settings = { ...flags, port: asked, host, folder }
-    const { uuid, port, hasModel, serves, over } = await startDetector(settings, context, { closers, loop })
-    const facts = { uuid, name: flags.name, port, url: `http://${host}:${port}` }
-    sayListening('detector', facts)
-    const project = `${context.environment.LOOP_ORGANIZATION}/${context.environment.LOOP_PROJECT}`
-    if (!hasModel) sayWaiting('detector', `no model is loaded; deploy one to ${project} at the Loop`)
-    void serves.then(() => sayReady('detector', facts))
-    return { over }
-  })
+  await runUntilAsked(
+    async (context, closers) => {
+      const folder = dataFolder(flags.data, context.environment)
+      const loop = openLoopClient(context, closers, folder)
+      const { port: asked = 8004, host } = nodeAddress(flags, context.environment)
+      const settings = { ...flags, port: asked, host, folder }
+      const { uuid, port, hasModel, serves, over } = await startDetector(settings, context, { closers, loop })
+      const facts = { uuid, name: flags.name, port, url: `http://${host}:${port}` }
+      sayListening('detector', facts)
+      const project = `${context.environment.LOOP_ORGANIZATION}/${context.environment.LOOP_PROJECT}`
+      if (!hasModel) sayWaiting('detector', `no model is loaded; deploy one to ${project} at the Loop`)
+      void serves.then(() => sayReady('detector', facts))
+      return { over }
+    },
+    {
+      DATA_FOLDER: { option: '--data', value: flags.data },
+      NODE_PORT: { option: '--port', value: flags.port },
+      NODE_HOST: { option: '--host', value: flags.host },
+      LOOPFLEET_THREADS: { option: '--threads', value: flags.threads },
+      MAX_OUTBOX_SIZE: { option: '--outbox-images', value: flags.outboxImages },
+    },
+  )
 }

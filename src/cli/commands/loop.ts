@@ -35,16 +35,21 @@ async function runLoop(flags: LoopFlags): Promise<void> {
       import('../ready-line.js'),
       import('node:path'),
     ])
-  await runUntilAsked(async ({ environment, log }, closers) => {
-    const { port, host, seed, username, password } = flags
-    const folder =
-      flags.data === undefined ? join(dataFolder(undefined, environment), 'loop') : dataFolder(flags.data, environment)
-    const faults = (flags.fault ?? []).map(parseFault)
-    const { LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = environment
-    const options = { port, host, folder, seed, username, password, faults, allowedHosts }
-    const loop = await startLocalLoop(options, { log })
-    closers.add('local Loop', () => loop.close())
-    sayReady('loop', { url: loop.url, host: loop.host })
-    return {}
-  })
+  await runUntilAsked(
+    async ({ environment, log }, closers) => {
+      const { port, host, seed, username, password } = flags
+      const folder =
+        flags.data === undefined
+          ? join(dataFolder(undefined, environment), 'loop')
+          : dataFolder(flags.data, environment)
+      const faults = (flags.fault ?? []).map(parseFault)
+      const { LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = environment
+      const options = { port, host, folder, seed, username, password, faults, allowedHosts }
+      const loop = await startLocalLoop(options, { log })
+      closers.add('local Loop', () => loop.close())
+      sayReady('loop', { url: loop.url, host: loop.host })
+      return {}
+    },
+    { DATA_FOLDER: { option: '--data', value: flags.data } },
+  )
 }

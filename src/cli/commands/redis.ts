@@ -18,11 +18,14 @@ async function runRedis(flags: { data?: string }): Promise<void> {
       import('../../config/handed-environment.js'),
       import('node:path'),
     ])
-  await runUntilAsked(async ({ environment, log }, closers) => {
-    const folder = join(dataFolder(flags.data, environment), 'redis')
-    const redis = await startRedisServer({ folder, path: hostEnvironment().PATH }, { log })
-    closers.add('redis', () => redis.close())
-    sayReady('redis', { url: redis.url, pid: redis.pid })
-    return {}
-  })
+  await runUntilAsked(
+    async ({ environment, log }, closers) => {
+      const folder = join(dataFolder(flags.data, environment), 'redis')
+      const redis = await startRedisServer({ folder, path: hostEnvironment().PATH }, { log })
+      closers.add('redis', () => redis.close())
+      sayReady('redis', { url: redis.url, pid: redis.pid })
+      return {}
+    },
+    { DATA_FOLDER: { option: '--data', value: flags.data } },
+  )
 }

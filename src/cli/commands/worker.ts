@@ -44,18 +44,21 @@ async function runWorker(flags: WorkerFlags): Promise<void> {
     import('../context.js'),
     import('../compose/converters.js'),
   ])
-  await runUntilAsked(async (context, closers) => {
-    if (flags.trainer.length + flags.converter.length === 0) {
-      throw new InvalidInputError('A worker needs something to work on: give it --trainer FILE or --converter FILE.')
-    }
-    const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
-    const converters = await readConverters(flags.converter, context)
-    const folder = dataFolder(flags.data, context.environment)
-    const fleet = await openFleetLink(context, closers)
-    const loop = openLoopClient(context, closers, folder)
-    const settings = { folder, trainers, converters, gpus: flags.gpus, places: flags.places }
-    const { hostId, gpus, lost } = await startWorker(settings, context, { closers, fleet, loop })
-    sayReady('worker', { hostId, gpus })
-    return { over: lost }
-  })
+  await runUntilAsked(
+    async (context, closers) => {
+      if (flags.trainer.length + flags.converter.length === 0) {
+        throw new InvalidInputError('A worker needs something to work on: give it --trainer FILE or --converter FILE.')
+      }
+      const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
+      const converters = await readConverters(flags.converter, context)
+      const folder = dataFolder(flags.data, context.environment)
+      const fleet = await openFleetLink(context, closers)
+      const loop = openLoopClient(context, closers, folder)
+      const settings = { folder, trainers, converters, gpus: flags.gpus, places: flags.places }
+      const { hostId, gpus, lost } = await startWorker(settings, context, { closers, fleet, loop })
+      sayReady('worker', { hostId, gpus })
+      return { over: lost }
+    },
+    { DATA_FOLDER: { option: '--data', value: flags.data } },
+  )
 }

@@ -6,6 +6,7 @@ import type { ConversionFailure, ConversionRecord, Conversions } from '../../que
 import { conversionPaths } from '../../workers/conversions/paths.js'
 import { ago, inWords, printJson, printTable } from '../output.js'
 import { printLog } from './log-text.js'
+import { conversionSilence } from './silence.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number; failed: boolean }): Promise<void> {
@@ -29,11 +30,13 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await readFleet(async ({ conversions }, { environment, signal }) => {
-    const { id, order, state } = await find(conversions, wanted)
+  await readFleet(async ({ conversions, fleet }, { environment, signal }) => {
+    const record = await find(conversions, wanted)
+    const { id, order, state } = record
     const { logFile: file } = conversionPaths(resolve(environment.DATA_FOLDER), order, id)
     const hasEnded = state === 'converted' || state === 'failed'
-    await printLog({ id, hasEnded, file }, { ...flags, signal }, conversions)
+    const why = { silence: conversionSilence(record, await fleet.hosts()), isWaiting: state === 'waiting' }
+    await printLog({ id, hasEnded, file, ...why }, { ...flags, signal }, conversions)
   })
 }
 

@@ -10,6 +10,9 @@ export type ShownLog = {
   readonly hasEnded: boolean
   /** Where its programs' output lies if this machine is the host. */
   readonly file: string
+  /** Printed where the log is empty, or where nobody works on it: why. */
+  readonly silence: string
+  readonly isWaiting: boolean
 }
 
 /** So many entries are more than the log in Redis holds. */
@@ -20,17 +23,16 @@ const ALL = 100_000
  * too fast: of what has ended the whole one is printed where this machine has it.
  */
 export async function printLog(
-  { id, hasEnded, file }: ShownLog,
+  { id, hasEnded, file, silence, isWaiting }: ShownLog,
   { follow, signal }: { readonly follow: boolean; readonly signal: AbortSignal },
   log: Pick<TrainingLog, 'readLog' | 'followLog'>,
 ): Promise<void> {
-  if (follow && !hasEnded) {
-    for await (const text of log.followLog(id, { signal })) print(text)
-    return
-  }
-  const entries = await log.readLog(id, { limit: ALL })
+  const isFollowed = follow && !hasEnded
+  const entries = await log.readLog(id, { limit: isFollowed ? 1 : ALL })
   if (hasEnded && !isWhole(entries) && (await isReadable(file))) return await printFile(file, signal)
-  for (const { text } of entries) print(text)
+  if (!isFollowed) for (const { text } of entries) print(text)
+  if (isWaiting || entries.length === 0) print(`[loopfleet: ${silence}]`)
+  if (isFollowed) for await (const text of log.followLog(id, { signal })) print(text)
 }
 
 function isWhole(entries: readonly LogEntry[]): boolean {

@@ -2,6 +2,7 @@ import process from 'node:process'
 import { trainingName } from '../../queue/journal-keys.js'
 import { queueNames, workKinds } from '../../queue/names.js'
 import { warningsOf } from '../../queue/training-warnings.js'
+import { readWriteState } from '../../queue/write-state.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { printJson, printLine, printTable } from '../output.js'
 import { presenceOf, printHosts } from './hosts.js'
@@ -11,6 +12,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
   await readFleet(async (link) => {
     const view = await look(link)
     if (flags.json) return printJson(view)
+    if (view.redis.problem !== null) printLine(view.redis.problem)
     printHosts(view.hosts)
     process.stdout.write('\n')
     printTable(
@@ -59,11 +61,12 @@ async function warningsOfAll(journal: FleetLink['journal']): Promise<readonly Tr
   )
 }
 
-async function look({ fleet, queues, journal }: FleetLink) {
+async function look({ link, fleet, queues, journal }: FleetLink) {
+  const redis = await readWriteState(link)
   const names = await queues.names()
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
   const warnings = await warningsOfAll(journal)
-  return { warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
+  return { redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
 }
 
 type View = Awaited<ReturnType<typeof look>>

@@ -6,12 +6,14 @@ import type { Control } from '../../queue/control.js'
 import { failureOf } from '../../queue/failure-facts.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { trainingName } from '../../queue/journal-keys.js'
+import { reportedErrors } from '../../queue/reported-errors.js'
 import { warningsOf } from '../../queue/training-warnings.js'
 import { isUnserved, isWaiting } from '../../queue/waiting.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
 import { printLog } from './log-text.js'
+import { trainingSilence } from './silence.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
@@ -20,7 +22,8 @@ export async function list(flags: { json: boolean; limit: number }): Promise<voi
     if (flags.json) return printJson(trainings.map(toView))
     const rows = trainings.map((training) => toRow(training, Date.now()))
     printTable(['ID', 'TRAINING', 'TRAINER', 'STATE', 'PROGRESS', 'HOST', 'RUN', 'AGE'], rows)
-    const hosts = await fleet.hosts()
+    const [hosts, nodes] = await Promise.all([fleet.hosts(), fleet.nodes()])
+    for (const { by, error } of reportedErrors(hosts, nodes)) printLine(`${by}: ${error}`)
     for (const { order, trainer } of trainings.filter((training) => isUnserved(training, hosts))) {
       printLine(
         `${trainingName(order)}: no host takes trainings of ${trainer} now; \`loopfleet hosts\` gives the reasons.`,
@@ -46,10 +49,12 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await readFleet(async ({ journal }, { environment, signal }) => {
-    const { id, order, endedAt } = await find(journal, wanted)
+  await readFleet(async ({ journal, fleet }, { environment, signal }) => {
+    const training = await find(journal, wanted)
+    const { id, order, endedAt } = training
     const { log: file } = workspacePaths(resolve(environment.DATA_FOLDER), order, id)
-    await printLog({ id, hasEnded: endedAt !== null, file }, { ...flags, signal }, journal)
+    const why = { silence: trainingSilence(training, await fleet.hosts()), isWaiting: isWaiting(training) }
+    await printLog({ id, hasEnded: endedAt !== null, file, ...why }, { ...flags, signal }, journal)
   })
 }
 

@@ -16,7 +16,8 @@ more than a variable. An empty variable counts as unset. A value that cannot be 
 ${entries.map(toRow).join('\n')}
 
 - Where there is an older name, either may be set. If both are set, the newer name (\`LOOP_…\`) takes precedence, since a shell
-  may set \`HOST\` or \`USERNAME\` on its own. Each part logs every value and its source once when it has started ("settings").
+  may set \`HOST\` or \`USERNAME\` on its own. Each part logs the values that it reads, each with its source (a variable, an option or the default), once when
+  it has started ("settings").
 - Values marked as secret are never printed or logged. Programs that loopfleet starts do not inherit them
   ([trainer contract](trainer-contract.md)), and they stand in no environment of a running part ([SECURITY.md](../../SECURITY.md)).
 - \`REDIS_URL\` takes \`redis://[user:password@]host[:port][/db]\`, \`rediss://…\`, \`unix://[user:password@]/path\` or a plain path, each

@@ -27,16 +27,19 @@ export type UpFlags = {
 
 /** A whole node of the Loop on this machine: Redis, trainer and converter nodes, one worker for all of them, and the dashboard. */
 export async function runUp(flags: UpFlags): Promise<void> {
-  await runUntilAsked(async (context, closers) => {
-    const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
-    assertNamesDiffer(trainers)
-    const converters = await readConverters(flags.converter, context)
-    if (trainers.length + converters.length === 0) {
-      throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
-    }
-    sayReady('up', await startAll({ trainers, converters }, flags, context, closers))
-    return {}
-  })
+  await runUntilAsked(
+    async (context, closers) => {
+      const trainers = await Promise.all(flags.trainer.map((file) => readTrainer(file, context)))
+      assertNamesDiffer(trainers)
+      const converters = await readConverters(flags.converter, context)
+      if (trainers.length + converters.length === 0) {
+        throw new InvalidInputError('There is nothing to do: give --trainer FILE or --converter FILE.')
+      }
+      sayReady('up', await startAll({ trainers, converters }, flags, context, closers))
+      return {}
+    },
+    { DATA_FOLDER: { option: '--data', value: flags.data } },
+  )
 }
 
 type Definitions = { readonly trainers: readonly TrainerDefinition[]; readonly converters: readonly Converter[] }

@@ -1,5 +1,10 @@
 import { bar, byId, bytes, duration, el, empty, figure, isNumber, show, table } from '/page/dom.js'
 
+/** Hosts and nodes report errors for one reason: Redis does not have the records of what they hold. */
+export function hasLostRecords(hosts, nodes) {
+  return [...hosts, ...nodes].some(({ isAlive, errors }) => isAlive && errors.length > 0)
+}
+
 export function showHosts({ hosts, now, trainings }) {
   const names = new Map(trainings.map(({ id, name }) => [id, name]))
   const cards = hosts.map((host) => hostCard(host, now, names))

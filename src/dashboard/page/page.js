@@ -1,7 +1,7 @@
 import { chooseConversion, showConversions } from '/page/conversions.js'
 import { showDetail } from '/page/detail.js'
 import { api, byId, el, show } from '/page/dom.js'
-import { showHosts, showNodes, showQueues } from '/page/fleet.js'
+import { hasLostRecords, showHosts, showNodes, showQueues } from '/page/fleet.js'
 import { showTrainings } from '/page/trainings.js'
 
 const EVERY_MS = 1500
@@ -51,6 +51,7 @@ async function refreshOnce() {
   try {
     const fleet = await api(`/api/fleet?limit=${LIMIT}&offset=${offset}`)
     byId('connection').textContent = ''
+    showProblems(fleet)
     showTiles(fleet)
     showTrainings(fleet, chosen())
     showPager(fleet)
@@ -68,6 +69,15 @@ async function refresh() {
   await refreshing
   refreshing = refreshOnce()
   await refreshing
+}
+
+function showProblems({ redis, hosts, nodes }) {
+  const problems = [
+    ...(redis.problem === null ? [] : [redis.problem]),
+    ...(hasLostRecords(hosts, nodes) ? ['Redis has lost records: see the errors of hosts and nodes.'] : []),
+  ]
+  byId('problems').hidden = problems.length === 0
+  show(byId('problems'), ...problems.map((text) => el('div', {}, text)))
 }
 
 function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCounts }) {

@@ -1,10 +1,12 @@
 import { bar, byId, duration, el, empty, isNumber, percent, show, table, words } from '/page/dom.js'
+import { hasLostRecords } from '/page/fleet.js'
 
 /** The table of trainings; the chosen one is marked. */
-export function showTrainings({ trainings, now, hosts }, chosen) {
+export function showTrainings({ trainings, now, hosts, nodes }, chosen) {
   const rows = trainings.map((training) => toRow(training, now, chosen, hosts))
+  const none = hasLostRecords(hosts, nodes) ? 'Redis has lost the records of trainings.' : 'No training has been ordered yet.'
   const head = ['Training', 'State', 'Progress', 'Host', '#Run', '#Best F1', '#Age', '']
-  show(byId('trainings'), rows.length > 0 ? table(head, rows) : empty('No training has been ordered yet.'))
+  show(byId('trainings'), rows.length > 0 ? table(head, rows) : empty(none))
 }
 
 function toRow(training, now, chosen, hosts) {
