@@ -4,6 +4,7 @@ import process from 'node:process'
 import { expect } from 'chai'
 import { failureOf } from '../../src/queue/failure-facts.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 describe('a training whose program fails', function () {
@@ -11,6 +12,9 @@ describe('a training whose program fails', function () {
   let fleet: Fleet
   before(async () => {
     fleet = await startFleet()
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 describe('a host with one place', function () {
@@ -8,6 +9,9 @@ describe('a host with one place', function () {
 
   before(async () => {
     fleet = await startFleet({ places: 1, seats: 2, env: { LOOPFLEET_LEND_PLACE_SECONDS: '1' } })
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 /** Syncs only when told to, and loses no time. */
@@ -16,6 +17,9 @@ describe('the mock trainer in a fleet', function () {
     const env = { USE_BACKDOOR_CONTROLS: '1' }
     fleet = await startFleet({ trainerFile: 'mock', trainerFlags: ['--port', '0'], env })
     address = `http://127.0.0.1:${fleet.trainer.facts.port}`
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 const ONE_EACH = { mocked: 1, mocked_converted: 1 }
@@ -16,6 +17,9 @@ describe('a training during an outage', function () {
 
   before(async () => {
     fleet = await startFleet()
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

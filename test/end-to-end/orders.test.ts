@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { rejection } from '../helpers/rejection.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 // The rows of docs/reference/orders.md that need a host; the others are in test/nodes/orders.test.ts.
@@ -9,6 +10,9 @@ describe('an order that comes at an odd moment', function () {
   let fleet: Fleet
   before(async () => {
     fleet = await startFleet({ seats: 2 })
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 
@@ -57,12 +61,13 @@ describe('an order that comes at an odd moment', function () {
     ]
     const request = { hyperparameters: { epochs: 1 } }
     const models = () => fleet.loop.training(fleet.organization, 'anew', 1)?.models.length
+    const find = () => fleet.journal.find(`${fleet.organization}/anew#1`)
     const order = async () => {
       await fleet.generate({ ...config, inbox: 1, box_categories: 1 })
       const { ack, training_number } = await fleet.loop.orderTraining(fleet.organization, 'anew', request)
       expect([ack, training_number]).to.deep.equal([{ success: true, error_msg: null, payload: null }, 1])
       await until('a model is there', () => models() === 1, 30_000)
-      await until('it has ended', () => fleet.loop.training(fleet.organization, 'anew', 1)?.ended !== null, 30_000)
+      await until('the Loop has acknowledged its end', async () => (await find())?.endAckedAt ?? undefined, 30_000)
     }
 
     await order()

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { rejection } from '../helpers/rejection.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 const LONG = { epochs: 500, epoch_seconds: 0.1 }
@@ -12,6 +13,9 @@ describe('a training ordered by the Loop', function () {
 
   before(async () => {
     fleet = await startFleet()
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

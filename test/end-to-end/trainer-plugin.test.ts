@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { trainers } from '../executors/support.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 const LONG = { epochs: 500, epoch_seconds: 0.1 }
@@ -13,6 +14,9 @@ describe('a trainer plug-in in a fleet', function () {
 
   before(async () => {
     fleet = await startFleet({ trainerFile: join(trainers, 'plugin/quick.js') })
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 
 const QUICK = { epochs: 2, epoch_seconds: 0.02 }
 const ONE_EACH = { mocked: 1, mocked_converted: 1 }
@@ -11,6 +12,9 @@ describe('a worker killed in a stage and started again', function () {
 
   before(async () => {
     fleet = await startFleet()
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 

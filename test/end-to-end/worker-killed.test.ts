@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
 const ONE_EACH = { mocked: 1, mocked_converted: 1 }
@@ -12,6 +13,9 @@ describe('a worker that ends', function () {
 
   before(async () => {
     fleet = await startFleet()
+  })
+  afterEach(async function () {
+    await tidyUp(fleet, this.currentTest)
   })
   after(async () => fleet?.close())
 
