@@ -9,7 +9,10 @@ export type Throttle<Value> = {
   drop(): void
 }
 
-/** At most one write per interval, never two at once, and the last value always gets through. */
+/**
+ * At most one write per interval, never two at once, and the last value always gets through. The interval begins when
+ * a write is done: what counts is when it arrives, which on a busy machine is later than when it was sent.
+ */
 export function createThrottle<Value>(everyMs: number, write: (value: Value) => Promise<void>): Throttle<Value> {
   let held: { readonly value: Value } | undefined
   let timer: NodeJS.Timeout | undefined
@@ -25,9 +28,9 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
     if (held === undefined || writing !== undefined) return
     const { value } = held
     held = undefined
-    lastAt = performance.now()
     writing = write(value).finally(() => {
       writing = undefined
+      lastAt = performance.now()
       if (held !== undefined) schedule()
     })
     writing.catch(() => undefined) // whoever flushes hears of it; else the next value makes up for it

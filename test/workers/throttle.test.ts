@@ -60,6 +60,23 @@ describe('the throttle of progress', () => {
     expect(begun).to.deep.equal([1, 6])
   })
 
+  it('lets an interval pass after the end of a slow write', async () => {
+    const ends: number[] = []
+    const begins: number[] = []
+    const throttle = createThrottle(100, async () => {
+      begins.push(performance.now())
+      await new Promise((resolve) => setTimeout(resolve, 150))
+      ends.push(performance.now())
+    })
+    throttle.offer(1)
+    await until('the first write', () => begins.length === 1)
+    throttle.offer(2)
+    await until('the second write', () => begins.length === 2)
+
+    expect((begins[1] ?? 0) - (ends[0] ?? 0)).to.be.at.least(95)
+    await throttle.flush()
+  })
+
   it('goes on after a write that failed, which it tells whoever flushes', async () => {
     const written: number[] = []
     const throttle = createThrottle(1, async (value: number) => {
