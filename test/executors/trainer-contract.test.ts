@@ -115,7 +115,9 @@ for (const [kind, file] of [
     it('is stopped politely, with its model so far', async () => {
       const training = await begin(makeOrder({ hyperparameters: { epochs: 1000, epoch_seconds: 0.05 } }))
       const events = allEvents(training)
-      await until('two epochs are done', () => training.lastLines().some((line) => /^epoch ([2-9]|\d{2,})\//.test(line)))
+      await until('two epochs are done', () =>
+        training.lastLines().some((line) => /^epoch ([2-9]|\d{2,})\//.test(line)),
+      )
 
       const exit = await training.end({ graceMs: 20_000 })
 
