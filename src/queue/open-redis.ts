@@ -6,6 +6,7 @@ import { keepArgumentsOffErrors } from './bare-errors.js'
 import { watchConnections } from './connection-watch.js'
 import { endStreamsOnce } from './end-streams-once.js'
 import { joinWrites } from './join-writes.js'
+import { keepWaiting } from './keep-waiting.js'
 import { KEY_PREFIX } from './names.js'
 import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
@@ -65,6 +66,7 @@ export async function openRedis(
   joinWrites(client)
   shareScripts(client)
   endStreamsOnce(client)
+  keepWaiting(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options)
@@ -199,6 +201,7 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
     const copy = duplicateUntracked({ lazyConnect: false, ...options })
     shareScripts(copy)
     endStreamsOnce(copy)
+    keepWaiting(copy)
     // BullMQ ends its own at times and connects them again.
     const keep = () => {
       duplicates.add(copy)
