@@ -86,7 +86,8 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
     const failed = await conversions.list({ failedOnly: true })
     const ours = failed.find(({ order }) => order.modelId === id && order.targetFormat === format)
     if (ours !== undefined) throw new Error(`Its conversion failed: ${ours.failure?.message}`)
-    return fleet.formats(id).includes(format)
+    // A format is shown a moment before its upload is counted.
+    return fleet.formats(id).includes(format) && fleet.uploads(id, format) > 0
   }
 
   const fleet: ConverterFleet = {
