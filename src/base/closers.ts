@@ -1,0 +1,48 @@
+import { messageOf } from './errors.js'
+import type { Logger } from './logger.js'
+
+/** Closes one resource; `reason` is why its owner ends. */
+export type Close = (reason: unknown) => unknown
+
+/** Where the opener of a resource registers how to close it. */
+export type Closers = {
+  /**
+   * Registers how to close what was just opened, or is about to be. If the owner has ended already, the resource is
+   * closed immediately. An error of `close` is logged; the other closers still run.
+   */
+  add(name: string, close: Close): void
+}
+
+export type ClosersOwner = Closers & {
+  /** Runs every closer once, the newest first, each after the one before has settled. Later calls wait for the first. */
+  closeAll(reason?: unknown): Promise<void>
+}
+
+export function createClosers(log: Logger): ClosersOwner {
+  const registered: { readonly name: string; readonly close: Close }[] = []
+  let closing: Promise<void> | undefined
+  let why: unknown
+
+  async function run(): Promise<void> {
+    for (let next = registered.pop(); next !== undefined; next = registered.pop()) {
+      try {
+        await next.close(why)
+      } catch (error) {
+        log.warn({ part: next.name, reason: messageOf(error) }, 'part did not close cleanly')
+      }
+    }
+  }
+
+  return {
+    add(name, close) {
+      registered.push({ name, close })
+      // After the first `closeAll`, what is registered late is closed behind what is still being closed.
+      if (closing !== undefined) closing = closing.then(run)
+    },
+    closeAll(reason) {
+      if (closing === undefined) why = reason
+      closing ??= run()
+      return closing
+    },
+  }
+}

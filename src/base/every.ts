@@ -1,0 +1,29 @@
+import type { Closers } from './closers.js'
+
+/**
+ * Does `work` again and again, `ms` after the last time it ended, until the owner of the closers ends; then the work
+ * that is under way is waited for. What `work` throws is ignored: it logs its own errors, and gives up on its signal.
+ */
+export function every(ms: number, work: (signal: AbortSignal) => unknown, closers: Closers, name = 'timer'): void {
+  const over = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let working: Promise<void> = Promise.resolve()
+
+  function schedule(): void {
+    if (over.signal.aborted) return
+    timer = setTimeout(() => {
+      working = run().then(schedule, schedule)
+    }, ms)
+  }
+
+  async function run(): Promise<void> {
+    await work(over.signal)
+  }
+
+  closers.add(name, async (reason) => {
+    over.abort(reason)
+    clearTimeout(timer)
+    await working
+  })
+  schedule()
+}

@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { createClosers } from '../../src/base/closers.js'
+import { every } from '../../src/base/every.js'
+import { silentLogger } from '../../src/base/logger.js'
+import { until } from '../helpers/until.js'
+
+describe('work that is repeated', () => {
+  it('begins after its time, never overlaps, and ends with its owner', async () => {
+    const closers = createClosers(silentLogger())
+    let began = 0
+    let ended = 0
+    every(
+      1,
+      async () => {
+        expect(ended).to.equal(began)
+        began += 1
+        await sleep(3)
+        ended += 1
+      },
+      closers,
+    )
+    expect(began).to.equal(0)
+    await until('it has been done three times', () => began >= 3)
+
+    await closers.closeAll()
+    expect(ended).to.equal(began)
+    await sleep(10)
+    expect(ended).to.equal(began)
+  })
+
+  it('is told when its owner ends, and waited for', async () => {
+    const closers = createClosers(silentLogger())
+    let end = ''
+    every(
+      1,
+      async (signal) => {
+        await sleep(60_000, undefined, { signal }).catch(() => undefined)
+        end = String(signal.reason)
+      },
+      closers,
+    )
+    await sleep(10)
+    await closers.closeAll('shutdown')
+    expect(end).to.equal('shutdown')
+  })
+
+  it('goes on when it throws', async () => {
+    const closers = createClosers(silentLogger())
+    let times = 0
+    every(
+      1,
+      () => {
+        times += 1
+        throw new Error('it failed')
+      },
+      closers,
+    )
+    await until('it was tried again', () => times >= 2)
+    await closers.closeAll()
+  })
+})
