@@ -1,7 +1,7 @@
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type Service } from '../../base/service.js'
 import { type Answer, answerSchema, errorAnswer, type NodeType, toAnswer } from '../protocol/index.js'
 import { EventRefusedError, LoopAnswerError, LoopClosedError, LoopSocketError } from './errors.js'
 import { onAbort, sleepUnlessAborted } from './patience.js'
@@ -55,10 +55,20 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
   const disconnectCallbacks = new Set<(reason: string) => void>()
   const restartCallbacks = new Set<() => void>()
   const pending = new Set<(error: Error) => void>()
-  const stopping = new AbortController()
   let connection: Connection | undefined
   let hurry = new AbortController()
-  let running: Promise<void> | undefined
+  const service = createService(
+    'Loop socket',
+    (signal, closers) => {
+      const running = keepConnected(signal)
+      closers.add('connection', async () => {
+        connection?.close()
+        leave('stopped')
+        await running
+      })
+    },
+    { log },
+  )
 
   async function keepConnected(signal: AbortSignal): Promise<void> {
     let lastCause = ''
@@ -156,20 +166,6 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
     })
   }
 
-  function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    if (signal.aborted) stopping.abort(signal.reason)
-    else signal.addEventListener('abort', () => void stop(signal.reason), { signal: stopping.signal })
-    running ??= keepConnected(stopping.signal)
-    return Promise.resolve()
-  }
-
-  async function stop(reason: unknown = new LoopClosedError()): Promise<void> {
-    stopping.abort(reason)
-    connection?.close()
-    leave('stopped')
-    await running
-  }
-
   function callAll<Args extends unknown[]>(callbacks: ReadonlySet<(...args: Args) => void>, ...args: Args): void {
     for (const callback of [...callbacks]) {
       try {
@@ -192,7 +188,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
     whenConnected({ signal } = {}) {
       if (connection?.connected === true) return Promise.resolve()
       return new Promise((resolve, reject) => {
-        const signals = [stopping.signal, ...(signal === undefined ? [] : [signal])]
+        const signals = [service.signal, ...(signal === undefined ? [] : [signal])]
         const unsubscribe = subscribe(connectCallbacks, () => {
           off()
           unsubscribe()
@@ -208,9 +204,9 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
       hurry.abort()
       connection?.close()
     },
-    start,
-    stop,
-    [Symbol.asyncDispose]: () => stop(),
+    start: service.start,
+    stop: (reason = new LoopClosedError()) => service.stop(reason),
+    [Symbol.asyncDispose]: () => service.stop(new LoopClosedError()),
   }
 }
 

@@ -3,6 +3,7 @@ import { silentLogger } from '../../../src/base/logger.js'
 import { createLoopSession, type LoopSession } from '../../../src/loop/client/session.js'
 import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../../src/loop/client/socket.js'
 import { json } from '../../helpers/http-loop.js'
+import { rejection } from '../../helpers/rejection.js'
 import { type SocketLoop, type SocketLoopOptions, startSocketLoop } from '../../helpers/socket-loop.js'
 
 describe('Loop socket', () => {
@@ -289,31 +290,12 @@ describe('Loop socket', () => {
     expect(lines.join('')).not.to.match(/cookie-value-1|secret-of-robot/)
   })
 
-  it('may be stopped before the start, twice, and while it connects', async () => {
-    const loop = await serve()
-    const { socket: never } = create(loop)
-    const { socket: during } = create(loop)
-
-    await never.stop()
-    await never.start({ signal: new AbortController().signal })
-    await never.stop()
-    await during.start({ signal: new AbortController().signal })
-    await Promise.all([during.stop(), during.stop()])
-
-    expect([never.connected, during.connected]).to.deep.equal([false, false])
-  })
-
-  it('ends with the signal it was started with', async () => {
-    const loop = await serve()
-    const { socket } = create(loop)
-    const ending = new AbortController()
-    await socket.start({ signal: ending.signal })
-    await socket.whenConnected()
-
-    ending.abort(new Error('over'))
+  it('rejects what waits for a connection when it is stopped', async () => {
+    const { socket } = create(await serve())
+    const waiting = rejection(socket.whenConnected())
     await socket.stop()
 
-    expect(socket.connected).to.equal(false)
+    expect(await waiting).to.include({ code: 'LF_LOOP_CLOSED' })
   })
 })
 
