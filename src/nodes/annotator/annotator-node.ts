@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type Service } from '../../base/service.js'
 import type { ImageExchange } from '../../loop/client/image-exchange.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import { type Dialect, nodeEventAckMs, parseMessage } from '../../loop/protocol/index.js'
@@ -64,9 +65,21 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
   const turns = createUserTurns({ merge: mergeMoves, maxWaiting }, answer)
   let socket = openSocket()
   const status = createAnnotatorStatus(options, { socket: () => socket, onCycle: histories.sweep, log })
-  let life: AbortSignal | undefined
   let isOnline = true
-  let stopped: Promise<void> | undefined
+  let isStarted = false
+  const service = createService(`annotator ${identity.name}`, open, { log })
+
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('log', () => log.info('annotator stopped'))
+    closers.add('tool', () => tool.close?.())
+    await tool.start?.()
+    closers.add('socket', () => socket.stop())
+    closers.add('users', () => turns.close())
+    status.start(closers)
+    isStarted = true
+    await socket.start({ signal })
+    log.info('annotator started')
+  }
 
   function openSocket(): LoopSocket {
     const fresh = deps.createSocket()
@@ -128,41 +141,19 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
     return tool.logout?.(user) ?? true
   }
 
-  async function stop(): Promise<void> {
-    status.stop()
-    await turns.close()
-    await socket.stop()
-    await tool.close?.()
-    log.info('annotator stopped')
-  }
-
   return {
+    ...service,
     tellStatus: () => status.tell(),
     reset: async () => {
       for (const user of histories.users()) forget(user)
     },
     async setOnline(online) {
       if (online) status.unmute()
-      if (online === isOnline || life === undefined) return
+      if (online === isOnline || !isStarted || service.signal.aborted) return
       isOnline = online
       if (!online) return socket.stop()
       socket = openSocket()
-      await socket.start({ signal: life })
-    },
-    async start({ signal }) {
-      life = signal
-      await tool.start?.()
-      status.start()
-      await socket.start({ signal })
-      log.info('annotator started')
-    },
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
-    [Symbol.asyncDispose]: () => {
-      stopped ??= stop()
-      return stopped
+      await socket.start({ signal: service.signal })
     },
   }
 }

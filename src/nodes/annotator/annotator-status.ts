@@ -1,4 +1,6 @@
+import type { Closers } from '../../base/closers.js'
 import { messageOf } from '../../base/errors.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import { type Dialect, nodeEventAckMs, toAnnotatorStatus } from '../../loop/protocol/index.js'
@@ -15,9 +17,9 @@ export type AnnotatorStatusOptions = {
 /** Tells the Loop that the annotator is there: on every connect and, in the current dialect, every few seconds. */
 export type AnnotatorStatusTeller = {
   tell(): void
-  start(): void
+  /** Begins to repeat the status, until the owner of the closers ends. */
+  start(closers: Closers): void
   unmute(): void
-  stop(): void
 }
 
 export function createAnnotatorStatus(
@@ -28,7 +30,6 @@ export function createAnnotatorStatus(
   let isMuted = options.muted === true
   let isStopped = false
   let sending: Promise<void> | undefined
-  let timer: NodeJS.Timeout | undefined
   let reconnectedAt = Number.NEGATIVE_INFINITY
 
   async function send(): Promise<void> {
@@ -59,25 +60,23 @@ export function createAnnotatorStatus(
     })
   }
 
-  // In dialect 0.8 an annotator says that it is there once per connection.
-  function beat(): void {
-    timer = setTimeout(async () => {
-      deps.onCycle()
-      if (dialect === 'current' && !isMuted) tell()
-      await sending
-      if (!isStopped) beat()
-    }, heartbeatMs)
+  async function cycle(): Promise<void> {
+    deps.onCycle()
+    // In dialect 0.8 an annotator reports that it is there once per connection.
+    if (dialect === 'current' && !isMuted) tell()
+    await sending
   }
 
   return {
     tell,
-    start: beat,
+    start(closers) {
+      every(heartbeatMs, cycle, closers, 'status')
+      closers.add('status', () => {
+        isStopped = true
+      })
+    },
     unmute() {
       isMuted = false
-    },
-    stop() {
-      isStopped = true
-      clearTimeout(timer)
     },
   }
 }
