@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import process from 'node:process'
+import type { Closers } from '../../base/closers.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type Service } from '../../base/service.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
-import type { Consumer } from '../../queue/consumer.js'
 import type { Conversions } from '../../queue/conversions.js'
 import type { Fleet } from '../../queue/fleet.js'
 import { type ScanJob, scanJobSchema } from '../../queue/job-schemas.js'
@@ -57,12 +58,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   const asked = new Set<string>()
   let isChecking = true
   let socket: LoopSocket | undefined
-  let life: AbortSignal | undefined
-  let consumer: Consumer | undefined
-  let uploads: { close(): Promise<void> } | undefined
-  let heartbeat: NodeJS.Timeout | undefined
-  let isAnnounced = false
-  let stopped: Promise<void> | undefined
+  const service = createService(`converter node ${identity.name}`, open, { log })
 
   async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
     asked.delete(keyOf(job))
@@ -80,29 +76,32 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     await queues.add(scans, 'scan', job, { id: `at-once-${randomUUID()}`, attempts: 3, keep: KEEP_SCANS })
   }
 
-  async function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    life = signal
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('log', () => log.info('converter node stopped'))
     await announce()
-    isAnnounced = true
-    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
-    await connect()
+    closers.add('announcement', () => deps.fleet.withdrawNode(identity.uuid))
+    every(HEARTBEAT_MS, announceSafely, closers, 'heartbeat')
+    closers.add('socket', () => socket?.stop())
+    await connect(signal)
     const handle = async (job: { readonly data: ScanJob }, aborted: AbortSignal) =>
       isChecking ? await scan(job.data, aborted) : { muted: true }
-    consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
-    uploads = await conversions.onUpload(({ organization, project, format }) => {
+    const consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
+    closers.add('scans', () => consumer.close({ cancel: new Error('The converter node ends.') }))
+    const uploads = await conversions.onUpload(({ organization, project, format }) => {
       if (format !== profile.sourceFormat) return
       ask({ project: { organization, project } }).catch((error: unknown) =>
         log.debug({ err: error }, 'look at the Loop not asked for'),
       )
     })
+    closers.add('uploads', () => uploads.close())
     await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
     await ask(EVERYWHERE)
     log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'converter node started')
   }
 
-  async function connect(): Promise<void> {
+  async function connect(signal: AbortSignal): Promise<void> {
     socket = deps.createSocket()
-    await socket.start({ signal: life ?? new AbortController().signal })
+    await socket.start({ signal })
   }
 
   async function announce(): Promise<void> {
@@ -115,21 +114,12 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
   }
 
-  async function stop(): Promise<void> {
-    clearInterval(heartbeat)
-    await uploads?.close()
-    await consumer?.close({ cancel: new Error('The converter node ends.') })
-    await socket?.stop()
-    if (isAnnounced) await deps.fleet.withdrawNode(identity.uuid).catch(() => undefined) // it runs out by itself
-    log.info('converter node stopped')
-  }
-
   return {
-    start,
+    ...service,
     async setOnline(online) {
       await socket?.stop()
       socket = undefined
-      if (online) await connect()
+      if (online && !service.signal.aborted) await connect(service.signal)
     },
     setChecking(checking) {
       isChecking = checking
@@ -146,14 +136,6 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     async isBusy() {
       const [looks, works] = await Promise.all([queues.counts(scans), queues.counts(work)])
       return (looks.active ?? 0) + (looks.waiting ?? 0) + (works.active ?? 0) + (works.waiting ?? 0) > 0
-    },
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
-    [Symbol.asyncDispose]: () => {
-      stopped ??= stop()
-      return stopped
     },
   }
 }
