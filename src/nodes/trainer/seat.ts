@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
+import type { Closers } from '../../base/closers.js'
 import { messageOf } from '../../base/errors.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
+import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import {
   type Dialect,
@@ -11,7 +14,6 @@ import {
   toTrainerStatus,
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
-import type { Consumer } from '../../queue/consumer.js'
 import type { Control, ControlKind } from '../../queue/control.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
@@ -49,9 +51,7 @@ export type SeatDeps = {
 }
 
 /** One trainer identity at the Loop: takes orders, says how its training is, passes its metrics on. */
-export type Seat = {
-  start(options: { readonly signal: AbortSignal }): Promise<void>
-  stop(): Promise<void>
+export type Seat = Service & {
   /** A training in the journal has changed; the seat tells the Loop at once when it is its own. */
   trainingChanged(trainingId: string): void
   /** False disconnects the seat from the Loop until it is set true again. */
@@ -70,19 +70,37 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   const log = deps.log.child({ component: 'seat', seat: identity.name })
   const own = createSeatTraining(identity, { journal, log })
   let socket = openSocket()
-  let life: AbortSignal | undefined
   let isOnline = true
+  let isStarted = false
   let current: TrainingRecord | undefined
   /** The last status had errors; if they have gone since, the Loop must not take them for the end of the training. */
   let areErrorsTold = false
-  let heartbeat: NodeJS.Timeout | undefined
-  let metricsConsumer: Consumer | undefined
   let sending: Promise<void> | undefined
   let lastTurn: Promise<unknown> = Promise.resolve()
   /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
   let due: 'change' | 'status' | undefined
   let isMuted = options.muted === true
   let reconnectedAt = Number.NEGATIVE_INFINITY
+  const service = createService(`seat ${identity.name}`, open, { log })
+
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('socket', () => socket.stop())
+    closers.add('status', () => sending)
+    current = (await own.read()).training
+    // An order we wrote down but died before queueing: adding it again is harmless when it is there.
+    if (current !== undefined) await enqueue(current)
+    // The lock on our folder says that whoever held these is dead; the training must not wait for its locks.
+    await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
+    signal.throwIfAborted()
+    const settings = { concurrency: 1, schema: metricsJobSchema }
+    const metrics = queues.consume(queueNames.node(identity.uuid), passMetrics, settings)
+    // A point that waits for the Loop goes back to the queue, for the seat's next life.
+    closers.add('metrics', () => metrics.close({ cancel: new WorkerShutdownError() }))
+    every(heartbeatMs, () => !isMuted && tellStatus(), closers, 'heartbeat')
+    deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
+    isStarted = true
+    await socket.start({ signal })
+  }
 
   function openSocket(): LoopSocket {
     const fresh = deps.createSocket()
@@ -196,11 +214,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     }
   }
 
-  function startHeartbeat(): void {
-    isMuted = false
-    heartbeat ??= setInterval(tellStatus, heartbeatMs)
-  }
-
   function connectAnew(): void {
     // A Loop that refuses whatever we say must not be stormed with logins.
     if (performance.now() - reconnectedAt < heartbeatMs) return
@@ -237,6 +250,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   }
 
   return {
+    start: service.start,
+    stop: service.stop,
+    [Symbol.asyncDispose]: service[Symbol.asyncDispose],
     trainingChanged,
     tellStatus,
     get errors() {
@@ -247,34 +263,12 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       tellStatus()
     },
     async setOnline(online) {
-      if (online && isMuted) startHeartbeat()
-      if (online === isOnline || life === undefined) return
+      if (online) isMuted = false
+      if (online === isOnline || !isStarted || service.signal.aborted) return
       isOnline = online
       if (!online) return socket.stop()
       socket = openSocket()
-      await socket.start({ signal: life })
-    },
-    async start({ signal }) {
-      life = signal
-      current = (await own.read()).training
-      // An order we wrote down but died before queueing: adding it again is harmless when it is there.
-      if (current !== undefined) await enqueue(current)
-      // The lock on our folder says that whoever held these is dead; the training must not wait for its locks.
-      await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
-      metricsConsumer = queues.consume(queueNames.node(identity.uuid), passMetrics, {
-        concurrency: 1,
-        schema: metricsJobSchema,
-      })
-      if (!isMuted) startHeartbeat()
-      deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
-      await socket.start({ signal })
-    },
-    async stop() {
-      clearInterval(heartbeat)
-      // A point that waits for the Loop goes back to the queue, for the seat's next life.
-      await metricsConsumer?.close({ cancel: new WorkerShutdownError() })
-      await sending
-      await socket.stop()
+      await socket.start({ signal: service.signal })
     },
   }
 }

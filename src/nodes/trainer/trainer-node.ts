@@ -1,6 +1,8 @@
 import process from 'node:process'
+import type { Closers } from '../../base/closers.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Control } from '../../queue/control.js'
@@ -58,20 +60,22 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
   const life = createNodeLife(options, { log })
   const announced = new Set<string>()
   let seats: Seat[] = []
-  let watch: { close(): Promise<void> } | undefined
-  let heartbeat: NodeJS.Timeout | undefined
-  let stopped: Promise<void> | undefined
 
-  async function start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('log', () => log.info('trainer node stopped'))
+    closers.add('announcements', withdraw)
     seats = options.identities.map((identity) => {
       const onLook = life.watchSeat()
       return createSeat({ ...options, identity }, { ...deps, log, onLook })
     })
-    watch = await deps.journal.watch((id) => {
+    closers.add('seats', () => Promise.all(seats.map((seat) => seat.stop())))
+    closers.add('life', () => life.close())
+    await announce()
+    every(HEARTBEAT_MS, announceSafely, closers, 'heartbeat')
+    const watch = await deps.journal.watch((id) => {
       for (const seat of seats) seat.trainingChanged(id)
     })
-    await announce()
-    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
+    closers.add('journal', () => watch.close())
     await Promise.all(seats.map((seat) => seat.start({ signal })))
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
   }
@@ -89,18 +93,13 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
   }
 
-  async function stop(): Promise<void> {
-    clearInterval(heartbeat)
-    life.close()
-    await watch?.close()
-    await Promise.all(seats.map((seat) => seat.stop()))
-    // Only our own: the uuid that was refused to us belongs to a living node.
-    for (const uuid of announced) await deps.fleet.withdrawNode(uuid).catch(() => undefined) // it runs out by itself
-    log.info('trainer node stopped')
+  /** Only our own: a uuid that was refused to us belongs to a living node. */
+  async function withdraw(): Promise<void> {
+    for (const uuid of announced) await deps.fleet.withdrawNode(uuid)
   }
 
   return {
-    start,
+    ...createService(`trainer node ${options.profile.name}`, open, { log }),
     over: life.over,
     tellStatus() {
       for (const seat of seats) seat.tellStatus()
@@ -110,14 +109,6 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     },
     async setOnline(online) {
       await Promise.all(seats.map((seat) => seat.setOnline(online)))
-    },
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
-    [Symbol.asyncDispose]: () => {
-      stopped ??= stop()
-      return stopped
     },
   }
 }
