@@ -1,6 +1,7 @@
+import type { Closers } from '../base/closers.js'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import type { Service } from '../base/service.js'
+import { createService, type Service } from '../base/service.js'
 import type { TargetModel } from '../detector/parts.js'
 import type { LoopRest } from '../loop/client/rest.js'
 import type { LoopSocket } from '../loop/client/socket.js'
@@ -60,31 +61,30 @@ export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorN
       ? createSocketLink(options, { ...deps, log, onRestart: () => restart('asked by the Loop') })
       : createRestLink({ ...options, syncCycles }, { ...deps, log })
 
-  const stopping = new AbortController()
+  const service = createService(`detector node ${options.identity.name}`, open, { log })
   let isOnline = true
   let isMuted = options.muted === true
   let timer: NodeJS.Timeout | undefined
   let turn: Promise<void> | undefined
-  let unwatch: (() => void) | undefined
   let isAway = false
   let isChangeWaiting = false
 
   /** One cycle after the other; a change in between tells the status at once. */
   function schedule(): void {
     clearTimeout(timer)
-    if (stopping.signal.aborted || !isOnline || isMuted) return
-    timer = setTimeout(() => void run(() => link.cycle(stopping.signal)).then(schedule), cycleMs)
+    if (service.signal.aborted || !isOnline || isMuted) return
+    timer = setTimeout(() => void run(() => link.cycle(service.signal)).then(schedule), cycleMs)
   }
 
   function run(work: () => Promise<void>): Promise<void> {
     const next = (turn ?? Promise.resolve()).then(async () => {
-      if (stopping.signal.aborted || !isOnline) return
+      if (service.signal.aborted || !isOnline) return
       try {
         await work()
         if (isAway) log.info('Loop reachable again')
         isAway = false
       } catch (error) {
-        if (stopping.signal.aborted) return
+        if (service.signal.aborted) return
         // Said once: a detector at the edge may be without a network for days.
         log[isAway ? 'debug' : 'warn']({ reason: messageOf(error) }, 'Loop unreachable')
         isAway = true
@@ -100,11 +100,19 @@ export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorN
     isChangeWaiting = true
     const tell = () => {
       isChangeWaiting = false
-      return link.tellStatus(stopping.signal)
+      return link.tellStatus(service.signal)
     }
     void run(tell).finally(() => {
       isChangeWaiting = false
     })
+  }
+
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('cycle', () => turn)
+    closers.add('link', () => link.close())
+    closers.add('timer', () => clearTimeout(timer))
+    closers.add('changes', deps.detector.onChange(tellChange))
+    await begin(signal)
   }
 
   async function begin(signal: AbortSignal): Promise<void> {
@@ -112,35 +120,19 @@ export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorN
     if (!isMuted) void run(() => link.cycle(signal)).then(schedule)
   }
 
-  async function stop(): Promise<void> {
-    stopping.abort(new Error('the node stops'))
-    clearTimeout(timer)
-    unwatch?.()
-    await link.close()
-    await turn
-  }
-
   return {
+    ...service,
     over,
-    async start({ signal }) {
-      if (signal.aborted) stopping.abort(signal.reason)
-      signal.addEventListener('abort', () => stopping.abort(signal.reason), { signal: stopping.signal })
-      if (stopping.signal.aborted) return
-      unwatch = deps.detector.onChange(tellChange)
-      await begin(stopping.signal)
-    },
     async setOnline(online) {
       if (online && isMuted) {
         isMuted = false
         if (isOnline) schedule()
       }
-      if (online === isOnline || stopping.signal.aborted) return
+      if (online === isOnline || service.signal.aborted) return
       isOnline = online
       clearTimeout(timer)
-      if (online) await begin(stopping.signal)
+      if (online) await begin(service.signal)
       else await link.close()
     },
-    stop,
-    [Symbol.asyncDispose]: stop,
   }
 }
