@@ -1,5 +1,6 @@
+import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type Service } from '../../base/service.js'
 import type { ImageUpload } from '../../loop/client/image-upload.js'
 import type { OutboxMode } from '../../loop/protocol/index.js'
 import type { Entry } from './entries.js'
@@ -38,31 +39,24 @@ export function createOutbox(options: OutboxOptions, deps: OutboxDeps): Outbox {
   const log = deps.log.child({ component: 'outbox' })
   const saves = new Set<Promise<unknown>>()
   let mode: OutboxMode = settings.mode
-  let opening: Promise<OpenOutbox> | undefined
   let parts: OpenOutbox | undefined
   let lastParts: OpenOutbox | undefined
 
-  async function stop(): Promise<void> {
-    const opened = await opening?.catch(() => undefined)
-    parts = undefined
-    opening = undefined
-    await opened?.sender.switchOff()
-    await Promise.allSettled(saves)
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    const opened = await openOutbox(settings, { ...deps, log })
+    signal.throwIfAborted()
+    closers.add('saves', () => Promise.allSettled(saves))
+    closers.add('sender', () => {
+      parts = undefined
+      return opened.sender.switchOff()
+    })
+    parts = opened
+    lastParts = opened
+    if (mode === 'continuous_upload') opened.sender.switchOn()
   }
 
   return {
-    async start({ signal }) {
-      signal.throwIfAborted()
-      const mine = opening ?? openOutbox(settings, { ...deps, log })
-      opening = mine
-      const opened = await mine
-      if (opening !== mine) return // stopped meanwhile
-      parts = opened
-      lastParts = opened
-      if (mode === 'continuous_upload') opened.sender.switchOn()
-    },
-    stop,
-    [Symbol.asyncDispose]: stop,
+    ...createService('outbox', open, { log }),
     async save(item) {
       if (parts === undefined) throw new OutboxClosedError()
       const saving = saveItem(item, parts, settings)

@@ -189,17 +189,4 @@ describe('an outbox before a difficult Loop', () => {
 
     expect(stuck.status()).to.include({ normal: 1, uploaded: 0 })
   })
-
-  it('may be stopped before its start, twice and during it', async () => {
-    const loop = await serve()
-    const outbox = await open({ folder: folder.path }, loop.host)
-    await outbox.stop()
-    const starting = outbox.start({ signal: new AbortController().signal })
-    await Promise.all([outbox.stop(), outbox.stop(), starting])
-    await outbox.stop()
-
-    await outbox.start({ signal: new AbortController().signal })
-    await outbox.save(image(1))
-    await until('it is sent', () => outbox.status().uploaded === 1)
-  })
 })
