@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { BackOffOptions } from '../../base/back-off.js'
+import type { Closers } from '../../base/closers.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
-import type { Service } from '../../base/service.js'
+import { createService, type OwnedService, type Service } from '../../base/service.js'
 import { lostThreadCount } from '../../inference/lost-threads.js'
 import type { VersionMode } from '../../loop/protocol/index.js'
 import { BadModelError, DetectorUpdatingError, NoDetectorModelError } from './errors.js'
@@ -86,7 +87,8 @@ class DiskModelKeeper implements ModelKeeper {
   readonly #failed: FailedTargets
   readonly #updater: ModelUpdater
   readonly #listeners = new Set<() => void>()
-  readonly #stopping = new AbortController()
+  readonly #service: OwnedService
+  #isRunning = false
   #choice: VersionChoice
   #choosing: Promise<void> = Promise.resolve()
   #choiceProblem: string | undefined
@@ -94,9 +96,6 @@ class DiskModelKeeper implements ModelKeeper {
   #targetProblem: string | undefined
   #shownTarget: ModelTarget | null = null
   #isAllowed = true
-  #started: Promise<void> | undefined
-  #running: Promise<void> | undefined
-  #stopped: Promise<void> | undefined
 
   constructor(options: z.output<typeof modelKeeperOptionsSchema>, deps: ModelKeeperDeps) {
     this.#options = options
@@ -126,49 +125,45 @@ class DiskModelKeeper implements ModelKeeper {
       onChange: () => this.#changed(),
       log: this.#log,
     })
+    this.#service = createService('models', (signal, closers) => this.#open(signal, closers), { log: this.#log })
   }
 
-  start({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    if (signal.aborted) return Promise.reject(signal.reason)
-    signal.addEventListener('abort', () => void this.stop(signal.reason), { once: true, signal: this.#stopping.signal })
-    this.#started ??= this.#start()
-    return this.#started
+  start(options: { readonly signal: AbortSignal }): Promise<void> {
+    return this.#service.start(options)
   }
 
-  async #start(): Promise<void> {
-    if (this.#stopping.signal.aborted) return
+  stop(reason?: unknown): Promise<void> {
+    return this.#service.stop(reason)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#service.stop()
+  }
+
+  async #open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('builder', () => this.#builder.stop())
+    closers.add('version choice', () => this.#choosing)
+    closers.add('failed targets', () => this.#failed.clear())
+    // Immediately, since a model that is being loaded would hold up the end of this.
+    signal.addEventListener('abort', () => this.#updater.stop(signal.reason), { once: true })
     await this.#store.open()
     await this.#readChoice()
     await this.#readDeaths()
     try {
       await this.#updater.loadFromDisk()
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return
-      throw error
+    } finally {
+      closers.add('served models', () => this.#closeServed())
     }
-    this.#running = this.#updater.run()
+    signal.throwIfAborted()
+    const running = this.#updater.run()
+    this.#isRunning = true
+    closers.add('updater', () => running)
     this.#changed()
   }
 
-  stop(reason?: unknown): Promise<void> {
-    this.#stopped ??= this.#stop(reason)
-    return this.#stopped
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-
-  async #stop(reason: unknown): Promise<void> {
-    this.#stopping.abort(reason)
-    this.#updater.stop(reason)
-    await this.#started?.catch(() => undefined) // whoever started it was told
-    await this.#running
-    await this.#choosing
-    this.#failed.clear()
+  #closeServed(): Promise<void> {
     this.#served.swap(null)
-    await this.#served.allClosed()
-    await this.#builder.stop()
+    return this.#served.allClosed()
   }
 
   async use<T>(work: (model: LoadedModel) => Promise<T>): Promise<T> {
@@ -248,7 +243,7 @@ class DiskModelKeeper implements ModelKeeper {
     const choice = await resolveVersionChoice(
       text,
       { models, format: this.#options.format, installed, log: this.#log },
-      { signal: this.#stopping.signal },
+      { signal: this.#service.signal },
     )
     await writeVersionChoice(this.#options.folder, choice)
     this.#choice = choice
@@ -296,9 +291,9 @@ class DiskModelKeeper implements ModelKeeper {
   }
 
   #whyNone(): string {
-    if (this.#stopping.signal.aborted) return 'it is stopped'
+    if (this.#service.signal.aborted) return 'it is stopped'
     const { updatingTo, loading, problems } = this.#updater
-    if (this.#running === undefined) return loading === null ? 'it is starting' : `it is loading ${loading}`
+    if (!this.#isRunning) return loading === null ? 'it is starting' : `it is loading ${loading}`
     const reasons = [problems.update_model, problems.load_model].filter((problem) => problem !== undefined)
     if (updatingTo !== null) reasons.unshift(`version ${updatingTo} is on its way`)
     if (reasons.length > 0) return reasons.map((reason) => reason.replace(/\.$/, '')).join('; ')

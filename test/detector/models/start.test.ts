@@ -1,7 +1,6 @@
 import { mkdir, readdir, readlink, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { until } from '../../helpers/until.js'
 import { untilServing, useKeepers } from './keeper-fixture.js'
 import { modelJsonOf } from './model-loop.js'
 import { target } from './pool-double.js'
@@ -253,21 +252,5 @@ describe('A detector starts', () => {
 
       expect(keeper.loaded()).to.equal(null)
     })
-  })
-
-  it('and stops before, during and after it, as often as asked', async () => {
-    await serveAll('1.0')
-    const never = new AbortController().signal
-    const early = fixture.create()
-    await early.stop()
-    await early.start({ signal: never })
-    expect(early.loaded()).to.equal(null)
-
-    const keeper = fixture.create()
-    const starting = keeper.start({ signal: never })
-    await Promise.all([keeper.stop(), keeper.stop(), starting])
-
-    expect(keeper.loaded()).to.equal(null)
-    await until('it is quiet', () => keeper.state().updating === null)
   })
 })
