@@ -1,6 +1,7 @@
+import type { Closers } from '../base/closers.js'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import type { Service } from '../base/service.js'
+import { createService, type Service } from '../base/service.js'
 import {
   type AboutAnswer,
   type DetectorCondition,
@@ -70,14 +71,14 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
   const log = deps.log.child({ component: 'detector' })
   const startedAt = now()
   const callbacks = new Set<() => void>()
-  let life: AbortSignal | undefined
   let operationMode: OperationMode = 'startup'
   let running:
     | { readonly parts: DetectorParts; readonly detection: Detection; readonly unwatch: () => void }
     | undefined
   let keepProblem: string | null = null
-  let stopped: Promise<void> | undefined
   let resetting: Promise<void> | undefined
+  let isStarted = false
+  const service = createService('detector', open, { log })
 
   function changed(): void {
     for (const callback of [...callbacks]) callback()
@@ -89,7 +90,15 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     changed()
   }
 
-  async function open(signal: AbortSignal): Promise<void> {
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('parts', close)
+    closers.add('reset', () => resetting)
+    await openParts(signal)
+    isStarted = true
+    setOperationMode('idle')
+  }
+
+  async function openParts(signal: AbortSignal): Promise<void> {
     const parts = await deps.open()
     const detection = createDetection({ dialect }, { ...parts, now, log, onKept })
     const unwatch = parts.models.onChange(changed)
@@ -115,13 +124,13 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
   }
 
   async function reset(): Promise<void> {
-    if (life === undefined || life.aborted) return
+    if (!isStarted || service.signal.aborted) return
     log.warn('all models and waiting images deleted')
     setOperationMode('startup')
     await close()
     await deps.wipe()
     keepProblem = null
-    await open(life)
+    await openParts(service.signal)
     setOperationMode('idle')
   }
 
@@ -147,7 +156,8 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     return { state: 'online', operationMode, currentVersion, targetVersion, errors, uptimeSeconds }
   }
 
-  const detector: Detector = {
+  return {
+    ...service,
     detect: (image, facts, work) => used().detection.detect(image, facts, work),
     detectBatch: (images, facts, work) => used().detection.detectBatch(images, facts, work),
     async upload(image, metadata, facts, { priority }) {
@@ -213,18 +223,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
       callbacks.add(callback)
       return () => void callbacks.delete(callback)
     },
-    async start({ signal }) {
-      life = signal
-      await open(signal)
-      setOperationMode('idle')
-    },
-    stop() {
-      stopped ??= Promise.resolve(resetting).then(close)
-      return stopped
-    },
-    [Symbol.asyncDispose]: () => detector.stop(),
   }
-  return detector
 }
 
 const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }
