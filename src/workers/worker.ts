@@ -1,7 +1,9 @@
 import process from 'node:process'
 import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
 import { availableCpus } from '../base/available-cpus.js'
-import type { Service } from '../base/service.js'
+import type { Closers } from '../base/closers.js'
+import { every } from '../base/every.js'
+import { createService, type Service } from '../base/service.js'
 import type { Consumer } from '../queue/consumer.js'
 import type { JobHandle } from '../queue/job-handle.js'
 import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job-schemas.js'
@@ -34,11 +36,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   const trainerConsumers = new Map<string, Consumer>()
   const stepConsumers: { readonly kind: (typeof workKinds)[number]; readonly consumer: Consumer }[] = []
   let isSubscribing = false
-  let heartbeat: NodeJS.Timeout | undefined
-  let isAnnounced = false
   let isDraining = false
-  let watch: { close(): Promise<void> } | undefined
-  let stopped: Promise<void> | undefined
 
   const places = createPlaces(wantedPlaces(), openOrShut)
   const dispatcher = createDispatcher(
@@ -182,21 +180,28 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     return result
   }
 
-  async function start(): Promise<void> {
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('log', () => log.info('worker stopped'))
+    closers.add('workspaces', () => Promise.all([keeper.close(), conversionsKeeper.close()]))
     serveByOffer()
-    deps.gpus.onChange(onOffer)
+    closers.add('GPU offer', deps.gpus.onChange(onOffer))
     await announce() // first of all: a name that is taken must not touch what belongs to its owner
-    isAnnounced = true
+    closers.add('announcement', () => deps.fleet.withdrawHost(options.hostId))
+    every(HEARTBEAT_MS, announceSafely, closers, 'heartbeat')
     await readDraining()
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
     await forgetCheckpoints()
     await takeUpFromPredecessor(options, { queues: deps.queues, journal: deps.journal, log })
-    watch = await deps.control.watch((id, kind) => {
+    const watch = await deps.control.watch((id, kind) => {
       const stopSwitch = dispatcher.findRun(id)?.stopSwitch
       if (kind === 'abort') stopSwitch?.abort()
       else stopSwitch?.stop()
     })
-    await conversionWorker?.start()
+    closers.add('control', () => watch.close())
+    signal.throwIfAborted()
+    closers.add('work', endWork)
+    await conversionWorker?.start({ signal })
+    signal.throwIfAborted()
     for (const kind of options.trainers.length === 0 ? [] : workKinds) {
       const queue = queueNames.host(options.hostId, kind)
       const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema, isTakenOver }
@@ -205,8 +210,18 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     isSubscribing = true
     serveByOffer()
     keeper.tidy()
-    heartbeat = setInterval(() => void announceSafely(), HEARTBEAT_MS)
     log.info({ ...namesOfAll(), places: places.total }, 'worker started')
+  }
+
+  /** First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work. */
+  async function endWork(): Promise<void> {
+    isSubscribing = false
+    const conversionsEnd = conversionWorker?.stop()
+    for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
+    const close = (consumer: Consumer) => consumer.close({ cancel: new WorkerShutdownError() })
+    await Promise.all([...trainerConsumers.values()].map(close))
+    await Promise.all(stepConsumers.map(({ consumer }) => close(consumer)))
+    await conversionsEnd
   }
 
   function concurrencyOf(kind: (typeof workKinds)[number]): number {
@@ -259,34 +274,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await readDraining().catch(() => undefined) // Redis is away, which the heartbeat has said
   }
 
-  async function stop(): Promise<void> {
-    clearInterval(heartbeat)
-    const conversionsEnd = conversionWorker?.stop()
-    // First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work.
-    for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
-    isSubscribing = false
-    const close = (consumer: Consumer) => consumer.close({ cancel: new WorkerShutdownError() })
-    await Promise.all([...trainerConsumers.values()].map(close))
-    await Promise.all(stepConsumers.map(({ consumer }) => close(consumer)))
-    await conversionsEnd
-    await watch?.close()
-    await keeper.close()
-    await conversionsKeeper.close()
-    if (isAnnounced) await deps.fleet.withdrawHost(options.hostId).catch(() => undefined) // it runs out by itself
-    log.info('worker stopped')
-  }
-
-  return {
-    start,
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
-    [Symbol.asyncDispose]: () => {
-      stopped ??= stop()
-      return stopped
-    },
-  }
+  return createService('worker', open, { log })
 }
 
 /** Threads for detection by default: all cores but one, two at least. */

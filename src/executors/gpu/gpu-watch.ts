@@ -12,8 +12,8 @@ export type GpuWatch = {
   readonly offer: GpuOffer
   /** At most a few readings old, of the offered cards; null without any. */
   figures(): GpuFigures[] | null
-  /** Called after each change of the offer. */
-  onChange(listener: (offer: GpuOffer) => void): void
+  /** Calls back after each change of the offer; returns how to end that. */
+  onChange(listener: (offer: GpuOffer) => void): () => void
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -42,7 +42,7 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
   const { log } = deps
   const closed = new AbortController()
   const { signal } = closed
-  const listeners: ((offer: GpuOffer) => void)[] = []
+  const listeners = new Set<(offer: GpuOffer) => void>()
   const known = new Map<string, GpuCard>()
   let figures: GpuFigures[] | null = null
   let cards: readonly GpuCard[] = []
@@ -80,7 +80,7 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
       if (isSame(next, offer)) continue
       offer = next
       report(offer, log)
-      for (const listener of listeners) listener(offer)
+      for (const listener of [...listeners]) listener(offer)
     }
   }
 
@@ -117,7 +117,10 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
       return offer
     },
     figures: () => figures,
-    onChange: (listener) => void listeners.push(listener),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     close,
     [Symbol.asyncDispose]: close,
   }

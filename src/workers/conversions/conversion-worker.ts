@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
+import type { Closers } from '../../base/closers.js'
 import { isUnclassified, messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { removeWhatGoes } from '../../base/remove-what-goes.js'
+import { createService, type Service } from '../../base/service.js'
 import { plainText } from '../../base/terminal/plain-text.js'
 import type { Converter } from '../../executors/converter.js'
 import type { Consumer } from '../../queue/consumer.js'
@@ -54,15 +56,12 @@ export type ConversionWorkerDeps = ConversionDeps & {
   readonly log: Logger
 }
 
-/** What of a host's worker carries out conversions. */
-export type ConversionWorker = {
-  start(): Promise<void>
+/** What of a host's worker carries out conversions; `stop` ends the programs, and their conversions go back to the queue. */
+export type ConversionWorker = Service & {
   /** Which converters take work from now on; what is in work is finished. */
   setTaking(isTaking: (converter: Converter) => boolean): void
   /** How many programs of each converter may run at once from now on. */
   setPlaces(places: number): void
-  /** Ends the programs; their conversions go back to the queue. */
-  stop(): Promise<void>
   /** Ids of those in work. */
   readonly active: readonly string[]
   /** The same, to compare with their records. */
@@ -263,27 +262,33 @@ export function createConversionWorker(options: ConversionWorkerOptions, deps: C
     return { converter, consumer, places }
   }
 
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    deps.tidyFolders()
+    closers.add('converters', () => Promise.all(options.converters.map((converter) => converter.close?.())))
+    closers.add('conversions', () =>
+      Promise.all(consumers.map(({ consumer }) => consumer.close({ cancel: new WorkerShutdownError() }))),
+    )
+    for (const converter of options.converters) {
+      await takeOverFromPredecessor(queueNames.conversions(converter.name))
+      signal.throwIfAborted()
+      consumers.push(consume(converter))
+    }
+  }
+
+  const { start, stop, [Symbol.asyncDispose]: dispose } = createService('conversions', open, { log })
   return {
+    start,
+    stop,
+    [Symbol.asyncDispose]: dispose,
     get active() {
       return [...active]
     },
     held: () => [...held.values()],
-    async start() {
-      deps.tidyFolders()
-      for (const converter of options.converters) {
-        await takeOverFromPredecessor(queueNames.conversions(converter.name))
-        consumers.push(consume(converter))
-      }
-    },
     setTaking(isTaking) {
       for (const { converter, consumer } of consumers) void (isTaking(converter) ? consumer.resume() : consumer.pause())
     },
     setPlaces(places) {
       for (const consumer of consumers) consumer.places.setPlaces(places)
-    },
-    async stop() {
-      await Promise.all(consumers.map(({ consumer }) => consumer.close({ cancel: new WorkerShutdownError() })))
-      await Promise.all(options.converters.map((converter) => converter.close?.()))
     },
   }
 }
