@@ -1,7 +1,8 @@
 import process from 'node:process'
+import type { Closers } from '../base/closers.js'
+import { createService } from '../base/service.js'
 import type { GivenByOptions } from '../config/settings.js'
 import { exitDespiteLostThreads } from '../inference/lost-threads.js'
-import { type Closers, createClosers, whenAborted } from './closers.js'
 import { type CliContext, openContext } from './context.js'
 
 /** For output that is still on its way. */
@@ -18,16 +19,20 @@ export async function runUntilAsked(
   given: GivenByOptions = {},
 ): Promise<void> {
   const context = openContext()
-  const closers = createClosers(context.log)
+  let over: Promise<unknown> | undefined
+  const open = async (signal: AbortSignal, closers: Closers) => {
+    const started = await start({ ...context, signal }, closers)
+    over = started.over
+  }
+  const command = createService('command', open, context)
   try {
-    const { over }: Started = await start(context, closers).catch((error: unknown): Started => {
-      if (context.signal.aborted) return {} // asked to end while starting
-      throw error
+    await command.start({ signal: context.signal }).catch((error: unknown) => {
+      if (!context.signal.aborted) throw error // else it was asked to end while it started
     })
     context.log.info({ settings: context.settings(given) }, 'settings')
     await Promise.race([whenAborted(context.signal), ...(over === undefined ? [] : [failIfError(over)])])
   } finally {
-    await closers.closeAll()
+    await command.stop()
     // What only waits for its next attempt, as while Redis is unreachable, keeps no part alive that has closed all.
     setTimeout(() => process.exit(), LINGER_MS).unref()
   }
@@ -37,4 +42,12 @@ export async function runUntilAsked(
 async function failIfError(over: Promise<unknown>): Promise<void> {
   const end = await over
   if (end instanceof Error) throw end
+}
+
+/** Resolves when the signal aborts; never rejects. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

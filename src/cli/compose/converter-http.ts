@@ -1,6 +1,6 @@
+import type { Closers } from '../../base/closers.js'
 import { createConverterHttp } from '../../nodes/converter/converter-http.js'
 import type { ConverterNode } from '../../nodes/converter/converter-node.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { debugSwitch, listen } from './node-http.js'
 

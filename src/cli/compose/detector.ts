@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Closers } from '../../base/closers.js'
 import { InvalidInputError, messageOf } from '../../base/errors.js'
 import { removeTree, safePathSegment } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
@@ -19,7 +20,6 @@ import { createDetectorNode, type DetectorNode } from '../../nodes/detector-node
 import { type NodeIdentity, readIdentities } from '../../nodes/identity.js'
 import { registerNodeSwitches } from '../../nodes/node-http.js'
 import { lockFolder } from '../../process/folder-lock.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { type BackendFlags, toBackendChoice } from './detector-backend.js'
 import type { LoopClient } from './loop-client.js'

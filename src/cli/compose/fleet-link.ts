@@ -1,3 +1,4 @@
+import type { Closers } from '../../base/closers.js'
 import { InvalidInputError } from '../../base/errors.js'
 import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
 import { leaveWhenUnusable } from '../../queue/close-or-leave.js'
@@ -7,7 +8,6 @@ import { createFleet, type Fleet } from '../../queue/fleet.js'
 import { createJournal, type Journal } from '../../queue/journal.js'
 import { type OpenRedisOptions, openRedis, type RedisLink } from '../../queue/open-redis.js'
 import { createQueues, type Queues } from '../../queue/queues.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 
 /** Everything of the fleet that lives in Redis. */
@@ -36,7 +36,7 @@ export async function openFleetLink(
   }
   const link = await openRedis(url, { log }, { signal, ...options })
   closers.add('redis', () => link.close())
-  leaveWhenUnusable(link, { ending: AbortSignal.any([signal, closers.closing]) })
+  leaveWhenUnusable(link, { ending: signal })
   const queues = createQueues(link, { log })
   closers.add('queues', () => queues.close())
   const journal = createJournal(link)

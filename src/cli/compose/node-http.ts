@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger.js'
 import { createNodeHttp, type NodeSwitches } from '../../nodes/node-http.js'
-import type { Closers } from '../closers.js'
 import type { CliContext } from '../context.js'
 
 /** Of a node of any type, what its REST endpoints act on. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
+import type { Closers } from '../../base/closers.js'
 import { LoopfleetError } from '../../base/errors.js'
 import { removeTree } from '../../base/files.js'
 import { hostEnvironment } from '../../config/handed-environment.js'
-import type { createClosers } from '../closers.js'
 import type { CliContext } from '../context.js'
 import { type Part, startPart } from '../parts.js'
 import type { ProgressView } from './show-progress.js'
@@ -10,7 +10,7 @@ import type { ProgressView } from './show-progress.js'
 export type DemoDeps = {
   readonly context: CliContext
   readonly view: ProgressView
-  readonly closers: ReturnType<typeof createClosers>
+  readonly closers: Closers
   /** Called when a part ends, also when the demo ends it. */
   readonly onPartEnded: (error: LoopfleetError) => void
 }
