@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { removeTree } from '../../../src/base/files.js'
+import { silentLogger } from '../../../src/base/logger.js'
+import type { Service } from '../../../src/base/service.js'
+import { createDetector } from '../../../src/detector/detector.js'
+import { createModelKeeper } from '../../../src/detector/models/keeper.js'
+import { createModelDownload } from '../../../src/detector/models/model-download.js'
+import { createOutbox } from '../../../src/detector/outbox/outbox.js'
+import { createRelevanceFilter } from '../../../src/detector/relevance/relevance-filter.js'
+import { createSlots } from '../../../src/executors/gpu/slots.js'
+import { loadConverter } from '../../../src/executors/load-converter.js'
+import { loadTrainer } from '../../../src/executors/load-trainer.js'
+import { createImageExchange } from '../../../src/loop/client/image-exchange.js'
+import { createImageUpload } from '../../../src/loop/client/image-upload.js'
+import { createModelExchange } from '../../../src/loop/client/model-exchange.js'
+import { createLoopRest } from '../../../src/loop/client/rest.js'
+import { createLoopSession } from '../../../src/loop/client/session.js'
+import { createLoopSocket, type LoopSocketOptions } from '../../../src/loop/client/socket.js'
+import { startLocalLoop } from '../../../src/mock/loop/index.js'
+import { createAnnotatorNode } from '../../../src/nodes/annotator/annotator-node.js'
+import { createConverterNode } from '../../../src/nodes/converter/converter-node.js'
+import { createDetectorNode } from '../../../src/nodes/detector-node.js'
+import { createTrainerNode } from '../../../src/nodes/trainer/trainer-node.js'
+import { createOutputThread } from '../../../src/process/output/output-thread.js'
+import { createControl } from '../../../src/queue/control.js'
+import { createConversions } from '../../../src/queue/conversions.js'
+import { createFleet } from '../../../src/queue/fleet.js'
+import { createJournal } from '../../../src/queue/journal.js'
+import { createWorker } from '../../../src/workers/worker.js'
+import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
+import { startRedisFixture } from '../../queue/redis-fixture.js'
+
+const mock = (what: string) => fileURLToPath(new URL(`../../../src/mock/nodes/mock-${what}.js`, import.meta.url))
+const PLACE = { organization: 'zauberzeug', project: 'shapes' }
+const log = silentLogger()
+
+/** One Loop and one Redis that stay open, and services on them. */
+export type World = {
+  /** A service that was not started, and how to close the session with the Loop that only it has used. */
+  create(name: ServiceName): { readonly service: Service; closeSession(): void }
+  close(): Promise<void>
+}
+
+export const serviceNames = [
+  'Loop socket',
+  'trainer node',
+  'converter node',
+  'annotator node',
+  'detector node',
+  'detector node of dialect 0.8',
+  'detector',
+  'models of a detector',
+  'outbox',
+  'worker',
+] as const
+export type ServiceName = (typeof serviceNames)[number]
+
+export async function startWorld(): Promise<World> {
+  const folder = await mkdtemp(join(tmpdir(), 'loopfleet-services-'))
+  const redis = await startRedisFixture()
+  const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
+  await loop.generate({ project_name: PLACE.project, complete: 2, box_categories: 1 })
+  const trainer = await loadTrainer(mock('trainer'), { env: process.env, log })
+  const converter = await loadConverter(mock('converter'), { env: process.env, log })
+  const outputThread = createOutputThread({ log })
+  const journal = createJournal(redis.link)
+  const fleet = createFleet(redis.link)
+  const control = createControl(redis.link, journal, redis.queues)
+  const conversions = createConversions(redis.link, redis.queues, {}, { log })
+  const shared = { queues: redis.queues, journal, fleet, control, conversions, log }
+
+  function create(name: ServiceName): ReturnType<World['create']> {
+    const session = createLoopSession({ host: loop.host }, { log })
+    const rest = createLoopRest(session)
+    const images = createImageExchange({ folder }, { rest, session, log })
+    const exchange = createModelExchange({ session, log })
+    const socket = (nodeType: LoopSocketOptions['nodeType'], place = {}) =>
+      createLoopSocket({ nodeType, ...place, reconnectMaxMs: 50 }, { session, log })
+    const identity = () => ({ uuid: randomUUID(), name: 'a node' })
+    const models = () =>
+      createModelKeeper(
+        { folder: join(folder, 'models'), format: FORMAT },
+        { models: createModelDownload({ ...PLACE, format: FORMAT }, { exchange, rest }), buildPool: buildDouble, log },
+      )
+    const outbox = () =>
+      createOutbox(
+        { folder: join(folder, 'outbox') },
+        { upload: createImageUpload({ ...PLACE, dialect: 'current' }, { session }), log, now: Date.now },
+      )
+    const detector = () =>
+      createDetector(
+        { dialect: 'current' },
+        {
+          open: async () => ({
+            models: models(),
+            outbox: outbox(),
+            filter: createRelevanceFilter(
+              { dialect: 'current', minUncertain: 0.3, maxUncertain: 0.6 },
+              { now: Date.now },
+            ),
+          }),
+          wipe: async () => undefined,
+          log,
+          now: Date.now,
+        },
+      )
+    const detectorNode = (dialect: 'current' | '0.8') =>
+      createDetectorNode(
+        { identity: identity(), ...PLACE, modelFormat: FORMAT, dialect, cycleMs: 10, syncCycles: 1 },
+        { detector: detector(), rest, createSocket: () => socket('detector', PLACE), log },
+      )
+
+    const services: Readonly<Record<ServiceName, () => Service>> = {
+      'Loop socket': () => socket('trainer'),
+      'trainer node': () =>
+        createTrainerNode(
+          {
+            identities: [identity(), identity()],
+            profile: { name: trainer.name, architecture: null, models: trainer.models },
+            dialect: 'current',
+            heartbeatMs: 10,
+          },
+          { ...shared, createSocket: () => socket('trainer'), now: Date.now },
+        ),
+      'converter node': () =>
+        createConverterNode(
+          {
+            identity: identity(),
+            profile: { name: converter.name, sourceFormat: 'mocked', targets: [] },
+            everyMs: 60_000,
+          },
+          { ...shared, rest, createSocket: () => socket('converter') },
+        ),
+      'annotator node': () =>
+        createAnnotatorNode(
+          { identity: identity(), dialect: 'current', heartbeatMs: 10 },
+          {
+            createSocket: () => socket('annotation_node'),
+            images,
+            tool: { createHistory: () => [], handleUserInput: () => ({ svg: '' }) },
+            log,
+            now: Date.now,
+          },
+        ),
+      'detector node': () => detectorNode('current'),
+      'detector node of dialect 0.8': () => detectorNode('0.8'),
+      detector,
+      'models of a detector': models,
+      outbox,
+      worker: () =>
+        createWorker(
+          {
+            hostId: randomUUID(),
+            dataFolder: join(folder, 'host'),
+            programEnv: process.env,
+            trainers: [trainer],
+            converters: [converter],
+          },
+          {
+            ...shared,
+            slots: createSlots({ gpus: null }),
+            gpus: { offer: { state: 'none', reason: 'a test' }, onChange: () => () => undefined },
+            sweepOwned: async () => [],
+            stageDeps: {
+              rest,
+              images,
+              models: exchange,
+              tellUpload: async () => undefined,
+              journal,
+              dialect: 'current',
+              detectionsPerPost: 10,
+              threads: 1,
+              gpuFigures: () => null,
+              outputThread,
+              createPool: () => Promise.reject(new Error('no detection in this test')),
+            },
+          },
+        ),
+    }
+    return { service: services[name](), closeSession: () => session.close() }
+  }
+
+  return {
+    create,
+    async close() {
+      await outputThread.close()
+      await loop.close()
+      await redis.close()
+      await removeTree(folder)
+    },
+  }
+}
