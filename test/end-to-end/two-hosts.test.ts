@@ -66,11 +66,14 @@ describe('two hosts', function () {
   })
 
   it('hand a training over on SIGTERM without waiting for a lock to run out', async () => {
-    await fleet.order({ hyperparameters: { epochs: 10, epoch_seconds: 0.1 } })
+    await fleet.order({ hyperparameters: { epochs: 600, epoch_seconds: 0.1 } })
     await fleet.until({ epoch: 3 })
     const first = await hostOfTraining()
 
     const { seconds } = await first.end()
+    const { best } = await fleet.record()
+    await fleet.until({ epoch: (best?.epoch ?? 0) + 2 })
+    await fleet.stop()
     await fleet.until({ ended: true })
 
     const record = await fleet.record()

@@ -20,7 +20,7 @@ describe('a worker that ends', function () {
   after(async () => fleet?.close())
 
   it('hands its training back on SIGTERM, and a new worker goes on from the checkpoint', async () => {
-    await fleet.order({ hyperparameters: { epochs: 30, epoch_seconds: 0.1 } })
+    await fleet.order({ hyperparameters: MINUTES })
     await fleet.until({ epoch: 5 })
     const [worker] = fleet.workers
 
@@ -28,8 +28,9 @@ describe('a worker that ends', function () {
     const programs = await fleet.programs()
     const handedBack = await fleet.record()
     await fleet.startWorker()
-    await fleet.until({ epoch: 29 })
+    await fleet.until({ epoch: (handedBack.best?.epoch ?? 0) + 2 })
     const starts = await fleet.starts()
+    await fleet.stop()
     await fleet.until({ ended: true })
 
     expect(exit).to.include({ exitCode: 0, signal: null })
