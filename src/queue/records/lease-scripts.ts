@@ -1,0 +1,70 @@
+import { luaScript } from '../lua-script.js'
+import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
+
+/**
+ * ARGV: host, incarnation, lease in ms, protocol, then id and run of each record that the host works on. Answers why leases
+ * were granted again or '', and for each record what became of it with its intent.
+ *
+ * A record of a lower run that has not ended was written before Redis lost its newest writes: only Redis gives out
+ * runs, so the host's higher one is the newer truth, and its claim is restored. One that has expired and that nobody
+ * has claimed since is regained under the same run.
+ */
+export const RENEW = luaScript(`${LUA_RECORDS}${LUA_GUARD}
+local host, incarnation, leaseMs, protocol = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local t, _, epoch, reason = guard(leaseMs)
+redis.call('ZADD', key('hosts'), epoch, host)
+
+local function renew(id, run)
+  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol')
+  if not it[1] then return 'lost', '' end
+  local found = tonumber(it[2])
+  if found > run then return 'superseded', '' end
+  if it[1] == 'ended' then return found == run and 'ended' or 'lost', '' end
+  local outcome = 'held'
+  if found < run then outcome = 'restored'
+  elseif it[3] ~= incarnation then return 'superseded', ''
+  elseif it[1] == 'waiting' then outcome = 'regained' end
+  if outcome == 'held' then
+    redis.call('ZADD', key('leases'), t + leaseMs, id)
+    redis.call('HSET', recordKey(id), 'leaseMs', leaseMs)
+  else
+    toClaimed(id, outcome, {run = run, host = host, incarnation = incarnation, leaseMs = leaseMs},
+      {'protocol', math.max(protocol, tonumber(it[5]))})
+  end
+  return outcome, it[4]
+end
+
+local answers = {}
+for at = 6, #ARGV, 2 do
+  local outcome, intent = renew(ARGV[at], tonumber(ARGV[at + 1]))
+  table.insert(answers, {ARGV[at], outcome, intent})
+end
+return {reason, answers}`)
+
+/** ARGV: lease in ms, how many at most. Answers the ids that wait again, and why leases were granted again or ''. */
+export const RETURN_EXPIRED = luaScript(`${LUA_RECORDS}${LUA_GUARD}
+local t, _, _, reason = guard(tonumber(ARGV[2]))
+local returned = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', string.format('%.0f', t), 'LIMIT', 0, ARGV[3])) do
+  if toWaiting(id, 'expired', {}) then table.insert(returned, id) end
+end
+return {reason, returned}`)
+
+/**
+ * ARGV: host, incarnation. What earlier lives of this host have claimed waits again, without waiting for its lease. Answers
+ * the ids.
+ */
+export const TAKE_BACK = luaScript(`${LUA_RECORDS}
+local back = {}
+for _, id in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
+  local it = redis.call('HMGET', recordKey(id), 'host', 'incarnation')
+  if it[1] == ARGV[2] and it[2] ~= ARGV[3] then
+    toWaiting(id, 'taken-back', {'incarnation', ''})
+    table.insert(back, id)
+  end
+end
+return back`)
+
+/** ARGV: host. It is not waited for after a restart of Redis. */
+export const LEAVE = luaScript(`${LUA_RECORDS}
+return redis.call('ZREM', key('hosts'), ARGV[2])`)

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import type { RedisLink } from '../open-redis.js'
+import { LEAVE, RENEW, RETURN_EXPIRED, TAKE_BACK } from './lease-scripts.js'
+import { KEPT_CHANGES } from './lua-records.js'
+import { PROTOCOL } from './protocol.js'
+import { recordKeys } from './record-keys.js'
+import { type Intent, intentSchema } from './record-schema.js'
+
+/** One life of a host's worker. */
+export type Claimant = {
+  readonly host: string
+  /** Another one for each start of its worker. */
+  readonly incarnation: string
+  /** How long a record stays with a host that does not renew. */
+  readonly leaseMs: number
+  /** What the host reads and writes; this build's by default. */
+  readonly protocol?: number
+}
+
+export const renewals = ['held', 'regained', 'restored', 'superseded', 'ended', 'lost'] as const
+
+/**
+ * What became of a record that the host works on. It has it: `held`; `regained` after the lease had run out and nobody had
+ * claimed it; `restored` after Redis had lost the claim. It has to end its program: `superseded` by another claim, or
+ * `ended`. Redis does not know it, or only an older end: `lost`, which ends nothing.
+ */
+export type Renewal = {
+  readonly id: string
+  readonly outcome: (typeof renewals)[number]
+  readonly intent: Intent | null
+}
+
+/** Why every lease was granted again: Redis' time jumped (or nobody renewed for half a lease), or the server is another one. */
+export type Granted = 'time' | 'server' | null
+
+export type Leases = {
+  /** Renews all leases of this host in one step. Every host calls it, also one that has no record: it keeps the time. */
+  renew(
+    held: readonly { readonly id: string; readonly run: number }[],
+  ): Promise<{ readonly granted: Granted; readonly records: readonly Renewal[] }>
+  /** Lets records wait again whose lease has run out, whoever had them; any host may. Answers their ids. */
+  returnExpired(options?: { readonly limit?: number }): Promise<readonly string[]>
+  /**
+   * Lets the records of this host's earlier lives wait again. The caller holds the lock of the data folder, which proves
+   * that they are dead.
+   */
+  takeBack(): Promise<readonly string[]>
+  /** The host ends on purpose: after a restart of Redis nobody waits for it. */
+  leave(): Promise<void>
+}
+
+export type LeasesOptions = {
+  /** How many changes the stream keeps. */
+  readonly keepChanges?: number
+}
+
+const grantedSchema = z.enum(['time', 'server', '']).transform((reason): Granted => (reason === '' ? null : reason))
+const intentText = z.string().transform((text) => (text === '' ? null : intentSchema.parse(JSON.parse(text))))
+const renewedSchema = z.tuple([grantedSchema, z.array(z.tuple([z.string(), z.enum(renewals), intentText]))])
+const returnedSchema = z.tuple([grantedSchema, z.array(z.string())])
+
+export function createLeases(link: RedisLink, own: Claimant, options: LeasesOptions = {}): Leases {
+  const { base } = recordKeys(link)
+  const { keepChanges = KEPT_CHANGES } = options
+  const { host, incarnation, leaseMs, protocol = PROTOCOL } = own
+  return {
+    async renew(held) {
+      const args = [keepChanges, host, incarnation, leaseMs, protocol, ...held.flatMap(({ id, run }) => [id, run])]
+      const [granted, answers] = renewedSchema.parse(await RENEW(link.client, [base], args))
+      return { granted, records: answers.map(([id, outcome, intent]) => ({ id, outcome, intent })) }
+    },
+    async returnExpired({ limit = 100 } = {}) {
+      const [, ids] = returnedSchema.parse(await RETURN_EXPIRED(link.client, [base], [keepChanges, leaseMs, limit]))
+      return ids
+    },
+    async takeBack() {
+      return z.array(z.string()).parse(await TAKE_BACK(link.client, [base], [keepChanges, host, incarnation]))
+    },
+    async leave() {
+      await LEAVE(link.client, [base], [keepChanges, host])
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import { LoopfleetError } from '../../base/errors.js'
+
+/**
+ * What this build reads and writes in Redis and in data folders. Raised by one when an older build could misread what
+ * this one writes.
+ */
+export const PROTOCOL = 1
+
+/** What an announcement of a host or node says of its build; builds before protocol numbers say nothing. */
+export type AnnouncedPart = { readonly name: string; readonly protocol?: number }
+
+/** A part of the fleet is of a build that cannot share Redis with this one. */
+export class FleetTooOldError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FleetTooOldError'
+  }
+  constructor(names: readonly string[]) {
+    super(
+      'LF_FLEET_TOO_OLD',
+      `Parts of an older version are still in the fleet (${names.join(', ')}); stop them, then start this one again.`,
+      { details: { names } },
+    )
+  }
+}
+
+/**
+ * Throws LF_FLEET_TOO_OLD if a living part has no protocol number: its build has records of another form. Parts with
+ * another number than ours may be there: they do not claim records that they cannot read.
+ */
+export function checkAnnounced(living: readonly AnnouncedPart[]): void {
+  const old = living.filter(({ protocol }) => protocol === undefined).map(({ name }) => name)
+  if (old.length > 0) throw new FleetTooOldError(old)
+}

@@ -1,0 +1,95 @@
+import { messageOf } from '../../base/errors.js'
+import type { RedisLink } from '../open-redis.js'
+import type { WaitingRecord } from './rank.js'
+import { parseHead, parseRecord } from './record-hash.js'
+import type { RecordKeys } from './record-keys.js'
+import { type FleetRecord, type HistoryEntry, historyEntrySchema, type PayloadDefinition } from './record-schema.js'
+
+export type RecordPage<T> = {
+  readonly records: readonly FleetRecord<T>[]
+  /** Of a newer version, or broken: they do not hide the others, and are not passed over either. */
+  readonly unreadable: readonly { readonly id: string; readonly problem: string }[]
+}
+
+export type RecordSet = 'all' | 'open' | 'ended'
+
+export type RecordReader<T> = {
+  /** Undefined when there is none. Throws LF_RECORD_TOO_NEW or LF_RECORD_INVALID. */
+  load(id: string): Promise<FleetRecord<T> | undefined>
+  /** A page, the newest first: by creation, or by their end. */
+  list(options?: { readonly of?: RecordSet; readonly limit?: number; readonly offset?: number }): Promise<RecordPage<T>>
+  count(of?: RecordSet): Promise<number>
+  /** Ids that begin so, in their order. */
+  idsFrom(prefix: string, limit: number): Promise<readonly string[]>
+  /** A page of what waits for these trainers or converters, the oldest of each name first. Records that cannot be read are left out: nobody here can claim them. */
+  waiting(
+    names: readonly string[],
+    options?: { readonly limit?: number; readonly offset?: number },
+  ): Promise<readonly WaitingRecord[]>
+  /** What happened to it, the newest last. */
+  history(id: string): Promise<readonly HistoryEntry[]>
+}
+
+export function createRecordReader<T extends object>(
+  link: Pick<RedisLink, 'client'>,
+  keys: RecordKeys,
+  definition: PayloadDefinition<T>,
+  protocol: number,
+): RecordReader<T> {
+  const { client } = link
+  const { kind } = definition
+
+  async function load(id: string): Promise<FleetRecord<T> | undefined> {
+    const key = keys.record(id)
+    return parseRecord(key, await client.hgetall(key), definition, protocol)
+  }
+
+  async function loadAll(ids: readonly string[]): Promise<RecordPage<T>> {
+    const records: FleetRecord<T>[] = []
+    const unreadable: { id: string; problem: string }[] = []
+    const answers = await Promise.allSettled(ids.map(load))
+    answers.forEach((answer, index) => {
+      if (answer.status === 'rejected') unreadable.push({ id: ids[index] ?? '', problem: messageOf(answer.reason) })
+      else if (answer.value !== undefined) records.push(answer.value)
+    })
+    return { records, unreadable }
+  }
+
+  async function loadHead(id: string): Promise<WaitingRecord | undefined> {
+    const values = await client.hmget(keys.record(id), ...HEAD)
+    try {
+      return parseHead(Object.fromEntries(HEAD.map((field, index) => [field, values[index] ?? null])), protocol)
+    } catch {
+      return undefined // of a newer version, broken, or removed since: other hosts may be able to claim it
+    }
+  }
+
+  async function waitingOf(name: string, limit: number, offset: number): Promise<readonly WaitingRecord[]> {
+    const ids = await client.zrange(keys.waiting(kind, name), offset, String(offset + limit - 1))
+    const heads = await Promise.all(ids.map(loadHead))
+    return heads.filter((head) => head !== undefined)
+  }
+
+  return {
+    load,
+    async list({ of = 'all', limit = 100, offset = 0 } = {}) {
+      if (limit <= 0) return { records: [], unreadable: [] }
+      return await loadAll(await client.zrevrange(keys[of](kind), offset, offset + limit - 1))
+    },
+    count: (of = 'all') => client.zcard(keys[of](kind)),
+    idsFrom: (prefix, limit) => client.zrangebylex(keys.ids(kind), `[${prefix}`, `[${prefix}~`, 'LIMIT', 0, limit),
+    async waiting(names, { limit = 100, offset = 0 } = {}) {
+      const pages = await Promise.all(names.map((name) => waitingOf(name, limit, offset)))
+      return pages.flat()
+    },
+    async history(id) {
+      const lines = await client.lrange(keys.history(id), 0, -1)
+      return lines.map((line) => historyEntrySchema.parse(JSON.parse(line)))
+    },
+  }
+}
+
+const HEAD = [
+  ...['id', 'kind', 'name', 'requires', 'protocol', 'version', 'life', 'run', 'host', 'incarnation', 'leaseMs'],
+  ...['intent', 'outcome', 'use', 'fruitlessRuns', 'failures', 'createdAt', 'updatedAt', 'startedAt', 'endedAt'],
+]

@@ -1,0 +1,169 @@
+import { luaScript } from '../lua-script.js'
+import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
+
+// Every script has the base of all keys as its one key, and as its first argument how many changes are kept.
+
+/** ARGV: id, kind, name, requirements, protocol, then fields and values. Answers 'created' or 'exists'. */
+export const CREATE = luaScript(`${LUA_RECORDS}
+local id, kind, name = ARGV[2], ARGV[3], ARGV[4]
+if redis.call('EXISTS', recordKey(id)) == 1 then return 'exists' end
+local at = stamp()
+redis.call('HSET', recordKey(id), 'id', id, 'kind', kind, 'name', name, 'requires', ARGV[5], 'protocol', ARGV[6],
+  'version', 0, 'run', 0, 'host', '', 'incarnation', '', 'leaseMs', '', 'intent', '', 'outcome', '',
+  'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'createdAt', at, 'startedAt', '', 'endedAt', '')
+for at = 7, #ARGV, 2 do redis.call('HSET', recordKey(id), ARGV[at], ARGV[at + 1]) end
+redis.call('ZADD', key('all:' .. kind), at, id)
+redis.call('ZADD', key('open:' .. kind), at, id)
+redis.call('ZADD', key('ids:' .. kind), 0, id)
+toWaiting(id, 'created', {})
+return 'created'`)
+
+/**
+ * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Answers 'claimed' with the run, its
+ * version, fruitless runs and the hash as it was before; or why not: 'unknown', 'too-new' (protocol), 'taken',
+ * 'changed', 'settling' (ms).
+ */
+export const CLAIM = luaScript(`${LUA_RECORDS}${LUA_GUARD}
+local id, leaseMs, protocol = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[7])
+local t, settling = guard(leaseMs)
+local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'protocol', 'run', 'use', 'fruitlessRuns', 'startedAt')
+if not it[1] then return {'unknown'} end
+if tonumber(it[3]) > protocol then return {'too-new', tonumber(it[3])} end
+if it[1] == 'ended' then return {'taken'} end
+local lease = redis.call('ZSCORE', key('leases'), id)
+if it[1] == 'claimed' and lease and tonumber(lease) > t then return {'taken'} end
+if it[2] ~= ARGV[3] then return {'changed'} end
+if settling > 0 then return {'settling', settling} end
+if it[1] == 'claimed' then toWaiting(id, 'expired', {}) end
+local before = redis.call('HGETALL', recordKey(id))
+local fruitless = tonumber(it[6])
+if it[5] == 'none' then fruitless = fruitless + 1 end
+if it[5] == 'useful' then fruitless = 0 end
+local run = tonumber(it[4]) + 1
+local startedAt = it[7]
+if startedAt == '' then startedAt = stamp() end
+local version = toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leaseMs = leaseMs},
+  {'use', 'none', 'fruitlessRuns', fruitless, 'startedAt', startedAt, 'protocol', math.max(protocol, tonumber(it[3]))})
+return {'claimed', run, version, fruitless, before}`)
+
+/**
+ * ARGV: id, run, incarnation. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
+ * only whether there is a record.
+ */
+const FENCE = `
+local id = ARGV[2]
+local refused
+if ARGV[3] ~= '' then refused = refuse(id, ARGV[3], ARGV[4])
+elseif redis.call('EXISTS', recordKey(id)) == 0 then refused = {'lost', ''} end
+if refused then return refused end
+`
+export const CHECK = luaScript(`${LUA_RECORDS}${FENCE}return {'ok'}`)
+
+/**
+ * FENCE, then ARGV: mark, then fields and values. The mark says what the write is worth to its run: 'best' (also
+ * forgets counted failures), 'useful', 'excused', 'failure' (counts one) or ''. What is the same as before is not
+ * written, and nobody is notified of it.
+ */
+export const UPDATE = luaScript(`${LUA_RECORDS}${FENCE}
+local mark = ARGV[5]
+local fields = {}
+for at = 6, #ARGV, 2 do
+  if redis.call('HGET', recordKey(id), ARGV[at]) ~= ARGV[at + 1] then
+    table.insert(fields, ARGV[at])
+    table.insert(fields, ARGV[at + 1])
+  end
+end
+local it = redis.call('HMGET', recordKey(id), 'use', 'failures', 'kind', 'run', 'host')
+local function set(field, value)
+  table.insert(fields, field)
+  table.insert(fields, value)
+end
+if (mark == 'best' or mark == 'useful') and it[1] ~= 'useful' then set('use', 'useful') end
+if mark == 'excused' and it[1] == 'none' then set('use', 'excused') end
+if mark == 'best' and it[2] ~= '0' then set('failures', 0) end
+if mark == 'failure' then
+  set('failures', tonumber(it[2]) + 1)
+  note(id, 'failure', it[4], it[5])
+end
+if #fields == 0 then return {'ok'} end
+redis.call('HSET', recordKey(id), unpack(fields))
+changed(id, it[3], mark == 'failure' and 'failure' or 'updated')
+return {'ok'}`)
+
+/** FENCE, then ARGV: outcome, then fields and values. Without a fence the record ends unless it has ended already. */
+export const FINISH = luaScript(`${LUA_RECORDS}${FENCE}
+if redis.call('HGET', recordKey(id), 'life') == 'ended' then return {'ended'} end
+toEnded(id, {'outcome', ARGV[5], unpack(ARGV, 6)})
+return {'ok'}`)
+
+/** FENCE, then ARGV: 'excused', or '' when the run counts as it was. The host gives the record back. */
+export const RELEASE = luaScript(`${LUA_RECORDS}${FENCE}
+local use = redis.call('HGET', recordKey(id), 'use')
+if ARGV[5] == 'excused' and use == 'none' then use = 'excused' end
+toWaiting(id, 'released', {'incarnation', '', 'use', use})
+return {'ok'}`)
+
+/**
+ * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or ''. Answers
+ * 'asked', 'ended' (now), 'ended-before', 'changed' or 'unknown'.
+ */
+export const INTEND = luaScript(`${LUA_RECORDS}
+local id, wanted = ARGV[2], ARGV[3]
+local it = redis.call('HMGET', recordKey(id), 'life', 'intent', 'kind', 'run', 'host', 'version')
+if not it[1] then return 'unknown' end
+if it[1] == 'ended' then return 'ended-before' end
+if it[1] == 'waiting' and ARGV[5] ~= '' then
+  if it[6] ~= ARGV[5] then return 'changed' end
+  note(id, wanted, it[4], '')
+  toEnded(id, {'outcome', 'aborted'})
+  return 'ended'
+end
+if it[2] ~= '' then
+  local earlier = cjson.decode(it[2]).kind
+  if earlier == 'abort' or earlier == wanted then return 'asked' end
+end
+redis.call('HSET', recordKey(id), 'intent', cjson.encode({kind = wanted, by = ARGV[4], at = now()}))
+note(id, wanted, it[4], it[5])
+changed(id, it[3], 'intent')
+return 'asked'`)
+
+/**
+ * ARGV: id, version that was seen, then fields and values. An ended record waits again; the run goes up, so that nothing of
+ * before may write. Answers 'ok', 'unknown', 'changed' or 'unfinished'.
+ */
+export const REOPEN = luaScript(`${LUA_RECORDS}
+local id = ARGV[2]
+local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'kind', 'createdAt')
+if not it[1] then return 'unknown' end
+if it[1] ~= 'ended' then return 'unfinished' end
+if it[2] ~= ARGV[3] then return 'changed' end
+redis.call('HINCRBY', recordKey(id), 'run', 1)
+redis.call('ZREM', key('ended:' .. it[3]), id)
+redis.call('ZADD', key('open:' .. it[3]), it[4], id)
+toWaiting(id, 'reopened', {'incarnation', '', 'intent', '', 'outcome', '', 'endedAt', '', 'use', 'excused',
+  'fruitlessRuns', 0, 'failures', 0, unpack(ARGV, 4)})
+return 'ok'`)
+
+/** FENCE; without a run the record must have ended. Answers 'ok', 'lost', 'superseded' or 'unfinished'. */
+export const REMOVE = luaScript(`${LUA_RECORDS}${FENCE}
+local it = redis.call('HMGET', recordKey(id), 'kind', 'life')
+if ARGV[3] == '' and it[2] ~= 'ended' then return {'unfinished'} end
+if it[2] ~= 'ended' then toEnded(id, {}) end
+removeRecord(id, it[1])
+return {'ok'}`)
+
+/** ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove at once. Answers the ids. */
+export const TRIM = luaScript(`${LUA_RECORDS}
+local kind, keep, limit = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+local ended = key('ended:' .. kind)
+local surplus = redis.call('ZCARD', ended) - keep
+local removed = {}
+local oldest = redis.call('ZRANGE', ended, 0, limit - 1, 'WITHSCORES')
+for at = 1, #oldest, 2 do
+  local isOld = ARGV[4] ~= '' and tonumber(oldest[at + 1]) < now() - tonumber(ARGV[4])
+  if #removed < surplus or isOld then
+    removeRecord(oldest[at], kind)
+    table.insert(removed, oldest[at])
+  end
+end
+return removed`)

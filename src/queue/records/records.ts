@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import { RunSupersededError } from '../../base/abort-reasons.js'
+import { RecordLostError } from '../journal-errors.js'
+import type { LuaScript } from '../lua-script.js'
+import type { RedisLink } from '../open-redis.js'
+import type { Claimant } from './leases.js'
+import { KEPT_CHANGES } from './lua-records.js'
+import { PROTOCOL } from './protocol.js'
+import { parseRecord, toHash, toPayloadPairs } from './record-hash.js'
+import { checkRecordId, checkRecordName, recordKeys } from './record-keys.js'
+import { createRecordReader, type RecordReader } from './record-reader.js'
+import {
+  type FleetRecord,
+  type IntentKind,
+  type PayloadDefinition,
+  type Requirements,
+  requirementsSchema,
+} from './record-schema.js'
+import { CHECK, CLAIM, CREATE, FINISH, INTEND, RELEASE, REMOVE, REOPEN, TRIM, UPDATE } from './record-scripts.js'
+
+/** What a host shows with each write: only the newest run of the life that has claimed it may write. */
+export type Claim = { readonly id: string; readonly run: number; readonly incarnation: string }
+
+export type Claimed<T> =
+  | {
+      readonly outcome: 'claimed'
+      readonly claim: Claim
+      readonly fruitlessRuns: number
+      readonly before: FleetRecord<T>
+    }
+  /** Another host was first, or it has ended. */
+  | { readonly outcome: 'taken' | 'unknown' }
+  /** It was written since it was seen; read it again. */
+  | { readonly outcome: 'changed' }
+  /** Only a newer version can work on it. */
+  | { readonly outcome: 'too-new'; readonly protocol: number }
+  /** Redis was restarted, and hosts that may have it have not renewed yet. */
+  | { readonly outcome: 'settling'; readonly waitMs: number }
+
+/** What a write is worth to its run; `best` also forgets counted failures, `failure` counts one. */
+export type Mark = 'best' | 'useful' | 'excused' | 'failure'
+
+export type NewRecord<T> = {
+  readonly id: string
+  /** The trainer or converter that it needs. */
+  readonly name: string
+  readonly requires?: Partial<Requirements>
+  readonly payload: T
+}
+
+/** The durable records of one kind. Writes of a run throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when it may not write. */
+export type Records<T> = RecordReader<T> & {
+  /** Makes a record that waits, unless there is one with this id. */
+  create(record: NewRecord<T>): Promise<'created' | 'exists'>
+  /** A host claims a record as it has seen it; raises the run, so that every older run is fenced off. */
+  claim(seen: { readonly id: string; readonly version: number }, by: Claimant): Promise<Claimed<T>>
+  /** Directly before every effect outside. */
+  check(claim: Claim): Promise<void>
+  /** Writes what differs; nobody is notified if nothing does. */
+  update(claim: Claim, patch: Partial<T>, mark?: Mark): Promise<void>
+  /** Writes whoever has it, such as what a node has learned from the Loop. */
+  amend(id: string, patch: Partial<T>): Promise<void>
+  finish(claim: Claim, outcome: string, patch?: Partial<T>): Promise<void>
+  /** Gives it back; an excused run does not count as fruitless. */
+  release(claim: Claim, options?: { readonly isExcused?: boolean }): Promise<void>
+  /**
+   * Asks for its end, durably. With `endIfWaiting`, the version that was seen, a record that nobody has ends immediately.
+   */
+  intend(
+    id: string,
+    kind: IntentKind,
+    by: string,
+    options?: { readonly endIfWaiting?: number },
+  ): Promise<'asked' | 'ended' | 'ended-before' | 'changed' | 'unknown'>
+  /** An ended record waits again, with another run. */
+  reopen(
+    seen: { readonly id: string; readonly version: number },
+    patch?: Partial<T>,
+  ): Promise<'ok' | 'unknown' | 'changed' | 'unfinished'>
+  /** Removes it and its history: as its run, or an ended one. */
+  remove(what: Claim | { readonly id: string }): Promise<'removed' | 'unfinished' | 'unknown'>
+  /** Removes the ended ones beyond a number or an age, the oldest first; answers at most `limit` ids. */
+  trim(options: {
+    readonly keep: number
+    readonly maxAgeMs?: number
+    readonly limit?: number
+  }): Promise<readonly string[]>
+}
+
+export type RecordsOptions = {
+  /** What is read and written; this build's by default. */
+  readonly protocol?: number
+  /** How many changes the stream keeps. */
+  readonly keepChanges?: number
+}
+
+const claimedSchema = z.union([
+  z.tuple([z.literal('claimed'), z.int(), z.int(), z.int(), z.array(z.string())]),
+  z.tuple([z.enum(['too-new', 'settling']), z.number()]),
+  z.tuple([z.enum(['taken', 'changed', 'unknown'])]),
+])
+const fencedSchema = z.union([
+  z.tuple([z.enum(['ok', 'ended', 'unfinished'])]),
+  z.tuple([z.enum(['lost', 'superseded']), z.string()]),
+])
+
+export function createRecords<T extends object>(
+  link: RedisLink,
+  definition: PayloadDefinition<T>,
+  options: RecordsOptions = {},
+): Records<T> {
+  const { protocol = PROTOCOL, keepChanges = KEPT_CHANGES } = options
+  const { kind } = definition
+  const keys = recordKeys(link)
+  const call = (script: LuaScript, ...args: readonly (string | number)[]) =>
+    script(link.client, [keys.base], [keepChanges, ...args])
+  const pairs = (patch: Partial<T> = {}) => toPayloadPairs(patch, definition)
+
+  async function fenced(script: LuaScript, claim: Claim, ...args: readonly (string | number)[]): Promise<string> {
+    const { id, run, incarnation } = claim
+    const [outcome, found] = fencedSchema.parse(await call(script, id, run, incarnation, ...args))
+    if (outcome === 'superseded') throw new RunSupersededError({ trainingId: id, run })
+    if (outcome === 'lost') throw lost(id, run, found)
+    return outcome
+  }
+
+  function lost(id: string, run: number, found = ''): RecordLostError {
+    return new RecordLostError({ what: `${kind} ${id}`, run, found: found === '' ? null : Number(found) })
+  }
+
+  return {
+    ...createRecordReader(link, keys, definition, protocol),
+
+    async create({ id, name, requires, payload }) {
+      const needs = JSON.stringify(requirementsSchema.parse(requires ?? {}))
+      const head = [checkRecordId(id), kind, checkRecordName(name), needs, protocol]
+      return z
+        .enum(['created', 'exists'])
+        .parse(await call(CREATE, ...head, ...pairs(definition.schema.parse(payload))))
+    },
+
+    async claim({ id, version }, by) {
+      const { host, incarnation, leaseMs } = by
+      const args = [id, version, host, incarnation, leaseMs, by.protocol ?? protocol]
+      const answer = claimedSchema.parse(await call(CLAIM, ...args))
+      if (answer[0] === 'too-new') return { outcome: 'too-new', protocol: answer[1] }
+      if (answer[0] === 'settling') return { outcome: 'settling', waitMs: answer[1] }
+      if (answer[0] !== 'claimed') return { outcome: answer[0] }
+      const [, run, , fruitlessRuns, flat] = answer
+      const before = parseRecord(keys.record(id), toHash(flat), definition, protocol)
+      if (before === undefined) throw lost(id, run)
+      return { outcome: 'claimed', claim: { id, run, incarnation }, fruitlessRuns, before }
+    },
+
+    async check(claim) {
+      await fenced(CHECK, claim)
+    },
+    async update(claim, patch, mark) {
+      await fenced(UPDATE, claim, mark ?? '', ...pairs(patch))
+    },
+    async amend(id, patch) {
+      const [outcome, found] = fencedSchema.parse(await call(UPDATE, id, '', '', '', ...pairs(patch)))
+      if (outcome === 'lost') throw lost(id, 0, found)
+    },
+    async finish(claim, outcome, patch) {
+      await fenced(FINISH, claim, outcome, ...pairs(patch))
+    },
+    async release(claim, { isExcused = true } = {}) {
+      await fenced(RELEASE, claim, isExcused ? 'excused' : '')
+    },
+
+    async intend(id, wanted, by, { endIfWaiting } = {}) {
+      return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? ''))
+    },
+    async reopen({ id, version }, patch) {
+      return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))
+    },
+    async remove(what) {
+      if ('run' in what) {
+        await fenced(REMOVE, what)
+        return 'removed'
+      }
+      const [outcome] = fencedSchema.parse(await call(REMOVE, what.id, '', ''))
+      return outcome === 'lost' ? 'unknown' : outcome === 'unfinished' ? 'unfinished' : 'removed'
+    },
+    async trim({ keep, maxAgeMs, limit = 100 }) {
+      return z.array(z.string()).parse(await call(TRIM, kind, keep, maxAgeMs ?? '', limit))
+    },
+  }
+}
+
+const intendedSchema = z.enum(['asked', 'ended', 'ended-before', 'changed', 'unknown'])
+const reopenedSchema = z.enum(['ok', 'unknown', 'changed', 'unfinished'])

@@ -1,0 +1,226 @@
+import { expect } from 'chai'
+import { createLeases, type Leases } from '../../../src/queue/records/leases.js'
+import { recordKeys } from '../../../src/queue/records/record-keys.js'
+import { createRecords, type Records } from '../../../src/queue/records/records.js'
+import { rejection } from '../../helpers/rejection.js'
+import { until } from '../../helpers/until.js'
+import { type RedisFixture, startRedisFixture } from '../redis-fixture.js'
+import {
+  claimAs,
+  createSample,
+  endLease,
+  hostA,
+  hostB,
+  jumpClock,
+  leaseLeft,
+  type SamplePayload,
+  sampleTraining,
+  tryClaim,
+} from './sample-records.js'
+
+describe('the lease of a record', () => {
+  let redis: RedisFixture
+  let records: Records<SamplePayload>
+  let ofA: Leases
+  let ofB: Leases
+  before(async () => {
+    redis = await startRedisFixture()
+  })
+  after(() => redis.close())
+  beforeEach(async () => {
+    await redis.link.client.flushall()
+    records = createRecords(redis.link, sampleTraining)
+    ofA = createLeases(redis.link, hostA)
+    ofB = createLeases(redis.link, hostB)
+    await createSample(records, 't1')
+  })
+
+  const renewed = async (leases: Leases, ...held: readonly { id: string; run: number }[]) =>
+    (await leases.renew(held)).records.map(({ outcome }) => outcome)
+  const whatHappened = async () => (await records.history('t1')).map(({ what }) => what)
+
+  describe('that is renewed', () => {
+    it('goes on for its whole length, all of a host in one step', async () => {
+      await createSample(records, 't2')
+      const held = [await claimAs(records, 't1', hostA), await claimAs(records, 't2', hostA)]
+      for (const { id } of held) await redis.link.client.zincrby(recordKeys(redis.link).leases, -20_000, id)
+
+      expect(await renewed(ofA, ...held)).to.deep.equal(['held', 'held'])
+
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(29_000, 30_000)
+      expect(await leaseLeft(redis.link, 't2')).to.be.within(29_000, 30_000)
+    })
+
+    it('is no change of the record, so that nobody is notified of it', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      const before = await redis.link.client.xlen(recordKeys(redis.link).changes)
+      await ofA.renew([claim])
+
+      expect(await redis.link.client.xlen(recordKeys(redis.link).changes)).to.equal(before)
+      expect((await records.load('t1'))?.version).to.equal(2)
+    })
+
+    it('brings the wish to end the record', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      await records.intend('t1', 'stop', 'loop')
+
+      expect((await ofA.renew([claim])).records[0]?.intent).to.deep.include({ kind: 'stop', by: 'loop' })
+    })
+
+    it('after it has run out goes on under the same run, if nobody has claimed the record since', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      await endLease(redis.link, 't1')
+      expect(await ofB.returnExpired()).to.deep.equal(['t1'])
+      expect(await records.load('t1')).to.include({ life: 'waiting', run: 1 })
+
+      expect(await renewed(ofA, claim)).to.deep.equal(['regained'])
+
+      await records.update(claim, { progress: 0.5 })
+      expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
+      expect(await records.waiting(['yolo'])).to.deep.equal([])
+    })
+
+    it('by a host whose record another one has claimed, has ended or has been removed says so', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      await endLease(redis.link, 't1')
+      const second = await claimAs(records, 't1', hostB)
+      expect(await renewed(ofA, claim)).to.deep.equal(['superseded'])
+      expect(await renewed(ofB, second)).to.deep.equal(['held'])
+
+      await records.finish(second, 'completed')
+      expect(await renewed(ofB, second)).to.deep.equal(['ended'])
+
+      await records.remove({ id: 't1' })
+      expect(await renewed(ofB, second)).to.deep.equal(['lost'])
+    })
+
+    it('by a host that has handed the record back does not take it again', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      await records.release(claim)
+
+      expect(await renewed(ofA, claim)).to.deep.equal(['superseded'])
+      expect(await records.load('t1')).to.include({ life: 'waiting' })
+    })
+  })
+
+  describe('that has run out', () => {
+    it('lets the record wait again by any host, in bounded steps', async () => {
+      await createSample(records, 't2')
+      for (const id of ['t1', 't2']) await claimAs(records, id, hostA)
+      for (const id of ['t1', 't2']) await endLease(redis.link, id)
+
+      expect(await ofB.returnExpired({ limit: 1 })).to.deep.equal(['t1'])
+      expect(await ofB.returnExpired({ limit: 10 })).to.deep.equal(['t2'])
+      expect(await ofB.returnExpired()).to.deep.equal([])
+      expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1', 't2'])
+      expect(await whatHappened()).to.deep.equal(['created', 'claimed', 'expired'])
+    })
+
+    it('is found by the clock of Redis, without anybody who moves it', async () => {
+      const brief = { ...hostA, leaseMs: 500 }
+      const watcher = createLeases(redis.link, { ...hostB, leaseMs: 500 })
+      await claimAs(records, 't1', brief)
+
+      expect(await watcher.returnExpired()).to.deep.equal([])
+      await until('the lease has run out', async () => (await watcher.returnExpired()).includes('t1'))
+    })
+
+    it('again and again while its owner renews leaves the record with the owner, if nobody claims it', async () => {
+      const claim = await claimAs(records, 't1', hostA)
+      const rounds = Array.from({ length: 50 }, async () => {
+        await endLease(redis.link, 't1')
+        await Promise.all([ofA.renew([claim]), ofB.returnExpired()])
+      })
+      await Promise.all(rounds)
+
+      await ofA.renew([claim])
+
+      const happened = await whatHappened()
+      const countOf = (what: string) => happened.filter((each) => each === what).length
+      expect(await records.load('t1')).to.include({ life: 'claimed', host: 'a', run: 1 })
+      expect(countOf('regained')).to.equal(countOf('expired'))
+      expect(await records.waiting(['yolo'])).to.deep.equal([])
+    })
+
+    it('of a record that was deleted by hand is forgotten', async () => {
+      await claimAs(records, 't1', hostA)
+      await redis.link.client.del(recordKeys(redis.link).record('t1'))
+      await endLease(redis.link, 't1')
+
+      expect(await ofB.returnExpired()).to.deep.equal([])
+      expect(await redis.link.client.zcard(recordKeys(redis.link).leases)).to.equal(0)
+    })
+  })
+
+  it('of an earlier life of a host is given up when its worker starts again, and of no other host', async () => {
+    await createSample(records, 't2')
+    const old = await claimAs(records, 't1', hostA)
+    await claimAs(records, 't2', hostB)
+    const next = createLeases(redis.link, { ...hostA, incarnation: 'a2' })
+
+    expect(await next.takeBack()).to.deep.equal(['t1'])
+
+    const answer = await tryClaim(records, 't1', { ...hostA, incarnation: 'a2' })
+    expect(answer).to.include({ outcome: 'claimed', fruitlessRuns: 1 })
+    expect(await rejection(records.check(old))).to.include({ code: 'LF_RUN_SUPERSEDED' })
+    expect(await renewed(ofA, old)).to.deep.equal(['superseded'])
+    expect(await next.takeBack()).to.deep.equal([])
+  })
+
+  describe('when the clock of Redis', () => {
+    for (const [title, byMs] of [
+      ['goes back by an hour', -3_600_000],
+      ['goes back by a second', -1_000],
+      ['goes ahead by an hour', 3_600_000],
+      ['goes ahead by just over half a lease', 15_500],
+      ['goes ahead by ten years', 315_360_000_000],
+    ] as const) {
+      it(`${title}, becomes the time plus its length, and no record is returned`, async () => {
+        await claimAs(records, 't1', hostA)
+        await ofB.renew([])
+        await jumpClock(redis.link, byMs)
+
+        expect(await ofB.returnExpired()).to.deep.equal([])
+
+        expect(await leaseLeft(redis.link, 't1')).to.be.within(28_000, 30_000)
+        expect((await ofB.renew([])).granted).to.equal(null)
+      })
+    }
+
+    it('goes ahead by less than half a lease, is as it was', async () => {
+      await claimAs(records, 't1', hostA)
+      await ofB.renew([])
+      await jumpClock(redis.link, 10_000)
+
+      expect((await ofB.renew([])).granted).to.equal(null)
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(18_000, 20_000)
+    })
+
+    it('jumps, is as long as its own host wants it, whoever finds the jump', async () => {
+      await claimAs(records, 't1', { ...hostA, leaseMs: 120_000 })
+      await ofB.renew([])
+      await jumpClock(redis.link, -7_200_000)
+
+      expect((await ofB.renew([])).granted).to.equal('time')
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(118_000, 120_000)
+    })
+
+    it('has gone back, still runs out for a host that is dead', async () => {
+      const brief = { ...hostB, leaseMs: 500 }
+      await claimAs(records, 't1', { ...hostA, leaseMs: 500 })
+      await jumpClock(redis.link, -3_600_000)
+      const watcher = createLeases(redis.link, brief)
+
+      await until('the record waits again', async () => (await watcher.returnExpired()).includes('t1'))
+    })
+
+    it('jumps while a host claims, is granted to the others as well', async () => {
+      await createSample(records, 't2')
+      await claimAs(records, 't1', hostA)
+      await jumpClock(redis.link, 3_600_000)
+
+      expect((await claimAs(records, 't2', hostB)).run).to.equal(1)
+      expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
+    })
+  })
+})
