@@ -4,6 +4,7 @@ import { messageOf } from '../base/errors.js'
 import { removeTree } from '../base/files.js'
 import type { Logger } from '../base/logger.js'
 import type { TrainerEvent } from '../executors/events.js'
+import { REST_MS } from '../executors/whole-files/set-aside.js'
 import { type CheckpointRules, filesBelow, fingerprint, watchedPaths } from './checkpoints/contents.js'
 import type { Finished, Marker } from './checkpoints/marker.js'
 import { createPacker } from './checkpoints/packer.js'
@@ -14,7 +15,7 @@ import { createCheckpointStore } from './checkpoints/store.js'
 /** A worker that is asked to end must be gone after nine seconds; what its programs leave of them is for packing. */
 const GONE_AFTER_MS = 7500
 const HAND_BACK_MS = 2500
-const SETTLE_MS = 200
+const REST = { wholeMs: 200, otherMs: REST_MS }
 const PATIENCE_MS = 10_000
 const LOOK_EVERY_MS = 1000
 
@@ -73,12 +74,12 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
     { everyMs: options.everyMs, lookEveryMs: Math.min(LOOK_EVERY_MS, options.everyMs) },
     {
       state: async () => fingerprint(workspace, await filesBelow(workspace, watchedPaths(rules))),
-      pack: () => pack({ settleMs: SETTLE_MS, patienceMs: PATIENCE_MS, finished: null, signal: packing.signal }),
+      pack: () => pack({ rest: REST, patienceMs: PATIENCE_MS, finished: null, signal: packing.signal }),
       failed: warn,
     },
   )
 
-  type How = { settleMs: number; patienceMs: number; finished: Finished | null; signal: AbortSignal }
+  type How = { rest: typeof REST | null; patienceMs: number; finished: Finished | null; signal: AbortSignal }
 
   async function pack(how: How): Promise<boolean> {
     try {
@@ -168,7 +169,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
     async handBack() {
       const work = async () => {
         await packer.rest()
-        await pack({ settleMs: 0, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal })
+        await pack({ rest: null, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal })
       }
       const left = askedToEndAt === undefined ? 0 : askedToEndAt + GONE_AFTER_MS - performance.now()
       await within(Math.max(HAND_BACK_MS, left), work().catch(warn))
@@ -178,7 +179,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       packing.abort() // what is under way is older, and may take its time
       await within(HAND_BACK_MS, packer.rest())
       let write: (() => Promise<void>) | undefined
-      const how = { settleMs: 0, patienceMs: PATIENCE_MS, finished, signal: closing.signal }
+      const how = { rest: null, patienceMs: PATIENCE_MS, finished, signal: closing.signal }
       await copy(how).then((found) => (write = found), warnOfLast)
       last = Promise.resolve(write?.())
         .catch(warnOfLast)

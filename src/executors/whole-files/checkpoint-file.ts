@@ -27,6 +27,18 @@ export async function examineCheckpoint(path: string): Promise<CheckpointFile> {
   }
 }
 
+/** Whether the content of a file says that it is whole; of one that does not, only rest tells. */
+export async function isWholeByContent(path: string): Promise<boolean> {
+  const { size } = await stat(path)
+  if (/\.json$/i.test(path)) return size <= MAX_JSON_BYTES && (await jsonProblem(path, size)) === undefined
+  const handle = await open(path, 'r')
+  try {
+    return size > 0 && (await examineStructure(handle, { name: basename(path), size })).state === 'whole'
+  } finally {
+    await handle.close()
+  }
+}
+
 async function problemOf(path: string, size: number): Promise<string | undefined> {
   if (size === 0) return NEVER_EMPTY.test(path) ? 'it is empty' : undefined
   if (/\.json$/i.test(path)) return await jsonProblem(path, size)

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode, linkOrCopy, removeTree } from '../../base/files.js'
 import { EVENTS_FILE } from '../../executors/events.js'
 import { eventFiles, unhandledModelFiles } from '../../executors/events-file.js'
+import { isWholeByContent } from '../../executors/whole-files/checkpoint-file.js'
 import { isCut } from '../../executors/whole-files/files-problem.js'
 import { type CheckpointRules, checkpointPaths, filesBelow, fingerprint, watchedPaths } from './contents.js'
 
@@ -15,8 +16,11 @@ export type SnapshotOptions = {
   readonly rules: CheckpointRules
   /** Where the copies go; made anew. */
   readonly target: string
-  /** The program runs, so its checkpoint must have rested this long: it may write it in place, bit by bit. */
-  readonly settleMs: number
+  /**
+   * The program runs, so its checkpoint must have rested: it may write it in place, bit by bit. The first is for files whose
+   * content says that they are whole, the second for all others; null when no program runs.
+   */
+  readonly rest: { readonly wholeMs: number; readonly otherMs: number } | null
   /** A program that writes all the time is given up on after so long, until its next checkpoint. */
   readonly patienceMs: number
   /** Also without any checkpoint, for a program that has ended: the models are all that is needed then. */
@@ -30,14 +34,17 @@ export type SnapshotOptions = {
  * the files, or undefined when there is no checkpoint or it never rested.
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<string[] | undefined> {
-  const { workspace, rules, settleMs, signal } = options
+  const { workspace, rules, rest, signal } = options
   const paths = checkpointPaths(rules)
   const givenUpAt = performance.now() + options.patienceMs
   do {
     signal.throwIfAborted()
     if (!options.isFinished && (await filesBelow(workspace, watchedPaths(rules))).length === 0) return undefined
     const checkpoint = await look(workspace, paths)
-    if (settleMs > 0) await sleep(settleMs, undefined, { signal })
+    if (rest !== null) {
+      const doAllTell = await areWholeByContent(workspace, paths)
+      await sleep(doAllTell ? rest.wholeMs : rest.otherMs, undefined, { signal })
+    }
     // A program that renames new checkpoints into place every moment never rests, but its files are whole.
     const rests = (await look(workspace, paths)) === checkpoint || performance.now() > givenUpAt
     const files = rests ? await copyAll(workspace, paths, options.target) : undefined
@@ -69,6 +76,14 @@ async function copyAll(workspace: string, paths: readonly string[], target: stri
 // What an ONNX model refers to may lie elsewhere: only what is cut off by its own content is no checkpoint.
 async function areWhole(copies: readonly string[]): Promise<boolean> {
   for (const copy of copies) if (await isCut(copy)) return false
+  return true
+}
+
+async function areWholeByContent(workspace: string, paths: readonly string[]): Promise<boolean> {
+  for (const file of await filesBelow(workspace, paths)) {
+    // One that is renamed away this moment does not rest either.
+    if (!(await isWholeByContent(join(workspace, file)).catch(() => false))) return false
+  }
   return true
 }
 

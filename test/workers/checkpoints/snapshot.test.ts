@@ -18,7 +18,7 @@ describe('what is packed', () => {
       workspace: join(folder.path, 'workspace'),
       rules,
       target: join(folder.path, 'copy'),
-      settleMs: 50,
+      rest: { wholeMs: 50, otherMs: 50 },
       patienceMs: 300,
       isFinished: false,
       signal: new AbortController().signal,
@@ -64,6 +64,30 @@ describe('what is packed', () => {
     expect(await snapshot()).to.equal(undefined)
     expect(await snapshot({ isFinished: true })).to.deep.equal(['models/000001/set.json'])
   })
+
+  it('is taken soon when the content of every file says that it is whole', async () => {
+    await writeFile(path('checkpoints/state.json'), '{"epoch": 3}')
+
+    const files = await snapshot({ rest: { wholeMs: 10, otherMs: 3_600_000 } })
+
+    expect(files).to.deep.equal(['checkpoints/state.json'])
+  })
+
+  for (const [name, first, rest] of [
+    ['last.pt', 'half of a pickle', 'the other half'],
+    ['state.bin', 'half of it', 'the other half'],
+    ['state.json', '{"epoch": 3', '}'],
+  ] as const) {
+    it(`has to rest for longer when nothing says whether ${name} is whole`, async () => {
+      await writeFile(path(`checkpoints/${name}`), first)
+      const taking = snapshot({ rest: { wholeMs: 10, otherMs: 600 }, patienceMs: 5000 })
+      await sleep(200)
+      await writeFile(path(`checkpoints/${name}`), first + rest)
+      await taking
+
+      expect(await copied(`checkpoints/${name}`)).to.equal(first + rest)
+    })
+  }
 
   it('is found also when new checkpoints are renamed into place every moment', async () => {
     const writing = new AbortController()
