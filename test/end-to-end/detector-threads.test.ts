@@ -9,7 +9,7 @@ const THREADS = 2
 const ROUNDS = 3
 /** After the failure has been answered; a hang is seen only after half the deadline. */
 const NEXT_ANSWER_WITHIN_MS = 2000
-const DEADLINE_MS = 4000
+const DEADLINE_MS = 8000
 
 describe('A detector under load', function () {
   this.timeout(120_000)
