@@ -163,7 +163,7 @@ describe('the thread that reads output', function () {
     await own.close()
 
     expect((highest - before) / 1024 / 1024).to.be.below(50)
-  })
+  }).timeout(120_000)
 
   for (const [what, patterns] of Object.entries({ 'with patterns': [COUNTS], 'without patterns': [] })) {
     it(`takes lines of ten megabytes and binary data ${what}`, async () => {

@@ -7,7 +7,8 @@ import { takeSnapshot } from '../../../src/workers/checkpoints/snapshot.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 
-const rules = { train: { scratch: ['python', 'train.py'], resume_when: 'checkpoints/last.pt' } } as const
+const rulesFor = (name: string) =>
+  ({ train: { scratch: ['python', 'train.py'], resume_when: `checkpoints/${name}` } }) as const
 
 describe('what is packed', () => {
   const folder = useTemporaryFolder()
@@ -16,7 +17,7 @@ describe('what is packed', () => {
   const snapshot = (change: object = {}) =>
     takeSnapshot({
       workspace: join(folder.path, 'workspace'),
-      rules,
+      rules: rulesFor('last.pt'),
       target: join(folder.path, 'copy'),
       rest: { wholeMs: 50, otherMs: 50 },
       patienceMs: 300,
@@ -68,7 +69,7 @@ describe('what is packed', () => {
   it('is taken soon when the content of every file says that it is whole', async () => {
     await writeFile(path('checkpoints/state.json'), '{"epoch": 3}')
 
-    const files = await snapshot({ rest: { wholeMs: 10, otherMs: 3_600_000 } })
+    const files = await snapshot({ rules: rulesFor('state.json'), rest: { wholeMs: 10, otherMs: 3_600_000 } })
 
     expect(files).to.deep.equal(['checkpoints/state.json'])
   })
@@ -80,7 +81,7 @@ describe('what is packed', () => {
   ] as const) {
     it(`has to rest for longer when nothing says whether ${name} is whole`, async () => {
       await writeFile(path(`checkpoints/${name}`), first)
-      const taking = snapshot({ rest: { wholeMs: 10, otherMs: 600 }, patienceMs: 5000 })
+      const taking = snapshot({ rules: rulesFor(name), rest: { wholeMs: 10, otherMs: 600 }, patienceMs: 5000 })
       await sleep(200)
       await writeFile(path(`checkpoints/${name}`), first + rest)
       await taking
