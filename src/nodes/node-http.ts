@@ -8,7 +8,7 @@ export type NodeSwitches = {
   setOnline(online: boolean): Promise<void>
   setDebugLogging(on: boolean): void
   /** For tests only (USE_BACKDOOR_CONTROLS); without it these endpoints do not exist. */
-  readonly backdoor?: { reset(): Promise<void>; tellStatus(): void }
+  readonly backdoor?: { reset(): Promise<void>; sendStatus(): void }
 }
 
 /**
@@ -65,7 +65,7 @@ function registerBackdoor(server: FastifyInstance, { backdoor }: NodeSwitches, d
     return reply.type('application/json').send('null')
   })
   server.post('/force_status_update', async (_request, reply) => {
-    backdoor.tellStatus()
+    backdoor.sendStatus()
     return reply.type('application/json').send('null')
   })
 }

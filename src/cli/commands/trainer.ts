@@ -42,18 +42,13 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
       const folder = dataFolder(flags.data, context.environment)
       const fleet = await openFleetLink(context, closers)
       const loop = openLoopClient(context, closers, folder)
-      let askedToRestart: () => void = () => undefined
-      const restart = new Promise<void>((resolve) => {
-        askedToRestart = resolve
-      })
       const settings = { folder, trainer, name: flags.name ?? trainer.name, seats: flags.seats, uuid: flags.uuid }
-      const parts = { closers, fleet, loop, onRestart: askedToRestart }
-      const { uuids, node, loggedIn } = await startTrainerNode(settings, context, parts)
+      const { uuids, node, loggedIn } = await startTrainerNode(settings, context, { closers, fleet, loop })
       const served = { node, closers, context, fleet, uuids }
       const { port: asked, host } = nodeAddress(flags, context.environment)
       const port = asked === undefined ? null : await serve(asked, host, served)
       const ready = loggedIn.then(() => sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port }))
-      return { over: Promise.race([restart, node.over, failureBeforeReady(ready, context.signal)]) }
+      return { over: Promise.race([node.over, failureBeforeReady(ready, context.signal)]) }
     },
     {
       DATA_FOLDER: { option: '--data', value: flags.data },

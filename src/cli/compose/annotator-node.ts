@@ -41,7 +41,11 @@ export async function startAnnotatorNode(
   )
   parts.closers.add('annotator node', () => node.stop())
   await node.start({ signal })
-  const loggedIn = untilLoggedIn('annotator', { loop: parts.loop, socket: sockets.first }, context)
+  const loggedIn = untilLoggedIn(
+    'annotator',
+    { loop: parts.loop, node: { whenConnected: async (waiting) => sockets.first()?.whenConnected(waiting) } },
+    context,
+  )
   return { uuid: identity.uuid, node, loggedIn }
 }
 

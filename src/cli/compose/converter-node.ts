@@ -41,6 +41,10 @@ export async function startConverterNode(
   )
   parts.closers.add('converter node', () => node.stop())
   await node.start({ signal })
-  const loggedIn = untilLoggedIn('converter', { loop: parts.loop, socket: sockets.first }, context)
+  const loggedIn = untilLoggedIn(
+    'converter',
+    { loop: parts.loop, node: { whenConnected: async (waiting) => sockets.first()?.whenConnected(waiting) } },
+    context,
+  )
   return { uuid: identity.uuid, node, loggedIn }
 }

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
 import { isAccountRefused } from '../../loop/client/errors.js'
-import type { LoopSocket } from '../../loop/client/socket.js'
 import { paths } from '../../loop/protocol/index.js'
+import type { LoopNode } from '../../nodes/loop-node.js'
 import type { CliContext } from '../context.js'
 import { sayWaiting } from '../ready-line.js'
 import type { LoopClient } from './loop-client.js'
@@ -12,15 +12,14 @@ const RETRY_MAX_MS = 5000
 
 export type LoginParts = {
   readonly loop: LoopClient
-  /** The first socket of the node. */
-  readonly socket: () => LoopSocket | undefined
+  readonly node: Pick<LoopNode, 'whenConnected'>
 }
 
 /**
  * Resolves when the node is logged in and connected: before, it could take no order. Tries until the signal aborts, and
  * prints each new cause of a failure; throws LF_LOOP_LOGIN when the Loop refuses the account.
  */
-export async function untilLoggedIn(part: string, { loop, socket }: LoginParts, { signal }: CliContext): Promise<void> {
+export async function untilLoggedIn(part: string, { loop, node }: LoginParts, { signal }: CliContext): Promise<void> {
   let lastReason = ''
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -35,7 +34,7 @@ export async function untilLoggedIn(part: string, { loop, socket }: LoginParts, 
     }
     await sleep(backOffMs(attempt, { firstMs: 250, maxMs: RETRY_MAX_MS }), undefined, { signal })
   }
-  await socket()?.whenConnected({ signal })
+  await node.whenConnected({ signal })
 }
 
 async function checkLogin({ session }: LoopClient, signal: AbortSignal): Promise<void> {

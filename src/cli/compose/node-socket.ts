@@ -8,7 +8,7 @@ export type NodeParts = {
   readonly closers: Closers
   readonly loop: LoopClient
   /** The Loop asks the node to restart. */
-  readonly onRestart: () => void
+  readonly onRestart?: () => void
 }
 
 /** Makes fresh sockets for a node of the project that the environment names; they hear when the Loop asks for a restart. */
@@ -23,7 +23,7 @@ export function nodeSockets(
     first: () => first,
     create() {
       const socket = createLoopSocket({ nodeType, organization, project }, { session: loop.session, log })
-      socket.onRestart(onRestart)
+      if (onRestart !== undefined) socket.onRestart(onRestart)
       first ??= socket
       return socket
     },

@@ -27,7 +27,6 @@ export async function startTrainerNode(
   const { folder, name, seats, uuid } = settings
   await takeNodeFolder(folder, { kind: 'trainer-node', name }, parts)
   const identities = await readIdentities({ folder, name, seats, uuid })
-  const sockets = nodeSockets('trainer', context, parts)
   const node = createTrainerNode(
     {
       identities,
@@ -42,12 +41,12 @@ export async function startTrainerNode(
       ...parts.fleet,
       log,
       now: Date.now,
-      createSocket: sockets.create,
+      createSocket: nodeSockets('trainer', context, parts).create,
     },
   )
   parts.closers.add('trainer node', () => node.stop())
   await node.start({ signal })
-  const loggedIn = untilLoggedIn('trainer', { loop: parts.loop, socket: sockets.first }, context)
+  const loggedIn = untilLoggedIn('trainer', { loop: parts.loop, node }, context)
   return { uuids: identities.map((identity) => identity.uuid), node, loggedIn }
 }
 

@@ -45,7 +45,7 @@ export type AnnotatorNodeDeps = {
 export type AnnotatorNode = Service & {
   /** False keeps the node away from the Loop until it is set true again. */
   setOnline(online: boolean): Promise<void>
-  tellStatus(): void
+  sendStatus(): void
   /** Forgets all users. */
   reset(): Promise<void>
 }
@@ -143,7 +143,7 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
 
   return {
     ...service,
-    tellStatus: () => status.tell(),
+    sendStatus: () => status.tell(),
     reset: async () => {
       for (const user of histories.users()) forget(user)
     },

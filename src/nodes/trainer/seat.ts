@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import type { Closers } from '../../base/closers.js'
-import { messageOf } from '../../base/errors.js'
-import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
-import { createService, type Service } from '../../base/service.js'
+import type { Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import {
   type Dialect,
@@ -15,6 +13,7 @@ import {
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
 import type { Control, ControlKind } from '../../queue/control.js'
+import type { Fleet } from '../../queue/fleet.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
 import type { Journal, TrainingRecord } from '../../queue/journal.js'
@@ -23,16 +22,17 @@ import { queueNames } from '../../queue/names.js'
 import type { Queues } from '../../queue/queues.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
+import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
 import type { TrainerProfile } from './profile.js'
 import { toSeatStatus } from './seat-status.js'
 import { createSeatTraining } from './seat-training.js'
 
 export type SeatOptions = {
   readonly identity: NodeIdentity
+  readonly owner?: string
   readonly profile: TrainerProfile
   readonly dialect: Dialect
   readonly heartbeatMs?: number
-  /** Tells changes alone until it is set online. */
   readonly muted?: boolean
   /** How long the Loop may take to answer a status. */
   readonly statusAckMs?: number
@@ -44,48 +44,51 @@ export type SeatDeps = {
   readonly queues: Queues
   readonly journal: Journal
   readonly control: Control
+  readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
   /** Hears whether the seat has a training, at every look, and when the Loop was told that one has ended. */
   readonly onLook?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
 }
 
-/** One trainer identity at the Loop: takes orders, says how its training is, passes its metrics on. */
-export type Seat = Service & {
-  /** A training in the journal has changed; the seat tells the Loop at once when it is its own. */
-  trainingChanged(trainingId: string): void
-  /** False disconnects the seat from the Loop until it is set true again. */
-  setOnline(online: boolean): Promise<void>
-  /** Tells the Loop its status now, whether or not it has changed. */
-  tellStatus(): void
-  /** Aborts its training, if it has one. */
-  reset(): Promise<void>
-  /** What it cannot mend itself; one sentence each. */
-  readonly errors: readonly string[]
-}
+/** One trainer identity at the Loop: takes orders, reports its training, passes its metrics on. */
+export type Seat = Service &
+  Pick<LoopNode, 'setOnline' | 'sendStatus' | 'whenConnected' | 'whyNotReady' | 'over'> & {
+    /** A training in the journal has changed; the seat reports it immediately when it is its own. */
+    trainingChanged(trainingId: string): void
+    /** Aborts its training, if it has one. */
+    reset(): Promise<void>
+  }
 
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
-  const { identity, profile, dialect, heartbeatMs = 5000 } = options
+  const { identity, profile, dialect } = options
   const { journal, control, queues } = deps
   const log = deps.log.child({ component: 'seat', seat: identity.name })
   const own = createSeatTraining(identity, { journal, log })
-  let socket = openSocket()
-  let isOnline = true
-  let isStarted = false
+  const node = createLoopNode(
+    { ...options, reconnectsWhenRefused: true },
+    {
+      open,
+      events: {
+        begin_training: (...args) => inTurn(() => begin(args[0], args[1], args[2])),
+        stop_training: () => inTurn(() => request('stop')),
+        abort_training: () => inTurn(() => request('abort')),
+      },
+      report,
+      announcement: () => ({
+        type: 'trainer',
+        trainer: profile.name,
+        errors: own.lost === undefined ? [] : [own.lost],
+      }),
+    },
+    { ...deps, log },
+  )
   let current: TrainingRecord | undefined
   /** The last status had errors; if they have gone since, the Loop must not take them for the end of the training. */
-  let areErrorsTold = false
-  let sending: Promise<void> | undefined
+  let hasReportedErrors = false
   let lastTurn: Promise<unknown> = Promise.resolve()
-  /** What there may be to tell: a change somewhere (sent if it is ours), or our status in any case. */
-  let due: 'change' | 'status' | undefined
-  let isMuted = options.muted === true
-  let reconnectedAt = Number.NEGATIVE_INFINITY
-  const service = createService(`seat ${identity.name}`, open, { log })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
-    closers.add('socket', () => socket.stop())
-    closers.add('status', () => sending)
     current = (await own.read()).training
     // An order we wrote down but died before queueing: adding it again is harmless when it is there.
     if (current !== undefined) await enqueue(current)
@@ -96,19 +99,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const metrics = queues.consume(queueNames.node(identity.uuid), passMetrics, settings)
     // A point that waits for the Loop goes back to the queue, for the seat's next life.
     closers.add('metrics', () => metrics.close({ cancel: new WorkerShutdownError() }))
-    every(heartbeatMs, () => !isMuted && tellStatus(), closers, 'heartbeat')
     deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
-    isStarted = true
-    await socket.start({ signal })
-  }
-
-  function openSocket(): LoopSocket {
-    const fresh = deps.createSocket()
-    fresh.on('begin_training', (...args) => inTurn(() => begin(args[0], args[1], args[2])))
-    fresh.on('stop_training', () => inTurn(() => request('stop')))
-    fresh.on('abort_training', () => inTurn(() => request('abort')))
-    fresh.onConnect(tellStatus)
-    return fresh
   }
 
   // A stop that comes right behind its order must find it, also when they came over two connections.
@@ -133,7 +124,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     // Also for a repeated order: the job may be missing when we died between the journal and the queue.
     if (training.endedAt === null) await enqueue(training)
     log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
-    tellStatus()
+    node.sendStatus()
     return true
   }
 
@@ -147,84 +138,44 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     if (training !== undefined) await control.request(training.id, kind, 'loop')
     const lost = training === undefined ? own.giveUpLost() : undefined
     if (lost !== undefined) await control.requestWithoutRecord(lost.id, kind, 'loop')
-    if (lost !== undefined) tellStatus()
+    if (lost !== undefined) node.sendStatus()
     return true
   }
 
   function trainingChanged(trainingId: string): void {
-    if (current !== undefined && current.id !== trainingId) return
-    // An idle seat looks too: the training may be its own, given to it by a retry.
-    due ??= 'change'
-    send()
+    // An idle seat reads its training too: it may be its own, given to it by a retry.
+    if (current === undefined || current.id === trainingId) node.sendStatus('change')
   }
 
-  function tellStatus(): void {
-    due = 'status'
-    send()
-  }
-
-  function send(): void {
-    sending ??= sendAllThatIsDue().finally(() => {
-      sending = undefined
-    })
-  }
-
-  async function sendAllThatIsDue(): Promise<void> {
-    while (due !== undefined) {
-      const isChange = due === 'change'
-      due = undefined
-      await sendStatus({ onlyIfOurs: isChange })
-    }
-  }
-
-  async function sendStatus({ onlyIfOurs }: { readonly onlyIfOurs: boolean }): Promise<void> {
-    try {
-      const before = current
-      const { training, ends } = await own.read()
-      current = training
-      const isOurs = before !== undefined || current !== undefined || ends.length > 0
-      deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
-      if (!socket.connected || (onlyIfOurs && !isOurs)) return
-      for (const ended of ends) if (areErrorsTold || hasErrors(ended)) await emitStatus(ended)
-      const isAcked = await emitStatus(current)
-      if (!isAcked || ends.length === 0) return
-      for (const ended of ends) await journal.ackEnd(ended)
-      deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'status not sent')
-    }
+  async function report(causes: ReadonlySet<StatusCause>): Promise<boolean> {
+    const isChange = causes.size === 1 && causes.has('change')
+    const before = current
+    const { training, ends } = await own.read()
+    current = training
+    const isOurs = before !== undefined || current !== undefined || ends.length > 0
+    deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
+    if (!node.isConnected() || (isChange && !isOurs)) return false
+    for (const ended of ends) if (hasReportedErrors || hasErrors(ended)) await emitStatus(ended)
+    const isAcked = await emitStatus(current)
+    if (!isAcked || ends.length === 0) return isAcked
+    for (const ended of ends) await journal.ackEnd(ended)
+    deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
+    return true
   }
 
   /** Whether the Loop has acknowledged it. */
   async function emitStatus(training: TrainingRecord | undefined): Promise<boolean> {
     const status = toTrainerStatus(toSeatStatus(identity, profile, training, deps.now()), dialect)
-    const { statusAckMs: timeoutMs = nodeEventAckMs.update_trainer } = options
-    try {
-      const answer = await socket.emit('update_trainer', status, { timeoutMs })
-      if (answer.success) {
-        areErrorsTold = training !== undefined && hasErrors(training)
-        return true
-      }
-      log.warn({ reason: answer.error_msg }, 'Loop refused the status; connecting again')
-      connectAnew()
-      return false
-    } catch (error) {
-      if (socket.connected) connectAnew() // it heard us, as it seems, but does not answer
-      throw error
-    }
-  }
-
-  function connectAnew(): void {
-    // A Loop that refuses whatever we say must not be stormed with logins.
-    if (performance.now() - reconnectedAt < heartbeatMs) return
-    reconnectedAt = performance.now()
-    socket.reconnect()
+    const { statusAckMs = nodeEventAckMs.update_trainer } = options
+    const { success } = await node.emitStatus('update_trainer', [status], statusAckMs)
+    if (success) hasReportedErrors = training !== undefined && hasErrors(training)
+    return success
   }
 
   async function passMetrics(job: JobHandle<MetricsJob>, signal: AbortSignal): Promise<unknown> {
     const { trainingId, run, organization, project, point } = job.data
     await checkRun(trainingId, run)
-    await socket.whenConnected({ signal })
+    await node.whenConnected({ signal })
     const view = {
       trainerId: identity.uuid,
       trainerName: identity.name,
@@ -235,8 +186,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       bestEpoch: point.epoch,
     }
     const metrics = toTrainingMetrics(view, dialect)
-    const options = { timeoutMs: nodeEventAckMs.update_training, signal }
-    const answer = await socket.emit('update_training', organization, project, metrics, options)
+    const waiting = { timeoutMs: nodeEventAckMs.update_training, signal }
+    const answer = await node.emit('update_training', [organization, project, metrics], waiting)
     if (!answer.success) throw new LoopRefusedError('update_training', answer.error_msg)
     await job.log(`point ${job.data.sequence} of epoch ${point.epoch} acked by the Loop`)
     return { acked: true }
@@ -250,25 +201,11 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   }
 
   return {
-    start: service.start,
-    stop: service.stop,
-    [Symbol.asyncDispose]: service[Symbol.asyncDispose],
+    ...node,
     trainingChanged,
-    tellStatus,
-    get errors() {
-      return own.lost === undefined ? [] : [own.lost]
-    },
     async reset() {
       await inTurn(() => request('abort'))
-      tellStatus()
-    },
-    async setOnline(online) {
-      if (online) isMuted = false
-      if (online === isOnline || !isStarted || service.signal.aborted) return
-      isOnline = online
-      if (!online) return socket.stop()
-      socket = openSocket()
-      await socket.start({ signal: service.signal })
+      node.sendStatus()
     },
   }
 }

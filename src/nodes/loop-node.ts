@@ -1,0 +1,253 @@
+import process from 'node:process'
+import type { Closers } from '../base/closers.js'
+import { messageOf } from '../base/errors.js'
+import { every } from '../base/every.js'
+import type { Logger } from '../base/logger.js'
+import { createService, type Open, type Service } from '../base/service.js'
+import { LoopSocketError } from '../loop/client/errors.js'
+import { onAbort } from '../loop/client/patience.js'
+import type { EmitOptions, LoopSocket, LoopSocketHandler } from '../loop/client/socket.js'
+import type { Answer } from '../loop/protocol/index.js'
+import type { Fleet, FleetNode } from '../queue/fleet.js'
+import type { NodeIdentity } from './identity.js'
+
+export type LoopNodeOptions = {
+  readonly identity: NodeIdentity
+  /** Between two heartbeats; 5 s by default. */
+  readonly heartbeatMs?: number
+  /** Only changes are sent, and no heartbeats, until the node is set online (SKIP_REPEAT_ON_START). */
+  readonly muted?: boolean
+  /** Connects again, with a new login, when the Loop refuses a status or does not answer it. */
+  readonly reconnectsWhenRefused?: boolean
+  /** Machine and data folder: another owner of the same uuid is refused by the fleet, a restart of this one is not. */
+  readonly owner?: string
+}
+
+export type LoopNodeDeps = {
+  /** A fresh socket, not started. A node without sockets reports by REST. */
+  readonly createSocket?: () => LoopSocket
+  /** Where the node is announced; the others need no Redis. */
+  readonly fleet?: Pick<Fleet, 'announceNode' | 'withdrawNode'>
+  readonly log: Logger
+}
+
+/** Why a status may be due: something has changed, it is asked for or the connection is new, or the heartbeat. */
+export type StatusCause = 'change' | 'asked' | 'heartbeat'
+
+/** What a type of node adds to a LoopNode. */
+export type NodeRole = {
+  /** Opens what this type needs besides the connection: after the announcement, before it connects. */
+  readonly open?: Open
+  /** Answers events of the Loop. */
+  readonly events?: Readonly<Record<string, LoopSocketHandler>>
+  /** Sends the status if one of the causes asks for it. Answers whether the Loop has accepted something, throws when it failed. */
+  readonly report?: (causes: ReadonlySet<StatusCause>, signal: AbortSignal) => Promise<boolean>
+  /** What the fleet is told besides identity and process. */
+  readonly announcement?: () => Pick<FleetNode, 'type' | 'trainer' | 'converter' | 'errors'>
+}
+
+/** A node at the Loop: its identity, its connection, its heartbeat and its place in the fleet. */
+export type LoopNode = Service & {
+  /** Aborts as soon as the node is asked to end. */
+  readonly signal: AbortSignal
+  isConnected(): boolean
+  /** False disconnects the node until it is set true again; also before the start. */
+  setOnline(online: boolean): Promise<void>
+  /** Reports soon: at most one report is under way, and at most one more is due. */
+  sendStatus(cause?: StatusCause): void
+  /** Sends a status and waits for the answer; reconnects as the options say. Throws LF_LOOP_SOCKET. */
+  emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer>
+  /** Sends another event. Throws LF_LOOP_SOCKET. */
+  emit(event: string, args: readonly unknown[], options: EmitOptions): Promise<Answer>
+  /** Resolves immediately or with the next connection, also after the node was offline; rejects when it or the signal ends. */
+  whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Why the node cannot work now, or undefined. */
+  whyNotReady(): string | undefined
+  /** Resolves with the reason when the Loop asks the node to restart. */
+  readonly over: Promise<string>
+}
+
+const HEARTBEAT_MS = 5000
+const ANNOUNCE_MS = 5000
+
+export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: LoopNodeDeps): LoopNode {
+  const { identity, heartbeatMs = HEARTBEAT_MS, reconnectsWhenRefused = false } = options
+  const { createSocket, fleet, log } = deps
+  const service = createService(`node ${identity.name}`, open, { log })
+  const causes = new Set<StatusCause>()
+  const waiting = new Set<() => void>()
+  let socket: LoopSocket | undefined
+  let isOpen = false
+  let isOnline = false
+  let shallBeOnline = true
+  let isMuted = options.muted === true
+  let switching: Promise<void> = Promise.resolve()
+  let reporting: Promise<void> | undefined
+  let reconnectedAt = Number.NEGATIVE_INFINITY
+  let askRestart: (reason: string) => void = () => undefined
+  const over = new Promise<string>((resolve) => {
+    askRestart = resolve
+  })
+  const reports = createOutageLog(log, { failed: 'status not sent', recovered: 'status accepted again' })
+  const announcements = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
+
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    await openAnnouncement(closers)
+    signal.throwIfAborted()
+    closers.add('socket', async () => {
+      await switching.catch(() => undefined) // its caller has the error
+      await socket?.stop()
+    })
+    closers.add('status', () => reporting)
+    await role.open?.(signal, closers)
+    signal.throwIfAborted()
+    every(heartbeatMs, beat, closers, 'heartbeat')
+    isOpen = true
+    switching = switching.then(switchOnline)
+    await switching
+  }
+
+  async function openAnnouncement(closers: Closers): Promise<void> {
+    const { announcement } = role
+    if (fleet === undefined || announcement === undefined) return
+    const announce = () => {
+      const node = { ...announcement(), uuid: identity.uuid, name: identity.name, pid: process.pid }
+      return fleet.announceNode(node, { ttlMs: 3 * ANNOUNCE_MS, owner: options.owner })
+    }
+    await announce()
+    // After the announcement: an id that was refused to us belongs to a living node.
+    closers.add('announcement', () => fleet.withdrawNode(identity.uuid))
+    const again = () => announce().then(announcements.recovered, announcements.failed)
+    every(ANNOUNCE_MS, again, closers, 'announcement heartbeat')
+  }
+
+  async function switchOnline(): Promise<void> {
+    if (!isOpen || service.signal.aborted || shallBeOnline === isOnline) return
+    isOnline = shallBeOnline
+    if (!isOnline) return await socket?.stop()
+    if (createSocket === undefined) return sendStatus('heartbeat')
+    socket = openSocket(createSocket)
+    await socket.start({ signal: service.signal })
+  }
+
+  function openSocket(create: () => LoopSocket): LoopSocket {
+    const fresh = create()
+    for (const [event, handler] of Object.entries(role.events ?? {})) fresh.on(event, handler)
+    fresh.onConnect(() => {
+      sendStatus('asked')
+      for (const resolve of [...waiting]) resolve()
+    })
+    fresh.onRestart(() => askRestart('asked by the Loop'))
+    return fresh
+  }
+
+  async function beat(): Promise<void> {
+    if (isMuted) return
+    sendStatus('heartbeat')
+    await reporting
+  }
+
+  function sendStatus(cause: StatusCause = 'asked'): void {
+    if (role.report === undefined || service.signal.aborted) return
+    causes.add(cause)
+    reporting ??= reportAllThatIsDue(role.report)
+  }
+
+  async function reportAllThatIsDue(report: NonNullable<NodeRole['report']>): Promise<void> {
+    while (causes.size > 0 && !service.signal.aborted) {
+      const due = new Set(causes)
+      causes.clear()
+      try {
+        if (await report(due, service.signal)) reports.recovered()
+      } catch (error) {
+        if (!service.signal.aborted) reports.failed(error)
+      }
+    }
+    reporting = undefined // here and not after the promise has settled, or a cause of that moment would wait
+  }
+
+  async function emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer> {
+    const used = socket
+    try {
+      const answer = await emit(event, args, { timeoutMs, signal: service.signal })
+      if (answer.success) return answer
+      reports.failed(new Error(answer.error_msg ?? 'the Loop refused the status without a reason'))
+      reconnect(used)
+      return answer
+    } catch (error) {
+      if (used?.connected === true) reconnect(used) // the Loop received the status, as it seems, but does not answer
+      throw error
+    }
+  }
+
+  // A Loop that refuses every status must not be stormed with logins.
+  function reconnect(used: LoopSocket | undefined): void {
+    if (!reconnectsWhenRefused || service.signal.aborted || performance.now() - reconnectedAt < heartbeatMs) return
+    reconnectedAt = performance.now()
+    used?.reconnect()
+  }
+
+  function emit(event: string, args: readonly unknown[], emitOptions: EmitOptions): Promise<Answer> {
+    if (socket !== undefined) return socket.emit(event, ...args, emitOptions)
+    return Promise.reject(new LoopSocketError(`"${event}" cannot be sent: the node is not connected to the Loop.`))
+  }
+
+  function isConnected(): boolean {
+    return createSocket === undefined ? isOnline : socket?.connected === true
+  }
+
+  function whenConnected({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (isConnected()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const connected = () => {
+        waiting.delete(connected)
+        off()
+        resolve()
+      }
+      waiting.add(connected)
+      const off = onAbort([service.signal, ...(signal === undefined ? [] : [signal])], (reason) => {
+        waiting.delete(connected)
+        reject(reason)
+      })
+    })
+  }
+
+  return {
+    ...service,
+    isConnected,
+    over,
+    sendStatus,
+    emitStatus,
+    emit,
+    whenConnected,
+    whyNotReady() {
+      if (service.signal.aborted) return 'The node is stopping.'
+      if (!isOpen) return 'The node is starting.'
+      if (!isOnline) return 'The node is switched offline.'
+      return isConnected() ? undefined : 'The node is not connected to the Loop.'
+    },
+    setOnline(online) {
+      if (online) isMuted = false
+      shallBeOnline = online
+      switching = switching.catch(() => undefined).then(switchOnline)
+      return switching
+    },
+  }
+}
+
+type OutageLog = { failed(error: unknown): void; recovered(): void }
+
+/** One line when something fails first and one when it succeeds again: an outage may last for days. */
+function createOutageLog(log: Logger, texts: { readonly failed: string; readonly recovered: string }): OutageLog {
+  let isFailing = false
+  return {
+    failed(error) {
+      log[isFailing ? 'debug' : 'warn']({ reason: messageOf(error) }, texts.failed)
+      isFailing = true
+    },
+    recovered() {
+      if (isFailing) log.info(texts.recovered)
+      isFailing = false
+    },
+  }
+}
