@@ -92,6 +92,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   const announcements = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('log', () => log.info('node stopped'))
     await openAnnouncement(closers)
     signal.throwIfAborted()
     closers.add('socket', async () => {
@@ -105,6 +106,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     isOpen = true
     switching = switching.then(switchOnline)
     await switching
+    log.info('node started')
   }
 
   async function openAnnouncement(closers: Closers): Promise<void> {

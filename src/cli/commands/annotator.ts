@@ -50,16 +50,12 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
     async (context, closers) => {
       const folder = dataFolder(flags.data, context.environment)
       const loop = openLoopClient(context, closers, folder)
-      let askedToRestart: () => void = () => undefined
-      const over = new Promise<void>((resolve) => {
-        askedToRestart = resolve
-      })
-      const parts = { closers, loop, onRestart: askedToRestart }
+      const parts = { closers, loop }
       const { uuid, node, loggedIn } = await startAnnotatorNode({ ...flags, folder }, context, parts)
       const { port: asked, host } = nodeAddress(flags, context.environment)
       const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
       const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port }))
-      return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
+      return { over: Promise.race([node.over, failureBeforeReady(ready, context.signal)]) }
     },
     {
       DATA_FOLDER: { option: '--data', value: flags.data },

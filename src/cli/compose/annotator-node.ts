@@ -28,7 +28,6 @@ export async function startAnnotatorNode(
   const tool = await openTool(settings, context)
   await takeNodeFolder(folder, { kind: 'annotator', name }, parts)
   const [identity = { uuid: '', name }] = await readIdentities({ folder, name, seats: 1, uuid: settings.uuid })
-  const sockets = nodeSockets('annotation_node', context, parts)
   const node = createAnnotatorNode(
     { identity, dialect: environment.LOOP_PROTOCOL, muted: environment.SKIP_REPEAT_ON_START },
     {
@@ -36,16 +35,12 @@ export async function startAnnotatorNode(
       log,
       now: Date.now,
       images: parts.loop.images,
-      createSocket: sockets.create,
+      createSocket: nodeSockets('annotation_node', context, parts).create,
     },
   )
   parts.closers.add('annotator node', () => node.stop())
   await node.start({ signal })
-  const loggedIn = untilLoggedIn(
-    'annotator',
-    { loop: parts.loop, node: { whenConnected: async (waiting) => sockets.first()?.whenConnected(waiting) } },
-    context,
-  )
+  const loggedIn = untilLoggedIn('annotator', { loop: parts.loop, node }, context)
   return { uuid: identity.uuid, node, loggedIn }
 }
 

@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import type { Closers } from '../../base/closers.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
-import { createService, type Service } from '../../base/service.js'
+import type { Service } from '../../base/service.js'
 import type { ImageExchange } from '../../loop/client/image-exchange.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
-import { type Dialect, nodeEventAckMs, parseMessage } from '../../loop/protocol/index.js'
+import { type Dialect, nodeEventAckMs, parseMessage, toAnnotatorStatus } from '../../loop/protocol/index.js'
 import { LoopRefusedError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
+import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
 import { createAnnotationImages } from './annotation-images.js'
 import { mergeMoves, parseUserInput, type ReceivedInput } from './annotation-input.js'
 import type { AnnotationTool } from './annotation-tool.js'
-import { createAnnotatorStatus } from './annotator-status.js'
 import { AnnotatorOfflineError, InputGivenUpError } from './errors.js'
 import { createHistories } from './histories.js'
 import { runTool } from './run-tool.js'
@@ -19,7 +20,6 @@ import { createUserTurns } from './user-turns.js'
 export type AnnotatorNodeOptions = {
   readonly identity: NodeIdentity
   readonly dialect: Dialect
-  /** No status every few seconds until the node is set online (SKIP_REPEAT_ON_START). */
   readonly muted?: boolean
   readonly heartbeatMs?: number
   readonly statusAckMs?: number
@@ -42,18 +42,18 @@ export type AnnotatorNodeDeps = {
 }
 
 /** An annotator at the Loop: takes what users do in its image editor, answers drawings, and sends annotations. */
-export type AnnotatorNode = Service & {
-  /** False keeps the node away from the Loop until it is set true again. */
-  setOnline(online: boolean): Promise<void>
-  sendStatus(): void
-  /** Forgets all users. */
-  reset(): Promise<void>
-}
+export type AnnotatorNode = Service &
+  Pick<LoopNode, 'setOnline' | 'sendStatus' | 'whenConnected' | 'whyNotReady' | 'over'> & {
+    /** Forgets all users. */
+    reset(): Promise<void>
+  }
 
+const HEARTBEAT_MS = 5000
 const HOUR_MS = 3_600_000
 
 export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: AnnotatorNodeDeps): AnnotatorNode {
-  const { identity, historyExpireMs = HOUR_MS, maxUsers = 1000 } = options
+  const { identity, dialect, heartbeatMs = HEARTBEAT_MS, statusAckMs = nodeEventAckMs.update_annotation_node } = options
+  const { historyExpireMs = HOUR_MS, maxUsers = 1000 } = options
   const { toolTimeoutMs = 30_000, maxWaiting = 100 } = options
   const { tool } = deps
   const log = deps.log.child({ component: 'annotator', annotator: identity.name })
@@ -63,35 +63,37 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
     { create: () => tool.createHistory(), now: deps.now },
   )
   const turns = createUserTurns({ merge: mergeMoves, maxWaiting }, answer)
-  let socket = openSocket()
-  const status = createAnnotatorStatus(options, { socket: () => socket, onCycle: histories.sweep, log })
-  let isOnline = true
-  let isStarted = false
-  const service = createService(`annotator ${identity.name}`, open, { log })
+  const node = createLoopNode(
+    { ...options, reconnectsWhenRefused: dialect === 'current' },
+    {
+      open,
+      events: {
+        handle_user_input: (value) => take(value),
+        user_logout: (frontendId) => logOut(parseMessage(z.string(), frontendId, 'user_logout')),
+      },
+      report,
+    },
+    { createSocket: deps.createSocket, log },
+  )
 
-  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
-    closers.add('log', () => log.info('annotator stopped'))
+  async function open(_signal: AbortSignal, closers: Closers): Promise<void> {
     closers.add('tool', () => tool.close?.())
     await tool.start?.()
-    closers.add('socket', () => socket.stop())
     closers.add('users', () => turns.close())
-    status.start(closers)
-    isStarted = true
-    await socket.start({ signal })
-    log.info('annotator started')
+    every(heartbeatMs, () => histories.sweep(), closers, 'histories')
   }
 
-  function openSocket(): LoopSocket {
-    const fresh = deps.createSocket()
-    fresh.on('handle_user_input', (value) => take(value))
-    fresh.on('user_logout', (frontendId) => logOut(parseMessage(z.string(), frontendId, 'user_logout')))
-    fresh.onConnect(() => status.tell())
-    return fresh
+  /** The status is the same always; in dialect 0.8 it is sent once per connection. */
+  async function report(causes: ReadonlySet<StatusCause>): Promise<boolean> {
+    const isOnlyHeartbeat = causes.size === 1 && causes.has('heartbeat')
+    if (!node.isConnected() || (dialect === '0.8' && isOnlyHeartbeat)) return false
+    const status = toAnnotatorStatus({ id: identity.uuid, name: identity.name })
+    return (await node.emitStatus('update_annotation_node', [status], statusAckMs)).success
   }
 
   async function take(value: unknown): Promise<string> {
     const input = parseUserInput(value)
-    if (!socket.connected) throw new AnnotatorOfflineError()
+    if (!node.isConnected()) throw new AnnotatorOfflineError()
     if (input.keyUp === 'Escape') {
       forget(input.frontendId)
       return ''
@@ -123,10 +125,10 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
   }
 
   async function send({ organization, project }: ReceivedInput, annotation: object, signal: AbortSignal) {
-    if (!socket.connected) throw new AnnotatorOfflineError()
+    if (!node.isConnected()) throw new AnnotatorOfflineError()
     const event = 'update_segmentation_annotation'
     const ack = { timeoutMs: nodeEventAckMs[event], signal }
-    const answered = await socket.emit(event, organization, project, annotation, ack)
+    const answered = await node.emit(event, [organization, project, annotation], ack)
     if (!answered.success) throw new LoopRefusedError(event, answered.error_msg)
   }
 
@@ -142,18 +144,9 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
   }
 
   return {
-    ...service,
-    sendStatus: () => status.tell(),
+    ...node,
     reset: async () => {
       for (const user of histories.users()) forget(user)
-    },
-    async setOnline(online) {
-      if (online) status.unmute()
-      if (online === isOnline || !isStarted || service.signal.aborted) return
-      isOnline = online
-      if (!online) return socket.stop()
-      socket = openSocket()
-      await socket.start({ signal: service.signal })
     },
   }
 }
