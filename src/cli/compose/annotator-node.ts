@@ -35,7 +35,7 @@ export async function startAnnotatorNode(
       log,
       now: Date.now,
       images: parts.loop.images,
-      createSocket: nodeSockets('annotation_node', context, parts).create,
+      createSocket: nodeSockets('annotation_node', context, parts),
     },
   )
   parts.closers.add('annotator node', () => node.stop())

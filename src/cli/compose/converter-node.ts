@@ -29,22 +29,17 @@ export async function startConverterNode(
   const [identity] = await readIdentities({ folder, name, seats: 1, ...(uuid !== undefined && { uuid }) })
   if (identity === undefined) throw new Error('A converter node has one identity.')
   const profile = await toConverterProfile(converter)
-  const sockets = nodeSockets('converter', context, parts)
   const node = createConverterNode(
     { identity, owner: `${hostname()}:${folder}`, profile, everyMs },
     {
       ...parts.fleet,
       rest: parts.loop.rest,
       log,
-      createSocket: sockets.create,
+      createSocket: nodeSockets('converter', context, parts),
     },
   )
   parts.closers.add('converter node', () => node.stop())
   await node.start({ signal })
-  const loggedIn = untilLoggedIn(
-    'converter',
-    { loop: parts.loop, node: { whenConnected: async (waiting) => sockets.first()?.whenConnected(waiting) } },
-    context,
-  )
+  const loggedIn = untilLoggedIn('converter', { loop: parts.loop, node }, context)
   return { uuid: identity.uuid, node, loggedIn }
 }

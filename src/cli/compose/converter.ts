@@ -32,18 +32,14 @@ export async function startConverter(
   readonly over: Promise<unknown>
 }> {
   const { folder, converter, worker: hasWorker } = settings
-  let askedToRestart: () => void = () => undefined
-  const restart = new Promise<void>((resolve) => {
-    askedToRestart = resolve
-  })
   const worker = hasWorker ? await startOwnWorker(settings, context, parts) : undefined
   const name = settings.name ?? converter.name
   const { uuid, node, loggedIn } = await startConverterNode(
     { folder, converter, name, uuid: settings.uuid, everyMs: settings.every * 1000 },
     context,
-    { ...parts, onRestart: askedToRestart },
+    parts,
   )
-  const over = worker === undefined ? restart : Promise.race([restart, worker.lost])
+  const over = worker === undefined ? node.over : Promise.race([node.over, worker.lost])
   return { facts: { uuid, hostId: worker?.hostId ?? null }, node, loggedIn, over }
 }
 

@@ -41,7 +41,7 @@ export async function startTrainerNode(
       ...parts.fleet,
       log,
       now: Date.now,
-      createSocket: nodeSockets('trainer', context, parts).create,
+      createSocket: nodeSockets('trainer', context, parts),
     },
   )
   parts.closers.add('trainer node', () => node.stop())

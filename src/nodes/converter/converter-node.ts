@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import process from 'node:process'
 import type { Closers } from '../../base/closers.js'
-import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
-import { createService, type Service } from '../../base/service.js'
+import type { Service } from '../../base/service.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Conversions } from '../../queue/conversions.js'
@@ -12,6 +10,7 @@ import { type ScanJob, scanJobSchema } from '../../queue/job-schemas.js'
 import { queueNames } from '../../queue/names.js'
 import type { Queues } from '../../queue/queues.js'
 import type { NodeIdentity } from '../identity.js'
+import { createLoopNode, type LoopNode } from '../loop-node.js'
 import { type ConverterProfile, type ScanResult, scanModels } from './scan.js'
 
 export type ConverterNodeOptions = {
@@ -33,23 +32,21 @@ export type ConverterNodeDeps = {
 }
 
 /** A converter node: looks for models to convert; workers of the fleet convert them. */
-export type ConverterNode = Service & {
-  /** False disconnects the node from the Loop and keeps it so. */
-  setOnline(online: boolean): Promise<void>
-  /** False ends looking for models until it is set true again. */
-  setChecking(checking: boolean): void
-  /** Looks at the Loop now and waits until what it planned is done, well or not. */
-  step(options?: { readonly signal?: AbortSignal }): Promise<ScanResult>
-  /** Whether it looks at the Loop, or conversions of its converter wait or run. */
-  isBusy(): Promise<boolean>
-}
+export type ConverterNode = Service &
+  Pick<LoopNode, 'setOnline' | 'whenConnected' | 'whyNotReady' | 'over'> & {
+    /** False ends looking for models until it is set true again. */
+    setChecking(checking: boolean): void
+    /** Looks at the Loop now and waits until what it planned is done, well or not. */
+    step(options?: { readonly signal?: AbortSignal }): Promise<ScanResult>
+    /** Whether it looks at the Loop, or conversions of its converter wait or run. */
+    isBusy(): Promise<boolean>
+  }
 
-const HEARTBEAT_MS = 5000
 const EVERY_MS = 60_000
 const KEEP_SCANS = 20
 
 export function createConverterNode(options: ConverterNodeOptions, deps: ConverterNodeDeps): ConverterNode {
-  const { identity, profile, everyMs = EVERY_MS } = options
+  const { profile, everyMs = EVERY_MS } = options
   const { queues, conversions } = deps
   const log = deps.log.child({ component: 'converter-node', converter: profile.name })
   const scans = queueNames.scans(profile.name)
@@ -57,8 +54,8 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   /** Projects for which a look is asked for and has not begun. */
   const asked = new Set<string>()
   let isChecking = true
-  let socket: LoopSocket | undefined
-  const service = createService(`converter node ${identity.name}`, open, { log })
+  const announcement = () => ({ type: 'converter' as const, converter: profile.name })
+  const node = createLoopNode(options, { open, announcement }, { ...deps, log })
 
   async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
     asked.delete(keyOf(job))
@@ -76,13 +73,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     await queues.add(scans, 'scan', job, { id: `at-once-${randomUUID()}`, attempts: 3, keep: KEEP_SCANS })
   }
 
-  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
-    closers.add('log', () => log.info('converter node stopped'))
-    await announce()
-    closers.add('announcement', () => deps.fleet.withdrawNode(identity.uuid))
-    every(HEARTBEAT_MS, announceSafely, closers, 'heartbeat')
-    closers.add('socket', () => socket?.stop())
-    await connect(signal)
+  async function open(_signal: AbortSignal, closers: Closers): Promise<void> {
     const handle = async (job: { readonly data: ScanJob }, aborted: AbortSignal) =>
       isChecking ? await scan(job.data, aborted) : { muted: true }
     const consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
@@ -96,31 +87,11 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     closers.add('uploads', () => uploads.close())
     await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
     await ask(EVERYWHERE)
-    log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'converter node started')
-  }
-
-  async function connect(signal: AbortSignal): Promise<void> {
-    socket = deps.createSocket()
-    await socket.start({ signal })
-  }
-
-  async function announce(): Promise<void> {
-    const { uuid, name } = identity
-    const node = { uuid, name, type: 'converter' as const, converter: profile.name, pid: process.pid }
-    await deps.fleet.announceNode(node, { ttlMs: 3 * HEARTBEAT_MS, owner: options.owner ?? '' })
-  }
-
-  async function announceSafely(): Promise<void> {
-    await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
+    log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'looking for models')
   }
 
   return {
-    ...service,
-    async setOnline(online) {
-      await socket?.stop()
-      socket = undefined
-      if (online && !service.signal.aborted) await connect(service.signal)
-    },
+    ...node,
     setChecking(checking) {
       isChecking = checking
     },
