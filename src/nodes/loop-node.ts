@@ -54,7 +54,7 @@ export type LoopNode = Service & {
   /** False disconnects the node until it is set true again; also before the start. */
   setOnline(online: boolean): Promise<void>
   /** Reports soon: at most one report is under way, and at most one more is due. */
-  sendStatus(cause?: StatusCause): void
+  sendStatus(...causes: StatusCause[]): void
   /** Sends a status and waits for the answer; reconnects as the options say. Throws LF_LOOP_SOCKET. */
   emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer>
   /** Sends another event. Throws LF_LOOP_SOCKET. */
@@ -88,7 +88,10 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   const over = new Promise<string>((resolve) => {
     askRestart = resolve
   })
-  const reports = createOutageLog(log, { failed: 'status not sent', recovered: 'status accepted again' })
+  const reports = createOutageLog(log, {
+    failed: 'report to the Loop failed',
+    recovered: 'report to the Loop accepted again',
+  })
   const announcements = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
@@ -127,7 +130,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     if (!isOpen || service.signal.aborted || shallBeOnline === isOnline) return
     isOnline = shallBeOnline
     if (!isOnline) return await socket?.stop()
-    if (createSocket === undefined) return sendStatus('heartbeat')
+    if (createSocket === undefined) return isMuted ? undefined : sendStatus('asked', 'heartbeat')
     socket = openSocket(createSocket)
     await socket.start({ signal: service.signal })
   }
@@ -149,9 +152,9 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     await reporting
   }
 
-  function sendStatus(cause: StatusCause = 'asked'): void {
+  function sendStatus(...why: StatusCause[]): void {
     if (role.report === undefined || service.signal.aborted) return
-    causes.add(cause)
+    for (const cause of why.length === 0 ? (['asked'] as const) : why) causes.add(cause)
     reporting ??= reportAllThatIsDue(role.report)
   }
 
