@@ -72,9 +72,13 @@ const ANNOUNCE_MS = 5000
 
 export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: LoopNodeDeps): LoopNode {
   const { identity, heartbeatMs = HEARTBEAT_MS, reconnectsWhenRefused = false } = options
-  const { createSocket, fleet, log } = deps
+  const { createSocket, log } = deps
   const service = createService(`node ${identity.name}`, open, { log })
-  const causes = new Set<StatusCause>()
+  const outage = createOutageLog(log, {
+    failed: 'report to the Loop failed',
+    recovered: 'report to the Loop accepted again',
+  })
+  const reporter = createReporter(role.report, { signal: service.signal, outage })
   const waiting = new Set<() => void>()
   let socket: LoopSocket | undefined
   let isOpen = false
@@ -82,55 +86,45 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   let shallBeOnline = true
   let isMuted = options.muted === true
   let switching: Promise<void> = Promise.resolve()
-  let reporting: Promise<void> | undefined
   let reconnectedAt = Number.NEGATIVE_INFINITY
   let askRestart: (reason: string) => void = () => undefined
   const over = new Promise<string>((resolve) => {
     askRestart = resolve
   })
-  const reports = createOutageLog(log, {
-    failed: 'report to the Loop failed',
-    recovered: 'report to the Loop accepted again',
-  })
-  const announcements = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     closers.add('log', () => log.info('node stopped'))
-    await openAnnouncement(closers)
+    await openAnnouncement(options, role, deps, closers)
     signal.throwIfAborted()
     closers.add('socket', async () => {
-      await switching.catch(() => undefined) // its caller has the error
+      await switching.catch(() => undefined) // the caller of setOnline has the error
       await socket?.stop()
     })
-    closers.add('status', () => reporting)
+    closers.add('status', () => reporter.settled())
     await role.open?.(signal, closers)
     signal.throwIfAborted()
     every(heartbeatMs, beat, closers, 'heartbeat')
     isOpen = true
-    switching = switching.then(switchOnline)
-    await switching
+    await inTurn(switchOnline)
     log.info('node started')
   }
 
-  async function openAnnouncement(closers: Closers): Promise<void> {
-    const { announcement } = role
-    if (fleet === undefined || announcement === undefined) return
-    const announce = () => {
-      const node = { ...announcement(), uuid: identity.uuid, name: identity.name, pid: process.pid }
-      return fleet.announceNode(node, { ttlMs: 3 * ANNOUNCE_MS, owner: options.owner })
-    }
-    await announce()
-    // After the announcement: an id that was refused to us belongs to a living node.
-    closers.add('announcement', () => fleet.withdrawNode(identity.uuid))
-    const again = () => announce().then(announcements.recovered, announcements.failed)
-    every(ANNOUNCE_MS, again, closers, 'announcement heartbeat')
+  async function beat(): Promise<void> {
+    if (isMuted) return
+    reporter.send('heartbeat')
+    await reporter.settled()
+  }
+
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    switching = switching.catch(() => undefined).then(work)
+    return switching
   }
 
   async function switchOnline(): Promise<void> {
     if (!isOpen || service.signal.aborted || shallBeOnline === isOnline) return
     isOnline = shallBeOnline
     if (!isOnline) return await socket?.stop()
-    if (createSocket === undefined) return isMuted ? undefined : sendStatus('asked', 'heartbeat')
+    if (createSocket === undefined) return isMuted ? undefined : reporter.send('asked', 'heartbeat')
     socket = openSocket(createSocket)
     await socket.start({ signal: service.signal })
   }
@@ -139,45 +133,21 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     const fresh = create()
     for (const [event, handler] of Object.entries(role.events ?? {})) fresh.on(event, handler)
     fresh.onConnect(() => {
-      sendStatus('asked')
-      for (const resolve of [...waiting]) resolve()
+      reporter.send('asked')
+      for (const connected of [...waiting]) connected()
     })
     fresh.onRestart(() => askRestart('asked by the Loop'))
     return fresh
-  }
-
-  async function beat(): Promise<void> {
-    if (isMuted) return
-    sendStatus('heartbeat')
-    await reporting
-  }
-
-  function sendStatus(...why: StatusCause[]): void {
-    if (role.report === undefined || service.signal.aborted) return
-    for (const cause of why.length === 0 ? (['asked'] as const) : why) causes.add(cause)
-    reporting ??= reportAllThatIsDue(role.report)
-  }
-
-  async function reportAllThatIsDue(report: NonNullable<NodeRole['report']>): Promise<void> {
-    while (causes.size > 0 && !service.signal.aborted) {
-      const due = new Set(causes)
-      causes.clear()
-      try {
-        if (await report(due, service.signal)) reports.recovered()
-      } catch (error) {
-        if (!service.signal.aborted) reports.failed(error)
-      }
-    }
-    reporting = undefined // here and not after the promise has settled, or a cause of that moment would wait
   }
 
   async function emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer> {
     const used = socket
     try {
       const answer = await emit(event, args, { timeoutMs, signal: service.signal })
-      if (answer.success) return answer
-      reports.failed(new Error(answer.error_msg ?? 'the Loop refused the status without a reason'))
-      reconnect(used)
+      if (!answer.success) {
+        outage.failed(new Error(answer.error_msg ?? 'the Loop refused the status without a reason'))
+        reconnect(used)
+      }
       return answer
     } catch (error) {
       if (used?.connected === true) reconnect(used) // the Loop received the status, as it seems, but does not answer
@@ -221,7 +191,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     ...service,
     isConnected,
     over,
-    sendStatus,
+    sendStatus: (...causes) => reporter.send(...(causes.length === 0 ? (['asked'] as const) : causes)),
     emitStatus,
     emit,
     whenConnected,
@@ -234,9 +204,61 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     setOnline(online) {
       if (online) isMuted = false
       shallBeOnline = online
-      switching = switching.catch(() => undefined).then(switchOnline)
-      return switching
+      return inTurn(switchOnline)
     },
+  }
+}
+
+/** Announces the node and keeps it announced; throws LF_NAME_TAKEN when its id belongs to a node that lives elsewhere. */
+async function openAnnouncement(
+  { identity: { uuid, name }, owner }: LoopNodeOptions,
+  { announcement }: NodeRole,
+  { fleet, log }: LoopNodeDeps,
+  closers: Closers,
+): Promise<void> {
+  if (fleet === undefined || announcement === undefined) return
+  const announce = () =>
+    fleet.announceNode({ ...announcement(), uuid, name, pid: process.pid }, { ttlMs: 3 * ANNOUNCE_MS, owner })
+  await announce()
+  // Registered now and not before: an id that was refused to us must not be withdrawn.
+  closers.add('announcement', () => fleet.withdrawNode(uuid))
+  const outage = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
+  every(ANNOUNCE_MS, () => announce().then(outage.recovered, outage.failed), closers, 'announcement')
+}
+
+type Reporter = { send(...causes: readonly StatusCause[]): void; settled(): Promise<void> }
+
+/** Reports one after the other; causes that come while a report is under way are one more report together. */
+function createReporter(
+  report: NodeRole['report'],
+  { signal, outage }: { readonly signal: AbortSignal; readonly outage: OutageLog },
+): Reporter {
+  const causes = new Set<StatusCause>()
+  let isReporting = false
+  let reporting: Promise<void> = Promise.resolve()
+
+  async function reportAllThatIsDue(reportDue: NonNullable<NodeRole['report']>): Promise<void> {
+    while (causes.size > 0 && !signal.aborted) {
+      const due = new Set(causes)
+      causes.clear()
+      try {
+        if (await reportDue(due, signal)) outage.recovered()
+      } catch (error) {
+        if (!signal.aborted) outage.failed(error)
+      }
+    }
+    isReporting = false // here and not after the promise has settled, or a cause of that moment would wait
+  }
+
+  return {
+    send(...added) {
+      if (report === undefined || signal.aborted) return
+      for (const cause of added) causes.add(cause)
+      if (isReporting) return
+      isReporting = true
+      reporting = reportAllThatIsDue(report)
+    },
+    settled: () => reporting,
   }
 }
 
