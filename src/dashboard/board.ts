@@ -2,10 +2,11 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance } from 'fastify'
+import type { ErrorHandler } from '../base/http/error-answers.js'
 import type { BoardQueues } from '../queue/board-queues.js'
 import type { Fleet, FleetNode } from '../queue/fleet.js'
 import { stepProgressSchema } from '../queue/job-schemas.js'
-import { type ErrorAnswer, RequestRefusedError } from './errors.js'
+import { RequestRefusedError } from './errors.js'
 
 export const BOARD_PATH = '/queues'
 
@@ -16,7 +17,7 @@ const POLICY =
 export type BoardDeps = {
   readonly queues: BoardQueues
   readonly fleet: Pick<Fleet, 'nodes'>
-  readonly toAnswer: (error: unknown) => ErrorAnswer
+  readonly answerError: ErrorHandler
 }
 
 /** bull-board over all queues of the fleet, also those that come later. It can look, not act: acting is the journal's. */
@@ -42,10 +43,7 @@ export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
     async (scope) => {
       // bull-board would answer every refusal with 500.
       scope.addHook('onRoute', (route) => {
-        route.errorHandler = (error, _request, reply) => {
-          const { status, body } = deps.toAnswer(error)
-          return reply.code(status).send(body)
-        }
+        route.errorHandler = deps.answerError
       })
       scope.addHook('onRequest', async (request, reply) => {
         reply.header('content-security-policy', POLICY)

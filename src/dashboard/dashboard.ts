@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
@@ -12,7 +12,7 @@ import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
 import { registerConversionApi } from './conversion-routes.js'
-import { type ErrorAnswer, RequestRefusedError, toErrorAnswer } from './errors.js'
+import { RequestRefusedError, toErrorAnswer } from './errors.js'
 import { createLook } from './look.js'
 import { registerMetrics } from './metrics.js'
 import { registerPage } from './page-routes.js'
@@ -25,6 +25,8 @@ export type DashboardOptions = {
   readonly token?: string
   /** Names to which it answers beside those of this machine, when it has no token. */
   readonly allowedHosts?: readonly string[]
+  /** Aborts when the dashboard is asked to end. */
+  readonly ending?: AbortSignal
 }
 
 export type DashboardDeps = {
@@ -46,29 +48,34 @@ export type Dashboard = {
 
 /** The fleet page at `/`, its JSON at `/api`, bull-board at `/queues`, Prometheus at `/metrics`. Throws LF_INVALID_INPUT for an unsafe address. */
 export function createDashboard(options: DashboardOptions, deps: DashboardDeps): Dashboard {
-  const { host = '127.0.0.1', port, token, allowedHosts = [] } = options
+  const { host = '127.0.0.1', port, token, allowedHosts = [], ending } = options
   checkAccess({ host, token })
   const log = deps.log.child({ component: 'dashboard' })
   const boardQueues = createBoardQueues(deps.link, deps.queues, { log })
   const look = createLook({ ...deps, now: deps.now ?? Date.now })
-  const { app } = createHttpServer({
-    maxBodyBytes: 64 * 1024,
-    checksHost: token === undefined,
-    allowedHosts: [host, ...allowedHosts],
-  })
-  const toAnswer = createErrorBorder(deps.link, log)
-  registerErrors(app, toAnswer)
+  const isRedisReady = () => deps.link.client.status === 'ready'
+  const { app, answerError } = createHttpServer(
+    {
+      maxBodyBytes: 64 * 1024,
+      checksHost: token === undefined,
+      allowedHosts: [host, ...allowedHosts],
+      whyNotReady: () => (isRedisReady() ? undefined : 'Redis is unreachable.'),
+      ...(ending && { ending }),
+      toErrorAnswer: createErrorBorder(isRedisReady),
+    },
+    { log },
+  )
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   registerAccess(app, token)
   app.addHook('onRequest', async () => {
-    if (deps.link.client.status === 'ready') return // else every command would wait for it
+    if (isRedisReady()) return // else every command would wait for it
     throw redisAway()
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
   registerConversionApi(app, deps)
   registerMetrics(app, look)
-  registerBoard(app, { queues: boardQueues, fleet: deps.fleet, toAnswer })
+  registerBoard(app, { queues: boardQueues, fleet: deps.fleet, answerError })
 
   return {
     listen: () => app.listen({ host, port }),
@@ -87,24 +94,12 @@ const HEADERS = {
   'cache-control': 'no-cache',
 }
 
-type ToAnswer = (error: unknown) => ErrorAnswer
-
-function createErrorBorder(link: RedisLink, log: Logger): ToAnswer {
+/** While Redis is unreachable, that is the cause of whatever fails. */
+function createErrorBorder(isRedisReady: () => boolean): (error: unknown) => HttpErrorAnswer {
   return (error) => {
     const answer = toErrorAnswer(error)
-    if (answer.status !== 500) return answer
-    if (link.client.status !== 'ready') return toErrorAnswer(redisAway())
-    log.error({ err: error }, 'request failed')
-    return answer
+    return answer.status === 500 && !isRedisReady() ? toErrorAnswer(redisAway()) : answer
   }
-}
-
-function registerErrors(app: FastifyInstance, toAnswer: ToAnswer): void {
-  app.setErrorHandler((error, _request, reply) => {
-    const { status, body } = toAnswer(error)
-    return reply.code(status).send(body)
-  })
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'There is nothing at this address.' }))
 }
 
 function redisAway(): RequestRefusedError {

@@ -1,4 +1,5 @@
 import { LoopfleetError, messageOf } from '../base/errors.js'
+import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 
 /** A request that the dashboard does not obey; `status` is the HTTP status of the answer. */
 export class RequestRefusedError extends LoopfleetError {
@@ -12,12 +13,10 @@ export class RequestRefusedError extends LoopfleetError {
   }
 }
 
-export type ErrorAnswer = { readonly status: number; readonly body: { readonly detail: string } }
-
 /** How anything that was thrown is answered; of our own mistakes a stranger hears nothing but the status 500. */
-export function toErrorAnswer(error: unknown): ErrorAnswer {
+export function toErrorAnswer(error: unknown): HttpErrorAnswer {
   const status = statusOf(error)
-  return { status, body: { detail: status === 500 ? 'Internal error.' : messageOf(error) } }
+  return { status, detail: status === 500 ? 'Internal error.' : messageOf(error) }
 }
 
 const UNKNOWN: ReadonlySet<string> = new Set(['LF_TRAINING_UNKNOWN', 'LF_CONVERSION_UNKNOWN'])

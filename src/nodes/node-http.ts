@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { HealthOptions } from '../base/http/health.js'
 import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
 
@@ -11,6 +12,11 @@ export type NodeSwitches = {
   readonly backdoor?: { reset(): Promise<void>; sendStatus(): void }
 }
 
+export type NodeHttpRules = HealthOptions & { readonly allowedHosts?: readonly string[] }
+
+/** Above what switching the checks of a converter off may take. */
+const FINISH_MS = 3000
+
 /**
  * The endpoints every Python node answers: `PUT /socketio` and `PUT /debug_logging`, each with the body on or off; with
  * a backdoor also `POST /reset` (aborts what it trains) and `POST /force_status_update`.
@@ -18,18 +24,21 @@ export type NodeSwitches = {
  */
 export function createNodeHttp(
   switches: NodeSwitches,
-  deps: { readonly log: Logger; readonly allowedHosts?: readonly string[] },
+  deps: NodeHttpRules & { readonly log: Logger },
 ): FastifyInstance {
-  const server = createSwitchServer(deps)
+  const server = createSwitchServer(deps, deps)
   registerNodeSwitches(server, switches, deps)
   registerBackdoor(server, switches, deps)
   return server
 }
 
 /** A server for short bodies, which it hands on as text. */
-export function createSwitchServer(rules: { readonly allowedHosts?: readonly string[] }): FastifyInstance {
-  const { allowedHosts = [] } = rules
-  const { app } = createHttpServer({ maxBodyBytes: 1024, allowedHosts, finishesAnswers: true })
+export function createSwitchServer(rules: NodeHttpRules, deps: { readonly log: Logger }): FastifyInstance {
+  const { allowedHosts, whyNotReady, ending } = rules
+  const { app } = createHttpServer(
+    { maxBodyBytes: 1024, finishAnswersMs: FINISH_MS, allowedHosts, whyNotReady, ending },
+    deps,
+  )
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
   return app

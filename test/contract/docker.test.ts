@@ -15,6 +15,7 @@ const serviceSchema = z.object({
   command: z.string(),
   environment: z.record(z.string(), z.string()).optional(),
   ports: z.array(z.string()).default([]),
+  healthcheck: z.object({ test: z.array(z.string()) }).optional(),
   volumes: z.array(z.string()).default([]),
   depends_on: z.record(z.string(), z.unknown()).default({}),
 })
@@ -99,6 +100,14 @@ describe('docker-compose.yml', () => {
     for (const [name, { command, ports }] of Object.entries(services)) {
       const port = /--port (\d+)/.exec(command)?.[1]
       for (const published of ports) expect(published, name).to.match(new RegExp(`^127\\.0\\.0\\.1:\\d+:${port}$`))
+    }
+  })
+
+  it('asks every part that has a server whether it lives, at its port', async () => {
+    for (const [name, { command, healthcheck }] of await ownServices()) {
+      const port = /--port (\d+)/.exec(command)?.[1]
+      if (name === 'worker') expect([port, healthcheck]).to.deep.equal([undefined, undefined])
+      else expect(healthcheck?.test.at(-1), name).to.contain(`'http://127.0.0.1:${port}/health/live'`)
     }
   })
 

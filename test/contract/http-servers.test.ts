@@ -23,25 +23,29 @@ async function listen(app: FastifyInstance): Promise<Served> {
   return { url: await app.listen({ port: 0, host: '127.0.0.1' }), close: () => app.close() }
 }
 
-/** Every server that this project starts, with something to read and something that changes it. */
-const servers: readonly { name: string; start: () => Promise<Served>; read: string; change: [string, string] }[] = [
-  { name: 'detector', start: () => startDetectorFixture(), read: '/about', change: ['PUT', '/operation_mode'] },
+type Server = {
+  readonly name: string
+  readonly start: (options?: { readonly ending?: AbortSignal }) => Promise<Served>
+  /** Something to read, and something that changes the part. */
+  readonly read: string
+  readonly change: readonly [string, string]
+}
+
+/** Every server that this project starts. */
+const servers: readonly Server[] = [
+  { name: 'detector', start: startDetectorFixture, read: '/about', change: ['PUT', '/operation_mode'] },
   { name: 'dashboard', start: startDashboardFixture, read: '/api/fleet', change: ['POST', '/api/hosts/a/drain'] },
-  {
-    name: 'local Loop',
-    start: () => startLoop(),
-    read: '/api/status',
-    change: ['POST', '/api/demo/projects/generator'],
-  },
+  { name: 'local Loop', start: startLoop, read: '/api/status', change: ['POST', '/api/demo/projects/generator'] },
   {
     name: 'trainer node',
-    start: () => listen(createNodeHttp(switches, { log })),
+    start: (options) => listen(createNodeHttp(switches, { ...options, log })),
     read: '/',
     change: ['PUT', '/socketio'],
   },
   {
     name: 'converter',
-    start: () => listen(createConverterHttp({ backdoor: false }, { node: converter, ...switches, log })),
+    start: (options) =>
+      listen(createConverterHttp({ ...options, backdoor: false }, { node: converter, ...switches, log })),
     read: '/',
     change: ['PUT', '/socketio'],
   },
@@ -49,9 +53,10 @@ const servers: readonly { name: string; start: () => Promise<Served>; read: stri
 
 for (const { name, start, read, change } of servers) {
   describe(`The server of the ${name}`, () => {
+    const ending = new AbortController()
     let served: Served
     before(async () => {
-      served = await start()
+      served = await start({ ending: ending.signal })
     })
     after(() => served.close())
 
@@ -84,6 +89,38 @@ for (const { name, start, read, change } of servers) {
       expect(await ask(method, path, { 'sec-fetch-site': 'cross-site' }, 'on')).to.equal(403)
       expect(await ask('GET', read, { host: 'evil.example' })).to.equal(403)
       expect(await ask(method, path, {}, 'on'), 'a program').not.to.equal(403)
+    })
+
+    it('refuses an unknown address with a sentence as detail', async () => {
+      const answer = await fetch(`${served.url}/nowhere/at/all`)
+
+      expect(answer.status).to.equal(404)
+      expect(((await answer.json()) as { detail: unknown }).detail).to.be.a('string')
+    })
+
+    it('answers probes that it lives and is ready, without cookie, token or body', async () => {
+      const live = await fetch(`${served.url}/health/live`)
+      const ready = await fetch(`${served.url}/health/ready`)
+
+      expect([live.status, await live.json()]).to.deep.equal([200, { status: 'ok' }])
+      expect([ready.status, await ready.json()]).to.deep.equal([200, { ready: true }])
+      expect(ready.headers.get('content-type')).to.match(/^application\/json/)
+      expect(ready.headers.get('cache-control')).to.equal('no-store')
+      expect(await ask('HEAD', '/health/ready', {})).to.equal(200)
+      expect(await ask('GET', '/health/ready?from=a-load-balancer', {})).to.equal(200)
+    })
+
+    it('is not ready from the moment it is asked to end, and still lives', async () => {
+      ending.abort(new Error('asked to end'))
+
+      const ready = await fetch(`${served.url}/health/ready`)
+      const live = await fetch(`${served.url}/health/live`)
+
+      expect([ready.status, await ready.json()]).to.deep.equal([
+        503,
+        { ready: false, reason: 'The server is stopping.' },
+      ])
+      expect(live.status).to.equal(200)
     })
   })
 }

@@ -19,11 +19,13 @@ export type DashboardFixture = {
   /** A training as a seat's order makes it: in the journal and in the queue. */
   order(change?: Partial<TrainingOrder>, seat?: { uuid: string; name: string }): Promise<TrainingRecord>
   /** A further dashboard of the same fleet; closed with the fixture. */
-  another(options: { readonly token?: string; readonly host?: string }): Promise<string>
+  another(options: { readonly token?: string; readonly host?: string; readonly ending?: AbortSignal }): Promise<string>
   close(): Promise<void>
 }
 
-export async function startDashboardFixture(): Promise<DashboardFixture> {
+export async function startDashboardFixture(
+  options: { readonly ending?: AbortSignal } = {},
+): Promise<DashboardFixture> {
   const redis = await startRedisFixture()
   const journal = createJournal(redis.link)
   const control = createControl(redis.link, journal, redis.queues)
@@ -31,7 +33,11 @@ export async function startDashboardFixture(): Promise<DashboardFixture> {
   const conversions = createConversions(redis.link, redis.queues)
   const closers: (() => Promise<void>)[] = []
 
-  async function another(options: { readonly token?: string; readonly host?: string }): Promise<string> {
+  async function another(options: {
+    readonly token?: string
+    readonly host?: string
+    readonly ending?: AbortSignal
+  }): Promise<string> {
     const deps = { link: redis.link, queues: redis.queues, journal, control, conversions, fleet, log: silentLogger() }
     const dashboard = createDashboard({ ...options, port: 0 }, deps)
     closers.push(() => dashboard.close())
@@ -44,7 +50,7 @@ export async function startDashboardFixture(): Promise<DashboardFixture> {
     control,
     conversions,
     fleet,
-    url: await another({}),
+    url: await another(options),
     another,
     async order(change = {}, seat = seatA) {
       const answer = await journal.accept({ order: anOrder(change), trainer: 'shapes', seat })

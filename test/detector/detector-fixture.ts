@@ -38,6 +38,7 @@ export type FixtureOptions = {
   readonly limits?: Partial<ServerLimits>
   readonly causes?: readonly string[]
   readonly log?: Logger
+  readonly ending?: AbortSignal
 }
 
 /**
@@ -113,7 +114,10 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
     },
   )
   await detector.start({ signal: new AbortController().signal })
-  const server = await createDetectorServer({ dialect, version: '0.1.0', limits: options.limits }, { detector, log })
+  const server = await createDetectorServer(
+    { dialect, version: '0.1.0', limits: options.limits, ending: options.ending },
+    { detector, log },
+  )
   const port = await server.listen({ port: 0, host: '127.0.0.1' })
   return {
     url: `http://127.0.0.1:${port}`,

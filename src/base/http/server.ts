@@ -1,37 +1,49 @@
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Logger } from '../logger.js'
 import { type BodyRate, limitBodyRate, usualBodyRate } from './body-rate.js'
 import { answerClientError } from './client-errors.js'
+import { finishAnswers, refuseBecauseItEnds } from './ending.js'
+import { answerErrors, type ErrorHandler, type ToErrorAnswer } from './error-answers.js'
+import { type HealthOptions, registerHealth } from './health.js'
 import { type LingerLimits, lingerAfterRefusals, usualLinger } from './lingering-close.js'
 import { createOriginCheck, type OriginCheck, type OriginRules } from './request-origin.js'
 
-export type HttpServerOptions = OriginRules & {
-  readonly maxBodyBytes: number
-  /** The headers must have come by then. */
-  readonly headersMs?: number
-  readonly maxHeaderBytes?: number
-  readonly maxConnections?: number
-  readonly keepAliveMs?: number
-  readonly bodyRate?: BodyRate
-  readonly linger?: LingerLimits
-  /** What is being answered is let finish when the server closes. */
-  readonly finishesAnswers?: boolean
-  readonly router?: { readonly ignoreTrailingSlash?: boolean; readonly maxParamLength?: number }
-}
+export type HttpServerOptions = OriginRules &
+  HealthOptions & {
+    readonly maxBodyBytes: number
+    /** The headers must have come by then. */
+    readonly headersMs?: number
+    readonly maxHeaderBytes?: number
+    readonly maxConnections?: number
+    readonly keepAliveMs?: number
+    readonly bodyRate?: BodyRate
+    readonly linger?: LingerLimits
+    /** How long `close` waits for what is being answered; without it, all connections are cut immediately. */
+    readonly finishAnswersMs?: number
+    readonly toErrorAnswer?: ToErrorAnswer
+    readonly router?: { readonly ignoreTrailingSlash?: boolean; readonly maxParamLength?: number }
+  }
 
-export type HttpServer = { readonly app: FastifyInstance; readonly origins: OriginCheck }
+export type HttpServer = {
+  readonly app: FastifyInstance
+  readonly origins: OriginCheck
+  /** For routes of plug-ins that bring an error handler of their own. */
+  readonly answerError: ErrorHandler
+}
 
 const HEADERS_MS = 10_000
 const MAX_HEADER_BYTES = 16 * 1024
 
 /**
- * The HTTP server under every part that answers requests: limits on headers and bodies, a least rate instead of a total
- * time, refusals that clients see, and no request of a foreign page or to a foreign name. Errors are `{"detail": …}`.
+ * The HTTP server under every part that answers requests: probes, limits on headers and bodies, a least rate instead of a
+ * total time, refusals that clients see, and no request of a foreign page or to a foreign name. Errors are `{"detail": …}`.
  */
-export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { headersMs = HEADERS_MS, maxHeaderBytes = MAX_HEADER_BYTES, finishesAnswers = false } = options
+export function createHttpServer(options: HttpServerOptions, deps: { readonly log: Logger }): HttpServer {
+  const { headersMs = HEADERS_MS, maxHeaderBytes = MAX_HEADER_BYTES, finishAnswersMs = 0 } = options
   const app = fastify({
     bodyLimit: options.maxBodyBytes,
-    forceCloseConnections: finishesAnswers ? 'idle' : true,
+    forceCloseConnections: true,
+    return503OnClosing: false, // probes are answered until the server is closed, other requests are refused below
     clientErrorHandler: answerClientError,
     ...(options.keepAliveMs !== undefined && { keepAliveTimeout: options.keepAliveMs }),
     ...(options.router && { routerOptions: { ...options.router } }),
@@ -44,12 +56,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   if (options.maxConnections !== undefined) app.server.maxConnections = options.maxConnections
   const origins = createOriginCheck(app.server, options)
+  const isClosing = finishAnswers(app, finishAnswersMs)
+  const isEnding = () => isClosing() || options.ending?.aborted === true
+  const answerProbe = registerHealth(app, () => (isEnding() ? 'The server is stopping.' : options.whyNotReady?.()))
   lingerAfterRefusals(app, options.linger ?? usualLinger)
+  const answerError = answerErrors(app, options.toErrorAnswer ?? (() => undefined), deps)
   // When all that answers requests is in its place, a socket server too.
   app.server.once('listening', () => limitBodyRate(app.server, options.bodyRate ?? usualBodyRate))
   app.addHook('onRequest', async (request, reply) => {
     const refusal = origins.ofRequest(request.raw)
     if (refusal !== undefined) return reply.code(403).send({ detail: refusal })
+    return answerProbe(request, reply) ?? (isClosing() ? refuseBecauseItEnds(reply) : undefined)
   })
-  return { app, origins }
+  return { app, origins, answerError }
 }

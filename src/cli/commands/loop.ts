@@ -36,7 +36,7 @@ async function runLoop(flags: LoopFlags): Promise<void> {
       import('node:path'),
     ])
   await runUntilAsked(
-    async ({ environment, log }, closers) => {
+    async ({ environment, log, signal }, closers) => {
       const { port, host, seed, username, password } = flags
       const folder =
         flags.data === undefined
@@ -44,7 +44,7 @@ async function runLoop(flags: LoopFlags): Promise<void> {
           : dataFolder(flags.data, environment)
       const faults = (flags.fault ?? []).map(parseFault)
       const { LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = environment
-      const options = { port, host, folder, seed, username, password, faults, allowedHosts }
+      const options = { port, host, folder, seed, username, password, faults, allowedHosts, ending: signal }
       const loop = await startLocalLoop(options, { log })
       closers.add('local Loop', () => loop.close())
       sayReady('loop', { url: loop.url, host: loop.host })

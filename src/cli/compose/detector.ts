@@ -227,7 +227,7 @@ function noSocket(): never {
 
 async function buildServer(
   settings: DetectorSettings,
-  { environment, log }: CliContext,
+  { environment, log, signal }: CliContext,
   { detector, node }: { readonly detector: Detector; readonly node: DetectorNode },
 ) {
   const usual = log.level
@@ -240,7 +240,14 @@ async function buildServer(
   const { LOOP_PROTOCOL: dialect, USE_BACKDOOR_CONTROLS: hasBackdoor } = environment
   const allowedHosts = [settings.host, ...environment.LOOPFLEET_ALLOWED_HOSTS]
   return createDetectorServer(
-    { dialect, version: '0.1.0', hasBackdoor, limits: { deadlineMs: settings.deadline * 1000 }, allowedHosts },
+    {
+      dialect,
+      version: '0.1.0',
+      hasBackdoor,
+      limits: { deadlineMs: settings.deadline * 1000 },
+      allowedHosts,
+      ending: signal,
+    },
     { detector, log, addRoutes: (app) => registerNodeSwitches(app, switches, { log }) },
   )
 }

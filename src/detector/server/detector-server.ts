@@ -21,6 +21,8 @@ export type DetectorServerOptions = {
   readonly limits?: Partial<ServerLimits>
   /** Names to which it answers beside those of this machine, when it is bound to loopback. */
   readonly allowedHosts?: readonly string[]
+  /** Aborts when the detector is asked to end. */
+  readonly ending?: AbortSignal
 }
 
 export type DetectorServerDeps = {
@@ -36,8 +38,6 @@ export type DetectorServer = {
   close(): Promise<void>
 }
 
-const CLOSE_GRACE_MS = 3000
-
 /** The detector's REST API and its socket, on one port. */
 export async function createDetectorServer(
   options: DetectorServerOptions,
@@ -47,8 +47,12 @@ export async function createDetectorServer(
   const { detector } = deps
   const log = deps.log.child({ component: 'detector-server' })
   const limits = { ...defaultLimits, ...options.limits }
-  const { allowedHosts } = options
-  const http = createDetectorHttp({ ...limits, ...(allowedHosts && { allowedHosts }) }, { log })
+  const { allowedHosts, ending } = options
+  const whyNotReady = () => whyNoDetection(detector)
+  const http = createDetectorHttp(
+    { ...limits, whyNotReady, ...(allowedHosts && { allowedHosts }), ...(ending && { ending }) },
+    { log },
+  )
   const { app } = http
   const metrics = createMetrics(detector)
   await registerDocsPage(app, options)
@@ -71,13 +75,13 @@ export async function createDetectorServer(
     async close() {
       sockets.disconnectSockets(true)
       sockets.engine.close()
-      // A client that is slow, or never ends, must not hold us up.
-      const giveUp = setTimeout(() => app.server.closeAllConnections(), CLOSE_GRACE_MS)
-      try {
-        await app.close()
-      } finally {
-        clearTimeout(giveUp)
-      }
+      await app.close()
     },
   }
+}
+
+/** A detector can work as soon as it has a model; it needs no Loop. */
+function whyNoDetection(detector: Detector): string | undefined {
+  if (detector.modelInfo() !== null) return undefined
+  return `No model is loaded: ${detector.about().model_problem ?? 'the reason is unknown'}.`
 }

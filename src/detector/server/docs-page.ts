@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { probeDocs } from './route-docs.js'
 
 // The page styles what it draws in place; nothing else may come from outside its own files.
 const POLICY =
@@ -19,6 +20,7 @@ export async function registerDocsPage(app: FastifyInstance, info: { readonly ve
         version: info.version,
         description: 'Finds things in images with a model of the Learning Loop. The same by socket at /ws/socket.io.',
       },
+      paths: probeDocs,
     },
   })
   await app.register(swaggerUi, {

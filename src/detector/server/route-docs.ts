@@ -80,6 +80,23 @@ export const watchDocs = {
   metrics: answers('Figures for Prometheus', { type: 'string', description: 'Text format.' }),
 }
 
+/** The probes, which every server has, so that they are no routes of the detector. */
+export const probeDocs = {
+  '/health/live': {
+    get: { tags: ['state'], summary: 'Whether the process lives', responses: { 200: { description: 'It does.' } } },
+  },
+  '/health/ready': {
+    get: {
+      tags: ['state'],
+      summary: 'Whether the detector can work',
+      responses: {
+        200: { description: 'It has a model.' },
+        503: { description: 'Not yet, or it is stopping; `reason` says why.' },
+      },
+    },
+  },
+}
+
 function files(name: string, schema: object): object {
   return { type: 'object', required: [name], properties: { [name]: schema } }
 }

@@ -1,6 +1,9 @@
 import formbody from '@fastify/formbody'
 import multipart from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
 import { messageOf } from '../../base/errors.js'
+import { clientStatusOf, type HttpErrorAnswer } from '../../base/http/error-answers.js'
+import type { HealthOptions } from '../../base/http/health.js'
 import { usualLinger } from '../../base/http/lingering-close.js'
 import { createHttpServer, type HttpServer } from '../../base/http/server.js'
 import type { Logger } from '../../base/logger.js'
@@ -11,17 +14,21 @@ const MAX_BODY_BYTES = 64 * 2 ** 20
 const MAX_FILE_BYTES = 8 * 2 ** 30
 const MAX_UPLOAD_MS = 10 * 60_000
 
-/** The local Loop's HTTP server: body parsers, limits, and errors as `{"detail": sentence}`. */
+/** The local Loop's HTTP server: body parsers, limits and errors. */
 export async function createLoopHttp(
-  rules: { readonly allowedHosts?: readonly string[] },
+  options: HealthOptions & { readonly allowedHosts?: readonly string[] },
   deps: { readonly log: Logger },
 ): Promise<HttpServer> {
-  const http = createHttpServer({
-    ...rules,
-    maxBodyBytes: MAX_BODY_BYTES,
-    router: { maxParamLength: 500 },
-    linger: { ...usualLinger, maxBytes: MAX_FILE_BYTES, maxMs: MAX_UPLOAD_MS },
-  })
+  const http = createHttpServer(
+    {
+      ...options,
+      maxBodyBytes: MAX_BODY_BYTES,
+      router: { maxParamLength: 500 },
+      linger: { ...usualLinger, maxBytes: MAX_FILE_BYTES, maxMs: MAX_UPLOAD_MS },
+      toErrorAnswer,
+    },
+    deps,
+  )
   const { app } = http
   await app.register(formbody)
   // Paths in file names must reach us, to be refused.
@@ -33,27 +40,14 @@ export async function createLoopHttp(
       done(new RefusedError(400, 'The body is not JSON.'))
     }
   })
-  app.setErrorHandler((error, request, reply) => {
-    if (error instanceof ProtocolError) return reply.code(422).send({ detail: error.message })
-    const status = statusOf(error)
-    if (status === undefined) deps.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
-    else
-      deps.log.info({ status, method: request.method, url: request.url, reason: messageOf(error) }, 'request refused')
-    return reply.code(status ?? 500).send({ detail: status === undefined ? 'Internal error.' : detailOf(error) })
-  })
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ detail: 'Not Found' }))
   return http
-}
 
-function detailOf(error: unknown): string | object {
-  return (error instanceof RefusedError ? error.detail : undefined) ?? messageOf(error)
-}
-
-function statusOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return undefined
-  return error.statusCode >= 400 && error.statusCode < 500
-    ? error.statusCode
-    : error instanceof RefusedError
-      ? error.statusCode
-      : undefined
+  function toErrorAnswer(error: unknown, { method, url }: FastifyRequest): HttpErrorAnswer | undefined {
+    if (error instanceof ProtocolError) return { status: 422, detail: error.message }
+    const status = error instanceof RefusedError ? error.statusCode : clientStatusOf(error)
+    if (status === undefined) return undefined
+    const reason = messageOf(error)
+    deps.log.info({ status, method, url, reason }, 'request refused')
+    return { status, detail: (error instanceof RefusedError ? error.detail : undefined) ?? reason }
+  }
 }

@@ -27,6 +27,8 @@ export type LocalLoopOptions = {
   readonly faults?: readonly FaultRule[]
   /** Names to which it answers beside those of this machine, when it is bound to loopback. */
   readonly allowedHosts?: readonly string[]
+  /** Aborts when the Loop is asked to end. */
+  readonly ending?: AbortSignal
 }
 
 export type LocalLoop = LoopAccess & {
@@ -45,7 +47,15 @@ export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly
   const now = Date.now
   await mkdir(folder, { recursive: true })
   const [store, effects] = [await openStore(folder), await openEffects(folder, { now })]
-  const http = await createLoopHttp({ allowedHosts: [host, ...allowedHosts] }, { log })
+  let isReady = false
+  const http = await createLoopHttp(
+    {
+      allowedHosts: [host, ...allowedHosts],
+      whyNotReady: () => (isReady ? undefined : 'The projects are being prepared.'),
+      ...(options.ending && { ending: options.ending }),
+    },
+    { log },
+  )
   const { app } = http
   const changes = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
   const needsLogin = username !== undefined || password !== undefined
@@ -65,8 +75,9 @@ export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly
   }
   registerRoutes(app, context)
   serveSockets(context)
-  await addDemoProject(context)
   url = await app.listen({ port, host })
+  await addDemoProject(context)
+  isReady = true
   log.info({ url, folder }, 'local Loop listens')
   const close = async () => {
     await context.sockets.close()

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../../base/logger.js'
-import { createSwitchServer, registerNodeSwitches, toOnOff } from '../node-http.js'
+import { createSwitchServer, type NodeHttpRules, registerNodeSwitches, toOnOff } from '../node-http.js'
 import type { ConverterNode } from './converter-node.js'
 
-export type ConverterHttpOptions = {
+export type ConverterHttpOptions = NodeHttpRules & {
   /** Turns `PUT /check_state` and `POST /step` on; for tests only (USE_BACKDOOR_CONTROLS). */
   readonly backdoor: boolean
-  readonly allowedHosts?: readonly string[]
 }
 
 export type ConverterHttpDeps = {
@@ -23,7 +22,7 @@ const LOOK_MS = 50
 /** The endpoints of the Python library's converter; the caller listens and closes. */
 export function createConverterHttp(options: ConverterHttpOptions, deps: ConverterHttpDeps): FastifyInstance {
   const { node, log } = deps
-  const server = createSwitchServer(options)
+  const server = createSwitchServer(options, deps)
   registerNodeSwitches(server, { ...deps, setOnline: node.setOnline }, { log })
   if (!options.backdoor) return server
 

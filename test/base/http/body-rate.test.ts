@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { createHttpServer } from '../../../src/base/http/server.js'
 import { createSocketServer } from '../../../src/base/http/socket-server.js'
+import { silentLogger } from '../../../src/base/logger.js'
 
 describe('The least rate of a body', function () {
   this.timeout(20_000)
@@ -12,7 +13,7 @@ describe('The least rate of a body', function () {
   let port: number
   const opened: Socket[] = []
   before(async () => {
-    const http = createHttpServer({ maxBodyBytes: 10_000_000, bodyRate: rate })
+    const http = createHttpServer({ maxBodyBytes: 10_000_000, bodyRate: rate }, { log: silentLogger() })
     app = http.app
     const sockets = createSocketServer({ path: '/ws/socket.io', maxMessageBytes: 1_000_000 }, http)
     app.addHook('preClose', async () => void sockets.engine.close())

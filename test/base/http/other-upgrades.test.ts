@@ -7,6 +7,7 @@ import type { Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import { createHttpServer } from '../../../src/base/http/server.js'
 import { createSocketServer } from '../../../src/base/http/socket-server.js'
+import { silentLogger } from '../../../src/base/logger.js'
 
 const OFFER =
   'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA\r\n'
@@ -17,7 +18,7 @@ for (const hasSocket of [true, false]) {
     let sockets: Server | undefined
     let port: number
     before(async () => {
-      const http = createHttpServer({ maxBodyBytes: 1024 * 1024 })
+      const http = createHttpServer({ maxBodyBytes: 1024 * 1024 }, { log: silentLogger() })
       app = http.app
       if (hasSocket) {
         sockets = createSocketServer({ path: '/ws/socket.io', maxMessageBytes: 1000 }, http)

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { createHttpServer, type HttpServerOptions } from '../../../src/base/http/server.js'
 import { createSocketServer } from '../../../src/base/http/socket-server.js'
+import { silentLogger } from '../../../src/base/logger.js'
 
 describe('Requests of web pages', () => {
   const apps: FastifyInstance[] = []
@@ -11,7 +12,7 @@ describe('Requests of web pages', () => {
   })
 
   async function start(options: Partial<HttpServerOptions> = {}, host = '127.0.0.1') {
-    const http = createHttpServer({ maxBodyBytes: 1000, ...options })
+    const http = createHttpServer({ maxBodyBytes: 1000, ...options }, { log: silentLogger() })
     const { app } = http
     apps.push(app)
     const sockets = createSocketServer({ path: '/ws/socket.io', maxMessageBytes: 1000 }, http)

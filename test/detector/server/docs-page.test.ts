@@ -66,6 +66,8 @@ describe("The detector's OpenAPI page", function () {
       '/model_version',
       '/outbox_mode',
       '/health',
+      '/health/live',
+      '/health/ready',
       '/metrics',
     )
     expect(description.paths['/detect'].post.responses).to.include.all.keys('200', '400', '413', '422', '503')
