@@ -35,7 +35,7 @@ export function addAnnotatorCommand(program: Command): void {
 }
 
 async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
-  const [{ runUntilAsked }, { openLoopClient }, { startAnnotatorNode }, { startNodeHttp }] = await Promise.all([
+  const [{ runUntilAsked }, { openLoopClient }, { startAnnotatorNode }, { openNodeHttp }] = await Promise.all([
     import('../run-until-asked.js'),
     import('../compose/loop-client.js'),
     import('../compose/annotator-node.js'),
@@ -48,13 +48,13 @@ async function runAnnotator(flags: AnnotatorFlags): Promise<void> {
   ])
   await runUntilAsked(
     async (context, closers) => {
+      const http = await openNodeHttp(nodeAddress(flags, context.environment), { closers, context })
       const folder = dataFolder(flags.data, context.environment)
       const loop = openLoopClient(context, closers, folder)
       const parts = { closers, loop }
       const { uuid, node, loggedIn } = await startAnnotatorNode({ ...flags, folder }, context, parts)
-      const { port: asked, host } = nodeAddress(flags, context.environment)
-      const port = asked === undefined ? null : await startNodeHttp({ port: asked, host }, { node, closers, context })
-      const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port }))
+      http.node.set(node)
+      const ready = loggedIn.then(() => sayReady('annotator', { uuid, name: flags.name, port: http.port }))
       return { over: Promise.race([node.over, failureBeforeReady(ready, context.signal)]) }
     },
     {

@@ -39,15 +39,8 @@ export function addConverterCommand(program: Command): void {
     .action(runConverter)
 }
 
-type Serving = Parameters<typeof import('../compose/converter-http.js').startConverterHttp>[1]
-
-async function serve(port: number, host: string, parts: Serving): Promise<number> {
-  const { startConverterHttp } = await import('../compose/converter-http.js')
-  return startConverterHttp({ port, host }, parts)
-}
-
 async function runConverter(file: string, flags: ConverterFlags): Promise<void> {
-  const [{ runUntilAsked }, { openFleetLink }, { openLoopClient }, { startConverter }, { readConverter }] =
+  const [{ runUntilAsked }, { openFleetLink, whyNoRedis }, { openLoopClient }, { startConverter }, { readConverter }] =
     await Promise.all([
       import('../run-until-asked.js'),
       import('../compose/fleet-link.js'),
@@ -55,14 +48,16 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
       import('../compose/converter.js'),
       import('../compose/converters.js'),
     ])
-  const [{ sayReady }, { dataFolder }, { failureBeforeReady }] = await Promise.all([
+  const [{ sayReady }, { dataFolder }, { failureBeforeReady }, { openConverterHttp }] = await Promise.all([
     import('../ready-line.js'),
     import('../context.js'),
     import('../compose/loop-login.js'),
+    import('../compose/converter-http.js'),
   ])
   await runUntilAsked(
     async (context, closers) => {
       const converter = await readConverter(file, context)
+      const http = await openConverterHttp(nodeAddress(flags, context.environment), { closers, context })
       const folder = dataFolder(flags.data, context.environment)
       const fleet = await openFleetLink(context, closers)
       const loop = openLoopClient(context, closers, folder)
@@ -71,9 +66,8 @@ async function runConverter(file: string, flags: ConverterFlags): Promise<void> 
         fleet,
         loop,
       })
-      const { port: asked, host } = nodeAddress(flags, context.environment)
-      const port = asked === undefined ? null : await serve(asked, host, { node, closers, context })
-      const ready = loggedIn.then(() => sayReady('converter', { ...facts, port }))
+      http.node.set({ ...node, whyNotReady: () => whyNoRedis(fleet) ?? node.whyNotReady() })
+      const ready = loggedIn.then(() => sayReady('converter', { ...facts, port: http.port }))
       return { over: Promise.race([over, failureBeforeReady(ready, context.signal)]) }
     },
     {

@@ -31,23 +31,24 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
       import('../compose/trainer-node.js'),
       import('../compose/trainers.js'),
     ])
-  const [{ sayReady }, { dataFolder }, { failureBeforeReady }] = await Promise.all([
+  const [{ sayReady }, { dataFolder }, { failureBeforeReady }, { openTrainerHttp }] = await Promise.all([
     import('../ready-line.js'),
     import('../context.js'),
     import('../compose/loop-login.js'),
+    import('../compose/trainer-http.js'),
   ])
   await runUntilAsked(
     async (context, closers) => {
       const trainer = await readTrainer(file, context)
+      const http = await openTrainerHttp(nodeAddress(flags, context.environment), { closers, context })
       const folder = dataFolder(flags.data, context.environment)
       const fleet = await openFleetLink(context, closers)
       const loop = openLoopClient(context, closers, folder)
       const settings = { folder, trainer, name: flags.name ?? trainer.name, seats: flags.seats, uuid: flags.uuid }
       const { uuids, node, loggedIn } = await startTrainerNode(settings, context, { closers, fleet, loop })
-      const served = { node, closers, context, fleet, uuids }
-      const { port: asked, host } = nodeAddress(flags, context.environment)
-      const port = asked === undefined ? null : await serve(asked, host, served)
-      const ready = loggedIn.then(() => sayReady('trainer', { uuid: uuids[0] ?? '', seats: uuids.length, port }))
+      await http.serve(node, { fleet, uuids })
+      const facts = { uuid: uuids[0] ?? '', seats: uuids.length, port: http.port }
+      const ready = loggedIn.then(() => sayReady('trainer', facts))
       return { over: Promise.race([node.over, failureBeforeReady(ready, context.signal)]) }
     },
     {
@@ -56,11 +57,4 @@ async function runTrainer(file: string, flags: TrainerFlags): Promise<void> {
       NODE_HOST: { option: '--host', value: flags.host },
     },
   )
-}
-
-type Serving = Parameters<typeof import('../compose/trainer-http.js').startTrainerHttp>[1]
-
-async function serve(port: number, host: string, parts: Serving): Promise<number> {
-  const { startTrainerHttp } = await import('../compose/trainer-http.js')
-  return startTrainerHttp({ port, host }, parts)
 }

@@ -1,17 +1,23 @@
-import type { Closers } from '../../base/closers.js'
 import { createConverterHttp } from '../../nodes/converter/converter-http.js'
 import type { ConverterNode } from '../../nodes/converter/converter-node.js'
-import type { CliContext } from '../context.js'
-import { debugSwitch, listen } from './node-http.js'
+import { debugSwitch, type NodeAddress, type NodeHttp, type NodeHttpParts, openWithLaterNode } from './node-http.js'
 
-/** Serves the converter's REST endpoints; answers the port it listens on. */
-export async function startConverterHttp(
-  address: { readonly port: number; readonly host: string },
-  { node, closers, context }: { readonly node: ConverterNode; readonly closers: Closers; readonly context: CliContext },
-): Promise<number> {
-  const { log, environment } = context
-  const deps = { node, setDebugLogging: debugSwitch(log), log }
-  const allowedHosts = [address.host, ...environment.LOOPFLEET_ALLOWED_HOSTS]
-  const server = createConverterHttp({ backdoor: environment.USE_BACKDOOR_CONTROLS, allowedHosts }, deps)
-  return await listen(server, address, closers)
+export type ServedConverter = Pick<ConverterNode, 'setOnline' | 'setChecking' | 'step' | 'isBusy' | 'whyNotReady'>
+
+/** Opens the REST endpoints of a converter, which listen before its node is built. */
+export function openConverterHttp(address: NodeAddress, parts: NodeHttpParts): Promise<NodeHttp<ServedConverter>> {
+  const { log, environment } = parts.context
+  return openWithLaterNode<ServedConverter>(address, parts, (later, rules) => {
+    const node = {
+      setOnline: async (online: boolean) => later.get().setOnline(online),
+      setChecking: (checking: boolean) => later.get().setChecking(checking),
+      step: async () => later.get().step(),
+      isBusy: async () => later.get().isBusy(),
+    }
+    const setDebugLogging = debugSwitch(log)
+    return createConverterHttp(
+      { ...rules, backdoor: environment.USE_BACKDOOR_CONTROLS },
+      { node, setDebugLogging, log },
+    )
+  })
 }

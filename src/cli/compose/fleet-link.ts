@@ -44,3 +44,8 @@ export async function openFleetLink(
   const conversions = createConversions(link, queues, {}, { log })
   return { link, queues, journal, control, conversions, fleet: createFleet(link), backdoor: createBackdoor(link) }
 }
+
+/** Why what needs Redis cannot work now, or undefined. */
+export function whyNoRedis({ link }: Pick<FleetLink, 'link'>): string | undefined {
+  return link.client.status === 'ready' ? undefined : 'Redis is unreachable.'
+}

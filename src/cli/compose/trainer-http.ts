@@ -1,22 +1,37 @@
-import { openTestControls } from '../../nodes/trainer/test-controls.js'
+import { openTestControls, type TestControls } from '../../nodes/trainer/test-controls.js'
 import { registerTestRoutes } from '../../nodes/trainer/test-routes.js'
-import type { FleetLink } from './fleet-link.js'
-import { type NodeHttpParts, startNodeHttp } from './node-http.js'
+import { type FleetLink, whyNoRedis } from './fleet-link.js'
+import { createLater } from './later.js'
+import { type NodeAddress, type NodeHttpParts, openNodeHttp, type ServedNode } from './node-http.js'
 
-export type TrainerHttpParts = Omit<NodeHttpParts, 'register'> & {
-  readonly fleet: Pick<FleetLink, 'backdoor' | 'journal'>
-  /** Of the node's seats. */
-  readonly uuids: readonly string[]
+/** The REST endpoints of a trainer node, with those for tests if they are asked for. */
+export type TrainerHttp = {
+  readonly port: number | null
+  /** From now on they act on this node; `uuids` are those of its seats. */
+  serve(node: ServedNode, parts: { readonly fleet: FleetLink; readonly uuids: readonly string[] }): Promise<void>
 }
 
-/** Serves the REST endpoints of a trainer node, with those for tests if they are asked for; answers the port. */
-export async function startTrainerHttp(
-  address: { readonly port: number; readonly host: string },
-  { fleet, uuids, ...parts }: TrainerHttpParts,
-): Promise<number> {
+export async function openTrainerHttp(address: NodeAddress, parts: NodeHttpParts): Promise<TrainerHttp> {
   const { environment, log } = parts.context
-  if (!environment.USE_BACKDOOR_CONTROLS) return startNodeHttp(address, parts)
-  const controls = await openTestControls({ seats: uuids }, { ...fleet, log })
-  parts.closers.add('test controls', () => controls.close())
-  return startNodeHttp(address, { ...parts, register: (server) => registerTestRoutes(server, controls) })
+  const controls = createLater<TestControls>('The node is starting.')
+  const hasControls = environment.USE_BACKDOOR_CONTROLS
+  const { port, node: later } = await openNodeHttp(address, parts, (server) => {
+    if (!hasControls) return
+    registerTestRoutes(server, {
+      kill: async () => controls.get().kill(),
+      makeSteps: async (count) => controls.get().makeSteps(count),
+      configure: async (settings) => controls.get().configure(settings),
+    })
+  })
+  return {
+    port,
+    async serve(node, { fleet, uuids }) {
+      if (hasControls && port !== null) {
+        const opened = await openTestControls({ seats: uuids }, { ...fleet, log })
+        parts.closers.add('test controls', () => opened.close())
+        controls.set(opened)
+      }
+      later.set({ ...node, whyNotReady: () => whyNoRedis(fleet) ?? node.whyNotReady() })
+    },
+  }
 }
