@@ -41,15 +41,7 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
     timeout: options.connectTimeoutMs,
     autoConnect: false,
   })
-  try {
-    await opened(socket, options)
-  } catch (error) {
-    close(socket)
-    options.signal.throwIfAborted()
-    throw new LoopSocketError(
-      `The socket of the Loop at ${options.url} cannot be opened: ${await causeOf(error, options)}.`,
-    )
-  }
+  // Before it connects: the Loop may send an event together with its greeting.
   socket.onAny((event: string, ...args: unknown[]) => {
     const last = args.at(-1)
     if (!isFunction(last)) return events.onEvent(event, args, undefined)
@@ -60,6 +52,15 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
       else last(answer)
     })
   })
+  try {
+    await opened(socket, options)
+  } catch (error) {
+    close(socket)
+    options.signal.throwIfAborted()
+    throw new LoopSocketError(
+      `The socket of the Loop at ${options.url} cannot be opened: ${await causeOf(error, options)}.`,
+    )
+  }
   const lost = new Promise<string>((resolve) => {
     if (!socket.connected) resolve('closed at once')
     socket.once('disconnect', (reason) => {

@@ -241,6 +241,16 @@ describe('Loop socket', () => {
     await restart
   })
 
+  it('hears what the Loop sends in the first moment of a connection', async () => {
+    const loop = await serve({ onConnect: (peer) => peer.emit('restart') })
+    const { socket } = create(loop)
+    const restart = new Promise<void>((resolve) => socket.onRestart(resolve))
+
+    await socket.start({ signal: new AbortController().signal })
+
+    await restart
+  })
+
   it('makes a new connection when asked to, and reports on it', async () => {
     const loop = await serve()
     const socket = await open(loop)
