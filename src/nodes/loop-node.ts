@@ -59,7 +59,7 @@ export type LoopNode = Service & {
   emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer>
   /** Sends another event. Throws LF_LOOP_SOCKET. */
   emit(event: string, args: readonly unknown[], options: EmitOptions): Promise<Answer>
-  /** Resolves immediately or with the next connection, also after the node was offline; rejects when it or the signal ends. */
+  /** Resolves immediately or with the next connection, however often the node is offline before; rejects when the signal aborts, or without one when the node ends. */
   whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Why the node cannot work now, or undefined. */
   whyNotReady(): string | undefined
@@ -171,7 +171,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     return createSocket === undefined ? isOnline : socket?.connected === true
   }
 
-  function whenConnected({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  function whenConnected({ signal = service.signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (isConnected()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const connected = () => {
@@ -180,7 +180,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
         resolve()
       }
       waiting.add(connected)
-      const off = onAbort([service.signal, ...(signal === undefined ? [] : [signal])], (reason) => {
+      const off = onAbort([signal], (reason) => {
         waiting.delete(connected)
         reject(reason)
       })
