@@ -12,7 +12,6 @@ import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
 import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
-import { shareScripts } from './share-scripts.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
 
 /** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
@@ -64,7 +63,6 @@ export async function openRedis(
   const rule = createFailoverRule()
   const client = createClient(address, rule)
   joinWrites(client)
-  shareScripts(client)
   endStreamsOnce(client)
   keepWaiting(client)
   reportOutages(client, address.shown, log)
@@ -199,7 +197,6 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
 
   function duplicate(options: RedisOptions = {}): Redis {
     const copy = duplicateUntracked({ lazyConnect: false, ...options })
-    shareScripts(copy)
     endStreamsOnce(copy)
     keepWaiting(copy)
     // BullMQ ends its own at times and connects them again.
