@@ -5,7 +5,6 @@ import type { Logger } from '../base/logger.js'
 import { keepArgumentsOffErrors } from './bare-errors.js'
 import { watchConnections } from './connection-watch.js'
 import { endStreamsOnce } from './end-streams-once.js'
-import { joinWrites } from './join-writes.js'
 import { keepWaiting } from './keep-waiting.js'
 import { KEY_PREFIX } from './names.js'
 import { checkReading, checkWriting } from './redis-checks.js'
@@ -62,7 +61,6 @@ export async function openRedis(
   const address = parseRedisUrl(url)
   const rule = createFailoverRule()
   const client = createClient(address, rule)
-  joinWrites(client)
   endStreamsOnce(client)
   keepWaiting(client)
   reportOutages(client, address.shown, log)

@@ -48,19 +48,6 @@ describe('openRedis', () => {
     return text
   }
 
-  it('sends what is asked in one tick together, and answers in order', async () => {
-    const { client, close } = await openRedis(startForeign(), { log })
-    await client.set('n', 0)
-    await client.ping()
-    const writesBefore = client.stream.bytesWritten
-    const answers = Promise.all(Array.from({ length: 500 }, () => client.incr('n')))
-    expect(client.stream.writableLength).to.be.above(500 * '*2incrn'.length) // held until the tick is over
-
-    expect(await answers).to.deep.equal(Array.from({ length: 500 }, (_, index) => index + 1))
-    expect(client.stream.bytesWritten).to.be.above(writesBefore)
-    await close()
-  })
-
   it('refuses a server that may throw jobs away', async () => {
     const url = startForeign('--maxmemory-policy', 'allkeys-lru')
 
