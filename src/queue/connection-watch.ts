@@ -1,10 +1,10 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from '../base/logger.js'
+import type { RedisClient } from './redis-client.js'
 
 export type ConnectionWatch = {
   /** Looks after it from now on; one that `ends` is closed by its user, and left alone when it is. */
-  add(client: Redis, options?: { readonly ends?: boolean }): void
-  remove(client: Redis): void
+  add(client: RedisClient, options?: { readonly ends?: boolean }): void
+  remove(client: RedisClient): void
   /** Makes connections again that are older (`performance.now()`): they may lead to a server that is not the primary any more. */
   reconnectOlder(thanMs: number): void
   close(): void
@@ -19,7 +19,7 @@ export type ConnectionWatchOptions = {
 
 export type ConnectionWatchDeps = {
   /** A further connection that gives up by itself. */
-  readonly connectOnce: () => Redis
+  readonly connectOnce: () => RedisClient
   readonly log: Logger
 }
 
@@ -43,7 +43,7 @@ const QUIET_LOOKS = 3
  */
 export function watchConnections(options: ConnectionWatchOptions, deps: ConnectionWatchDeps): ConnectionWatch {
   const { connectOnce, log } = deps
-  const watched = new Map<Redis, Watched>()
+  const watched = new Map<RedisClient, Watched>()
   let isLooking = false
   const timer = setInterval(() => {
     if (isLooking) return
@@ -63,7 +63,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     for (const [client, state] of silent()) {
       log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting again')
       Object.assign(state, { quietLooks: 0, isAsked: false })
-      connectAnew(client)
+      client.reconnect('the connection was silent')
     }
   }
 
@@ -89,7 +89,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     reconnectOlder(thanMs) {
       const older = [...watched].filter(([client, { readyAt }]) => client.status === 'ready' && readyAt < thanMs)
       log.info({ url: options.url, connections: older.length }, 'another Redis is the primary now; connecting again')
-      for (const [client] of older) connectAnew(client)
+      for (const [client] of older) client.reconnect('another Redis is the primary')
     },
     close() {
       clearInterval(timer)
@@ -98,7 +98,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
   }
 }
 
-function note(client: Redis, state: Watched): void {
+function note(client: RedisClient, state: Watched): void {
   if (client.status === 'wait' || (client.status === 'end' && state.ends)) {
     state.quietLooks = 0
     return
@@ -114,7 +114,7 @@ function note(client: Redis, state: Watched): void {
   if (isQuiet && !state.isAsked) ask(client, state)
 }
 
-function ask(client: Redis, state: Watched): void {
+function ask(client: RedisClient, state: Watched): void {
   state.isAsked = true
   const answered = () => {
     state.isAsked = false
@@ -122,7 +122,7 @@ function ask(client: Redis, state: Watched): void {
   client.ping().then(answered, answered)
 }
 
-async function answersOnce(client: Redis): Promise<boolean> {
+async function answersOnce(client: RedisClient): Promise<boolean> {
   client.on('error', () => undefined) // told by the answer
   try {
     await client.connect()
@@ -132,15 +132,4 @@ async function answersOnce(client: Redis): Promise<boolean> {
   } finally {
     client.disconnect()
   }
-}
-
-// Commands that wait for an answer are sent again, as after every outage.
-function connectAnew(client: Redis): void {
-  const isOpen = ['connecting', 'connect', 'ready'].includes(client.status)
-  if (isOpen && !client.stream.destroyed) {
-    client.stream.destroy(new Error('the connection was silent'))
-    return
-  }
-  if (isOpen) client.status = 'close' // it has missed that its stream has ended
-  client.connect().catch(() => undefined) // a failure is retried
 }

@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis, type RedisOptions } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import { keepArgumentsOffErrors } from './bare-errors.js'
 import { watchConnections } from './connection-watch.js'
-import { endStreamsOnce } from './end-streams-once.js'
-import { keepWaiting } from './keep-waiting.js'
 import { KEY_PREFIX } from './names.js'
 import { checkReading, checkWriting } from './redis-checks.js'
+import { RedisClient } from './redis-client.js'
 import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
 import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
@@ -43,8 +41,6 @@ export type OpenRedisOptions = {
   readonly signal?: AbortSignal
 }
 
-keepArgumentsOffErrors()
-
 const ONCE_MS = 5_000
 const QUIT_MS = 2_000
 
@@ -61,8 +57,6 @@ export async function openRedis(
   const address = parseRedisUrl(url)
   const rule = createFailoverRule()
   const client = createClient(address, rule)
-  endStreamsOnce(client)
-  keepWaiting(client)
   reportOutages(client, address.shown, log)
   try {
     await connect(client, address, options)
@@ -89,9 +83,10 @@ async function check(client: Redis, { shown }: RedisAddress, { access }: OpenRed
   }
 }
 
-function createClient(address: RedisAddress, rule: FailoverRule): Redis {
-  const options: RedisOptions = {
+function createClient(address: RedisAddress, rule: FailoverRule): RedisClient {
+  const options: RedisOptions & { readonly replyMapping: 'legacy' } = {
     ...address.options,
+    replyMapping: 'legacy',
     maxRetriesPerRequest: null, // commands wait for Redis instead of failing
     retryStrategy: rule.retryStrategy,
     reconnectOnError: rule.reconnectOnError,
@@ -101,7 +96,7 @@ function createClient(address: RedisAddress, rule: FailoverRule): Redis {
     disconnectTimeout: 500, // what never got a connection is waited for as long
     lazyConnect: true,
   }
-  return address.url === undefined ? new Redis(options) : new Redis(address.url, options)
+  return address.url === undefined ? new RedisClient(options) : new RedisClient(address.url, options)
 }
 
 async function connect(client: Redis, address: RedisAddress, options: OpenRedisOptions): Promise<void> {
@@ -180,23 +175,20 @@ type LinkOptions = {
   readonly lookMs: number | undefined
 }
 
-function createLink(client: Redis, { address, access, rule, lookMs }: LinkOptions, log: Logger): RedisLink {
+function createLink(client: RedisClient, { address, access, rule, lookMs }: LinkOptions, log: Logger): RedisLink {
   const duplicates = new Set<Redis>()
-  const duplicateUntracked = client.duplicate.bind(client)
   const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
   watch.add(client)
   // Those that only read were not refused, and are still where they were.
   rule.onSettled(watch.reconnectOlder)
 
-  function connectOnce(): Redis {
+  function connectOnce(): RedisClient {
     const limits = { connectTimeout: ONCE_MS, commandTimeout: ONCE_MS, retryStrategy: () => null }
-    return duplicateUntracked({ ...limits, lazyConnect: true, enableReadyCheck: false })
+    const lazily = { lazyConnect: true, enableReadyCheck: false, replyMapping: 'legacy' } as const
+    return new RedisClient({ ...client.options, ...limits, ...lazily })
   }
 
-  function duplicate(options: RedisOptions = {}): Redis {
-    const copy = duplicateUntracked({ lazyConnect: false, ...options })
-    endStreamsOnce(copy)
-    keepWaiting(copy)
+  function track(copy: RedisClient): void {
     // BullMQ ends its own at times and connects them again.
     const keep = () => {
       duplicates.add(copy)
@@ -209,16 +201,16 @@ function createLink(client: Redis, { address, access, rule, lookMs }: LinkOption
       duplicates.delete(copy)
       watch.remove(copy)
     })
-    return copy
   }
+  const duplicate = (options?: RedisOptions): Redis => client.duplicate(options)
   function closeOthers(): void {
     watch.close()
     rule.close()
     subscriptions.close()
     for (const copy of duplicates) endConnection(copy)
   }
-  // BullMQ makes its blocking connections so; what it cannot close while Redis is away, the link closes.
-  client.duplicate = duplicate
+  // What BullMQ cannot close while Redis is unreachable, the link closes.
+  client.on('duplicate', track)
   const subscriptions = createSubscriptions(duplicate)
   const reconnectListeners = new Set<() => void>()
   client.on('ready', () => {
