@@ -5,7 +5,6 @@ import { removeTree, safePathSegment } from '../../base/files.js'
 import type { Logger } from '../../base/logger.js'
 import type { Environment } from '../../config/variables.js'
 import { createDetector, type Detector } from '../../detector/detector.js'
-import { letHeapsGrow } from '../../detector/heap-growth.js'
 import { createModelKeeper } from '../../detector/models/keeper.js'
 import { createModelDownload } from '../../detector/models/model-download.js'
 import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
@@ -59,7 +58,6 @@ export async function startDetector(
   readonly serves: Promise<void>
   readonly over: Promise<unknown>
 }> {
-  letHeapsGrow()
   const { environment, signal } = context
   const { folder, name } = settings
   const place = projectOf(environment)
