@@ -1,7 +1,6 @@
 import type { Logger } from '../../base/logger.js'
 import type { InferencePool } from '../../inference/pool.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import { collectGarbage } from './collect-garbage.js'
 
 export type LoadedModel = {
   readonly version: string
@@ -53,10 +52,7 @@ export class ServedModel {
       .unused()
       .then(() => held.model.pool.close())
       .catch((err: unknown) => this.#log.warn({ err, version: held.model.version }, 'an old model could not be closed'))
-      .finally(() => {
-        this.#retired.delete(held)
-        collectGarbage()
-      })
+      .finally(() => this.#retired.delete(held))
     this.#retired.set(held, closed)
   }
 }
