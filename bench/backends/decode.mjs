@@ -2,7 +2,7 @@
 export function createBackend() {
   return {
     async detect(image) {
-      await image.pixels({ borrowed: true })
+      await image.pixels()
       return {}
     },
   }

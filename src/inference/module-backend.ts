@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.js'
 import { InferenceError } from './errors.js'
 import type { Findings, InferenceCategory } from './findings.js'
-import { freeImages } from './free-images.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
 import type { LaneAnswer } from './lane.js'
@@ -76,12 +75,6 @@ class ModuleWork {
   async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
     const { maxPixels } = this.#settings
     const wrapped = images.map((image) => new WrappedImage(image, maxPixels))
-    const answers = await this.#detectAll(wrapped)
-    freeImages(wrapped.flatMap((image) => image.takeBack()))
-    return answers
-  }
-
-  async #detectAll(wrapped: readonly WrappedImage[]): Promise<LaneAnswer[]> {
     if (wrapped.length > 1 && this.#detector.detectBatch !== undefined) {
       const given = await this.#batch(wrapped)
       if (given !== undefined)

@@ -3,7 +3,6 @@ import { decode } from './decoders/decode.js'
 import type { ModelOutput } from './decoders/model-output.js'
 import { InferenceError } from './errors.js'
 import { type Findings, toFindings } from './findings.js'
-import { freeImages } from './free-images.js'
 import type { OwnedImage } from './image-source.js'
 import { fillTensor } from './image-tensor.js'
 import type { LaneAnswer } from './lane.js'
@@ -90,7 +89,6 @@ class OnnxWork {
     if (images.length === 0) return []
     this.#model.slot(images.length - 1) // makes room for all before any is filled
     const places = await Promise.allSettled(images.map((image, index) => this.#fill(image, index)))
-    freeImages(images)
     const outputs = places.some(({ status }) => status === 'fulfilled') ? await this.#run(images.length) : []
     return places.map((place, index) => {
       if (place.status === 'rejected') return { ok: false, error: toThreadError(place.reason) }
