@@ -2,7 +2,6 @@ import { performance } from 'node:perf_hooks'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { ImageError, isImageError } from '../images/errors.js'
-import { Arrivals } from './arrivals.js'
 import { BundleSize } from './bundle-size.js'
 import { InferenceError } from './errors.js'
 import { type ImageSource, memoryOf, type OwnedImage, toOwned } from './image-source.js'
@@ -35,9 +34,9 @@ export class QueuedPool implements InferencePool {
   readonly #options: QueuedPoolOptions
   readonly #rate = new RecentRate(() => performance.now())
   readonly #bundles = new BundleSize()
-  readonly #waiting = new Arrivals<WaitingImage>()
+  readonly #waiting: WaitingImage[] = []
   /** Those that did not get through together with others, which go first and alone. */
-  readonly #again = new Arrivals<WaitingImage>()
+  readonly #again: WaitingImage[] = []
   readonly #threadIds = new Set<number>()
   readonly #mending = new Set<Promise<void>>()
   readonly #ending = new AbortController()
@@ -69,7 +68,7 @@ export class QueuedPool implements InferencePool {
   }
 
   get inFlight(): number {
-    return this.#waiting.size + this.#again.size + this.#running
+    return this.#waiting.length + this.#again.length + this.#running
   }
 
   /**
@@ -130,9 +129,9 @@ export class QueuedPool implements InferencePool {
     if (this.#closed !== undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
     if (this.#lanes.every(({ state }) => state === 'broken')) throw this.#downError()
     const idle = this.#lanes.filter(({ state }) => state === 'idle').length
-    if (this.#waiting.size + count - idle <= this.#options.maxQueue) return
+    if (this.#waiting.length + count - idle <= this.#options.maxQueue) return
     const retryAfterSeconds = this.#rate.secondsFor(this.inFlight)
-    const message = `${this.#waiting.size} images already wait for inference; try again in ${retryAfterSeconds} s.`
+    const message = `${this.#waiting.length} images already wait for inference; try again in ${retryAfterSeconds} s.`
     const details = { maxQueue: this.#options.maxQueue, retryAfterSeconds }
     throw new InferenceError('LF_INFERENCE_BUSY', message, { failure: 'transient', details })
   }
@@ -140,14 +139,16 @@ export class QueuedPool implements InferencePool {
   #enter(image: ImageSource, options: RequestOptions, dispatch = true): WaitingImage {
     const withDeadline = { ...options, deadlineMs: options.deadlineMs ?? this.#options.deadlineMs }
     const entered = new WaitingImage(image, withDeadline, (settled) => this.#forget(settled))
-    this.#waiting.add(entered)
+    this.#waiting.push(entered)
     if (dispatch) this.#dispatch()
     return entered
   }
 
   #forget(image: WaitingImage): void {
-    this.#waiting.remove(image)
-    this.#again.remove(image)
+    for (const queue of [this.#waiting, this.#again]) {
+      const index = queue.indexOf(image)
+      if (index >= 0) queue.splice(index, 1)
+    }
     this.#tellIfEmpty()
   }
 
@@ -170,18 +171,18 @@ export class QueuedPool implements InferencePool {
   }
 
   #choose(lane: LaneKeeper): WaitingImage[] {
-    for (let image = this.#again.take(); image !== undefined; image = this.#again.take()) {
+    for (let image = this.#again.shift(); image !== undefined; image = this.#again.shift()) {
       if (image.isStillWanted()) return [image]
     }
-    const share = Math.ceil(this.#waiting.size / this.#lanes.filter(({ state }) => state !== 'broken').length)
+    const share = Math.ceil(this.#waiting.length / this.#lanes.filter(({ state }) => state !== 'broken').length)
     const atOnce = this.#mostOf(lane)
     const most = Math.min(share, lane.takesBundles ? Math.max(atOnce, this.#bundles.most) : atOnce)
     const chosen: WaitingImage[] = []
     let bytes = 0
-    for (let image = this.#waiting.first(); image !== undefined; image = this.#waiting.first()) {
+    for (let image = this.#waiting[0]; image !== undefined; image = this.#waiting[0]) {
       bytes += memoryOf(image.image)
       if (chosen.length >= (bytes > BUNDLE_BYTES ? Math.min(most, atOnce) : most)) break
-      this.#waiting.take()
+      this.#waiting.shift()
       if (image.isStillWanted()) chosen.push(image)
     }
     return chosen
@@ -227,7 +228,7 @@ export class QueuedPool implements InferencePool {
   #goAgain(image: WaitingImage): void {
     if (image.goesAgain || !image.isStillWanted()) return
     image.goesAgain = true
-    this.#again.add(image)
+    this.#again.push(image)
   }
 
   #mend(lane: LaneKeeper, cause: unknown): void {
@@ -244,7 +245,7 @@ export class QueuedPool implements InferencePool {
 
   #refuseIfDown(): void {
     if (this.#lanes.some(({ state }) => state !== 'broken')) return
-    for (const image of [...this.#again.all(), ...this.#waiting.all()]) image.reject(this.#downError())
+    for (const image of [...this.#again, ...this.#waiting]) image.reject(this.#downError())
   }
 
   #downError(): InferenceError {
