@@ -13,7 +13,7 @@ const answerSchema = z.object({ seconds: z.number() })
 const DIFFERENT_IMAGES = 64
 /** The most that our client has under way at a Loop that keeps up. */
 const CONCURRENCY = 32
-const BARE = `bare http client, ${CONCURRENCY} connections`
+const BARE = `bare axios, ${CONCURRENCY} connections`
 
 /** Images a second, CPU per image and memory for a whole project of images from a server in its own process. */
 export const images: Figure = { name: 'images', title: 'Image download, 60 KB each', offDisk: true, measure }

@@ -2,7 +2,6 @@ import { ClientRequest, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { Readable } from 'node:stream'
 import axios, { type AxiosInstance } from 'axios'
-import { createLeanGet, type LeanGet } from './lean-get.js'
 import type { MultipartBody, OpenMultipart } from './multipart.js'
 import { networkCause, peerOf } from './network-cause.js'
 import { createWatchdog, type Watchdog } from './watchdog.js'
@@ -70,39 +69,13 @@ export function createTransport(options: { readonly baseUrl: string; readonly ca
     validateStatus: () => true,
   })
 
-  const leanGet = createLeanGet({ baseUrl: options.baseUrl, httpAgent, httpsAgent })
-
   return {
-    send(raw) {
-      const request = { ...raw, baseUrl: options.baseUrl }
-      return isPlainGet(request) ? exchangeLean(leanGet, http, request) : exchange(http, request)
-    },
+    send: (raw) => exchange(http, { ...raw, baseUrl: options.baseUrl }),
     close() {
       httpAgent.destroy()
       httpsAgent.destroy()
     },
   }
-}
-
-/** Thousands of images come this way, and axios would be a third of what each of them costs. */
-function isPlainGet({ method, body, headers }: RawRequest): boolean {
-  return method === 'GET' && body === undefined && headers['accept-encoding'] === 'identity'
-}
-
-async function exchangeLean(leanGet: LeanGet, http: AxiosInstance, request: SentRequest): Promise<RawResponse> {
-  const watchdog = createWatchdog(request)
-  try {
-    watchdog.kick()
-    const answer = await leanGet({ path: request.path, headers: request.headers, signal: watchdog.signal })
-    watchdog.rest()
-    const response = toRawResponse({ ...answer, watchdog, request })
-    if ((response.headers['content-encoding'] ?? 'identity') === 'identity') return response
-    response.discard()
-  } catch (error) {
-    watchdog.end()
-    throw toFailure(error, watchdog, request)
-  }
-  return exchange(http, request) // it was asked for plain bytes and sends others; axios unpacks them
 }
 
 async function exchange(http: AxiosInstance, request: SentRequest): Promise<RawResponse> {
