@@ -1,84 +1,82 @@
+import { Busboy, type BusboyInstance } from '@fastify/busboy'
+import { messageOf } from '../../base/errors.js'
 import { DetectorRequestError } from '../errors.js'
 
-/** A file of a form; its bytes lie in the body. */
+/** A file of a form. */
 export type FormFile = { readonly name: string; readonly bytes: Buffer }
 
 /** Other fields than files, which are passed over. */
 const MOST_FIELDS = 20
+const MOST_FIELD_BYTES = 64 * 1024
 const MOST_HEAD_BYTES = 4096
-const MOST_BOUNDARY = 200
-const DASH = 0x2d
-const BLANKS = [0x20, 0x09]
+const PIECE_BYTES = 64 * 1024
 
 /**
  * The files of a whole multipart/form-data body (RFC 7578), in its order. A part is a file if it has a file name or is an
  * octet-stream. Throws a 400 for a body that is no such form, and a 413 for more than `maxFiles`.
  */
-export function filesOf(body: Buffer, contentType: string, { maxFiles }: { readonly maxFiles: number }): FormFile[] {
-  const files: FormFile[] = []
-  let parts = 0
-  for (const { head, bytes } of partsOf(body, boundaryOf(contentType))) {
-    parts += 1
-    const name = fileName(head)
-    if (name !== undefined) files.push({ name, bytes })
-    if (files.length > maxFiles) throw tooMuch(`more than ${maxFiles} files`)
-    if (parts - files.length > MOST_FIELDS) throw tooMuch(`more than ${MOST_FIELDS} fields`)
+export async function filesOf(
+  body: Buffer,
+  contentType: string,
+  { maxFiles }: { readonly maxFiles: number },
+): Promise<FormFile[]> {
+  const form = openForm(contentType, maxFiles)
+  const files: { readonly name: string; readonly chunks: Buffer[] }[] = []
+  form.on('file', (name, stream) => {
+    const chunks: Buffer[] = []
+    files.push({ name, chunks })
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('error', () => undefined) // the form reports it, too
+  })
+  await new Promise<void>((resolve, reject) => {
+    form.on('filesLimit', () => reject(tooMuch(`more than ${maxFiles} files`)))
+    form.on('fieldsLimit', () => reject(tooMuch(`more than ${MOST_FIELDS} fields`)))
+    form.on('partsLimit', () => reject(tooMuch(`more than ${maxFiles + MOST_FIELDS} parts`)))
+    form.on('error', (error) => reject(broken(messageOf(error))))
+    form.on('finish', resolve)
+    feed(form, body)
+  })
+  return files.map(({ name, chunks }) => ({ name, bytes: joined(chunks) }))
+}
+
+/** Writes the body piece by piece and ends early after a limit, as the parser does not: a body may hold millions of empty parts. */
+function feed(form: BusboyInstance, body: Buffer): void {
+  let isOver = false
+  let at = 0
+  for (const limit of ['filesLimit', 'fieldsLimit', 'partsLimit']) form.once(limit, () => (isOver = true))
+  const go = () => {
+    while (at < body.length && !isOver) {
+      const piece = body.subarray(at, at + PIECE_BYTES)
+      at += PIECE_BYTES
+      if (!form.write(piece) && at < body.length) return void form.once('drain', go)
+    }
+    if (!isOver) form.end()
   }
-  return files
+  go()
 }
 
-function* partsOf(body: Buffer, boundary: string): Generator<{ readonly head: string; readonly bytes: Buffer }> {
-  const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
-  // The first one has no line before it, unless there is something to pass over.
-  const isFirst = body.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2))
-  let at = isFirst ? delimiter.length - 2 : after(body.indexOf(delimiter), delimiter, 'has no part')
-  while (!(body[at] === DASH && body[at + 1] === DASH)) {
-    while (BLANKS.includes(body[at] ?? 0)) at += 1
-    const headEnd = body.indexOf('\r\n\r\n', at, 'latin1')
-    if (body.indexOf('\r\n', at, 'latin1') !== at || headEnd === -1) throw broken('has a part without a head')
-    if (headEnd - at > MOST_HEAD_BYTES) throw broken(`has a part with a head of more than ${MOST_HEAD_BYTES} bytes`)
-    const end = body.indexOf(delimiter, headEnd + 4)
-    const next = after(end, delimiter, 'breaks off')
-    yield { head: body.toString('latin1', at + 2, headEnd), bytes: body.subarray(headEnd + 4, end) }
-    at = next
+function openForm(contentType: string, maxFiles: number): BusboyInstance {
+  const limits = {
+    files: maxFiles,
+    fields: MOST_FIELDS,
+    parts: maxFiles + MOST_FIELDS,
+    fieldSize: MOST_FIELD_BYTES,
+    headerSize: MOST_HEAD_BYTES,
+  }
+  try {
+    return new Busboy({ headers: { 'content-type': contentType }, limits })
+  } catch (error) {
+    throw broken(messageOf(error))
   }
 }
 
-function after(index: number, delimiter: Buffer, problem: string): number {
-  if (index === -1) throw broken(problem)
-  return index + delimiter.length
+function joined(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
 }
-
-function boundaryOf(contentType: string): string {
-  const boundary = paramOf(contentType, 'boundary')
-  if (boundary === undefined || boundary === '') throw broken('names no boundary in its content type')
-  if (boundary.length > MOST_BOUNDARY) throw broken(`has a boundary of more than ${MOST_BOUNDARY} signs`)
-  return boundary
-}
-
-/** The field of a part that is a file. */
-function fileName(head: string): string | undefined {
-  const disposition = /^content-disposition:[ \t]*form-data[ \t]*(;.*)$/im.exec(head)?.[1]
-  if (disposition === undefined) return undefined
-  const isFile =
-    paramOf(disposition, 'filename') !== undefined ||
-    paramOf(disposition, 'filename*') !== undefined ||
-    /^content-type:[ \t]*application\/octet-stream/im.test(head)
-  return isFile ? paramOf(disposition, 'name') : undefined
-}
-
-/** A parameter of a header, with or without quotes. */
-function paramOf(header: string, name: string): string | undefined {
-  for (const [, key, quoted, plain = ''] of header.matchAll(PARAM)) {
-    if (key?.toLowerCase() === name) return quoted === undefined ? plain.trim() : quoted.replace(/\\(["\\])/g, '$1')
-  }
-  return undefined
-}
-
-const PARAM = /;[ \t]*([^=;\s]+)=(?:"((?:\\.|[^"\\])*)"|([^;\r\n]*))/g
 
 function broken(problem: string): DetectorRequestError {
-  return new DetectorRequestError(`The body is no valid multipart/form-data: it ${problem}.`, { status: 400 })
+  return new DetectorRequestError(`The body is no valid multipart/form-data: ${problem}.`, { status: 400 })
 }
 
 function tooMuch(problem: string): DetectorRequestError {
