@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import { z } from 'zod'
 import { readJsonFile } from '../base/files.js'
 
@@ -33,14 +34,12 @@ export type HeldLine = { confirm(): Promise<void> }
 export function createOffsetNote(workspace: string) {
   const held = new Set<number>()
   let done = 0
-  let saving: Promise<void> = Promise.resolve()
+  const saves = pLimit(1)
 
   // One after the other: a model that was given up is noted beside what the reader has dealt with.
   async function confirm(endOffset: number): Promise<void> {
     done = Math.max(done, endOffset)
-    const save = () => saveOffset(workspace, Math.min(done, ...held))
-    saving = saving.then(save, save)
-    await saving
+    await saves(() => saveOffset(workspace, Math.min(done, ...held)))
   }
 
   return {

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import pLimit from 'p-limit'
 import type { EventSourceDeps, ProgramEnd } from './event-source.js'
 import type { ModelEvent } from './events.js'
 import type { Source, Trust } from './whole-files/set-aside.js'
@@ -31,14 +32,8 @@ type Outcome = { readonly aside: Aside } | { readonly problem: string; readonly 
 export function createReportedModels(workspace: string, deps: EventSourceDeps): ReportedModels {
   const { queue, setAside, folders, say, log } = deps
   let waiting: Waiting | undefined
-  let last: Promise<void> = Promise.resolve()
-
   // One after the other: the poll and the next report come from two loops.
-  function inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = last.then(work)
-    last = turn.catch(() => undefined)
-    return turn
-  }
+  const inTurn = pLimit(1)
 
   async function tryTake({ event }: ReportedModel, trust: Trust): Promise<Outcome> {
     const folder = folders.next()

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { EventSource } from '../event-source.js'
@@ -49,13 +50,11 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
   let furthest = -1
   let isUnreadable = false
   let hasSaid = false
-  let reading: Promise<unknown> = Promise.resolve()
+  const inTurn = pLimit(1)
 
   /** One reading after the other. Answers how long it took. */
   function read(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
-    const next = reading.then(() => readNow(isWhole, report))
-    reading = next.catch(() => undefined) // told to whoever asked for it
-    return next
+    return inTurn(() => readNow(isWhole, report))
   }
 
   async function readNow(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {

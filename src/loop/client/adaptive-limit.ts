@@ -1,3 +1,5 @@
+import pLimit from 'p-limit'
+
 export type AdaptiveLimitOptions = {
   readonly start?: number
   readonly min?: number
@@ -22,9 +24,8 @@ const RISE = 2
 /** Additive increase, multiplicative decrease, as TCP does; at most one decrease per round of requests. */
 export function createAdaptiveLimit(options: AdaptiveLimitOptions = {}): AdaptiveLimit {
   const { start = 16, min = 1, max = 32 } = options
-  const waiting: (() => void)[] = []
   let limit = Math.min(start, max)
-  let running = 0
+  const places = pLimit(Math.floor(limit))
   let usual: number | undefined
   let recent = 0
   let sinceChange = 0
@@ -32,35 +33,20 @@ export function createAdaptiveLimit(options: AdaptiveLimitOptions = {}): Adaptiv
   function shrink(factor: number): void {
     // What is on its way was sent under the old limit and says nothing about the new one.
     if (sinceChange < Math.floor(limit)) return
-    limit = Math.max(min, limit * factor)
+    setLimit(Math.max(min, limit * factor))
     sinceChange = 0
   }
 
-  function admit(): void {
-    while (running < Math.floor(limit)) {
-      const next = waiting.shift()
-      if (next === undefined) return
-      running += 1
-      next()
-    }
+  function setLimit(next: number): void {
+    limit = next
+    if (places.concurrency !== Math.floor(limit)) places.concurrency = Math.floor(limit)
   }
 
   return {
     get limit() {
       return Math.floor(limit)
     },
-    async run(work) {
-      await new Promise<void>((resolve) => {
-        waiting.push(resolve)
-        admit()
-      })
-      try {
-        return await work()
-      } finally {
-        running -= 1
-        admit()
-      }
-    },
+    run: (work) => places(work),
     succeeded(latencyMs) {
       sinceChange += 1
       if (usual === undefined) {
@@ -71,7 +57,7 @@ export function createAdaptiveLimit(options: AdaptiveLimitOptions = {}): Adaptiv
       // The usual latency follows quickly downwards and slowly upwards, so that a rise stands out for a while.
       usual += (latencyMs - usual) * (latencyMs < usual ? 0.1 : 0.005)
       if (recent > usual * RISE + SLACK_MS) shrink(0.75)
-      else limit = Math.min(max, limit + 1 / limit)
+      else setLimit(Math.min(max, limit + 1 / limit))
     },
     refused() {
       sinceChange += 1

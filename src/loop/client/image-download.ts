@@ -3,6 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import pLimit from 'p-limit'
 import { backOffMs } from '../../base/back-off.js'
 import { failureClassOf } from '../../base/errors.js'
 import { paths } from '../protocol/index.js'
@@ -54,7 +55,8 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
   const { session, limit, jpeginfo, onDoubt } = deps
   let serial = 0
   let pausedUntil = 0
-  let largeFile: Promise<unknown> = Promise.resolve()
+  // Large files are read one after the other, so that memory stays bounded by one of them.
+  const largeFiles = pLimit(1)
 
   async function fetch(imageId: string, target: string, signal: AbortSignal): Promise<ImageOutcome> {
     let wasCorrupt = false
@@ -157,14 +159,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     const { isWholeJpeg } = await import('../../images/decode-image.js')
     const limits = { maxPixels: MAX_PIXELS }
     if (content !== 'on-disk') return await isWholeJpeg(content, limits)
-    return await oneAtATime(async () => await isWholeJpeg(await readFile(file), limits))
-  }
-
-  /** Large files are read one after the other, so that memory stays bounded by one of them. */
-  function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
-    const mine = largeFile.then(work)
-    largeFile = mine.catch(() => undefined)
-    return mine
+    return await largeFiles(async () => await isWholeJpeg(await readFile(file), limits))
   }
 
   return { fetch }

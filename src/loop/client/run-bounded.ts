@@ -8,7 +8,8 @@ export type RunBoundedOptions = {
 
 /**
  * Works through the items, a bounded number at a time. The first error ends it; all that has begun is waited for, so
- * that nothing of it happens afterwards.
+ * that nothing of it happens afterwards. Not by p-limit, which makes a promise for each of a hundred thousand items first, and
+ * goes on with those that wait after an error.
  */
 export async function runBounded<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-import { Turnstile } from '../../inference/turnstile.js'
+import pLimit from 'p-limit'
 
 export type ProgramPlaces = {
   /** Does the work when a place is free, first come, first served; throws the signal's reason when it aborts before. */
@@ -28,7 +28,7 @@ const BRIEF_MS = 30_000
 export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlaces {
   const { onUnderWay, now = () => performance.now() } = options
   let { places } = options
-  const turnstile = new Turnstile(places)
+  const limit = pLimit(places)
   let beside = 0
 
   function learn(tookMs: number): void {
@@ -38,22 +38,31 @@ export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlace
     onUnderWay(places + beside)
   }
 
+  async function timed<T>(work: () => Promise<T>): Promise<T> {
+    const startedAt = now()
+    try {
+      return await work()
+    } finally {
+      learn(now() - startedAt)
+    }
+  }
+
   return {
     setPlaces(next) {
       if (next === places) return
       places = next
-      turnstile.setWidth(places)
+      limit.concurrency = places
       onUnderWay(places + beside)
     },
-    async run(work, signal) {
-      const leave = await turnstile.enter(signal)
-      const startedAt = now()
-      try {
-        return await work()
-      } finally {
-        learn(now() - startedAt)
-        leave()
-      }
-    },
+    run: (work, signal) =>
+      new Promise((resolve, reject) => {
+        const giveUp = () => reject(signal.reason)
+        if (signal.aborted) return giveUp()
+        signal.addEventListener('abort', giveUp, { once: true })
+        void limit(async () => {
+          signal.removeEventListener('abort', giveUp)
+          if (!signal.aborted) await timed(work).then(resolve, reject)
+        })
+      }),
   }
 }
