@@ -27,26 +27,28 @@ export const usualLinger: LingerLimits = {
 export function lingerAfterRefusals(app: FastifyInstance, limits: LingerLimits = usualLinger): void {
   const lingering = new Set<Socket>()
   let isClosing = false
+
+  // Node has ended our half, and waits until that is sent before it destroys the connection.
+  function lingerInstead(socket: Socket): void {
+    if (isClosing || socket.readableEnded || !socket.listeners('finish').includes(socket.destroy)) return
+    socket.off('finish', socket.destroy)
+    lingering.add(socket)
+    socket.once('close', () => lingering.delete(socket))
+    linger(socket, limits)
+  }
+
   app.addHook('onSend', async (request, reply) => {
     if (reply.statusCode < 400) return
     await undefined // until the parser has gone through what came together with the head
-    if (!request.raw.complete) reply.header('connection', 'close')
+    if (request.raw.complete) return
+    reply.header('connection', 'close')
+    reply.raw.once('finish', () => lingerInstead(request.raw.socket)) // behind Node's own listener
   })
   app.addHook('preClose', async () => {
     isClosing = true
     for (const socket of lingering) socket.destroy()
   })
-  app.server.on('connection', (socket: Socket) => {
-    const closeAtOnce = socket.destroySoon.bind(socket)
-    // Node calls it when the last answer of a connection is written.
-    socket.destroySoon = () => {
-      if (lingering.has(socket)) return
-      if (isClosing || socket.destroyed || socket.readableEnded) return closeAtOnce()
-      lingering.add(socket)
-      socket.once('close', () => lingering.delete(socket))
-      linger(socket, limits)
-    }
-  })
+  app.server.on('clientError', (_error, socket: Socket) => lingerInstead(socket)) // behind the one that answers
   app.server.on('checkContinue', (request, response) => {
     request.once('resume', () => {
       if (!response.headersSent) response.writeContinue()
