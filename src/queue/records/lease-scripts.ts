@@ -15,7 +15,7 @@ local t, _, epoch, reason = guard(leaseMs)
 redis.call('ZADD', key('hosts'), epoch, host)
 
 local function renew(id, run)
-  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol')
+  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol', 'leaseMs')
   if not it[1] then return 'lost', '' end
   local found = tonumber(it[2])
   if found > run then return 'superseded', '' end
@@ -26,7 +26,7 @@ local function renew(id, run)
   elseif it[1] == 'waiting' then outcome = 'regained' end
   if outcome == 'held' then
     redis.call('ZADD', key('leases'), t + leaseMs, id)
-    redis.call('HSET', recordKey(id), 'leaseMs', leaseMs)
+    if it[6] ~= ARGV[4] then redis.call('HSET', recordKey(id), 'leaseMs', leaseMs) end
   else
     toClaimed(id, outcome, {run = run, host = host, incarnation = incarnation, leaseMs = leaseMs},
       {'protocol', math.max(protocol, tonumber(it[5]))})

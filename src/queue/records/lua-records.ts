@@ -34,6 +34,10 @@ local function note(id, what, run, host)
   redis.call('LTRIM', key('history:' .. id), -${KEPT_HISTORY}, -1)
 end
 
+local function lastEvent(id)
+  return cjson.decode(redis.call('LINDEX', key('history:' .. id), -1) or '{}').what
+end
+
 local function toWaiting(id, what, fields)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'run', 'host')
   redis.call('ZREM', key('leases'), id)

@@ -91,5 +91,16 @@ export function createRecordReader<T extends object>(
 
 const HEAD = [
   ...['id', 'kind', 'name', 'requires', 'protocol', 'version', 'life', 'run', 'host', 'incarnation', 'leaseMs'],
-  ...['intent', 'outcome', 'use', 'fruitlessRuns', 'failures', 'createdAt', 'updatedAt', 'startedAt', 'endedAt'],
+  ...[
+    'intent',
+    'outcome',
+    'use',
+    'fruitlessRuns',
+    'failures',
+    'lastFailure',
+    'createdAt',
+    'updatedAt',
+    'startedAt',
+    'endedAt',
+  ],
 ]

@@ -68,6 +68,8 @@ export const recordHeadSchema = z.object({
   fruitlessRuns: count,
   /** Counted failures since the last best result. */
   failures: count,
+  /** The name of the last counted one, so that it is counted once. */
+  lastFailure: textOrNull,
   createdAt: count,
   updatedAt: count,
   /** When a host first claimed it. */

@@ -2,6 +2,8 @@ import { luaScript } from '../lua-script.js'
 import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 
 // Every script has the base of all keys as its one key, and as its first argument how many changes are kept.
+// A script whose answer was lost with the connection is sent again. So each answers its own repetition as it answered
+// the first time, and does nothing then.
 
 /** ARGV: id, kind, name, requirements, protocol, then fields and values. Answers 'created' or 'exists'. */
 export const CREATE = luaScript(`${LUA_RECORDS}
@@ -10,7 +12,7 @@ if redis.call('EXISTS', recordKey(id)) == 1 then return 'exists' end
 local at = stamp()
 redis.call('HSET', recordKey(id), 'id', id, 'kind', kind, 'name', name, 'requires', ARGV[5], 'protocol', ARGV[6],
   'version', 0, 'run', 0, 'host', '', 'incarnation', '', 'leaseMs', '', 'intent', '', 'outcome', '',
-  'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'createdAt', at, 'startedAt', '', 'endedAt', '')
+  'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', 'createdAt', at, 'startedAt', '', 'endedAt', '')
 for at = 7, #ARGV, 2 do redis.call('HSET', recordKey(id), ARGV[at], ARGV[at + 1]) end
 redis.call('ZADD', key('all:' .. kind), at, id)
 redis.call('ZADD', key('open:' .. kind), at, id)
@@ -19,17 +21,22 @@ toWaiting(id, 'created', {})
 return 'created'`)
 
 /**
- * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Answers 'claimed' with the run, its
- * version, fruitless runs and the hash as it was before; or why not: 'unknown', 'too-new' (protocol), 'taken',
- * 'changed', 'settling' (ms).
+ * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Answers 'claimed' with the run,
+ * fruitless runs and the hash as it was before (as it is, if this life of the host has it already); or why not:
+ * 'unknown', 'too-new' (protocol), 'taken', 'changed', 'settling' (ms).
  */
 export const CLAIM = luaScript(`${LUA_RECORDS}${LUA_GUARD}
 local id, leaseMs, protocol = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[7])
 local t, settling = guard(leaseMs)
-local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'protocol', 'run', 'use', 'fruitlessRuns', 'startedAt')
+local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'protocol', 'run', 'use', 'fruitlessRuns', 'startedAt',
+  'incarnation')
 if not it[1] then return {'unknown'} end
 if tonumber(it[3]) > protocol then return {'too-new', tonumber(it[3])} end
 if it[1] == 'ended' then return {'taken'} end
+if it[1] == 'claimed' and it[8] == ARGV[5] then
+  redis.call('ZADD', key('leases'), t + leaseMs, id)
+  return {'claimed', tonumber(it[4]), tonumber(it[6]), redis.call('HGETALL', recordKey(id))}
+end
 local lease = redis.call('ZSCORE', key('leases'), id)
 if it[1] == 'claimed' and lease and tonumber(lease) > t then return {'taken'} end
 if it[2] ~= ARGV[3] then return {'changed'} end
@@ -42,9 +49,9 @@ if it[5] == 'useful' then fruitless = 0 end
 local run = tonumber(it[4]) + 1
 local startedAt = it[7]
 if startedAt == '' then startedAt = stamp() end
-local version = toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leaseMs = leaseMs},
+toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leaseMs = leaseMs},
   {'use', 'none', 'fruitlessRuns', fruitless, 'startedAt', startedAt, 'protocol', math.max(protocol, tonumber(it[3]))})
-return {'claimed', run, version, fruitless, before}`)
+return {'claimed', run, fruitless, before}`)
 
 /**
  * ARGV: id, run, incarnation. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
@@ -60,20 +67,20 @@ if refused then return refused end
 export const CHECK = luaScript(`${LUA_RECORDS}${FENCE}return {'ok'}`)
 
 /**
- * FENCE, then ARGV: mark, then fields and values. The mark says what the write is worth to its run: 'best' (also
- * forgets counted failures), 'useful', 'excused', 'failure' (counts one) or ''. What is the same as before is not
- * written, and nobody is notified of it.
+ * FENCE, then ARGV: mark, name of a failure, then fields and values. The mark says what the write is worth to its run: 'best'
+ * (also forgets counted failures), 'useful', 'excused', 'failure' (counts one, unless the last one had this name) or ''.
+ * What is the same as before is not written, and nobody is notified of it.
  */
 export const UPDATE = luaScript(`${LUA_RECORDS}${FENCE}
 local mark = ARGV[5]
 local fields = {}
-for at = 6, #ARGV, 2 do
+for at = 7, #ARGV, 2 do
   if redis.call('HGET', recordKey(id), ARGV[at]) ~= ARGV[at + 1] then
     table.insert(fields, ARGV[at])
     table.insert(fields, ARGV[at + 1])
   end
 end
-local it = redis.call('HMGET', recordKey(id), 'use', 'failures', 'kind', 'run', 'host')
+local it = redis.call('HMGET', recordKey(id), 'use', 'failures', 'kind', 'run', 'host', 'lastFailure')
 local function set(field, value)
   table.insert(fields, field)
   table.insert(fields, value)
@@ -81,23 +88,31 @@ end
 if (mark == 'best' or mark == 'useful') and it[1] ~= 'useful' then set('use', 'useful') end
 if mark == 'excused' and it[1] == 'none' then set('use', 'excused') end
 if mark == 'best' and it[2] ~= '0' then set('failures', 0) end
-if mark == 'failure' then
+local isCounted = mark == 'failure' and it[6] ~= ARGV[6]
+if isCounted then
   set('failures', tonumber(it[2]) + 1)
+  set('lastFailure', ARGV[6])
   note(id, 'failure', it[4], it[5])
 end
 if #fields == 0 then return {'ok'} end
 redis.call('HSET', recordKey(id), unpack(fields))
-changed(id, it[3], mark == 'failure' and 'failure' or 'updated')
+changed(id, it[3], isCounted and 'failure' or 'updated')
 return {'ok'}`)
 
 /** FENCE, then ARGV: outcome, then fields and values. Without a fence the record ends unless it has ended already. */
-export const FINISH = luaScript(`${LUA_RECORDS}${FENCE}
+export const FINISH = luaScript(`${LUA_RECORDS}
+local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'outcome')
+if done[1] == 'ended' and done[2] == ARGV[3] and done[3] == ARGV[4] and done[4] == ARGV[5] then return {'ok'} end
+${FENCE}
 if redis.call('HGET', recordKey(id), 'life') == 'ended' then return {'ended'} end
 toEnded(id, {'outcome', ARGV[5], unpack(ARGV, 6)})
 return {'ok'}`)
 
 /** FENCE, then ARGV: 'excused', or '' when the run counts as it was. The host gives the record back. */
-export const RELEASE = luaScript(`${LUA_RECORDS}${FENCE}
+export const RELEASE = luaScript(`${LUA_RECORDS}
+local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation')
+if done[1] == 'waiting' and done[2] == ARGV[3] and done[3] == '' then return {'ok'} end
+${FENCE}
 local use = redis.call('HGET', recordKey(id), 'use')
 if ARGV[5] == 'excused' and use == 'none' then use = 'excused' end
 toWaiting(id, 'released', {'incarnation', '', 'use', use})
@@ -135,13 +150,14 @@ export const REOPEN = luaScript(`${LUA_RECORDS}
 local id = ARGV[2]
 local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'kind', 'createdAt')
 if not it[1] then return 'unknown' end
+if it[1] == 'waiting' and tonumber(it[2]) == tonumber(ARGV[3]) + 1 and lastEvent(id) == 'reopened' then return 'ok' end
 if it[1] ~= 'ended' then return 'unfinished' end
 if it[2] ~= ARGV[3] then return 'changed' end
 redis.call('HINCRBY', recordKey(id), 'run', 1)
 redis.call('ZREM', key('ended:' .. it[3]), id)
 redis.call('ZADD', key('open:' .. it[3]), it[4], id)
 toWaiting(id, 'reopened', {'incarnation', '', 'intent', '', 'outcome', '', 'endedAt', '', 'use', 'excused',
-  'fruitlessRuns', 0, 'failures', 0, unpack(ARGV, 4)})
+  'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', unpack(ARGV, 4)})
 return 'ok'`)
 
 /** FENCE; without a run the record must have ended. Answers 'ok', 'lost', 'superseded' or 'unfinished'. */

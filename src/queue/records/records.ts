@@ -37,8 +37,8 @@ export type Claimed<T> =
   /** Redis was restarted, and hosts that may have it have not renewed yet. */
   | { readonly outcome: 'settling'; readonly waitMs: number }
 
-/** What a write is worth to its run; `best` also forgets counted failures, `failure` counts one. */
-export type Mark = 'best' | 'useful' | 'excused' | 'failure'
+/** What a write is worth to its run; `best` also forgets counted failures. A failure has a name, and is counted once. */
+export type Mark = 'best' | 'useful' | 'excused' | { readonly failure: string }
 
 export type NewRecord<T> = {
   readonly id: string
@@ -95,7 +95,7 @@ export type RecordsOptions = {
 }
 
 const claimedSchema = z.union([
-  z.tuple([z.literal('claimed'), z.int(), z.int(), z.int(), z.array(z.string())]),
+  z.tuple([z.literal('claimed'), z.int(), z.int(), z.array(z.string())]),
   z.tuple([z.enum(['too-new', 'settling']), z.number()]),
   z.tuple([z.enum(['taken', 'changed', 'unknown'])]),
 ])
@@ -146,7 +146,7 @@ export function createRecords<T extends object>(
       if (answer[0] === 'too-new') return { outcome: 'too-new', protocol: answer[1] }
       if (answer[0] === 'settling') return { outcome: 'settling', waitMs: answer[1] }
       if (answer[0] !== 'claimed') return { outcome: answer[0] }
-      const [, run, , fruitlessRuns, flat] = answer
+      const [, run, fruitlessRuns, flat] = answer
       const before = parseRecord(keys.record(id), toHash(flat), definition, protocol)
       if (before === undefined) throw lost(id, run)
       return { outcome: 'claimed', claim: { id, run, incarnation }, fruitlessRuns, before }
@@ -156,10 +156,11 @@ export function createRecords<T extends object>(
       await fenced(CHECK, claim)
     },
     async update(claim, patch, mark) {
-      await fenced(UPDATE, claim, mark ?? '', ...pairs(patch))
+      const marks = typeof mark === 'object' ? ['failure', mark.failure] : [mark ?? '', '']
+      await fenced(UPDATE, claim, ...marks, ...pairs(patch))
     },
     async amend(id, patch) {
-      const [outcome, found] = fencedSchema.parse(await call(UPDATE, id, '', '', '', ...pairs(patch)))
+      const [outcome, found] = fencedSchema.parse(await call(UPDATE, id, '', '', '', '', ...pairs(patch)))
       if (outcome === 'lost') throw lost(id, 0, found)
     },
     async finish(claim, outcome, patch) {
@@ -176,12 +177,12 @@ export function createRecords<T extends object>(
       return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))
     },
     async remove(what) {
-      if ('run' in what) {
-        await fenced(REMOVE, what)
-        return 'removed'
-      }
-      const [outcome] = fencedSchema.parse(await call(REMOVE, what.id, '', ''))
-      return outcome === 'lost' ? 'unknown' : outcome === 'unfinished' ? 'unfinished' : 'removed'
+      const { run, incarnation } = 'run' in what ? what : { run: '', incarnation: '' }
+      const [outcome, found] = fencedSchema.parse(await call(REMOVE, what.id, run, incarnation))
+      if (outcome === 'superseded') throw new RunSupersededError({ trainingId: what.id, run: Number(run) })
+      if (outcome !== 'lost') return outcome === 'unfinished' ? 'unfinished' : 'removed'
+      if (found !== '') throw lost(what.id, Number(run), found)
+      return 'unknown'
     },
     async trim({ keep, maxAgeMs, limit = 100 }) {
       return z.array(z.string()).parse(await call(TRIM, kind, keep, maxAgeMs ?? '', limit))

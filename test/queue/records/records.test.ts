@@ -136,7 +136,7 @@ describe('a record', () => {
   it('counts runs in a row that were worth nothing, and none that was useful or excused', async () => {
     const counts: number[] = []
     for (const ending of ['dies', 'dies', 'useful', 'dies', 'released', 'dies'] as const) {
-      const answer = await tryClaim(records, 't1', hostA)
+      const answer = await tryClaim(records, 't1', { ...hostA, incarnation: `a${counts.length}` })
       if (answer.outcome !== 'claimed') throw new Error(answer.outcome)
       counts.push(answer.fruitlessRuns)
       if (ending === 'useful') await records.update(answer.claim, {}, 'useful')
@@ -147,10 +147,9 @@ describe('a record', () => {
     expect(counts).to.deep.equal([0, 1, 2, 0, 1, 1])
   })
 
-  it('counts failures until there is a new best result', async () => {
+  it('counts each failure once, until there is a new best result', async () => {
     const claim = await claimAs(records, 't1', hostA)
-    await records.update(claim, {}, 'failure')
-    await records.update(claim, {}, 'failure')
+    for (const failure of ['train 1', 'train 2', 'train 2']) await records.update(claim, {}, { failure })
     expect((await records.load('t1'))?.failures).to.equal(2)
 
     await records.update(claim, { progress: 0.9 }, 'best')
@@ -182,7 +181,7 @@ describe('a record', () => {
   it('that has ended can be reopened, and takes nothing from its earlier runs', async () => {
     const claim = await claimAs(records, 't1', hostA)
     expect(await records.reopen({ id: 't1', version: 2 })).to.equal('unfinished')
-    await records.update(claim, {}, 'failure')
+    await records.update(claim, {}, { failure: 'train 1' })
     await records.finish(claim, 'failed')
     const { version = 0 } = (await records.load('t1')) ?? {}
 
@@ -292,7 +291,7 @@ describe('a record', () => {
 
   it('has the last fifty lines of its history', async () => {
     const claim = await claimAs(records, 't1', hostA)
-    for (let index = 0; index < 60; index++) await records.update(claim, {}, 'failure')
+    for (let index = 0; index < 60; index++) await records.update(claim, {}, { failure: `train ${index}` })
 
     const lines = await records.history('t1')
 
