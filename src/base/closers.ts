@@ -46,3 +46,30 @@ export function createClosers(log: Logger): ClosersOwner {
     },
   }
 }
+
+/** Does `work` with closers that run when it ends, in whatever way: for what lives as long as one call. */
+export async function withClosers<T>(log: Logger, work: (closers: Closers) => Promise<T>): Promise<T> {
+  const closers = createClosers(log)
+  try {
+    return await work(closers)
+  } finally {
+    await closers.closeAll()
+  }
+}
+
+/**
+ * Opens a resource that is made of several, and adds the `close` of all of them, which may be called more than once.
+ * What is open already is closed when `open` throws.
+ */
+export async function openResource<T extends object>(
+  log: Logger,
+  open: (closers: Closers) => Promise<T>,
+): Promise<T & { close(): Promise<void> }> {
+  const closers = createClosers(log)
+  try {
+    return Object.assign(await open(closers), { close: () => closers.closeAll() })
+  } catch (error) {
+    await closers.closeAll(error)
+    throw error
+  }
+}

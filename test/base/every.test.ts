@@ -59,4 +59,22 @@ describe('work that is repeated', () => {
     await until('it was tried again', () => times >= 2)
     await closers.closeAll()
   })
+
+  it('asks for each pause when it begins', async () => {
+    const closers = createClosers(silentLogger())
+    const pauses: number[] = []
+    const wanted = [1, 2, 60_000]
+    every(
+      () => {
+        const pauseMs = wanted[pauses.length] ?? 60_000
+        pauses.push(pauseMs)
+        return pauseMs
+      },
+      () => undefined,
+      closers,
+    )
+    await until('the long pause has begun', () => pauses.length === 3)
+    await closers.closeAll()
+    expect(pauses).to.deep.equal(wanted)
+  })
 })

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClosers } from '../../base/closers.js'
+import { withClosers } from '../../base/closers.js'
 import { LoopfleetError } from '../../base/errors.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { failureOf } from '../../queue/failure-facts.js'
@@ -38,24 +38,23 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const asked = openContext({ quiet: true })
   const partEnded = new AbortController()
   const context = { ...asked, signal: AbortSignal.any([asked.signal, partEnded.signal]) }
-  const closers = createClosers(context.log)
   const view = createProgressView()
-  try {
-    const folder = resolve(flags.data)
-    const lock = await lockFolder(folder, 'demo')
-    closers.add('folder lock', () => lock.release())
-    await runParts({ flags, folder }, { context, view, closers, onPartEnded: (error) => partEnded.abort(error) })
-  } catch (error) {
-    view.stop()
-    if (!asked.signal.aborted) {
-      // A request to a part that has just died fails before its end is known.
-      if (!(error instanceof LoopfleetError)) await Promise.race([whenAborted(partEnded.signal), sleep(PART_END_MS)])
-      throw partEnded.signal.aborted ? partEnded.signal.reason : error
+  await withClosers(context.log, async (closers) => {
+    try {
+      const folder = resolve(flags.data)
+      const lock = await lockFolder(folder, 'demo')
+      closers.add('folder lock', () => lock.release())
+      await runParts({ flags, folder }, { context, view, closers, onPartEnded: (error) => partEnded.abort(error) })
+    } catch (error) {
+      view.stop()
+      if (!asked.signal.aborted) {
+        // A request to a part that has just died fails before its end is known.
+        if (!(error instanceof LoopfleetError)) await Promise.race([whenAborted(partEnded.signal), sleep(PART_END_MS)])
+        throw partEnded.signal.aborted ? partEnded.signal.reason : error
+      }
+      process.exitCode = 130
     }
-    process.exitCode = 130
-  } finally {
-    await closers.closeAll()
-  }
+  })
 }
 
 async function runParts({ flags, folder }: { flags: DemoFlags; folder: string }, deps: DemoDeps): Promise<void> {

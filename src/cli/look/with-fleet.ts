@@ -1,4 +1,4 @@
-import { createClosers } from '../../base/closers.js'
+import { withClosers } from '../../base/closers.js'
 import { endWithTheReader } from '../broken-pipe.js'
 import { type FleetLink, openFleetLink } from '../compose/fleet-link.js'
 import { type CliContext, openContext } from '../context.js'
@@ -17,16 +17,14 @@ export const changeFleet = (work: Work): Promise<void> => withFleet(work, 'write
 async function withFleet(work: Work, access: 'read' | 'write'): Promise<void> {
   endWithTheReader()
   const context = openContext({ quiet: true })
-  const closers = createClosers(context.log)
   const ending = new AbortController()
   const signal = AbortSignal.any([context.signal, ending.signal])
-  try {
+  await withClosers(context.log, async (closers) => {
     // What goes wrong with Redis is thrown, in a sentence; a warning before it says the same less well.
     const log = context.log.level === 'warn' ? context.log.child({}, { level: 'error' }) : context.log
     const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, access }
-    await work(await openFleetLink({ ...context, log, signal }, closers, options), context)
-  } finally {
-    ending.abort()
-    await closers.closeAll()
-  }
+    const fleet = await openFleetLink({ ...context, log, signal }, closers, options)
+    closers.add('work', () => ending.abort())
+    await work(fleet, context)
+  })
 }
