@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { type Closers, openResource } from '../../base/closers.js'
 import { messageOf } from '../../base/errors.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
 import type { GpuFigures } from './figures.js'
 import { type GpuLimits, type GpuOffer, offerWithoutReading, toOffer } from './gpu-offer.js'
@@ -15,7 +16,6 @@ export type GpuWatch = {
   /** Calls back after each change of the offer; returns how to end that. */
   onChange(listener: (offer: GpuOffer) => void): () => void
   close(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
 }
 
 export type GpuWatchOptions = {
@@ -37,11 +37,13 @@ export type GpuWatchDeps = {
 }
 
 /** Reads once, then goes on in the background. Throws LF_INVALID_INPUT for limits that name no card of this host. */
-export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps): Promise<GpuWatch> {
+export function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps): Promise<GpuWatch> {
+  return openResource(deps.log, (closers) => open(options, deps, closers))
+}
+
+async function open(options: GpuWatchOptions, deps: GpuWatchDeps, closers: Closers) {
   const { limits, startMs = 5000, patienceMs = 25_000, retryMs = 30_000, figuresEveryMs = 2000 } = options
   const { log } = deps
-  const closed = new AbortController()
-  const { signal } = closed
   const listeners = new Set<(offer: GpuOffer) => void>()
   const known = new Map<string, GpuCard>()
   let figures: GpuFigures[] | null = null
@@ -51,9 +53,9 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
   /** A driver that is slow, or that has to be asked for each card, is left in peace for longer. */
   let isCostly = false
 
-  async function read(timeoutMs: number, end: AbortSignal): Promise<GpuOffer> {
+  async function read(timeoutMs: number, signal: AbortSignal | undefined): Promise<GpuOffer> {
     const startedAt = performance.now()
-    const inventory = withVanished(await deps.read({ timeoutMs, signal: end }), known)
+    const inventory = withVanished(await deps.read({ timeoutMs, signal }), known)
     tookMs = performance.now() - startedAt
     isCostly = inventory.state !== 'gpus' || inventory.lost.length > 0 || tookMs > startMs
     isPlain = inventory.state === 'gpus' && inventory.isPlain
@@ -65,27 +67,25 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
   }
 
   const fixed = offerWithoutReading(limits)
-  let offer = fixed ?? (await read(startMs, deps.signal ?? signal))
+  let offer = fixed ?? (await read(startMs, deps.signal))
   report(offer, log)
-  const reading = fixed === undefined ? follow() : Promise.resolve()
+  if (fixed === undefined) every(pauseMs, follow, closers, 'GPU watch')
 
-  async function follow(): Promise<void> {
-    for (;;) {
-      const pauseMs = isCostly ? Math.max(figuresEveryMs, retryMs - tookMs) : figuresEveryMs
-      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined) // closed
-      if (signal.aborted) return
-      if (isPlain && !isCostly && (await readFigures())) continue
-      const next = await readAgain()
-      if (signal.aborted) return
-      if (isSame(next, offer)) continue
-      offer = next
-      report(offer, log)
-      for (const listener of [...listeners]) listener(offer)
-    }
+  function pauseMs(): number {
+    return isCostly ? Math.max(figuresEveryMs, retryMs - tookMs) : figuresEveryMs
+  }
+
+  async function follow(signal: AbortSignal): Promise<void> {
+    if (isPlain && !isCostly && (await readFigures(signal))) return
+    const next = await readAgain(signal)
+    if (signal.aborted || isSame(next, offer)) return
+    offer = next
+    report(offer, log)
+    for (const listener of [...listeners]) listener(offer)
   }
 
   /** Answers whether the figures are of the very cards that are known; anything else is for a full reading. */
-  async function readFigures(): Promise<boolean> {
+  async function readFigures(signal: AbortSignal): Promise<boolean> {
     const read = await deps.probe.read({ signal }).catch(() => null)
     if (read === null || read.length !== cards.length) return false
     if (!cards.every(({ uuid }, rank) => read[rank]?.uuid === uuid && read[rank]?.reason === null)) return false
@@ -98,7 +98,7 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
     return true
   }
 
-  async function readAgain(): Promise<GpuOffer> {
+  async function readAgain(signal: AbortSignal): Promise<GpuOffer> {
     try {
       return await read(patienceMs, signal)
     } catch (error) {
@@ -107,22 +107,15 @@ export async function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps)
     }
   }
 
-  async function close(): Promise<void> {
-    closed.abort()
-    await reading
-  }
-
   return {
     get offer() {
       return offer
     },
     figures: () => figures,
-    onChange(listener) {
+    onChange(listener: (offer: GpuOffer) => void) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
-    close,
-    [Symbol.asyncDispose]: close,
   }
 }
 
