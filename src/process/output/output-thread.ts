@@ -43,6 +43,7 @@ const YOUNG_MB = 4
 const OLD_MB = 64
 
 export function createOutputThread(deps: { readonly log: Logger }): OutputThread {
+  const closed = new AbortController()
   let pool: Promise<Piscina> | undefined
   let readers = 0
 
@@ -64,6 +65,7 @@ export function createOutputThread(deps: { readonly log: Logger }): OutputThread
   }
 
   async function ask(task: OutputTask): Promise<OutputAnswer> {
+    closed.signal.throwIfAborted() // a pool that is destroyed would start its thread again
     pool ??= start()
     // Handed over, so that a flood leaves no copies to be collected here.
     const transferList = task.chunk === undefined ? [] : [task.chunk.buffer as ArrayBuffer]
@@ -76,8 +78,8 @@ export function createOutputThread(deps: { readonly log: Logger }): OutputThread
       return new Reader(readers, options, { ask, log: deps.log })
     },
     async close() {
+      closed.abort(new Error('the program went on after its host had ended'))
       await (await pool)?.destroy()
-      pool = undefined
     },
   }
 }
