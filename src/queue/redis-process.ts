@@ -20,7 +20,11 @@ export type LaunchOptions = {
 const FOLDER_BUSY = 75
 
 /** Starts one redis-server and resolves when it answers (its append-only file is read by then). */
-export async function launchRedis(options: LaunchOptions, deps: { readonly log: Logger }): Promise<RedisProcess> {
+export async function launchRedis(
+  options: LaunchOptions,
+  deps: { readonly log: Logger; readonly signal?: AbortSignal | undefined },
+): Promise<RedisProcess> {
+  deps.signal?.throwIfAborted()
   const mark = `loopfleet-${randomUUID()}`
   const program = await startProgram(
     {
@@ -37,14 +41,20 @@ export async function launchRedis(options: LaunchOptions, deps: { readonly log: 
     ended.abort()
     return how
   })
+  const end = () => void program.end()
+  deps.signal?.addEventListener('abort', end, { once: true })
+  if (deps.signal?.aborted === true) end()
   try {
     const pid = await waitUntilItAnswers(options.socket, mark, ended.signal)
     if (pid !== undefined) return { program, pid }
   } catch (error) {
     await program.end()
     throw new RedisStartError({ folder: options.folder, lastLines: [messageOf(error)] })
+  } finally {
+    deps.signal?.removeEventListener('abort', end)
   }
   const { exitCode } = await exit
+  deps.signal?.throwIfAborted()
   if (exitCode === FOLDER_BUSY) throw new RedisFolderBusyError(options.folder)
   throw new RedisStartError({ folder: options.folder, lastLines: program.lastLines() })
 }

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { backOffMs } from '../base/back-off.js'
+import { type Closers, openResource } from '../base/closers.js'
 import { InvalidInputError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { findProgram, ProgramNotFoundError } from '../process/find-program.js'
@@ -22,6 +23,12 @@ export type RedisServerOptions = {
   readonly folderWaitMs?: number
 }
 
+export type RedisServerDeps = {
+  readonly log: Logger
+  /** Ends the start. */
+  readonly signal?: AbortSignal
+}
+
 export type EmbeddedRedis = {
   /** `unix:///…/redis.sock`, the same for the same folder. */
   readonly url: string
@@ -36,25 +43,37 @@ const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
  * Starts the machine's redis-server on a private unix socket. It ends with us, also when we are killed, and is started
  * again when it dies. Throws LF_REDIS_MISSING, LF_REDIS_FOLDER_BUSY or LF_REDIS_START.
  */
-export async function startRedisServer(
-  options: RedisServerOptions,
-  deps: { readonly log: Logger },
-): Promise<EmbeddedRedis> {
+export function startRedisServer(options: RedisServerOptions, deps: RedisServerDeps): Promise<EmbeddedRedis> {
   const log = deps.log.child({ component: 'redis-server' })
+  return openResource(log, (closers) => open(options, { ...deps, log }, closers))
+}
+
+async function open(options: RedisServerOptions, { log, signal }: RedisServerDeps, closers: Closers) {
   const folder = resolve(options.folder)
   const socket = redisSocketPath(folder)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (dirname(socket) !== folder) await makePrivateFolder(dirname(socket))
+  if (dirname(socket) !== folder) {
+    await makePrivateFolder(dirname(socket))
+    // It stays when a successor listens there already.
+    closers.add('folder of the socket', () => rmdir(dirname(socket)).catch(() => undefined))
+  }
   const path = options.path ?? USUAL_PATH
   await checkProgram(folder, path)
 
   const conf = options.conf ?? findConf()
   const folderWaitMs = options.folderWaitMs ?? 10_000
-  const launch = () => launchRedis({ folder, socket, conf, path, folderWaitMs }, { log })
+  const launch = (until: AbortSignal | undefined) =>
+    launchRedis({ folder, socket, conf, path, folderWaitMs }, { log, signal: until })
+  let server = await launch(signal)
   const closing = new AbortController()
-  let server = await launch()
-  log.info({ pid: server.pid, socket }, 'redis-server started')
   const supervision = supervise()
+  closers.add('redis-server', async () => {
+    closing.abort()
+    await server.program.end()
+    await supervision
+    await server.program.end()
+  })
+  log.info({ pid: server.pid, socket }, 'redis-server started')
 
   async function supervise(): Promise<void> {
     for (;;) {
@@ -73,26 +92,18 @@ export async function startRedisServer(
     get pid() {
       return server.pid
     },
-    async close() {
-      closing.abort()
-      await server.program.end()
-      await supervision
-      await server.program.end()
-      // A folder made for the socket only; it stays when a successor listens there already.
-      if (dirname(socket) !== folder) await rmdir(dirname(socket)).catch(() => undefined)
-    },
   }
 }
 
 async function relaunch(
-  launch: () => Promise<RedisProcess>,
+  launch: (signal: AbortSignal) => Promise<RedisProcess>,
   options: { readonly signal: AbortSignal; readonly log: Logger },
 ): Promise<RedisProcess | undefined> {
   for (let attempt = 1; !options.signal.aborted; attempt++) {
     try {
-      return await launch()
+      return await launch(options.signal)
     } catch (error) {
-      options.log.error({ err: error }, 'redis-server not restarted')
+      if (!options.signal.aborted) options.log.error({ err: error }, 'redis-server not restarted')
       await sleep(backOffMs(attempt, { firstMs: 200, maxMs: 5_000 }), undefined, { signal: options.signal }).catch(
         () => undefined, // closing: the loop ends
       )

@@ -19,9 +19,9 @@ async function runRedis(flags: { data?: string }): Promise<void> {
       import('node:path'),
     ])
   await runUntilAsked(
-    async ({ environment, log }, closers) => {
+    async ({ environment, log, signal }, closers) => {
       const folder = join(dataFolder(flags.data, environment), 'redis')
-      const redis = await startRedisServer({ folder, path: hostEnvironment().PATH }, { log })
+      const redis = await startRedisServer({ folder, path: hostEnvironment().PATH }, { log, signal })
       closers.add('redis', () => redis.close())
       sayReady('redis', { url: redis.url, pid: redis.pid })
       return {}
