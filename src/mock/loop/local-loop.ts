@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { mkdir } from 'node:fs/promises'
+import { type Closers, openResource } from '../../base/closers.js'
 import type { Logger } from '../../base/logger.js'
 import { type LoopAccess, toAccess } from './access.js'
 import type { LoopContext } from './context.js'
@@ -41,12 +42,17 @@ export type LocalLoop = LoopAccess & {
 }
 
 /** Starts a Loop server for development, tests and demos: REST, socket, generator, page, persistent in a folder. */
-export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly log: Logger }): Promise<LocalLoop> {
-  const { port = 0, host = '127.0.0.1', folder, seed = 1, username, password, faults = [], allowedHosts = [] } = options
+export function startLocalLoop(options: LocalLoopOptions, deps: { readonly log: Logger }): Promise<LocalLoop> {
   const log = deps.log.child({ component: 'local-loop' })
+  return openResource(log, (closers) => open(options, log, closers))
+}
+
+async function open(options: LocalLoopOptions, log: Logger, closers: Closers) {
+  const { port = 0, host = '127.0.0.1', folder, seed = 1, username, password, faults = [], allowedHosts = [] } = options
   const now = Date.now
   await mkdir(folder, { recursive: true })
   const [store, effects] = [await openStore(folder), await openEffects(folder, { now })]
+  closers.add('files', () => Promise.all([store.drained(), effects.drained()]))
   let isReady = false
   const http = await createLoopHttp(
     {
@@ -57,6 +63,7 @@ export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly
     { log },
   )
   const { app } = http
+  closers.add('HTTP server', () => app.close())
   const changes = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
   const needsLogin = username !== undefined || password !== undefined
   let url = ''
@@ -73,16 +80,12 @@ export async function startLocalLoop(options: LocalLoopOptions, deps: { readonly
     url: () => url,
     changed: () => changes.emit('changed'),
   }
+  closers.add('sockets', () => context.sockets.close())
   registerRoutes(app, context)
   serveSockets(context)
   url = await app.listen({ port, host })
   await addDemoProject(context)
   isReady = true
   log.info({ url, folder }, 'local Loop listens')
-  const close = async () => {
-    await context.sockets.close()
-    await app.close()
-    await Promise.all([store.drained(), effects.drained()])
-  }
-  return { ...toAccess(context, changes), url, host: new URL(url).host, ready: Promise.resolve(), close }
+  return { ...toAccess(context, changes), url, host: new URL(url).host, ready: Promise.resolve() }
 }
