@@ -12,7 +12,7 @@ import { type CliContext, dataFolder } from '../context.js'
 import { startPart } from '../parts.js'
 import { type ReadyFacts, sayReady } from '../ready-line.js'
 import { runUntilAsked } from '../run-until-asked.js'
-import { type KeptPart, keepRunning, textFact } from './keep-running.js'
+import { createKeptPart, type KeptPart } from './kept-part.js'
 
 export type UpFlags = {
   readonly trainer: readonly string[]
@@ -50,60 +50,42 @@ async function startAll(
   context: CliContext,
   closers: Closers,
 ): Promise<ReadyFacts> {
-  const { log, environment } = context
-  const giveUp = new AbortController()
-  const signal = AbortSignal.any([context.signal, giveUp.signal])
+  const { log, environment, signal } = context
   const folder = dataFolder(flags.data, environment)
   const lock = await lockFolder(folder, 'up')
   closers.add('folder lock', () => lock.release())
 
   const inherited = Object.fromEntries(Object.entries(hostEnvironment()).filter(isSet))
-  const running: KeptPart[] = []
-  const start = async (part: PartPlan): Promise<KeptPart> => {
-    const { name, label = name, args, redisUrl } = part
+  let redisUrl = environment.REDIS_URL
+  const keep = ({ name, label = name, args }: PartPlan): KeptPart => {
     const env = { ...inherited, DATA_FOLDER: folder, ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }) }
-    const startOnce = (signal: AbortSignal) =>
-      startPart({ name, label, args: args(), env, logFolder: join(folder, 'logs') }, { log, signal })
-    const kept = await keepRunning(
-      { label, exitsToRestart: name === 'trainer' || name === 'converter' },
-      { start: startOnce, log, signal },
-    )
-    running.push(kept)
-    return kept
+    const start = (until: AbortSignal) =>
+      startPart({ name, label, args: args(), env, logFolder: join(folder, 'logs') }, { log, signal: until })
+    return createKeptPart({ label, exitsToRestart: name === 'trainer' || name === 'converter' }, { start, log })
   }
 
-  const redisUrl = environment.REDIS_URL ?? textFact((await start({ name: 'redis', args: () => [] })).first, 'url')
-  for (const redis of running.splice(0)) closers.add('redis', () => redis.close())
-  // Side by side, since all of them have to end within the same 9 s; Redis, to which they say goodbye, ends after them.
-  closers.add('parts', () => Promise.all(running.map((kept) => kept.close())))
+  if (redisUrl === undefined) {
+    const redis = keep({ name: 'redis', args: () => [] })
+    closers.add('redis', () => redis.stop())
+    await redis.start({ signal })
+    redisUrl = redis.fact('url')
+  }
   let port = flags.port
-  const plans: readonly PartPlan[] = [
-    { name: 'worker', args: () => workerArgs(trainers, flags), redisUrl },
-    { name: 'dashboard', args: () => ['--port', String(port), '--host', flags.host], redisUrl },
-    ...trainers.map(({ name, file }): PartPlan => {
-      const args = [file, '--seats', String(flags.seats)]
-      return { name: 'trainer', label: `trainer-${name}`, args: () => args, redisUrl }
-    }),
-    ...converters.map(({ name }, index): PartPlan => {
-      const args = [flags.converter[index] ?? '', '--no-worker']
-      return { name: 'converter', label: `converter-${name}`, args: () => args, redisUrl }
-    }),
-  ]
+  const worker = keep({ name: 'worker', args: () => workerArgs(trainers, flags) })
+  const dashboard = keep({ name: 'dashboard', args: () => ['--port', String(port), '--host', flags.host] })
+  const nodes = nodePlans({ trainers, converters }, flags).map(keep)
+  const parts = [worker, dashboard, ...nodes]
+  // Side by side, since all of them have to end within the same 9 s; Redis, to which they say goodbye, ends after them.
+  closers.add('parts', () => Promise.all(parts.map((part) => part.stop())))
   // Side by side, since a node waits for the Loop, and the worker and the dashboard need none.
-  const starts = plans.map(start)
-  const [worker, dashboard] = await Promise.all(starts).catch(async (error: unknown) => {
-    giveUp.abort()
-    await Promise.allSettled(starts)
-    throw error
-  })
-  if (worker === undefined || dashboard === undefined) throw new Error('A worker and a dashboard were started.')
-  const url = textFact(dashboard.first, 'url')
+  await Promise.all(parts.map((part) => part.start({ signal })))
+  const url = dashboard.fact('url')
   port = Number(new URL(url).port) || port // a free one that was taken is kept when it is started again
   return {
     dashboard: url,
     redis: parseRedisUrl(redisUrl).shown,
     loop: environment.LOOP_HOST,
-    host: textFact(worker.first, 'hostId'),
+    host: worker.fact('hostId'),
     trainers: trainers.map((trainer) => trainer.name).join(','),
     converters: converters.map((converter) => converter.name).join(','),
     logs: join(folder, 'logs'),
@@ -114,7 +96,19 @@ type PartPlan = {
   readonly name: string
   readonly label?: string
   readonly args: () => readonly string[]
-  readonly redisUrl?: string
+}
+
+function nodePlans({ trainers, converters }: Definitions, flags: UpFlags): PartPlan[] {
+  return [
+    ...trainers.map(({ name, file }) => {
+      const args = [file, '--seats', String(flags.seats)]
+      return { name: 'trainer', label: `trainer-${name}`, args: () => args }
+    }),
+    ...converters.map(({ name }, index) => {
+      const args = [flags.converter[index] ?? '', '--no-worker']
+      return { name: 'converter', label: `converter-${name}`, args: () => args }
+    }),
+  ]
 }
 
 function workerArgs(trainers: readonly TrainerDefinition[], { gpus, places, converter }: UpFlags): string[] {
