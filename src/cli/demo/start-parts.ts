@@ -37,11 +37,13 @@ export async function startParts(options: PartsOptions, deps: DemoDeps): Promise
   for (const name of FOLDERS) await removeTree(join(folder, name))
   const logFolder = join(folder, 'logs')
   const inherited = Object.fromEntries(Object.entries(hostEnvironment()).filter(isSet))
-  const others: Part[] = []
+  const { log, signal } = context
+  const others: Promise<Part>[] = []
   const start = async (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const part = await startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log: context.log })
-    if (name === 'redis') closers.add(name, () => part.program.end())
-    else others.push(part)
+    const starting = startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log, signal })
+    if (name === 'redis') closers.add(name, () => endPart(starting))
+    else others.push(starting)
+    const part = await starting
     void part.program.exited.then(() => onPartEnded(endedPart(part)))
     view.say(`  ${name} is up`)
     return part
@@ -49,7 +51,7 @@ export async function startParts(options: PartsOptions, deps: DemoDeps): Promise
   view.say('Starting a Loop, Redis, a trainer node, a worker and the dashboard on this machine …')
   const redis = await start('redis', ['--data', folder])
   // Side by side, since all of them have to end within the same 9 s; Redis, to which they say goodbye, ends after them.
-  closers.add('parts', () => Promise.all(others.map((part) => part.program.end())))
+  closers.add('parts', () => Promise.all(others.map(endPart)))
   const loop = await start('loop', ['--port', '0', '--data', join(folder, 'loop'), '--seed', String(seed)])
   const env = { ...NO_LOOP, ...STAYS, REDIS_URL: fact(redis, 'url'), LOOP_HOST: fact(loop, 'host') }
   const [trainer, worker, dashboard] = await Promise.all([
@@ -66,6 +68,12 @@ export async function startParts(options: PartsOptions, deps: DemoDeps): Promise
       return part
     },
   }
+}
+
+/** One that does not become ready ends by itself. */
+async function endPart(starting: Promise<Part>): Promise<void> {
+  const part = await starting.catch(() => undefined)
+  await part?.program.end()
 }
 
 function endedPart({ name, program }: Part): LoopfleetError {
