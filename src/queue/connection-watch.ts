@@ -1,3 +1,5 @@
+import { createClosers } from '../base/closers.js'
+import { every } from '../base/every.js'
 import type { Logger } from '../base/logger.js'
 import type { RedisClient } from './redis-client.js'
 
@@ -44,27 +46,29 @@ const QUIET_LOOKS = 3
 export function watchConnections(options: ConnectionWatchOptions, deps: ConnectionWatchDeps): ConnectionWatch {
   const { connectOnce, log } = deps
   const watched = new Map<RedisClient, Watched>()
-  let isLooking = false
-  const timer = setInterval(() => {
-    if (isLooking) return
-    isLooking = true
-    look()
-      .catch((error: unknown) => log.warn({ err: error }, 'connections to Redis not checked'))
-      .finally(() => {
-        isLooking = false
-      })
-  }, options.lookMs ?? LOOK_MS).unref()
+  const closers = createClosers(log)
+  every(options.lookMs ?? LOOK_MS, lookSafely, closers, 'connection watch')
 
-  async function look(): Promise<void> {
+  async function lookSafely(signal: AbortSignal): Promise<void> {
+    await look(signal).catch((error: unknown) => log.warn({ err: error }, 'connections to Redis not checked'))
+  }
+
+  async function look(signal: AbortSignal): Promise<void> {
     for (const [client, state] of watched) note(client, state)
     if (!silent().length) return
     // While Redis is away, or reads its file, there is nothing to mend.
-    if (!(await answersOnce(connectOnce()))) return
+    if (!(await answersOnce(connectOnce(), signal))) return
     for (const [client, state] of silent()) {
       log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting again')
       Object.assign(state, { quietLooks: 0, isAsked: false })
       client.reconnect('the connection was silent')
     }
+  }
+
+  function remove(client: RedisClient): void {
+    const state = watched.get(client)
+    if (state !== undefined) client.off('ready', state.onReady)
+    watched.delete(client)
   }
 
   function silent() {
@@ -81,19 +85,15 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
       watched.set(client, state)
       client.on('ready', onReady)
     },
-    remove(client) {
-      const state = watched.get(client)
-      if (state !== undefined) client.off('ready', state.onReady)
-      watched.delete(client)
-    },
+    remove,
     reconnectOlder(thanMs) {
       const older = [...watched].filter(([client, { readyAt }]) => client.status === 'ready' && readyAt < thanMs)
       log.info({ url: options.url, connections: older.length }, 'another Redis is the primary now; connecting again')
       for (const [client] of older) client.reconnect('another Redis is the primary')
     },
     close() {
-      clearInterval(timer)
-      watched.clear()
+      for (const client of [...watched.keys()]) remove(client)
+      void closers.closeAll()
     },
   }
 }
@@ -122,14 +122,17 @@ function ask(client: RedisClient, state: Watched): void {
   client.ping().then(answered, answered)
 }
 
-async function answersOnce(client: RedisClient): Promise<boolean> {
+async function answersOnce(client: RedisClient, signal: AbortSignal): Promise<boolean> {
   client.on('error', () => undefined) // told by the answer
+  const giveUp = () => client.disconnect()
+  signal.addEventListener('abort', giveUp, { once: true })
   try {
     await client.connect()
     return (await client.ping()) === 'PONG'
   } catch {
     return false
   } finally {
+    signal.removeEventListener('abort', giveUp)
     client.disconnect()
   }
 }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { Logger } from '../base/logger.js'
+import { type Closers, openResource } from '../base/closers.js'
+import { every } from '../base/every.js'
+import { type Logger, silentLogger } from '../base/logger.js'
+import { closeOrLeave } from './close-or-leave.js'
 import type { Journal, Reopened, TrainingRecord } from './journal.js'
 import { TrainingUnknownError } from './journal-errors.js'
 import { journalKeys } from './journal-keys.js'
@@ -59,6 +62,7 @@ export function createControl(
   deps: { readonly log?: Logger } = {},
 ): Control {
   const keys = journalKeys(link)
+  const { log = silentLogger() } = deps
 
   async function endIfNobodyHasIt(training: TrainingRecord, kind: ControlKind): Promise<ControlOutcome> {
     // A training that was handed back with a model still has to upload it: that is for a worker.
@@ -68,6 +72,32 @@ export function createControl(
     if (!wasWaiting && (await queues.job(queue, training.id)) !== undefined) return 'asked'
     await journal.finish(training.id, null, { outcome: 'aborted' })
     return 'ended'
+  }
+
+  async function openWatch(onRequest: (id: string, kind: ControlKind) => void, closers: Closers) {
+    const told = new Map<string, string>()
+    const over = new AbortController()
+    async function look(): Promise<void> {
+      const requests = Object.entries(await link.client.hgetall(keys.control))
+      for (const id of told.keys()) if (!requests.some(([each]) => each === id)) told.delete(id)
+      for (const [id, text] of requests) {
+        const kind = parseKind(text)
+        if (over.signal.aborted || kind === null || told.get(id) === text) continue
+        told.set(id, text)
+        onRequest(id, kind)
+      }
+    }
+    async function lookSafely(): Promise<void> {
+      await look().catch((error: unknown) => {
+        if (!over.signal.aborted) log.warn({ err: error }, 'requests to stop cannot be read')
+      })
+    }
+    const subscription = await link.subscribe(keys.controlChannel, lookSafely, { onReconnect: lookSafely })
+    closers.add('subscription', () => subscription.close())
+    every(options.lookAgainMs ?? 5_000, lookSafely, closers, 'requests')
+    closers.add('messages', () => over.abort())
+    await look()
+    return {}
   }
 
   return {
@@ -92,29 +122,8 @@ export function createControl(
     },
 
     async watch(onRequest) {
-      const told = new Map<string, string>()
-      async function look(): Promise<void> {
-        const requests = Object.entries(await link.client.hgetall(keys.control))
-        for (const id of told.keys()) if (!requests.some(([each]) => each === id)) told.delete(id)
-        for (const [id, text] of requests) {
-          const kind = parseKind(text)
-          if (kind === null || told.get(id) === text) continue
-          told.set(id, text)
-          onRequest(id, kind)
-        }
-      }
-      const lookSafely = () => {
-        look().catch((error: unknown) => deps.log?.warn({ err: error }, 'requests to stop cannot be read'))
-      }
-      const subscription = await link.subscribe(keys.controlChannel, lookSafely, { onReconnect: lookSafely })
-      const timer = setInterval(lookSafely, options.lookAgainMs ?? 5_000).unref()
-      await look()
-      return {
-        async close() {
-          clearInterval(timer)
-          await subscription.close()
-        },
-      }
+      const watch = await openResource(log, (closers) => openWatch(onRequest, closers))
+      return { close: () => closeOrLeave(link, watch.close()) }
     },
 
     async clear(id) {
