@@ -80,14 +80,19 @@ describe('every service', function () {
 
       for (const [order, inOrder] of Object.entries(orders)) {
         it(order, async () => {
+          const before = new Set(await world.shared())
           const resources = watchOpenResources()
+          const left = async () => [
+            ...resources.left(),
+            ...(await world.shared()).filter((thing) => !before.has(thing)),
+          ]
           try {
             const { service, closeSession } = world.create(name)
             await resources.watch(() => inOrder(service))
             closeSession()
             const giveUpAt = performance.now() + SETTLE_MS
-            while (resources.left().length > 0 && performance.now() < giveUpAt) await sleep(20)
-            expect(resources.left()).to.deep.equal([])
+            while ((await left()).length > 0 && performance.now() < giveUpAt) await sleep(20)
+            expect(await left()).to.deep.equal([])
           } finally {
             resources.close()
           }

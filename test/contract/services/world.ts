@@ -26,13 +26,19 @@ import { createConverterNode } from '../../../src/nodes/converter/converter-node
 import { createDetectorNode } from '../../../src/nodes/detector-node.js'
 import { createTrainerNode } from '../../../src/nodes/trainer/trainer-node.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
+import { createBackdoor } from '../../../src/queue/backdoor.js'
 import { createControl } from '../../../src/queue/control.js'
 import { createConversions } from '../../../src/queue/conversions.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import { createJournal } from '../../../src/queue/journal.js'
+import { createQueues } from '../../../src/queue/queues.js'
 import { createWorker } from '../../../src/workers/worker.js'
+import { modelDownload, startModelLoop } from '../../detector/models/model-loop.js'
 import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
+import { until } from '../../helpers/until.js'
 import { startRedisFixture } from '../../queue/redis-fixture.js'
+import { commandPartNames, commandParts } from './command-parts.js'
+import { watchSharedThings } from './shared-things.js'
 
 const mock = (what: string) => fileURLToPath(new URL(`../../../src/mock/nodes/mock-${what}.js`, import.meta.url))
 const PLACE = { organization: 'zauberzeug', project: 'shapes' }
@@ -42,6 +48,8 @@ const log = silentLogger()
 export type World = {
   /** A service that was not started, and how to close the session with the Loop that only it has used. */
   create(name: ServiceName): { readonly service: Service; closeSession(): void }
+  /** What is on the things that all services share, each with a sentence part that names it. */
+  shared(): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -56,6 +64,7 @@ export const serviceNames = [
   'models of a detector',
   'outbox',
   'worker',
+  ...commandPartNames,
 ] as const
 export type ServiceName = (typeof serviceNames)[number]
 
@@ -67,11 +76,15 @@ export async function startWorld(): Promise<World> {
   const trainer = await loadTrainer(mock('trainer'), { env: process.env, log })
   const converter = await loadConverter(mock('converter'), { env: process.env, log })
   const outputThread = createOutputThread({ log })
-  const journal = createJournal(redis.link)
-  const fleet = createFleet(redis.link)
-  const control = createControl(redis.link, journal, redis.queues)
-  const conversions = createConversions(redis.link, redis.queues, {}, { log })
-  const shared = { queues: redis.queues, journal, fleet, control, conversions, log }
+  const things = watchSharedThings(redis.link)
+  const { link } = things
+  const queues = createQueues(link, { log })
+  const journal = createJournal(link)
+  const fleet = createFleet(link)
+  const control = createControl(link, journal, queues)
+  const conversions = createConversions(link, queues, {}, { log })
+  const shared = { queues, journal, fleet, control, conversions, log }
+  await installModel(join(folder, 'models'))
 
   function create(name: ServiceName): ReturnType<World['create']> {
     const session = createLoopSession({ host: loop.host }, { log })
@@ -163,7 +176,7 @@ export async function startWorld(): Promise<World> {
           {
             ...shared,
             slots: createSlots({ gpus: null }),
-            gpus: { offer: { state: 'none', reason: 'a test' }, onChange: () => () => undefined },
+            gpus: things.gpus,
             sweepOwned: async () => [],
             stageDeps: {
               rest,
@@ -180,17 +193,41 @@ export async function startWorld(): Promise<World> {
             },
           },
         ),
+      ...commandParts({
+        folder,
+        loopHost: loop.host,
+        redisUrl: redis.server.url,
+        fleet: { ...shared, link, backdoor: createBackdoor(link) },
+        trainer,
+        detector,
+      }),
     }
     return { service: services[name](), closeSession: () => session.close() }
   }
 
   return {
     create,
+    shared: things.list,
     async close() {
       await outputThread.close()
       await loop.close()
+      await queues.close()
       await redis.close()
       await removeTree(folder)
     },
   }
+}
+
+/** A model that serves from the start on, so that there is something to close. */
+async function installModel(folder: string): Promise<void> {
+  const loop = await startModelLoop()
+  const target = await loop.offer('1.1')
+  const { models, close } = modelDownload(loop.http.host)
+  const keeper = createModelKeeper({ folder, format: FORMAT }, { models, buildPool: buildDouble, log })
+  await keeper.start({ signal: new AbortController().signal })
+  keeper.setTarget(target)
+  await until('the model serves', () => keeper.loaded() !== null)
+  await keeper.stop()
+  close()
+  await loop.http.close()
 }
