@@ -6,7 +6,7 @@ import { silentLogger } from '../../../src/base/logger.js'
 import { createService, type Service } from '../../../src/base/service.js'
 import { type FleetLink, openFleetLink } from '../../../src/cli/compose/fleet-link.js'
 import { openLoopClient } from '../../../src/cli/compose/loop-client.js'
-import { startTrainerHttp } from '../../../src/cli/compose/trainer-http.js'
+import { openTrainerHttp } from '../../../src/cli/compose/trainer-http.js'
 import { startWorker } from '../../../src/cli/compose/worker.js'
 import type { CliContext } from '../../../src/cli/context.js'
 import { startPart } from '../../../src/cli/parts.js'
@@ -91,9 +91,10 @@ export function commandParts(deps: CommandPartsDeps): Readonly<Record<CommandPar
       closers.add('detector server', () => server.close())
       await server.listen(ADDRESS)
     }),
-    'endpoints of a trainer node': opened((context, closers) => {
-      const node = { setOnline: async () => undefined, reset: async () => undefined, tellStatus: () => undefined }
-      return startTrainerHttp(ADDRESS, { node, fleet, uuids: ['a seat'], closers, context })
+    'endpoints of a trainer node': opened(async (context, closers) => {
+      const http = await openTrainerHttp(ADDRESS, { closers, context })
+      const nothing = { setOnline: async () => undefined, reset: async () => undefined, sendStatus: () => undefined }
+      await http.serve({ ...nothing, whyNotReady: () => undefined }, { fleet, uuids: ['a seat'] })
     }),
     'worker command': opened((context, closers) => {
       const settings = { folder: join(folder, 'worker'), trainers: [deps.trainer], gpus: undefined, places: 1 }
