@@ -2,7 +2,7 @@ import { luaScript } from '../lua-script.js'
 import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 
 /**
- * ARGV: host, incarnation, lease in ms, protocol, then id and run of each record that the host works on. Answers why leases
+ * ARGV: host, incarnation, lease in ms, protocol, then id, run and birth of each record that the host works on. Answers why leases
  * were granted again or '', and for each record what became of it with its intent.
  *
  * A record of a lower run that has not ended was written before Redis lost its newest writes: only Redis gives out
@@ -14,9 +14,10 @@ local host, incarnation, leaseMs, protocol = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local t, _, epoch, reason = guard(leaseMs)
 redis.call('ZADD', key('hosts'), epoch, host)
 
-local function renew(id, run)
-  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol', 'leaseMs')
+local function renew(id, run, born)
+  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol', 'leaseMs', 'born')
   if not it[1] then return 'lost', '' end
+  if it[7] ~= born then return 'superseded', '' end
   local found = tonumber(it[2])
   if found > run then return 'superseded', '' end
   if it[1] == 'ended' then return found == run and 'ended' or 'lost', '' end
@@ -35,8 +36,8 @@ local function renew(id, run)
 end
 
 local answers = {}
-for at = 6, #ARGV, 2 do
-  local outcome, intent = renew(ARGV[at], tonumber(ARGV[at + 1]))
+for at = 6, #ARGV, 3 do
+  local outcome, intent = renew(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2])
   table.insert(answers, {ARGV[at], outcome, intent})
 end
 return {reason, answers}`)

@@ -6,6 +6,15 @@ import { PROTOCOL } from './protocol.js'
 import { recordKeys } from './record-keys.js'
 import { type Intent, intentSchema } from './record-schema.js'
 
+/** What a host shows with each write: only the newest run, of the life of the worker that has claimed it, may write. */
+export type Claim = {
+  readonly id: string
+  readonly run: number
+  readonly incarnation: string
+  /** Of the record: one that was removed and made again under its id is another record. */
+  readonly born: string
+}
+
 /** One life of a host's worker. */
 export type Claimant = {
   readonly host: string
@@ -36,7 +45,7 @@ export type Granted = 'time' | 'server' | null
 export type Leases = {
   /** Renews all leases of this host in one step. Every host calls it, also one that has no record: it keeps the time. */
   renew(
-    held: readonly { readonly id: string; readonly run: number }[],
+    held: readonly Pick<Claim, 'id' | 'run' | 'born'>[],
   ): Promise<{ readonly granted: Granted; readonly records: readonly Renewal[] }>
   /** Lets records wait again whose lease has run out, whoever had them; any host may. Answers their ids. */
   returnExpired(options?: { readonly limit?: number }): Promise<readonly string[]>
@@ -65,7 +74,14 @@ export function createLeases(link: RedisLink, own: Claimant, options: LeasesOpti
   const { host, incarnation, leaseMs, protocol = PROTOCOL } = own
   return {
     async renew(held) {
-      const args = [keepChanges, host, incarnation, leaseMs, protocol, ...held.flatMap(({ id, run }) => [id, run])]
+      const args = [
+        keepChanges,
+        host,
+        incarnation,
+        leaseMs,
+        protocol,
+        ...held.flatMap((claim) => [claim.id, claim.run, claim.born]),
+      ]
       const [granted, answers] = renewedSchema.parse(await RENEW(link.client, [base], args))
       return { granted, records: answers.map(([id, outcome, intent]) => ({ id, outcome, intent })) }
     },

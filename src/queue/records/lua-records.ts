@@ -77,10 +77,12 @@ local function removeRecord(id, kind)
   for _, index in ipairs({'all:', 'open:', 'ended:', 'ids:'}) do redis.call('ZREM', key(index .. kind), id) end
 end
 
--- Whether this run may write: nothing, or the reason why not and the run that Redis has.
-local function refuse(id, run, incarnation)
-  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation')
+-- Whether this claim may write: nothing, or the reason why not and the run that Redis has. A record that was removed
+-- and made again under its id counts its runs anew, so a claim names the birth of its record.
+local function refuse(id, run, incarnation, born)
+  local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'born')
   if not it[1] then return {'lost', ''} end
+  if it[4] ~= born then return {'superseded', it[2]} end
   local found = tonumber(it[2])
   if found < tonumber(run) then return {'lost', it[2]} end
   if found > tonumber(run) or it[1] == 'ended' or it[3] ~= incarnation then return {'superseded', it[2]} end

@@ -90,7 +90,7 @@ export function createRecordReader<T extends object>(
 }
 
 const HEAD = [
-  ...['id', 'kind', 'name', 'requires', 'protocol', 'version', 'life', 'run', 'host', 'incarnation', 'leaseMs'],
+  ...['id', 'born', 'kind', 'name', 'requires', 'protocol', 'version', 'life', 'run', 'host', 'incarnation', 'leaseMs'],
   ...[
     'intent',
     'outcome',

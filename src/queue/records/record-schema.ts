@@ -45,6 +45,8 @@ function json<T>(schema: z.ZodType<T>) {
 export const recordHeadSchema = z.object({
   id: z.string().min(1),
   kind: z.enum(recordKinds),
+  /** Time and number of its creation: no other record has it, also if it was removed and made again. */
+  born: z.string().min(1),
   /** The trainer or converter that it needs. */
   name: z.string().min(1),
   requires: json(requirementsSchema),

@@ -10,7 +10,8 @@ export const CREATE = luaScript(`${LUA_RECORDS}
 local id, kind, name = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', recordKey(id)) == 1 then return 'exists' end
 local at = stamp()
-redis.call('HSET', recordKey(id), 'id', id, 'kind', kind, 'name', name, 'requires', ARGV[5], 'protocol', ARGV[6],
+local born = at .. '-' .. (redis.call('GET', key('change-count')) or '0')
+redis.call('HSET', recordKey(id), 'id', id, 'born', born, 'kind', kind, 'name', name, 'requires', ARGV[5], 'protocol', ARGV[6],
   'version', 0, 'run', 0, 'host', '', 'incarnation', '', 'leaseMs', '', 'intent', '', 'outcome', '',
   'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', 'createdAt', at, 'startedAt', '', 'endedAt', '')
 for at = 7, #ARGV, 2 do redis.call('HSET', recordKey(id), ARGV[at], ARGV[at + 1]) end
@@ -54,13 +55,13 @@ toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leas
 return {'claimed', run, fruitless, before}`)
 
 /**
- * ARGV: id, run, incarnation. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
+ * ARGV: id, run, incarnation, birth. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
  * only whether there is a record.
  */
 const FENCE = `
 local id = ARGV[2]
 local refused
-if ARGV[3] ~= '' then refused = refuse(id, ARGV[3], ARGV[4])
+if ARGV[3] ~= '' then refused = refuse(id, ARGV[3], ARGV[4], ARGV[5])
 elseif redis.call('EXISTS', recordKey(id)) == 0 then refused = {'lost', ''} end
 if refused then return refused end
 `
@@ -72,9 +73,9 @@ export const CHECK = luaScript(`${LUA_RECORDS}${FENCE}return {'ok'}`)
  * What is the same as before is not written, and nobody is notified of it.
  */
 export const UPDATE = luaScript(`${LUA_RECORDS}${FENCE}
-local mark = ARGV[5]
+local mark = ARGV[6]
 local fields = {}
-for at = 7, #ARGV, 2 do
+for at = 8, #ARGV, 2 do
   if redis.call('HGET', recordKey(id), ARGV[at]) ~= ARGV[at + 1] then
     table.insert(fields, ARGV[at])
     table.insert(fields, ARGV[at + 1])
@@ -88,10 +89,10 @@ end
 if (mark == 'best' or mark == 'useful') and it[1] ~= 'useful' then set('use', 'useful') end
 if mark == 'excused' and it[1] == 'none' then set('use', 'excused') end
 if mark == 'best' and it[2] ~= '0' then set('failures', 0) end
-local isCounted = mark == 'failure' and it[6] ~= ARGV[6]
+local isCounted = mark == 'failure' and it[6] ~= ARGV[7]
 if isCounted then
   set('failures', tonumber(it[2]) + 1)
-  set('lastFailure', ARGV[6])
+  set('lastFailure', ARGV[7])
   note(id, 'failure', it[4], it[5])
 end
 if #fields == 0 then return {'ok'} end
@@ -101,20 +102,21 @@ return {'ok'}`)
 
 /** FENCE, then ARGV: outcome, then fields and values. Without a fence the record ends unless it has ended already. */
 export const FINISH = luaScript(`${LUA_RECORDS}
-local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'outcome')
-if done[1] == 'ended' and done[2] == ARGV[3] and done[3] == ARGV[4] and done[4] == ARGV[5] then return {'ok'} end
+local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'born', 'outcome')
+local isOurs = done[2] == ARGV[3] and done[3] == ARGV[4] and done[4] == ARGV[5]
+if done[1] == 'ended' and isOurs and done[5] == ARGV[6] then return {'ok'} end
 ${FENCE}
 if redis.call('HGET', recordKey(id), 'life') == 'ended' then return {'ended'} end
-toEnded(id, {'outcome', ARGV[5], unpack(ARGV, 6)})
+toEnded(id, {'outcome', ARGV[6], unpack(ARGV, 7)})
 return {'ok'}`)
 
 /** FENCE, then ARGV: 'excused', or '' when the run counts as it was. The host gives the record back. */
 export const RELEASE = luaScript(`${LUA_RECORDS}
-local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation')
-if done[1] == 'waiting' and done[2] == ARGV[3] and done[3] == '' then return {'ok'} end
+local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'born')
+if done[1] == 'waiting' and done[2] == ARGV[3] and done[3] == '' and done[4] == ARGV[5] then return {'ok'} end
 ${FENCE}
 local use = redis.call('HGET', recordKey(id), 'use')
-if ARGV[5] == 'excused' and use == 'none' then use = 'excused' end
+if ARGV[6] == 'excused' and use == 'none' then use = 'excused' end
 toWaiting(id, 'released', {'incarnation', '', 'use', use})
 return {'ok'}`)
 

@@ -3,7 +3,7 @@ import { RunSupersededError } from '../../base/abort-reasons.js'
 import { RecordLostError } from '../journal-errors.js'
 import type { LuaScript } from '../lua-script.js'
 import type { RedisLink } from '../open-redis.js'
-import type { Claimant } from './leases.js'
+import type { Claim, Claimant } from './leases.js'
 import { KEPT_CHANGES } from './lua-records.js'
 import { PROTOCOL } from './protocol.js'
 import { parseRecord, toHash, toPayloadPairs } from './record-hash.js'
@@ -17,9 +17,6 @@ import {
   requirementsSchema,
 } from './record-schema.js'
 import { CHECK, CLAIM, CREATE, FINISH, INTEND, RELEASE, REMOVE, REOPEN, TRIM, UPDATE } from './record-scripts.js'
-
-/** What a host shows with each write: only the newest run of the life that has claimed it may write. */
-export type Claim = { readonly id: string; readonly run: number; readonly incarnation: string }
 
 export type Claimed<T> =
   | {
@@ -117,8 +114,8 @@ export function createRecords<T extends object>(
   const pairs = (patch: Partial<T> = {}) => toPayloadPairs(patch, definition)
 
   async function fenced(script: LuaScript, claim: Claim, ...args: readonly (string | number)[]): Promise<string> {
-    const { id, run, incarnation } = claim
-    const [outcome, found] = fencedSchema.parse(await call(script, id, run, incarnation, ...args))
+    const { id, run, incarnation, born } = claim
+    const [outcome, found] = fencedSchema.parse(await call(script, id, run, incarnation, born, ...args))
     if (outcome === 'superseded') throw new RunSupersededError({ trainingId: id, run })
     if (outcome === 'lost') throw lost(id, run, found)
     return outcome
@@ -149,7 +146,7 @@ export function createRecords<T extends object>(
       const [, run, fruitlessRuns, flat] = answer
       const before = parseRecord(keys.record(id), toHash(flat), definition, protocol)
       if (before === undefined) throw lost(id, run)
-      return { outcome: 'claimed', claim: { id, run, incarnation }, fruitlessRuns, before }
+      return { outcome: 'claimed', claim: { id, run, incarnation, born: before.born }, fruitlessRuns, before }
     },
 
     async check(claim) {
@@ -160,7 +157,7 @@ export function createRecords<T extends object>(
       await fenced(UPDATE, claim, ...marks, ...pairs(patch))
     },
     async amend(id, patch) {
-      const [outcome, found] = fencedSchema.parse(await call(UPDATE, id, '', '', '', '', ...pairs(patch)))
+      const [outcome, found] = fencedSchema.parse(await call(UPDATE, id, ...NOBODY, '', '', ...pairs(patch)))
       if (outcome === 'lost') throw lost(id, 0, found)
     },
     async finish(claim, outcome, patch) {
@@ -177,11 +174,12 @@ export function createRecords<T extends object>(
       return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))
     },
     async remove(what) {
-      const { run, incarnation } = 'run' in what ? what : { run: '', incarnation: '' }
-      const [outcome, found] = fencedSchema.parse(await call(REMOVE, what.id, run, incarnation))
-      if (outcome === 'superseded') throw new RunSupersededError({ trainingId: what.id, run: Number(run) })
+      const run = 'run' in what ? what.run : 0
+      const by = 'run' in what ? [run, what.incarnation, what.born] : NOBODY
+      const [outcome, found] = fencedSchema.parse(await call(REMOVE, what.id, ...by))
+      if (outcome === 'superseded') throw new RunSupersededError({ trainingId: what.id, run })
       if (outcome !== 'lost') return outcome === 'unfinished' ? 'unfinished' : 'removed'
-      if (found !== '') throw lost(what.id, Number(run), found)
+      if (found !== '') throw lost(what.id, run, found)
       return 'unknown'
     },
     async trim({ keep, maxAgeMs, limit = 100 }) {
@@ -190,5 +188,7 @@ export function createRecords<T extends object>(
   }
 }
 
+/** Run, incarnation and birth of a write without a fence. */
+const NOBODY = ['', '', ''] as const
 const intendedSchema = z.enum(['asked', 'ended', 'ended-before', 'changed', 'unknown'])
 const reopenedSchema = z.enum(['ok', 'unknown', 'changed', 'unfinished'])

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createLeases, type Leases } from '../../../src/queue/records/leases.js'
+import { type Claim, createLeases, type Leases } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { rejection } from '../../helpers/rejection.js'
@@ -35,7 +35,7 @@ describe('the lease of a record', () => {
     await createSample(records, 't1')
   })
 
-  const renewed = async (leases: Leases, ...held: readonly { id: string; run: number }[]) =>
+  const renewed = async (leases: Leases, ...held: readonly Claim[]) =>
     (await leases.renew(held)).records.map(({ outcome }) => outcome)
   const whatHappened = async () => (await records.history('t1')).map(({ what }) => what)
 

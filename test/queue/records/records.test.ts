@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { createLeases } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { rejection } from '../../helpers/rejection.js'
@@ -63,11 +64,8 @@ describe('a record', () => {
   it('is claimed by one host, with the run as the fence and the record as it was before', async () => {
     const answer = await tryClaim(records, 't1', hostA)
 
-    expect(answer).to.deep.include({
-      outcome: 'claimed',
-      claim: { id: 't1', run: 1, incarnation: 'a1' },
-      fruitlessRuns: 0,
-    })
+    expect(answer).to.include({ outcome: 'claimed', fruitlessRuns: 0 })
+    expect(answer.outcome === 'claimed' && answer.claim).to.include({ id: 't1', run: 1, incarnation: 'a1' })
     expect(answer.outcome === 'claimed' && answer.before.life).to.equal('waiting')
     expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
     expect(await records.load('t1')).to.include({
@@ -111,6 +109,25 @@ describe('a record', () => {
     expect(await rejection(records.check({ ...claim, id: 'gone' }))).to.include({ code: 'LF_RECORD_LOST' })
     expect(await rejection(records.check({ ...claim, incarnation: 'a2' }))).to.include({ code: 'LF_RUN_SUPERSEDED' })
     expect(await rejection(records.amend('gone', { progress: 1 }))).to.include({ code: 'LF_RECORD_LOST' })
+  })
+
+  it('that was removed and made again under its id is another one: no claim of before counts, higher or not', async () => {
+    await records.release(await claimAs(records, 't1', hostA))
+    const old = await claimAs(records, 't1', hostA)
+    await records.remove(old)
+    await createSample(records, 't1')
+    const renewedOld = async () => (await createLeases(redis.link, hostA).renew([old])).records[0]?.outcome
+
+    expect(await renewedOld()).to.equal('superseded') // its run is higher than the new record's
+    const fresh = [await claimAs(records, 't1', hostA)]
+    await records.release(fresh[0] ?? old)
+    fresh.push(await claimAs(records, 't1', hostA))
+    expect(fresh[1]?.run).to.equal(old.run)
+
+    for (const late of [() => records.check(old), () => records.finish(old, 'x'), () => records.release(old)])
+      expect(await rejection(late())).to.include({ code: 'LF_RUN_SUPERSEDED' })
+    expect(await renewedOld()).to.equal('superseded')
+    await records.check(fresh[1] ?? old)
   })
 
   it('is written key by key where two writers have keys of their own, whatever these are called', async () => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
-import { createLeases, type Leases } from '../../../src/queue/records/leases.js'
+import { type Claim, createLeases, type Leases } from '../../../src/queue/records/leases.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
@@ -56,8 +56,7 @@ describe('after Redis', () => {
     for (const leases of [ofA, ofB]) await leases.renew([])
   }
 
-  const outcomeOf = async (leases: Leases, claim: { id: string; run: number }) =>
-    (await leases.renew([claim])).records[0]?.outcome
+  const outcomeOf = async (leases: Leases, claim: Claim) => (await leases.renew([claim])).records[0]?.outcome
 
   it('was killed and restarted, no lease has run out, whatever they were before', async () => {
     await startFleet()

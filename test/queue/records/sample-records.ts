@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { RedisLink } from '../../../src/queue/open-redis.js'
-import type { Claimant } from '../../../src/queue/records/leases.js'
+import type { Claim, Claimant } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { PayloadDefinition } from '../../../src/queue/records/record-schema.js'
-import type { Claim, Claimed, Records } from '../../../src/queue/records/records.js'
+import type { Claimed, Records } from '../../../src/queue/records/records.js'
 
 const payloadSchema = z.object({
   order: z.string(),
