@@ -4,9 +4,10 @@ import { execa } from 'execa'
 import type { FastifyInstance } from 'fastify'
 import { silentLogger } from '../../src/base/logger.js'
 import { createConverterHttp } from '../../src/nodes/converter/converter-http.js'
-import { createNodeHttp } from '../../src/nodes/node-http.js'
+import { createNodeHttp, type NodeHttpRules } from '../../src/nodes/node-http.js'
 import { startDashboardFixture } from '../dashboard/dashboard-fixture.js'
 import { startDetectorFixture } from '../detector/detector-fixture.js'
+import { until } from '../helpers/until.js'
 import { startLoop } from '../mock/loop/start-loop.js'
 
 type Served = { readonly url: string; close(): Promise<unknown> }
@@ -123,4 +124,65 @@ for (const { name, start, read, change } of servers) {
       expect(live.status).to.equal(200)
     })
   })
+}
+
+describe('A server is not ready', () => {
+  const readiness = async (url: string) => {
+    const answer = await fetch(`${url}/health/ready`, { headers: { connection: 'close' } })
+    return { status: answer.status, ...((await answer.json()) as object) }
+  }
+
+  it('while a detector has no model, and again when it has lost it', async () => {
+    const detector = await startDetectorFixture()
+    try {
+      detector.setLoaded(false)
+      const reason = 'No model is loaded: no target is set.'
+      expect(await readiness(detector.url)).to.deep.equal({ status: 503, ready: false, reason })
+      expect((await fetch(`${detector.url}/health`)).status, 'the older address').to.equal(200)
+      detector.setLoaded(true)
+      expect(await readiness(detector.url)).to.deep.equal({ status: 200, ready: true })
+    } finally {
+      await detector.close()
+    }
+  })
+
+  it('while a local Loop prepares its projects', async () => {
+    const { port } = new URL(await freeAddress())
+    const starting = startLoop({ port: Number(port) })
+    const first = await until('it listens', () => readiness(`http://127.0.0.1:${port}`).catch(() => undefined))
+    const loop = await starting
+    try {
+      expect(first).to.deep.equal({ status: 503, ready: false, reason: 'The projects are being prepared.' })
+      expect(await readiness(loop.url)).to.deep.equal({ status: 200, ready: true })
+    } finally {
+      await loop.remove()
+    }
+  })
+
+  for (const [name, create] of [
+    ['trainer node', (rules: NodeHttpRules) => createNodeHttp(switches, { ...rules, log })],
+    [
+      'converter',
+      (rules: NodeHttpRules) =>
+        createConverterHttp({ ...rules, backdoor: false }, { node: converter, ...switches, log }),
+    ],
+  ] as const) {
+    it(`while a ${name} cannot work, with its reason`, async () => {
+      let reason: string | undefined = 'The node is not connected to the Loop.'
+      const served = await listen(create({ whyNotReady: () => reason }))
+      try {
+        expect(await readiness(served.url)).to.deep.equal({ status: 503, ready: false, reason })
+        reason = undefined
+        expect(await readiness(served.url)).to.deep.equal({ status: 200, ready: true })
+      } finally {
+        await served.close()
+      }
+    })
+  }
+})
+
+async function freeAddress(): Promise<string> {
+  const { url, close } = await listen(createNodeHttp(switches, { log }))
+  await close()
+  return url
 }

@@ -101,7 +101,7 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
     try {
       return await turns.take(input.frontendId, input)
     } catch (error) {
-      if (error instanceof InputGivenUpError) return '' // nobody looks at this drawing any more
+      if (error instanceof InputGivenUpError) return '' // the user does not want this drawing any more
       throw error
     }
   }
@@ -139,7 +139,7 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
 
   function logOut(user: string): boolean {
     forget(user)
-    log.info({ user }, 'user has gone')
+    log.info({ user }, 'user logged out')
     return tool.logout?.(user) ?? true
   }
 

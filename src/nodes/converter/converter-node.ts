@@ -18,7 +18,7 @@ export type ConverterNodeOptions = {
   /** Machine and data folder: another owner of the same uuid is refused, a restart of this one is not. */
   readonly owner?: string
   readonly profile: ConverterProfile
-  /** How often the Loop is looked at. */
+  /** How often the Loop is scanned for models. */
   readonly everyMs?: number
 }
 
@@ -31,14 +31,14 @@ export type ConverterNodeDeps = {
   readonly log: Logger
 }
 
-/** A converter node: looks for models to convert; workers of the fleet convert them. */
+/** A converter node: scans the Loop for models to convert; workers of the fleet convert them. */
 export type ConverterNode = Service &
   Pick<LoopNode, 'setOnline' | 'whenConnected' | 'whyNotReady' | 'over'> & {
-    /** False ends looking for models until it is set true again. */
+    /** False ends the scans until it is set true again. */
     setChecking(checking: boolean): void
-    /** Looks at the Loop now and waits until what it planned is done, well or not. */
+    /** Scans the Loop now and waits until what it planned is done, well or not. */
     step(options?: { readonly signal?: AbortSignal }): Promise<ScanResult>
-    /** Whether it looks at the Loop, or conversions of its converter wait or run. */
+    /** Whether a scan or a conversion of its converter waits or runs. */
     isBusy(): Promise<boolean>
   }
 
@@ -51,7 +51,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   const log = deps.log.child({ component: 'converter-node', converter: profile.name })
   const scans = queueNames.scans(profile.name)
   const work = queueNames.conversions(profile.name)
-  /** Projects for which a look is asked for and has not begun. */
+  /** Projects whose scan is asked for and has not begun. */
   const asked = new Set<string>()
   let isChecking = true
   const announcement = () => ({ type: 'converter' as const, converter: profile.name })
@@ -60,9 +60,9 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
     asked.delete(keyOf(job))
     const result = await scanModels(profile, job, { ...deps, log, signal })
-    const told = { planned: result.planned.length, failed: result.failed, skipped: result.skipped.length }
-    if (told.planned > 0) log.info(told, 'conversions planned')
-    else log.debug(told, 'looked at the Loop')
+    const counts = { planned: result.planned.length, failed: result.failed, skipped: result.skipped.length }
+    if (counts.planned > 0) log.info(counts, 'conversions planned')
+    else log.debug(counts, 'Loop scanned')
     return result
   }
 
@@ -81,13 +81,13 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     const uploads = await conversions.onUpload(({ organization, project, format }) => {
       if (format !== profile.sourceFormat) return
       ask({ project: { organization, project } }).catch((error: unknown) =>
-        log.debug({ err: error }, 'look at the Loop not asked for'),
+        log.debug({ err: error }, 'scan not asked for'),
       )
     })
     closers.add('uploads', () => uploads.close())
     await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
     await ask(EVERYWHERE)
-    log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'looking for models')
+    log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'scans scheduled')
   }
 
   return {

@@ -2,12 +2,12 @@ import type { Logger } from '../../base/logger.js'
 
 export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
 
-/** What a seat tells at every look, see SeatDeps. */
+/** What a seat reports, see SeatDeps. */
 export type SeatLook = { readonly isBusy: boolean; readonly hasEnded: boolean }
 
 /** Knows when a trainer node may end by itself: after a training, or after a long time without one. */
 export type NodeLife = {
-  /** A function for one more seat, to tell what it sees; the seat counts as busy until its first look. */
+  /** A function with which one more seat reports; the seat counts as busy until its first report. */
   watchSeat(): (look: SeatLook) => void
   /** Resolves with the reason. */
   readonly over: Promise<string>

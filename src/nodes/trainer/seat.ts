@@ -47,7 +47,7 @@ export type SeatDeps = {
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
-  /** Hears whether the seat has a training, at every look, and when the Loop was told that one has ended. */
+  /** Called at every report: whether the seat has a training, and whether the Loop has acknowledged the end of one. */
   readonly onLook?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
 }
 
@@ -105,7 +105,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   // A stop that comes right behind its order must find it, also when they came over two connections.
   function inTurn(obey: () => Promise<true>): Promise<true> {
     const turn = lastTurn.then(obey)
-    lastTurn = turn.catch(() => undefined) // whoever asked hears of it
+    lastTurn = turn.catch(() => undefined) // the caller has the error
     return turn
   }
 
