@@ -31,7 +31,7 @@ module.exports = {
     {
       name: 'detector-room-only-from-detector-node',
       severity: 'error',
-      from: { path: '^src/nodes/', pathNot: '^src/nodes/detector-node\\.ts$' },
+      from: { path: '^src/nodes/', pathNot: '^src/nodes/detector/detector-node\\.ts$' },
       to: { path: '^src/detector/' },
     },
     {

@@ -4,7 +4,11 @@ import { createLoopRest } from '../../src/loop/client/rest.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket } from '../../src/loop/client/socket.js'
 import type { Dialect, OperationMode } from '../../src/loop/protocol/index.js'
-import { createDetectorNode, type DetectorNode, type DetectorNodeOptions } from '../../src/nodes/detector-node.js'
+import {
+  createDetectorNode,
+  type DetectorNode,
+  type DetectorNodeOptions,
+} from '../../src/nodes/detector/detector-node.js'
 import { until } from '../helpers/until.js'
 import { startLoop, type TestLoop } from '../mock/loop/start-loop.js'
 

@@ -23,7 +23,7 @@ import { createLoopSocket, type LoopSocketOptions } from '../../../src/loop/clie
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createAnnotatorNode } from '../../../src/nodes/annotator/annotator-node.js'
 import { createConverterNode } from '../../../src/nodes/converter/converter-node.js'
-import { createDetectorNode } from '../../../src/nodes/detector-node.js'
+import { createDetectorNode } from '../../../src/nodes/detector/detector-node.js'
 import { createTrainerNode } from '../../../src/nodes/trainer/trainer-node.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
 import { createBackdoor } from '../../../src/queue/backdoor.js'

@@ -1,13 +1,13 @@
-import type { Logger } from '../base/logger.js'
-import type { Service } from '../base/service.js'
-import type { TargetModel } from '../detector/parts.js'
-import type { LoopRest } from '../loop/client/rest.js'
-import type { LoopSocket } from '../loop/client/socket.js'
-import type { DetectorCondition, Dialect } from '../loop/protocol/index.js'
-import type { ReportOptions } from './detector/report.js'
-import { createRestReport } from './detector/rest-report.js'
-import { createSocketReport } from './detector/socket-report.js'
-import { createLoopNode, type LoopNode } from './loop-node.js'
+import type { Logger } from '../../base/logger.js'
+import type { Service } from '../../base/service.js'
+import type { TargetModel } from '../../detector/parts.js'
+import type { LoopRest } from '../../loop/client/rest.js'
+import type { LoopSocket } from '../../loop/client/socket.js'
+import type { DetectorCondition, Dialect } from '../../loop/protocol/index.js'
+import { createLoopNode, type LoopNode } from '../loop-node.js'
+import type { ReportOptions } from './report.js'
+import { createRestReport } from './rest-report.js'
+import { createSocketReport } from './socket-report.js'
 
 export type DetectorNodeOptions = ReportOptions & {
   readonly dialect: Dialect
