@@ -11,9 +11,9 @@ export function finishAnswers(app: FastifyInstance, graceMs: number): () => bool
   let count = 0
   let allAnswered: () => void = () => undefined
 
-  app.addHook('onRequest', async (_request, reply) => {
+  app.server.on('request', (_request, response) => {
     count += 1
-    reply.raw.once('close', () => {
+    response.once('close', () => {
       count -= 1
       if (count === 0) allAnswered()
     })
