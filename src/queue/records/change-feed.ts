@@ -5,6 +5,7 @@ import type { Logger } from '../../base/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { RedisLink } from '../open-redis.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'
+import { untilAborted } from './until-aborted.js'
 
 /** A change, or that changes were lost: the caller reads everything again, and what follows is newer than that. */
 export type FeedItem =
@@ -173,22 +174,6 @@ export function createChangeFeed(
     stop: service.stop,
     [Symbol.asyncDispose]: service[Symbol.asyncDispose],
     follow,
-  }
-}
-
-/** Redis may be unreachable for long; who ends does not wait for it. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined)
-  let end: () => void = () => undefined
-  const aborted = new Promise<never>((_resolve, reject) => {
-    end = () => reject(signal.reason)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', end)
   }
 }
 

@@ -13,7 +13,7 @@ export type HostOffer = {
   readonly slots: number
   /** The trainers and converters that it serves. */
   readonly names: Readonly<Record<RecordKind, readonly string[]>>
-  /** Records that it has just handed back, so that other hosts are first. */
+  /** Records that it still works on, and those that it has just handed back, so that other hosts are first. */
   readonly avoid?: ReadonlySet<string>
 }
 

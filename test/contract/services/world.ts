@@ -32,6 +32,9 @@ import { createConversions } from '../../../src/queue/conversions.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import { createJournal } from '../../../src/queue/journal.js'
 import { createQueues } from '../../../src/queue/queues.js'
+import { createChangeFeed } from '../../../src/queue/records/change-feed.js'
+import { createLeaseKeeper } from '../../../src/queue/records/lease-keeper.js'
+import { createLeases } from '../../../src/queue/records/leases.js'
 import { createWorker } from '../../../src/workers/worker.js'
 import { modelDownload, startModelLoop } from '../../detector/models/model-loop.js'
 import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
@@ -64,6 +67,8 @@ export const serviceNames = [
   'models of a detector',
   'outbox',
   'worker',
+  'change feed',
+  'lease keeper',
   ...commandPartNames,
 ] as const
 export type ServiceName = (typeof serviceNames)[number]
@@ -191,6 +196,15 @@ export async function startWorld(): Promise<World> {
               outputThread,
               createPool: () => Promise.reject(new Error('no detection in this test')),
             },
+          },
+        ),
+      'change feed': () => createChangeFeed(link, {}, { log }),
+      'lease keeper': () =>
+        createLeaseKeeper(
+          { leaseMs: 100 },
+          {
+            ...{ link, log, held: () => [], onRenewed: () => undefined, onReturned: () => undefined },
+            leases: createLeases(link, { host: randomUUID(), incarnation: '1', leaseMs: 100 }),
           },
         ),
       ...commandParts({

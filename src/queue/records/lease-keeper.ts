@@ -1,0 +1,69 @@
+import type { Closers } from '../../base/closers.js'
+import { every } from '../../base/every.js'
+import type { Logger } from '../../base/logger.js'
+import { createService, type Service } from '../../base/service.js'
+import { reportOrLeave } from '../close-or-leave.js'
+import type { RedisLink } from '../open-redis.js'
+import type { Claim, Granted, Leases, Renewal } from './leases.js'
+import { untilAborted } from './until-aborted.js'
+
+export type LeaseKeeperOptions = { readonly leaseMs: number }
+
+export type LeaseKeeperDeps = {
+  readonly link: RedisLink
+  readonly leases: Leases
+  /** What the host works on at the moment. */
+  readonly held: () => readonly Claim[]
+  /** What became of each, after every renewal. */
+  readonly onRenewed: (records: readonly Renewal[]) => void
+  /** Records that dead or silent hosts had wait again. */
+  readonly onReturned: (ids: readonly string[]) => void
+  readonly log: Logger
+}
+
+/**
+ * Renews the leases of a host six times in each lease, and as soon as Redis is reachable again, and lets records wait
+ * again whose hosts are silent. It also runs on a host without records, whose calls keep the time.
+ */
+export function createLeaseKeeper({ leaseMs }: LeaseKeeperOptions, deps: LeaseKeeperDeps): Service {
+  const { link, leases, log } = deps
+  let renewing: Promise<void> | undefined
+
+  async function renew(signal: AbortSignal): Promise<void> {
+    try {
+      const { granted, records } = await untilAborted(leases.renew(deps.held()), signal)
+      report(granted)
+      deps.onRenewed(records)
+      const returned = await untilAborted(leases.returnExpired(), signal)
+      if (returned.length > 0) deps.onReturned(returned)
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, 'leases not renewed')
+    }
+  }
+
+  // While Redis is unreachable one renewal waits for it, and is sent when it is back.
+  function renewOnce(signal: AbortSignal): Promise<void> {
+    renewing ??= renew(signal).finally(() => {
+      renewing = undefined
+    })
+    return renewing
+  }
+
+  function report(granted: Granted): void {
+    if (granted === 'time') log.warn('the clock of Redis jumped, or no host reached it; all leases granted again')
+    if (granted === 'server') log.warn('Redis is another server than before; all leases granted again')
+  }
+
+  async function open(signal: AbortSignal, closers: Closers): Promise<void> {
+    closers.add('leave', () => reportOrLeave(link, () => leases.leave()))
+    closers.add('renewal', () => renewing)
+    await renewOnce(signal)
+    every(leaseMs / 6, () => renewOnce(signal), closers, 'leases')
+    closers.add(
+      'reconnect',
+      link.onReconnect(() => void renewOnce(signal)),
+    )
+  }
+
+  return createService('lease keeper', open, { log })
+}
