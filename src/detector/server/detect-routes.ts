@@ -16,7 +16,7 @@ export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutes
   app.post('/detect', { schema: detectDocs(dialect) }, async (request) => {
     const facts = factsOf(request, dialect)
     const signal = clientSignal(request.raw.socket)
-    const [bytes] = await readImages(request, 'file', limits)
+    const [bytes] = readImages(request, 'file', limits)
     return detector.detect({ bytes: bytes ?? NO_BYTES }, facts, { signal, deadlineMs: limits.deadlineMs })
   })
 
@@ -24,7 +24,7 @@ export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutes
     const source = givenValue(request, 'source') ?? null
     const created = checkDate(givenValue(request, 'creation_date'))
     const priority = flagOf(request, 'upload_priority')
-    const images = await readImages(request, 'files', limits)
+    const images = readImages(request, 'files', limits)
     for (const bytes of images) await detector.upload({ bytes }, null, { source, created }, { priority })
     return [200, 'OK'] // as the Python library answers
   })

@@ -1,78 +1,63 @@
-import { Busboy, type BusboyInstance } from '@fastify/busboy'
-import { messageOf } from '../../base/errors.js'
+import {
+  getMultipartBoundary,
+  MultipartParseError,
+  type MultipartPart,
+  parseMultipart,
+} from '@remix-run/multipart-parser'
 import { DetectorRequestError } from '../errors.js'
 
-/** A file of a form. */
+/** A file of a form; its bytes lie in the body. */
 export type FormFile = { readonly name: string; readonly bytes: Buffer }
 
 /** Other fields than files, which are passed over. */
 const MOST_FIELDS = 20
-const MOST_FIELD_BYTES = 64 * 1024
 const MOST_HEAD_BYTES = 4096
-const PIECE_BYTES = 64 * 1024
 
 /**
  * The files of a whole multipart/form-data body (RFC 7578), in its order. A part is a file if it has a file name or is an
  * octet-stream. Throws a 400 for a body that is no such form, and a 413 for more than `maxFiles`.
  */
-export async function filesOf(
-  body: Buffer,
-  contentType: string,
-  { maxFiles }: { readonly maxFiles: number },
-): Promise<FormFile[]> {
-  const form = openForm(contentType, maxFiles)
-  const files: { readonly name: string; readonly chunks: Buffer[] }[] = []
-  form.on('file', (name, stream) => {
-    const chunks: Buffer[] = []
-    files.push({ name, chunks })
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    stream.on('error', () => undefined) // the form reports it, too
-  })
-  await new Promise<void>((resolve, reject) => {
-    form.on('filesLimit', () => reject(tooMuch(`more than ${maxFiles} files`)))
-    form.on('fieldsLimit', () => reject(tooMuch(`more than ${MOST_FIELDS} fields`)))
-    form.on('partsLimit', () => reject(tooMuch(`more than ${maxFiles + MOST_FIELDS} parts`)))
-    form.on('error', (error) => reject(broken(messageOf(error))))
-    form.on('finish', resolve)
-    feed(form, body)
-  })
-  return files.map(({ name, chunks }) => ({ name, bytes: joined(chunks) }))
+export function filesOf(body: Buffer, contentType: string, { maxFiles }: { readonly maxFiles: number }): FormFile[] {
+  const files: FormFile[] = []
+  let fields = 0
+  for (const part of partsOf(body, contentType)) {
+    if (part.isFile) files.push({ name: part.name ?? '', bytes: bytesOf(part) })
+    else fields += 1
+    if (files.length > maxFiles) throw tooMuch(`more than ${maxFiles} files`)
+    if (fields > MOST_FIELDS) throw tooMuch(`more than ${MOST_FIELDS} fields`)
+  }
+  return files
 }
 
-/** Writes the body piece by piece and ends early after a limit, as the parser does not: a body may hold millions of empty parts. */
-function feed(form: BusboyInstance, body: Buffer): void {
-  let isOver = false
-  let at = 0
-  for (const limit of ['filesLimit', 'fieldsLimit', 'partsLimit']) form.once(limit, () => (isOver = true))
-  const go = () => {
-    while (at < body.length && !isOver) {
-      const piece = body.subarray(at, at + PIECE_BYTES)
-      at += PIECE_BYTES
-      if (!form.write(piece) && at < body.length) return void form.once('drain', go)
-    }
-    if (!isOver) form.end()
-  }
-  go()
-}
-
-function openForm(contentType: string, maxFiles: number): BusboyInstance {
-  const limits = {
-    files: maxFiles,
-    fields: MOST_FIELDS,
-    parts: maxFiles + MOST_FIELDS,
-    fieldSize: MOST_FIELD_BYTES,
-    headerSize: MOST_HEAD_BYTES,
-  }
+/** One part after the other, so that nothing is read behind a limit. */
+function* partsOf(body: Buffer, contentType: string): Generator<MultipartPart> {
+  const boundary = getMultipartBoundary(contentType)?.trim() ?? ''
+  if (boundary === '') throw broken('it names no boundary in its content type')
+  if (body.length === 0) throw broken('it is empty')
+  const form = body.subarray(Math.max(0, body.indexOf(`--${boundary}`))) // the parser takes nothing before it
+  const limits = { maxFileSize: body.length, maxTotalSize: body.length, maxHeaderSize: MOST_HEAD_BYTES }
   try {
-    return new Busboy({ headers: { 'content-type': contentType }, limits })
+    for (const part of parseMultipart(form, { boundary, ...limits, maxParts: Number.POSITIVE_INFINITY })) {
+      readHead(part)
+      yield part
+    }
   } catch (error) {
-    throw broken(messageOf(error))
+    throw error instanceof MultipartParseError ? broken(error.message) : error
   }
 }
 
-function joined(chunks: readonly Buffer[]): Buffer {
-  const [only] = chunks
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
+function readHead(part: MultipartPart): void {
+  try {
+    void part.headers
+  } catch {
+    throw broken('the head of a part is not UTF-8')
+  }
+}
+
+function bytesOf({ content }: MultipartPart): Buffer {
+  const [only] = content
+  if (content.length !== 1 || only === undefined) return Buffer.concat(content)
+  return Buffer.from(only.buffer, only.byteOffset, only.byteLength)
 }
 
 function broken(problem: string): DetectorRequestError {
