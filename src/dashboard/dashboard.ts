@@ -57,6 +57,7 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   const { app, answerError } = createHttpServer(
     {
       maxBodyBytes: 64 * 1024,
+      finishAnswersMs: FINISH_MS,
       checksHost: token === undefined,
       allowedHosts: [host, ...allowedHosts],
       whyNotReady: () => (isRedisReady() ? undefined : 'Redis is unreachable.'),
@@ -85,6 +86,9 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
     },
   }
 }
+
+/** An answer that waits for Redis must not hold the end up. */
+const FINISH_MS = 1000
 
 const HEADERS = {
   'content-security-policy':
