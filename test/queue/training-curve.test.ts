@@ -35,7 +35,7 @@ describe('the curve of a training', () => {
     expect(points.at(-1)?.epoch).to.equal(4999)
     const gaps = points.slice(1).map((point, index) => point.epoch - (points[index]?.epoch ?? 0))
     expect(Math.max(...gaps), 'widest gap').to.be.below(10)
-  })
+  }).timeout(60_000)
 
   it('leaves out what is no point, and takes only so many names', async () => {
     await redis.link.client.hset(`${redis.link.prefix}:curve:a`, { x: '{}', 3: 'no json', 4: '{"loss":"high"}' })
