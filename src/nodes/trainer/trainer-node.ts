@@ -65,8 +65,8 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     closers.add('log', () => log.info('trainer node stopped'))
+    closers.add('life', () => life.close()) // behind the seats, which report to it until they have stopped
     closers.add('seats', () => Promise.all(seats.map((seat) => seat.stop())))
-    closers.add('life', () => life.close())
     const watch = await deps.journal.watch((id) => {
       for (const seat of seats) seat.trainingChanged(id)
     })
