@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import type { Service } from '../../src/base/service.js'
 import { rejection } from '../helpers/rejection.js'
 import { watchOpenResources } from './services/open-resources.js'
-import { serviceNames, startWorld, type World } from './services/world.js'
+import { serviceNames, startWorld, type World, workingServiceNames } from './services/world.js'
 
 const never = new AbortController().signal
 const SETTLE_MS = 3000
@@ -98,6 +98,23 @@ describe('every service', function () {
           }
         })
       }
+    })
+  }
+
+  for (const name of workingServiceNames) {
+    it(`waits for the work under way before it has ended: the ${name}`, async () => {
+      const { service, closeSession } = world.create(name)
+      await service.start({ signal: never })
+      let isOver = false
+      const end = () => {
+        isOver = true
+      }
+
+      service.beginWork?.().then(end, end)
+      await service.stop()
+      closeSession()
+
+      expect(isOver).to.equal(true)
     })
   }
 })

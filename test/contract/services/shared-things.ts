@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { createLogger, type Logger } from '../../../src/base/logger.js'
 import type { GpuOffer } from '../../../src/executors/gpu/gpu-offer.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import type { RedisLink } from '../../../src/queue/open-redis.js'
@@ -12,6 +13,8 @@ export type SharedThings = {
     readonly offer: GpuOffer
     onChange(listener: (offer: GpuOffer) => void): () => void
   }
+  /** Reads which parts have logged that they started and not yet that they stopped. */
+  readonly log: Logger
   /** A sentence part for each thing that is on them now. */
   list(): Promise<string[]>
 }
@@ -32,7 +35,17 @@ export function watchSharedThings(redis: RedisLink): SharedThings {
     }
   }
 
+  function readLine(line: string): void {
+    const { msg } = JSON.parse(line) as { readonly msg: string }
+    const [, part, what] = /^(.*) (started|stopped)$/.exec(msg) ?? []
+    if (part === undefined) return
+    const name = `the log of a ${part} that has not stopped`
+    if (what === 'started') add(name, 1)
+    else if ((counted.get(name) ?? 0) > 0) add(name, -1) // else it ended while it started
+  }
+
   return {
+    log: createLogger({ destination: { write: readLine } }),
     link: {
       ...redis,
       onReconnect: (listener) => count('a listener to reconnects', redis.onReconnect(listener)) as () => void,
@@ -53,7 +66,7 @@ export function watchSharedThings(redis: RedisLink): SharedThings {
         ...listenersOf(redis.client, 'the link to Redis'),
         ...(await connectionsAt(redis)),
         ...(await announcedAt(redis)),
-        ...[...PoolDouble.open].map(({ text }) => `the threads of the model "${text}"`),
+        ...numbered('the threads of a model', PoolDouble.open.size),
       ]
     },
   }

@@ -45,12 +45,15 @@ import { watchSharedThings } from './shared-things.js'
 
 const mock = (what: string) => fileURLToPath(new URL(`../../../src/mock/nodes/mock-${what}.js`, import.meta.url))
 const PLACE = { organization: 'zauberzeug', project: 'shapes' }
-const log = silentLogger()
+const silent = silentLogger()
+
+/** A service, with work that it can be asked for while it runs. */
+export type WorkingService = Service & { readonly beginWork?: () => Promise<unknown> }
 
 /** One Loop and one Redis that stay open, and services on them. */
 export type World = {
   /** A service that was not started, and how to close the session with the Loop that only it has used. */
-  create(name: ServiceName): { readonly service: Service; closeSession(): void }
+  create(name: ServiceName): { readonly service: WorkingService; closeSession(): void }
   /** What is on the things that all services share, each with a sentence part that names it. */
   shared(): Promise<string[]>
   close(): Promise<void>
@@ -72,17 +75,18 @@ export const serviceNames = [
   ...commandPartNames,
 ] as const
 export type ServiceName = (typeof serviceNames)[number]
+export const workingServiceNames = ['detector', 'models of a detector', 'outbox'] as const
 
 export async function startWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-services-'))
   const redis = await startRedisFixture()
-  const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
+  const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log: silent })
   await loop.generate({ project_name: PLACE.project, complete: 2, box_categories: 1 })
-  const trainer = await loadTrainer(mock('trainer'), { env: process.env, log })
-  const converter = await loadConverter(mock('converter'), { env: process.env, log })
-  const outputThread = createOutputThread({ log })
+  const trainer = await loadTrainer(mock('trainer'), { env: process.env, log: silent })
+  const converter = await loadConverter(mock('converter'), { env: process.env, log: silent })
+  const outputThread = createOutputThread({ log: silent })
   const things = watchSharedThings(redis.link)
-  const { link } = things
+  const { link, log } = things
   const queues = createQueues(link, { log })
   const journal = createJournal(link)
   const fleet = createFleet(link)
@@ -90,9 +94,15 @@ export async function startWorld(): Promise<World> {
   const conversions = createConversions(link, queues, {}, { log })
   const shared = { queues, journal, fleet, control, conversions, log }
   await installModel(join(folder, 'models'))
+  const first = create('outbox')
+  await first.service.start({ signal: new AbortController().signal })
+  await first.service.beginWork?.()
+  await first.service.stop()
+  first.closeSession()
 
   function create(name: ServiceName): ReturnType<World['create']> {
     const session = createLoopSession({ host: loop.host }, { log })
+    const unreachable = createLoopSession({ host: '127.0.0.1:9' }, { log })
     const rest = createLoopRest(session)
     const images = createImageExchange({ folder }, { rest, session, log })
     const exchange = createModelExchange({ session, log })
@@ -107,7 +117,8 @@ export async function startWorld(): Promise<World> {
     const outbox = () =>
       createOutbox(
         { folder: join(folder, 'outbox') },
-        { upload: createImageUpload({ ...PLACE, dialect: 'current' }, { session }), log, now: Date.now },
+        // The image that waits cannot be sent, so that there is something to give up.
+        { upload: createImageUpload({ ...PLACE, dialect: 'current' }, { session: unreachable }), log, now: Date.now },
       )
     const detector = () =>
       createDetector(
@@ -132,7 +143,7 @@ export async function startWorld(): Promise<World> {
         { detector: detector(), rest, createSocket: () => socket('detector', PLACE), log },
       )
 
-    const services: Readonly<Record<ServiceName, () => Service>> = {
+    const services: Readonly<Record<ServiceName, () => WorkingService>> = {
       'Loop socket': () => socket('trainer'),
       'trainer node': () =>
         createTrainerNode(
@@ -141,6 +152,7 @@ export async function startWorld(): Promise<World> {
             profile: { name: trainer.name, architecture: null, models: trainer.models },
             dialect: 'current',
             heartbeatMs: 10,
+            idleTimeoutMs: 60_000,
           },
           { ...shared, createSocket: () => socket('trainer'), now: Date.now },
         ),
@@ -166,9 +178,9 @@ export async function startWorld(): Promise<World> {
         ),
       'detector node': () => detectorNode('current'),
       'detector node of dialect 0.8': () => detectorNode('0.8'),
-      detector,
-      'models of a detector': models,
-      outbox,
+      detector: () => withWork(detector(), (one) => one.reset()),
+      'models of a detector': () => withWork(models(), (one) => one.setVersionControl('pause')),
+      outbox: () => withWork(outbox(), (one) => one.save({ image: { bytes: Buffer.alloc(1000) }, metadata: {} })),
       worker: () =>
         createWorker(
           {
@@ -216,7 +228,11 @@ export async function startWorld(): Promise<World> {
         detector,
       }),
     }
-    return { service: services[name](), closeSession: () => session.close() }
+    const closeSession = () => {
+      session.close()
+      unreachable.close()
+    }
+    return { service: services[name](), closeSession }
   }
 
   return {
@@ -232,12 +248,19 @@ export async function startWorld(): Promise<World> {
   }
 }
 
+function withWork<Started extends Service>(
+  service: Started,
+  begin: (service: Started) => Promise<unknown>,
+): WorkingService {
+  return Object.assign(service, { beginWork: () => begin(service) })
+}
+
 /** A model that serves from the start on, so that there is something to close. */
 async function installModel(folder: string): Promise<void> {
   const loop = await startModelLoop()
   const target = await loop.offer('1.1')
   const { models, close } = modelDownload(loop.http.host)
-  const keeper = createModelKeeper({ folder, format: FORMAT }, { models, buildPool: buildDouble, log })
+  const keeper = createModelKeeper({ folder, format: FORMAT }, { models, buildPool: buildDouble, log: silent })
   await keeper.start({ signal: new AbortController().signal })
   keeper.setTarget(target)
   await until('the model serves', () => keeper.loaded() !== null)
