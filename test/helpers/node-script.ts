@@ -13,12 +13,16 @@ export type NodeScript = {
 
 /**
  * Starts a script of ours, named without its ending, as a Node process of its own and waits for its first line. Works
- * from the sources and from the compiled tests alike.
+ * from the sources and from the compiled tests alike. `flags` are for Node.
  */
-export async function startNodeScript(script: URL, args: readonly string[]): Promise<NodeScript> {
+export async function startNodeScript(
+  script: URL,
+  args: readonly string[],
+  { flags = [] }: { readonly flags?: readonly string[] } = {},
+): Promise<NodeScript> {
   const runsFromSource = import.meta.url.endsWith('.ts')
   const path = `${fileURLToPath(script)}${runsFromSource ? '.ts' : '.js'}`
-  const child = spawn(process.execPath, [...(runsFromSource ? ['--import', 'tsx'] : []), path, ...args], {
+  const child = spawn(process.execPath, [...flags, ...(runsFromSource ? ['--import', 'tsx'] : []), path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')

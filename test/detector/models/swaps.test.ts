@@ -28,7 +28,8 @@ describe('Swaps of real models under load', function () {
     }
 
     const script = new URL('../../fixtures/programs/swaps-models-under-load', import.meta.url)
-    const program = await startNodeScript(script, [folder.path, loop.http.host, VERSIONS.join(','), String(SWAPS)])
+    const args = [folder.path, loop.http.host, VERSIONS.join(','), String(SWAPS)]
+    const program = await startNodeScript(script, args, { flags: ['--expose-gc'] })
     const result = JSON.parse(program.firstLine)
     await loop.http.close()
 
