@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
 import type { Closers } from '../../../src/base/closers.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { createService, type Service } from '../../../src/base/service.js'
@@ -18,6 +19,7 @@ import { createDetectorServer } from '../../../src/detector/server/detector-serv
 import type { TrainerDefinition } from '../../../src/executors/definition.js'
 import { openGpuWatch } from '../../../src/executors/gpu/gpu-watch.js'
 import { createInferencePool } from '../../../src/inference/pool.js'
+import { paths } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
 import { startRedisServer } from '../../../src/queue/redis-server.js'
@@ -37,6 +39,7 @@ export type CommandPartsDeps = {
 
 export const commandPartNames = [
   'link to Redis',
+  'session with the Loop',
   'embedded Redis',
   'local Loop',
   'dashboard',
@@ -69,7 +72,14 @@ export function commandParts(deps: CommandPartsDeps): Readonly<Record<CommandPar
     )
 
   return {
-    'link to Redis': opened(openFleetLink),
+    'link to Redis': opened(async (context, closers) => {
+      const { queues } = await openFleetLink(context, closers)
+      queues.consume('contract', async () => undefined, { schema: z.object({}) })
+    }),
+    'session with the Loop': opened(async (context, closers) => {
+      const { session } = openLoopClient(context, closers, folder)
+      await session.request({ method: 'GET', path: paths.status(), signal: context.signal })
+    }),
     'embedded Redis': opened(async ({ signal }, closers) => {
       const redis = await startRedisServer({ folder: join(folder, 'redis') }, { log, signal })
       closers.add('redis', () => redis.close())
