@@ -35,12 +35,17 @@ export function leaveWhenUnusable(
   options: { readonly ending: AbortSignal; readonly graceMs?: number },
 ): void {
   const { ending, graceMs = GRACE_MS } = options
+  const isClosed = () => link.client.status === 'end'
   const leave = async () => {
-    await sleep(graceMs, undefined, { ref: false })
-    while (link.client.status !== 'end') {
+    if (isClosed()) return
+    const closed = new AbortController()
+    link.client.once('end', () => closed.abort())
+    const wait = (ms: number) => sleep(ms, undefined, { ref: false, signal: closed.signal }).catch(() => undefined)
+    await wait(graceMs)
+    while (!isClosed()) {
       if (!(await answers(link))) return link.leave()
       if (isRefusing(link.client)) return await link.close()
-      await sleep(CHECK_MS, undefined, { ref: false })
+      await wait(CHECK_MS)
     }
   }
   if (ending.aborted) void leave()
