@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
+import { lostThreadCount } from '../../src/inference/lost-threads.js'
 import {
   createInferencePool,
   type InferencePool,
@@ -259,6 +260,7 @@ describe('The inference pool', () => {
       const error = await rejection(pool.detect({ bytes }))
       await until('another thread', () => pool.threadIds.length === 2, 90_000)
       await pool.close()
+      await until('the thread has come out after all', () => lostThreadCount() === 0, 90_000)
 
       expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
     })
