@@ -9,13 +9,13 @@ import { type CheckpointRules, filesBelow, fingerprint, watchedPaths } from './c
 import type { Finished, Marker } from './checkpoints/marker.js'
 import { createPacker } from './checkpoints/packer.js'
 import { noteRun, restoreNewest } from './checkpoints/restore.js'
-import { takeSnapshot } from './checkpoints/snapshot.js'
+import { type SnapshotOptions, takeSnapshot } from './checkpoints/snapshot.js'
 import { createCheckpointStore } from './checkpoints/store.js'
 
 /** A worker that is asked to end must be gone after nine seconds; what its programs leave of them is for packing. */
 const GONE_AFTER_MS = 7500
 const HAND_BACK_MS = 2500
-const REST = { wholeMs: 200, otherMs: REST_MS }
+const WHOLE_REST_MS = 200
 const PATIENCE_MS = 10_000
 const LOOK_EVERY_MS = 1000
 
@@ -62,6 +62,8 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   const store = createCheckpointStore(options.folder, options.trainingId)
   const closing = new AbortController()
   const packing = new AbortController()
+  const programOver = new AbortController()
+  const rest = { wholeMs: WHOLE_REST_MS, otherMs: REST_MS, over: programOver.signal }
   let askedToEndAt: number | undefined
   deps.endSignal.addEventListener('abort', () => (askedToEndAt = performance.now()), { once: true })
   closing.signal.addEventListener('abort', () => packing.abort(), { once: true })
@@ -74,12 +76,12 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
     { everyMs: options.everyMs, lookEveryMs: Math.min(LOOK_EVERY_MS, options.everyMs) },
     {
       state: async () => fingerprint(workspace, await filesBelow(workspace, watchedPaths(rules))),
-      pack: () => pack({ rest: REST, patienceMs: PATIENCE_MS, finished: null, signal: packing.signal }),
+      pack: () => pack({ rest, patienceMs: PATIENCE_MS, finished: null, signal: packing.signal }),
       failed: warn,
     },
   )
 
-  type How = { rest: typeof REST | null; patienceMs: number; finished: Finished | null; signal: AbortSignal }
+  type How = { rest: SnapshotOptions['rest']; patienceMs: number; finished: Finished | null; signal: AbortSignal }
 
   async function pack(how: How): Promise<boolean> {
     try {
@@ -167,6 +169,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       if (event.event === 'model') packer.hurry()
     },
     async handBack() {
+      programOver.abort()
       const work = async () => {
         await packer.rest()
         await pack({ rest: null, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal })
@@ -176,6 +179,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       closing.abort()
     },
     async finish(finished) {
+      programOver.abort()
       packing.abort() // what is under way is older, and may take its time
       await within(HAND_BACK_MS, packer.rest())
       let write: (() => Promise<void>) | undefined

@@ -175,7 +175,11 @@ describe('the commands of loopfleet', function () {
     it('give the reason for which a training has no log', async () => {
       const env = { REDIS_URL: redis.server.url }
       const fleet = createFleet(redis.link)
-      const answer = await createJournal(redis.link).accept({ order: anOrder(), seat: seatA, trainer: 'quick' })
+      const answer = await createJournal(redis.link).accept({
+        order: anOrder({ trainingNumber: 9 }),
+        seat: seatA,
+        trainer: 'quick',
+      })
       if (answer.outcome === 'refused') throw new Error(answer.reason)
       const { id } = answer.training
       const logs = async () => (await run(['trainings', 'logs', id], env)).stdout
@@ -186,9 +190,9 @@ describe('the commands of loopfleet', function () {
       const busy = await logs()
 
       expect(unserved).to.match(
-        /^\[loopfleet: .*#1 waits for a host: none takes trainings of quick now; `loopfleet hosts`/,
+        /^\[loopfleet: .*#9 waits for a host: none takes trainings of quick now; `loopfleet hosts`/,
       )
-      expect(busy).to.match(/^\[loopfleet: .*#1 waits for a free place: lab has 0 of 2 places free\.\]$/)
+      expect(busy).to.match(/^\[loopfleet: .*#9 waits for a free place: lab has 0 of 2 places free\.\]$/)
     })
 
     it('refuse an unknown training, and a Loop host that is none', async () => {

@@ -18,9 +18,10 @@ export type SnapshotOptions = {
   readonly target: string
   /**
    * The program runs, so its checkpoint must have rested: it may write it in place, bit by bit. The first is for files whose
-   * content says that they are whole, the second for all others; null when no program runs.
+   * content says that they are whole, the second for all others. `over` aborts when the program has ended, after which
+   * nothing is waited for; null when no program runs.
    */
-  readonly rest: { readonly wholeMs: number; readonly otherMs: number } | null
+  readonly rest: { readonly wholeMs: number; readonly otherMs: number; readonly over: AbortSignal } | null
   /** A program that writes all the time is given up on after so long, until its next checkpoint. */
   readonly patienceMs: number
   /** Also without any checkpoint, for a program that has ended: the models are all that is needed then. */
@@ -43,7 +44,8 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<string[] |
     const checkpoint = await look(workspace, paths)
     if (rest !== null) {
       const doAllTell = await areWholeByContent(workspace, paths)
-      await sleep(doAllTell ? rest.wholeMs : rest.otherMs, undefined, { signal })
+      const ms = doAllTell ? rest.wholeMs : rest.otherMs
+      await sleep(ms, undefined, { signal: AbortSignal.any([signal, rest.over]) }).catch(() => signal.throwIfAborted())
     }
     // A program that renames new checkpoints into place every moment never rests, but its files are whole.
     const rests = (await look(workspace, paths)) === checkpoint || performance.now() > givenUpAt

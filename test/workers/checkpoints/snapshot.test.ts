@@ -7,6 +7,7 @@ import { takeSnapshot } from '../../../src/workers/checkpoints/snapshot.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 
+const never = new AbortController().signal
 const rulesFor = (name: string) =>
   ({ train: { scratch: ['python', 'train.py'], resume_when: `checkpoints/${name}` } }) as const
 
@@ -19,7 +20,7 @@ describe('what is packed', () => {
       workspace: join(folder.path, 'workspace'),
       rules: rulesFor('last.pt'),
       target: join(folder.path, 'copy'),
-      rest: { wholeMs: 50, otherMs: 50 },
+      rest: { wholeMs: 50, otherMs: 50, over: never },
       patienceMs: 300,
       isFinished: false,
       signal: new AbortController().signal,
@@ -69,9 +70,21 @@ describe('what is packed', () => {
   it('is taken soon when the content of every file says that it is whole', async () => {
     await writeFile(path('checkpoints/state.json'), '{"epoch": 3}')
 
-    const files = await snapshot({ rules: rulesFor('state.json'), rest: { wholeMs: 10, otherMs: 3_600_000 } })
+    const files = await snapshot({
+      rules: rulesFor('state.json'),
+      rest: { wholeMs: 10, otherMs: 3_600_000, over: never },
+    })
 
     expect(files).to.deep.equal(['checkpoints/state.json'])
+  })
+
+  it('need not rest any more when the program has ended', async () => {
+    const over = new AbortController()
+    await writeFile(path('checkpoints/last.pt'), 'nothing that says where it ends')
+    const taking = snapshot({ rest: { wholeMs: 10, otherMs: 3_600_000, over: over.signal } })
+    over.abort()
+
+    expect(await taking).to.deep.equal(['checkpoints/last.pt'])
   })
 
   for (const [name, first, rest] of [
@@ -81,7 +94,11 @@ describe('what is packed', () => {
   ] as const) {
     it(`has to rest for longer when nothing says whether ${name} is whole`, async () => {
       await writeFile(path(`checkpoints/${name}`), first)
-      const taking = snapshot({ rules: rulesFor(name), rest: { wholeMs: 10, otherMs: 600 }, patienceMs: 5000 })
+      const taking = snapshot({
+        rules: rulesFor(name),
+        rest: { wholeMs: 10, otherMs: 600, over: never },
+        patienceMs: 5000,
+      })
       await sleep(200)
       await writeFile(path(`checkpoints/${name}`), first + rest)
       await taking
