@@ -42,7 +42,7 @@ export type NodeRole = {
   readonly events?: Readonly<Record<string, LoopSocketHandler>>
   /** Sends the status if one of the causes asks for it. Answers whether the Loop has accepted something, throws when it failed. */
   readonly report?: (causes: ReadonlySet<StatusCause>, signal: AbortSignal) => Promise<boolean>
-  /** What the fleet is told besides identity and process. */
+  /** What the node announces to the fleet besides identity and process. */
   readonly announcement?: () => Pick<FleetNode, 'type' | 'trainer' | 'converter' | 'errors'>
 }
 

@@ -92,7 +92,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     current = (await own.read()).training
     // An order we wrote down but died before queueing: adding it again is harmless when it is there.
     if (current !== undefined) await enqueue(current)
-    // The lock on our folder says that whoever held these is dead; the training must not wait for its locks.
+    // The lock on our folder proves that the earlier holder of these is dead; the training must not wait for its locks.
     await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
     signal.throwIfAborted()
     const settings = { concurrency: 1, schema: metricsJobSchema }

@@ -47,7 +47,7 @@ export type Leases = {
   renew(
     held: readonly Pick<Claim, 'id' | 'run' | 'born'>[],
   ): Promise<{ readonly granted: Granted; readonly records: readonly Renewal[] }>
-  /** Lets records wait again whose lease has run out, whoever had them; any host may. Answers their ids. */
+  /** Returns records whose lease has run out to the waiting ones, of any host. Answers their ids. */
   returnExpired(options?: { readonly limit?: number }): Promise<readonly string[]>
   /**
    * Lets the records of this host's earlier lives wait again. The caller holds the lock of the data folder, which proves

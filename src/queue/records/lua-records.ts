@@ -78,7 +78,7 @@ local function removeRecord(id, kind)
 end
 
 -- Whether this claim may write: nothing, or the reason why not and the run that Redis has. A record that was removed
--- and made again under its id counts its runs anew, so a claim names the birth of its record.
+-- and made again under its id starts again at run 0, so a claim names the birth of its record.
 local function refuse(id, run, incarnation, born)
   local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'born')
   if not it[1] then return {'lost', ''} end

@@ -55,7 +55,7 @@ export type Records<T> = RecordReader<T> & {
   check(claim: Claim): Promise<void>
   /** Writes what differs; nobody is notified if nothing does. */
   update(claim: Claim, patch: Partial<T>, mark?: Mark): Promise<void>
-  /** Writes whoever has it, such as what a node has learned from the Loop. */
+  /** Writes without a fence, such as what a node has received from the Loop. */
   amend(id: string, patch: Partial<T>): Promise<void>
   finish(claim: Claim, outcome: string, patch?: Partial<T>): Promise<void>
   /** Gives it back; an excused run does not count as fruitless. */
