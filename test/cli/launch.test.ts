@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
@@ -16,6 +17,7 @@ import { packageRoot } from './run-cli.js'
 
 const LOOPFLEET = join(packageRoot, 'dist/src/cli/launch/loopfleet.sh')
 const MAIN = join(packageRoot, 'dist/src/cli/main.js')
+const PARENT = join(packageRoot, 'dist/src/cli/launch/parent.sh')
 const SPINS = fileURLToPath(new URL('../fixtures/launch/spins.mjs', import.meta.url))
 const QUICK = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
 
@@ -147,6 +149,29 @@ describe('a part and its small parent', function () {
 
     await shell.ended
     expect(shell.output()).to.include('code 0')
+  })
+
+  it('leave nobody in their group when they end before the limit', async () => {
+    const parts = Array.from({ length: 20 }, () => start(['/bin/sh', PARENT, 'sh', '-c', 'echo ready; exec sleep 60']))
+    await Promise.all(parts.map((part) => says(part, 'ready')))
+
+    for (const part of parts) process.kill(-pidOf(part), 'SIGTERM')
+    await Promise.all(parts.map(({ ended }) => ended))
+
+    expect((await Promise.all(parts.map((part) => membersOf(pidOf(part))))).flat()).to.deep.equal([])
+  })
+
+  it('obey a signal in whatever moment of their start it comes', async () => {
+    let output = ''
+    for (let delayMs = 0; delayMs < 20; delayMs += 0.25) {
+      const part = start(['/bin/sh', PARENT, 'sleep', '60'])
+      await sleep(delayMs)
+      process.kill(-pidOf(part), 'SIGTERM')
+      await part.ended
+      output += part.output()
+    }
+
+    expect(output).to.not.include('did not end')
   })
 
   it('pass the exit code and the sentence of an error on', async () => {

@@ -44,6 +44,7 @@ export async function startCli(
     extendEnv: false,
     reject: false,
     buffer: { stdout: false, stderr: true },
+    forceKillAfterDelay: false, // execa's is 5 s; its parent ends a part after 9 s
   })
   const lines = createInterface({ input: child.stdout })
   const facts = await new Promise<string | undefined>((resolve) => {

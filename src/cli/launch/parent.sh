@@ -12,22 +12,44 @@
 # that relays what it got; that process and this one may both get the signal of a group.
 
 direct=0 asked='' child='' timer='' interrupted='' verdict=''
+env=$(command -pv env)
+setsid=$(command -pv setsid)
+setpriv=$(command -pv setpriv)
 
 ask() {
   interrupted=yes
-  [ -n "$child" ] || exit 143
   [ -z "$asked" ] || return 0
   asked=yes
+  [ -z "$child" ] || pass_on
+}
+
+pass_on() {
+  wait_for_exec
   kill -s TERM "$child" 2>/dev/null
   kill -s CONT "$child" 2>/dev/null # a stopped process cannot obey
-  (
-    trap 'kill "$nap" 2>/dev/null; exit' TERM
-    command -p sleep 9 &
-    nap=$!
-    wait "$nap" && kill -s ALRM $$
-  ) </dev/null >/dev/null 2>&1 4<&- &
+  "$env" -i "$setsid" /bin/sh -c "$timer_script" timer $$ </dev/null >/dev/null 2>&1 4<&- &
   timer=$!
 }
+
+# Right after the fork the child is a copy of this shell, with its traps, and a signal to it is lost.
+wait_for_exec() {
+  read -r own <"/proc/$$/cmdline"
+  while its=''; read -r its <"/proc/$child/cmdline"; [ -n "$its" ] && [ "$its" = "$own" ]; do
+    command -p sleep 0.01 || command -p sleep 1
+  done
+} 2>/dev/null
+
+# Sends its signal only while this process is still its parent: later the number may belong to another process.
+# It runs in a group of its own, so that a wait for the group of the command is no wait for it.
+timer_script='
+  command -p sleep 9 && read -r _ _ _ parent _ </proc/$$/stat && [ "$parent" = "$1" ] && kill -s ALRM "$1"'
+
+# The process first: it cannot make another one any more when its group is killed.
+stop_timer() {
+  kill -s KILL "$timer"
+  kill -s KILL -- "-$timer"
+  wait "$timer"
+} 2>/dev/null
 
 # The exit code is that of a process which the signal has ended.
 force() {
@@ -42,6 +64,7 @@ signal() {
 }
 
 late() {
+  timer=''
   echo "loopfleet: the process $child did not end within 9 s of the signal and was killed." >&2
   force 137
 }
@@ -52,12 +75,15 @@ trap ask USR1
 trap 'force 143' USR2
 trap late ALRM
 
-setpriv=$(command -pv setpriv)
 [ -n "$setpriv" ] && "$setpriv" --pdeathsig KILL true 2>/dev/null && set -- "$setpriv" --pdeathsig KILL "$@"
 
+[ -z "$asked" ] || exit 143
 LOOPFLEET_PARENT=$$ "$@" &
 child=$!
 exec 4<&-
+# A signal between the last check and the line that names the child has reached nobody yet.
+[ -z "$asked" ] || [ -n "$timer" ] || pass_on
+[ -z "$verdict" ] || kill -s KILL "$child" 2>/dev/null
 
 # A trap ends `wait` early; what it then returns is no exit code of the command.
 code=''
@@ -68,7 +94,7 @@ while :; do
   [ "$now" -eq 127 ] && [ -n "$code" ] || code=$now
   [ -n "$interrupted" ] || break
 done
-[ -z "$timer" ] || kill -s TERM "$timer" 2>/dev/null
+[ -z "$timer" ] || stop_timer
 [ -z "$verdict" ] || exit "$verdict"
 # Killed by somebody else, such as the kernel when memory is short: end in the same way, so that it can be seen.
 if [ "$code" -eq 137 ]; then kill -s KILL $$; fi
