@@ -1,47 +1,51 @@
-// Runs the compiled tests in three lanes side by side, each a mocha process after the other, and each takes the next
-// suite when it is free: most of what the tests of whole fleets do is waiting for other processes, so others fit in
-// between, and all lanes end together. Ends with what failed, what passed only on its second take, and one line of
-// figures; fails if one of them did.
+// Runs compiled tests in lanes side by side: each is one mocha process after the other, and takes the next suite when it is
+// free. Most of what tests of whole fleets do is waiting for other processes, so others fit in between. Ends with what
+// failed, the slowest suites, and one line of figures. Nothing is tried a second time.
+//   node scripts/run-suites.mjs [--fast]
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-
-const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
-const reporter = fileURLToPath(new URL('./spec-with-second-takes.cjs', import.meta.url))
-const filesOf = (name) =>
-  readdirSync(`dist/test/${name}`, { recursive: true })
-    .filter((file) => file.endsWith('.test.js'))
-    .map((file) => `dist/test/${name}/${file}`)
-    .sort()
+import { isSlow, startsFleets } from './slow-suites.mjs'
 
 const LANES = 3
-/** Rooms whose files are long and start processes of their own: a suite per file. Of the others the room is one. */
+/** Rooms whose files start processes of their own: a suite per file. Of the others the room is one suite. */
 const LONG = ['end-to-end', 'contract', 'cli']
-const folders = readdirSync('dist/test', { withFileTypes: true }).filter((entry) => entry.isDirectory())
-const rooms = folders.map(({ name }) => name)
-const long = LONG.filter((name) => rooms.includes(name)).flatMap((name) => filesOf(name).map((file) => [file]))
+const SHOWN = 10
+const tests = 'dist/test'
+const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
+const reporter = fileURLToPath(new URL('./suite-reporter.cjs', import.meta.url))
+const isFast = process.argv.includes('--fast')
+
+const rooms = readdirSync(tests, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+const long = isFast ? [] : LONG.flatMap((name) => filesOf(name).map((file) => [file]))
 const quick = rooms
   .filter((name) => !LONG.includes(name))
   .map(filesOf)
   .filter((files) => files.length > 0)
 
-// Most tests share two cores with the processes they start and with each other: one may fail once, and then it is told.
+const started = performance.now()
 const results = []
-// One lane begins with the quick ones, which compute; the others wait meanwhile.
-const takeLong = () => long.shift() ?? quick.shift()
-const takeQuick = () => quick.shift() ?? long.shift()
-await Promise.all([takeQuick, ...Array(LANES - 1).fill(takeLong)].map(walk))
-
-const sum = (pattern) => results.reduce((total, { text }) => total + Number(pattern.exec(text)?.[1] ?? 0), 0)
-const failed = sum(/^ {2}(\d+) failing$/m)
-const again = sum(/^ {2}(\d+) on the second take$/m)
-for (const { text } of results) {
-  process.stdout.write(/^ {2}\d+ (?:failing|on the second take)$[\s\S]*/m.exec(text)?.[0] ?? '')
+const folder = mkdtempSync(join(tmpdir(), 'loopfleet-suites-'))
+try {
+  // One lane begins with the quick rooms, which compute; the others wait meanwhile.
+  const takeLong = () => long.shift() ?? quick.shift()
+  const takeQuick = () => quick.shift() ?? long.shift()
+  await Promise.all([takeQuick, ...Array(LANES - 1).fill(takeLong)].map(walk))
+} finally {
+  rmSync(folder, { recursive: true, force: true })
 }
-process.stdout.write(`\n${sum(/^ {2}(\d+) passing/m)} passed, ${failed} failed, ${again} on the second take\n`)
-process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1
+report()
+
+function filesOf(room) {
+  return readdirSync(join(tests, room), { recursive: true })
+    .map((file) => `${tests}/${room}/${file}`)
+    .filter((file) => file.endsWith('.test.js') && !isSlow(file) && !(isFast && startsFleets(file)))
+    .sort()
+}
 
 async function walk(take) {
   for (let files = take(); files !== undefined; files = take()) results.push(await run(files))
@@ -49,16 +53,50 @@ async function walk(take) {
 
 /** Its output is held back until it ends, so that those of the lanes do not mix. */
 function run(files) {
+  const resultFile = join(folder, `${results.length}-${Math.random()}.json`)
   return new Promise((resolve) => {
-    const options = ['--retries', '1', '--reporter', reporter]
-    const child = spawn(process.execPath, [mocha, ...options, ...files], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [mocha, '--reporter', reporter, ...files], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, SUITE_RESULT: resultFile },
+    })
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
       text += chunk
     })
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       process.stdout.write(text)
-      resolve({ code, text })
+      resolve({ files, code, signal, ...readResult(resultFile) })
     })
   })
+}
+
+function readResult(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return { passes: 0, pending: 0, failures: [], suites: [] } // it ended before it could write: its code says so
+  }
+}
+
+function report() {
+  const all = (key) => results.flatMap((result) => result[key])
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0)
+  const failures = all('failures')
+  const broken = results.filter(({ code, failures: known }) => code !== 0 && known.length === 0)
+  const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
+
+  process.stdout.write('\nThe slowest suites\n')
+  for (const { file, title, ms } of all('suites')
+    .sort((one, other) => other.ms - one.ms)
+    .slice(0, SHOWN)) {
+    process.stdout.write(`  ${seconds(ms).padStart(8)}  ${relative(process.cwd(), file)} (${title})\n`)
+  }
+  for (const { title, error } of failures) process.stdout.write(`\n  failed: ${title}\n      ${error}\n`)
+  for (const { files, code, signal } of broken) {
+    process.stdout.write(`\n  ended with ${signal ?? `code ${code}`} before its tests were over: ${files.join(' ')}\n`)
+  }
+  process.stdout.write(
+    `\n${sum('passes')} passed, ${failures.length} failed, ${sum('pending')} skipped in ${seconds(performance.now() - started)}\n`,
+  )
+  process.exitCode = failures.length === 0 && broken.length === 0 ? 0 : 1
 }

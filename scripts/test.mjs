@@ -1,14 +1,20 @@
-// `npm test [-- FILE…]`: set-up, then lint, types, the laws of import and all tests with coverage; the first failure ends it.
-import { spawnSync } from 'node:child_process'
+// `npm test [-- FILE…]`: set-up, then lint, the laws of import and all tests but the slow suites, or the given files; the
+// first failure ends it. `--fast` leaves out all that starts whole fleets, and what only those tests need. `--busy` runs
+// the tests beside six processes that compute.
+import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { root, setUp } from './setup.mjs'
 
-const files = process.argv.slice(2)
-const started = Date.now()
+const BUSY_PROCESSES = 6
+const args = process.argv.slice(2)
+const files = args.filter((arg) => !arg.startsWith('--'))
+const isFast = args.includes('--fast')
+const setUpStarted = performance.now()
 
-setUp(['packages', 'redis', 'curl', 'chromium', 'python', 'build'])
+setUp(isFast ? ['packages', 'redis', 'build'] : ['packages', 'redis', 'curl', 'chromium', 'python', 'build'])
+const started = performance.now()
 const bin = (name, entry) => join(root, 'node_modules', name, entry ?? binOf(name))
 
 step('lint', [bin('@biomejs/biome'), 'check', '.'])
@@ -18,18 +24,30 @@ step('laws of import', [
   '--config',
   '.dependency-cruiser.cjs',
 ])
-const coverage = ['--exclude-after-remap', '--src', 'src', '--include', 'src/**', '--reporter', 'text-summary']
-const suites = [bin('c8'), ...coverage, process.execPath, join(root, 'scripts/run-suites.mjs')]
+const busy = args.includes('--busy') ? Array.from({ length: BUSY_PROCESSES }, keepBusy) : []
+const suites = [join(root, 'scripts/run-suites.mjs'), ...(isFast ? ['--fast'] : [])]
 step('tests', files.length > 0 ? [bin('mocha'), ...files] : suites)
-process.stdout.write(`\nall green in ${Math.round((Date.now() - started) / 1000)} s\n`)
+for (const child of busy) child.kill()
+process.stdout.write(`\nall green in ${seconds(started)} s, after ${seconds(setUpStarted, started)} s of set-up\n`)
 
-function step(name, [script, ...args]) {
+function step(name, [script, ...rest]) {
   process.stdout.write(`\n== ${name}\n`)
-  const result = spawnSync(process.execPath, [script, ...args], { stdio: 'inherit', cwd: root })
-  if (result.status !== 0) {
-    process.stderr.write(`\n${name}: failed\n`)
-    process.exit(1)
-  }
+  const result = spawnSync(process.execPath, [script, ...rest], { stdio: 'inherit', cwd: root })
+  if (result.status === 0) return
+  for (const child of busy) child.kill()
+  process.stderr.write(`\n${name}: failed\n`)
+  process.exit(1)
+}
+
+/** A process that computes for as long as this one is there. */
+function keepBusy() {
+  const endless =
+    "process.stdin.resume().on('end', () => process.exit()); setInterval(() => { for (let n = 0; n < 1e8; n += 1); }, 0)"
+  return spawn(process.execPath, ['-e', endless], { stdio: ['pipe', 'ignore', 'ignore'] })
+}
+
+function seconds(from, to = performance.now()) {
+  return Math.round((to - from) / 1000)
 }
 
 function binOf(name) {

@@ -4,7 +4,7 @@ import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { createRandom } from '../helpers/random.js'
 import { until } from '../helpers/until.js'
 
-const TRAININGS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
+const TRAININGS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 2)
 const SEED = 20261122
 const LONGEST_WAIT_MS = 1500
 

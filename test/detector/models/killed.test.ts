@@ -9,7 +9,7 @@ import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 import { type ModelLoop, startModelLoop } from './model-loop.js'
 
-const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 8)
+const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
 const SEED = 20261122
 const VERSIONS = ['1.0', '1.1', '1.2', '1.3', '1.4']
 

@@ -9,7 +9,7 @@ import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 import { NOBODY, useOutboxes } from './an-outbox.js'
 
-const KILLS = 30
+const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 6)
 const SEED = 7
 
 describe('an outbox under kill -9', () => {
