@@ -124,10 +124,12 @@ describe('Image exchange', () => {
     let active = 0
     let most = 0
     let refused = 0
+    const full = whenCalled(16) // as many as it starts with
     const { exchange } = await open(async () => {
       active += 1
       most = Math.max(most, active)
       const isTooMany = active > 6
+      await full()
       await new Promise((resolve) => setTimeout(resolve, 2))
       active -= 1
       if (!isTooMany) return { body: jpeg }
@@ -145,9 +147,11 @@ describe('Image exchange', () => {
   it('never has more than 32 requests under way', async () => {
     let active = 0
     let most = 0
+    const full = whenCalled(16) // as many as it starts with
     const { exchange } = await open(async () => {
       active += 1
       most = Math.max(most, active)
+      await full()
       await new Promise((resolve) => setTimeout(resolve, 10))
       active -= 1
       return { body: jpeg }
@@ -230,3 +234,15 @@ describe('Image exchange', () => {
     expect(await readdir(join(folder.path, 'acme', 'demo'))).to.deep.equal(['images'])
   })
 })
+
+/** Calls that wait until there were so many of them; later ones do not wait. */
+function whenCalled(times: number): () => Promise<void> {
+  let calls = 0
+  let open: () => void = () => undefined
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  return () => {
+    calls += 1
+    if (calls === times) open()
+    return opened
+  }
+}

@@ -249,6 +249,28 @@ describe("the local Loop's REST API", () => {
     expect(json.images[0].box_detections[0].category_name).to.equal('star')
   })
 
+  it('shows no image of an outbox before what was found in it', async () => {
+    const point = { category_name: 'star', x: 1, y: 1, model_name: '7.7', confidence: 0.4, category_id: null }
+    const metadata = JSON.stringify({ point_detections: [point], tags: ['found'] })
+    const form = filesForm({ 'a.json': metadata, 'a.jpg': await noiseJpeg(8, 8) })
+    const found = async (): Promise<number[]> => {
+      const { json } = await loop.call('GET', '/api/local/zauberzeug/shapes/images?limit=200&model_version=7.7')
+      const images: { tags: { name: string }[]; point_detections: unknown[] }[] = json.images
+      return images.filter(({ tags }) => tags[0]?.name === 'found').map((image) => image.point_detections.length)
+    }
+
+    const uploads = Promise.all(Array.from({ length: 20 }, () => loop.call('POST', `${project}/images`, form)))
+    const seen: number[] = []
+    for (let count = 0; count < 20; ) {
+      const now = await found()
+      count = now.length
+      seen.push(...now)
+    }
+
+    expect((await uploads).map(({ status }) => status)).to.deep.equal(Array(20).fill(200))
+    expect(new Set(seen)).to.deep.equal(new Set([1]))
+  })
+
   it('judges the JPEGs of an outbox as detectors and trainers do', async () => {
     const whole = await noiseJpeg(97, 61)
     const end = Buffer.from([0xff, 0xd9])

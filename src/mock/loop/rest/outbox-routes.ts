@@ -76,9 +76,10 @@ function stateOf({ state }: UploadedImage): LocalImageState {
 
 async function keep(context: LoopContext, project: Project, images: readonly NewImage[]): Promise<void> {
   for (const { id, jpeg } of images) await project.writeImage(id, jpeg)
-  await project.putImages(images.map(({ record }) => record))
+  // The images last: nobody sees one without what was found in it.
   const found = images.flatMap(({ id, metadata }) => splitByVersion(id, metadata, project.record.categories, ''))
   await project.putDetections(found.filter(({ version }) => version !== ''))
+  await project.putImages(images.map(({ record }) => record))
   const effects = images.map(({ id, jpeg }) => ({
     key: `${project.name}/${id}`,
     digest: createHash('sha256').update(jpeg).digest('hex'),
