@@ -16,6 +16,16 @@ export function keepUpgradesTo(path: string, server: Server, upgrade: UpgradeLis
   })
 }
 
+/**
+ * The same for a server without WebSockets. Left alone, Node answers such a request, but drops what has come behind it
+ * in one read, such as the next request.
+ */
+export function refuseUpgrades(server: Server): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    readAgain(server, request, socket, head)
+  })
+}
+
 function isWebSocketOf(path: string, { url = '', headers }: IncomingMessage): boolean {
   const pathname = url.split('?')[0] ?? ''
   return headers.upgrade?.toLowerCase() === 'websocket' && (pathname === path || pathname.startsWith(`${path}/`))

@@ -6,6 +6,7 @@ import { finishAnswers, refuseBecauseItEnds } from './ending.js'
 import { answerErrors, type ErrorHandler, type ToErrorAnswer } from './error-answers.js'
 import { type HealthOptions, registerHealth } from './health.js'
 import { type LingerLimits, lingerAfterRefusals, usualLinger } from './lingering-close.js'
+import { refuseUpgrades } from './other-upgrades.js'
 import { createOriginCheck, type OriginCheck, type OriginRules } from './request-origin.js'
 
 export type HttpServerOptions = OriginRules &
@@ -55,6 +56,7 @@ export function createHttpServer(options: HttpServerOptions, deps: { readonly lo
     },
   })
   if (options.maxConnections !== undefined) app.server.maxConnections = options.maxConnections
+  refuseUpgrades(app.server)
   const origins = createOriginCheck(app.server, options)
   const isClosing = finishAnswers(app, finishAnswersMs)
   const isEnding = () => isClosing() || options.ending?.aborted === true

@@ -63,6 +63,12 @@ for (const hasSocket of [true, false]) {
       expect(bodies(answer)).to.deep.equal([{ about: 'it' }, { about: 'it' }])
     })
 
+    it('answers what comes behind such a request in the same packet', async () => {
+      const answer = await ask(`${head('GET /about', `${OFFER}\r\n`)}${head('GET /about', LAST)}`)
+
+      expect(bodies(answer)).to.deep.equal([{ about: 'it' }, { about: 'it' }])
+    })
+
     it('reads a body in the same packet, in later ones, and in chunks', async () => {
       const post = (more: string) => head('POST /length', `Content-Type: a/b\r\n${OFFER}${more}\r\n\r\n`)
       const answer = await ask(
