@@ -207,7 +207,7 @@ async function openFleet(
       latest = answer.training_number
       return answer.training_number
     },
-    async until(condition, withinMs = 20_000) {
+    async until(condition, withinMs = 60_000) {
       try {
         await until(`training ${JSON.stringify(condition)}`, () => isMet(condition), withinMs)
       } catch (error) {
