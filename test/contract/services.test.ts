@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Service } from '../../src/base/service.js'
 import { rejection } from '../helpers/rejection.js'
+import { isThorough } from '../helpers/thorough.js'
 import { watchOpenResources } from './services/open-resources.js'
 import { serviceNames, startWorld, type World, workingServiceNames } from './services/world.js'
 
 const never = new AbortController().signal
 const SETTLE_MS = 3000
 /** Points in the course of a start at which it is interrupted, in ms; 0 is the same tick. All: `npm run test:slow -- services`. */
-const MOMENTS = process.env.LOOPFLEET_TEST_ORDERS === 'all' ? [0, 1, 3, 10, 30, 100] : [0, 10]
+const MOMENTS = isThorough ? [0, 1, 3, 10, 30, 100] : [0, 10]
 
 const orders: Readonly<Record<string, (service: Service) => Promise<unknown>>> = {
   'stopped before it is started': async (service) => {

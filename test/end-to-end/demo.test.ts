@@ -8,6 +8,7 @@ import { removeTree } from '../../src/base/files.js'
 import { lockFolder } from '../../src/process/folder-lock.js'
 import { listProcesses } from '../../src/process/proc.js'
 import { describeProcesses, killAll, processesWith } from '../helpers/fleet-processes.js'
+import { isThorough } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
 const MAIN = fileURLToPath(
@@ -53,57 +54,6 @@ describe('loopfleet demo', function () {
     expect(await describeProcesses(await leftOf(folder))).to.equal('')
   })
 
-  it('leaves everything running with --keep until it is ended, and says where', async () => {
-    const demo = startDemo('--keep')
-    let said = ''
-    demo.stderr.on('data', (chunk: Buffer) => {
-      said += chunk
-    })
-    await until('it prints the addresses', () => /detector\s+http\S+/.test(said), 200_000)
-
-    const [, loop = ''] = /local Loop\s+(http\S+)\/#demo\/shapes/.exec(said) ?? []
-    const [, dashboard = ''] = /dashboard\s+(http\S+)/.exec(said) ?? []
-    expect((await fetch(`${loop}/api/status`)).status).to.equal(200)
-    expect((await fetch(dashboard)).status).to.equal(200)
-    const [, detector = ''] = /detector\s+(http\S+)/.exec(said) ?? []
-    expect(await (await fetch(`${detector}/operation_mode`)).text()).to.contain('idle')
-
-    demo.kill('SIGTERM')
-    const { exitCode } = await demo
-    expect(exitCode).to.equal(0)
-    expect(await describeProcesses(await leftOf(folder))).to.equal('')
-  })
-
-  it('says why the training failed, and where the logs are', async () => {
-    const trainer = join(folder, 'trainer.yaml')
-    const train = { scratch: ['python', 'not-there.py'] }
-    await writeFile(
-      trainer,
-      JSON.stringify({ name: 'mine', format: 'mine', dataset: 'raw', train, upload: { mine: ['m'] } }),
-    )
-
-    const { exitCode, stderr } = await startDemo('--trainer', trainer)
-
-    expect(exitCode).to.equal(1)
-    expect(stderr, 'nothing is tried after the failure').not.to.contain('annotator')
-    expect(stderr).to.contain('The demo failed').and.contain('Last failure in train').and.contain('not-there.py')
-    expect(stderr).to.contain(join(folder, 'logs'))
-  })
-
-  it('ends when one of its parts ends, and names it', async () => {
-    const demo = startDemo()
-    await until('it trains', async () => (await programsOf(folder)).length > 0, 120_000)
-    const running = await Promise.all((await leftOf(folder)).map(async (pid) => ({ pid, text: await commandOf(pid) })))
-    const loop = running.find(({ text }) => text.includes(' loop '))
-
-    process.kill(loop?.pid ?? 0, 'SIGKILL')
-    const { exitCode, stderr } = await demo
-
-    expect(exitCode).to.equal(1)
-    expect(stderr, stderr).to.contain('The loop has ended').and.contain('[LF_DEMO_FAILED]')
-    expect(await describeProcesses(await leftOf(folder))).to.equal('')
-  })
-
   it('says in one sentence what is wrong with a folder in which another one runs', async () => {
     const another = await lockFolder(folder, 'demo')
 
@@ -114,6 +64,61 @@ describe('loopfleet demo', function () {
     expect(stderr).not.to.match(/\n\s+at /)
     await another.release()
   })
+
+  if (isThorough) {
+    it('leaves everything running with --keep until it is ended, and says where', async () => {
+      const demo = startDemo('--keep')
+      let said = ''
+      demo.stderr.on('data', (chunk: Buffer) => {
+        said += chunk
+      })
+      await until('it prints the addresses', () => /detector\s+http\S+/.test(said), 200_000)
+
+      const [, loop = ''] = /local Loop\s+(http\S+)\/#demo\/shapes/.exec(said) ?? []
+      const [, dashboard = ''] = /dashboard\s+(http\S+)/.exec(said) ?? []
+      expect((await fetch(`${loop}/api/status`)).status).to.equal(200)
+      expect((await fetch(dashboard)).status).to.equal(200)
+      const [, detector = ''] = /detector\s+(http\S+)/.exec(said) ?? []
+      expect(await (await fetch(`${detector}/operation_mode`)).text()).to.contain('idle')
+
+      demo.kill('SIGTERM')
+      const { exitCode } = await demo
+      expect(exitCode).to.equal(0)
+      expect(await describeProcesses(await leftOf(folder))).to.equal('')
+    })
+
+    it('says why the training failed, and where the logs are', async () => {
+      const trainer = join(folder, 'trainer.yaml')
+      const train = { scratch: ['python', 'not-there.py'] }
+      await writeFile(
+        trainer,
+        JSON.stringify({ name: 'mine', format: 'mine', dataset: 'raw', train, upload: { mine: ['m'] } }),
+      )
+
+      const { exitCode, stderr } = await startDemo('--trainer', trainer)
+
+      expect(exitCode).to.equal(1)
+      expect(stderr, 'nothing is tried after the failure').not.to.contain('annotator')
+      expect(stderr).to.contain('The demo failed').and.contain('Last failure in train').and.contain('not-there.py')
+      expect(stderr).to.contain(join(folder, 'logs'))
+    })
+
+    it('ends when one of its parts ends, and names it', async () => {
+      const demo = startDemo()
+      await until('it trains', async () => (await programsOf(folder)).length > 0, 120_000)
+      const running = await Promise.all(
+        (await leftOf(folder)).map(async (pid) => ({ pid, text: await commandOf(pid) })),
+      )
+      const loop = running.find(({ text }) => text.includes(' loop '))
+
+      process.kill(loop?.pid ?? 0, 'SIGKILL')
+      const { exitCode, stderr } = await demo
+
+      expect(exitCode).to.equal(1)
+      expect(stderr, stderr).to.contain('The loop has ended').and.contain('[LF_DEMO_FAILED]')
+      expect(await describeProcesses(await leftOf(folder))).to.equal('')
+    })
+  }
 })
 
 /** Processes that work in the folder or were started for it. */

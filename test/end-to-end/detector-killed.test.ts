@@ -7,11 +7,11 @@ import { detect, inboxOf, metric, put, upload } from '../helpers/edge-clients.js
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
 import { noiseJpeg } from '../helpers/jpegs.js'
 import { createRandom } from '../helpers/random.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
-/** 100 takes five to ten minutes. */
-const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
+const KILLS = times(3, 100)
 const SEED = Number(process.env.LOOPFLEET_TEST_SEED ?? 20261122)
 const MOMENTS = ['update', 'save', 'upload'] as const
 const MODELS = 3

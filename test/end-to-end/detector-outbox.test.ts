@@ -4,17 +4,18 @@ import { expect } from 'chai'
 import { inboxOf, metric, put, upload } from '../helpers/edge-clients.js'
 import { type Edge, startEdge } from '../helpers/edge-detector.js'
 import { noiseJpeg } from '../helpers/jpegs.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
 /** A thousand take half a minute. */
-const IMAGES = Number(process.env.LOOPFLEET_TEST_IMAGES ?? 200)
+const IMAGES = times(100, 1000)
 /** Most images of one try to send. */
 const BATCH = 20
 const POISON = 117
 const PER_REQUEST = 20
 
 describe('The outbox of a whole detector', function () {
-  this.timeout(180_000)
+  this.timeout(120_000 + IMAGES * 600)
   let edge: Edge
   beforeEach(async () => {
     edge = await startEdge()

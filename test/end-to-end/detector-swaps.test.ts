@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Answer, detect, memoryOf, put } from '../helpers/edge-clients.js'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from '../inference/images.js'
 
-/** 200 and more look at the memory, too, which takes some minutes. */
-const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 3)
+const SWAPS = times(3, 200)
 const MANY = 200
 const MOST_GROWTH = 1.02
 const CLIENTS = 4

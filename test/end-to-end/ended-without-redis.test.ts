@@ -5,11 +5,9 @@ import { converterFile } from '../helpers/converter-fleet.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { FLEET_VARIABLE } from '../helpers/fleet-processes.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { isThorough } from '../helpers/thorough.js'
 import { type OwnRedis, startOwnRedis } from '../queue/own-redis.js'
 import { REFUSALS } from '../queue/refusals.js'
-
-/** All of them by hand: `LOOPFLEET_TEST_REDIS_STATES=all`. */
-const isThorough = process.env.LOOPFLEET_TEST_REDIS_STATES === 'all'
 
 const STATES: Readonly<Record<string, (redis: OwnRedis) => Promise<unknown>>> = {
   stopped: async (redis) => redis.signal('SIGSTOP'),

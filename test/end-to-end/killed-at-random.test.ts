@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { createRandom } from '../helpers/random.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
-const TRAININGS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 2)
+const TRAININGS = times(2, 100)
 const SEED = 20261122
 const LONGEST_WAIT_MS = 1500
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { times } from '../helpers/thorough.js'
 import { tidyUp } from '../helpers/tidy-up.js'
 import { until } from '../helpers/until.js'
 
@@ -8,8 +9,7 @@ const ONE_EACH = { mocked: 1, mocked_converted: 1 }
 const TEN_ONCE = Array(10).fill(1)
 const SOME_SECONDS = { epochs: 40, epoch_seconds: 0.1 }
 
-/** Minutes are worth a try by hand: `LOOPFLEET_TEST_REDIS_AWAY=120`. */
-const AWAY_SECONDS = Number(process.env.LOOPFLEET_TEST_REDIS_AWAY ?? 3)
+const AWAY_SECONDS = times(3, 120)
 
 describe('a training during an outage', function () {
   this.timeout(60_000 + AWAY_SECONDS * 2000)

@@ -7,11 +7,12 @@ import { removeTree } from '../../src/base/files.js'
 import { paths } from '../../src/loop/protocol/index.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { createRandom, seedOf, upTo } from '../helpers/random.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
 const trainerFile = fileURLToPath(new URL('../fixtures/trainers/tears/trainer.yaml', import.meta.url))
-/** How many runs of each way of ending; `LOOPFLEET_TEST_TEARS=20` for all of them. */
-const RUNS = Number(process.env.LOOPFLEET_TEST_TEARS ?? 1)
+/** How many runs of each way of ending. */
+const RUNS = times(1, 20)
 const SEED = Number(process.env.LOOPFLEET_TEST_SEED ?? Date.now() % 1_000_000)
 /** The first model has 26,667 bytes of weights, so that the second one is smaller or larger. */
 const BYTES = { least: 5_000, most: 60_000 }

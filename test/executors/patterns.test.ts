@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
 import type { OutputPattern, PatternMatch, PatternMiss } from '../../src/process/output/messages.js'
 import { createOutputThread, type OutputThread } from '../../src/process/output/output-thread.js'
+import { times } from '../helpers/thorough.js'
 
 /** Needs 2^n steps for n letters without a colon behind them. */
 const CARELESS: OutputPattern = { id: 'careless', source: '^(\\w+\\s?)*: (?<epoch>\\d+)' }
@@ -155,7 +156,7 @@ describe('the thread that reads output', function () {
     const reader = own.open({ patterns: [COUNTS, CARELESS], onMatch: () => undefined, onMiss: () => undefined })
     const chunk = Buffer.from(`${'epoch 12 of 100, loss 0.123'.repeat(3)}\n`.repeat(800).slice(0, 65_536))
 
-    for (let index = 0; index < 1000; index += 1) {
+    for (let index = 0; index < times(250, 1000); index += 1) {
       await reader.feed(chunk)
       highest = Math.max(highest, process.memoryUsage().rss)
     }

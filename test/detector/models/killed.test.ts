@@ -6,10 +6,11 @@ import { expect } from 'chai'
 import { type NodeScript, startNodeScript } from '../../helpers/node-script.js'
 import { createRandom } from '../../helpers/random.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { times } from '../../helpers/thorough.js'
 import { until } from '../../helpers/until.js'
 import { type ModelLoop, startModelLoop } from './model-loop.js'
 
-const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 3)
+const KILLS = times(3, 100)
 const SEED = 20261122
 const VERSIONS = ['1.0', '1.1', '1.2', '1.3', '1.4']
 

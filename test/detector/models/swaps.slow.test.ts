@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import process from 'node:process'
 import { expect } from 'chai'
 import { startNodeScript } from '../../helpers/node-script.js'
 import { projectRoot } from '../../helpers/project-root.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { times } from '../../helpers/thorough.js'
 import { modelJsonOf, startModelLoop } from './model-loop.js'
 import { target } from './pool-double.js'
 
-/** 200 for a look at the memory, which takes some minutes. */
-const SWAPS = Number(process.env.LOOPFLEET_TEST_SWAPS ?? 8)
+const SWAPS = times(8, 200)
 const ENOUGH_FOR_MEMORY = 200
 const MOST_GROWTH = 1.02
 const VERSIONS = ['1.0', '1.1', '1.2']

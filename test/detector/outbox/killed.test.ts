@@ -6,10 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { times } from '../../helpers/thorough.js'
 import { until } from '../../helpers/until.js'
 import { NOBODY, useOutboxes } from './an-outbox.js'
 
-const KILLS = Number(process.env.LOOPFLEET_TEST_KILLS ?? 6)
+const KILLS = times(6, 100)
 const SEED = 7
 
 describe('an outbox under kill -9', () => {
@@ -17,7 +18,7 @@ describe('an outbox under kill -9', () => {
   const { open, serve } = useOutboxes()
 
   it(`has every image it has answered for, whole, after ${KILLS} kills while saving`, async function () {
-    this.timeout(280_000)
+    this.timeout(60_000 + KILLS * 20_000)
     const random = createRandom(SEED)
     const answered = new Map<string, string>()
 
@@ -36,7 +37,7 @@ describe('an outbox under kill -9', () => {
   })
 
   it('loses nothing under kills while uploading, and repeats only what was not confirmed', async function () {
-    this.timeout(280_000)
+    this.timeout(60_000 + KILLS * 20_000)
     const random = createRandom(SEED + 1)
     const loop = await serve()
     const answered = new Map<string, string>()

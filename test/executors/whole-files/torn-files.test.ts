@@ -4,9 +4,10 @@ import { expect } from 'chai'
 import { createSetAside, type Verdict } from '../../../src/executors/whole-files/set-aside.js'
 import { createRandom, seedOf, upTo } from '../../helpers/random.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { times } from '../../helpers/thorough.js'
 import { endings, type Kind, kinds, makeModel } from './model-files.js'
 
-const CASES = 500
+const CASES = times(100, 2000)
 const SEED = Number(process.env.LOOPFLEET_TEST_SEED ?? Date.now() % 1_000_000)
 
 /** How a program writes a new model where an older one lies; each leaves a torn file at the given byte. */
@@ -35,7 +36,7 @@ function waysOf(kind: Kind): readonly Way[] {
 }
 
 describe('files that a program has left torn', function () {
-  this.timeout(120_000)
+  this.timeout(60_000 + CASES * 300)
   const folder = useTemporaryFolder()
 
   async function tryOne(kind: Kind, way: Way, random: () => number) {
