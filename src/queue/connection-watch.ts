@@ -61,7 +61,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     for (const [client, state] of silent()) {
       log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting again')
       Object.assign(state, { quietLooks: 0, isAsked: false })
-      client.reconnect('the connection was silent')
+      client.reconnect()
     }
   }
 
@@ -89,7 +89,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     reconnectOlder(thanMs) {
       const older = [...watched].filter(([client, { readyAt }]) => client.status === 'ready' && readyAt < thanMs)
       log.info({ url: options.url, connections: older.length }, 'another Redis is the primary now; connecting again')
-      for (const [client] of older) client.reconnect('another Redis is the primary')
+      for (const [client] of older) client.reconnect()
     },
     close() {
       for (const client of [...watched.keys()]) remove(client)

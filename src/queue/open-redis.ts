@@ -62,7 +62,7 @@ export async function openRedis(
     await connect(client, address, options)
     await check(client, address, options, log)
   } catch (error) {
-    client.disconnect()
+    client.close()
     throw error
   }
   if (options.access !== 'read') rule.begin()
@@ -176,7 +176,8 @@ type LinkOptions = {
 }
 
 function createLink(client: RedisClient, { address, access, rule, lookMs }: LinkOptions, log: Logger): RedisLink {
-  const duplicates = new Set<Redis>()
+  const duplicates = new Set<RedisClient>()
+  let isClosed = false
   const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
   watch.add(client)
   // Those that only read were not refused, and are still where they were.
@@ -191,6 +192,7 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
   function track(copy: RedisClient): void {
     // BullMQ ends its own at times and connects them again.
     const keep = () => {
+      if (isClosed) return copy.close()
       duplicates.add(copy)
       watch.add(copy, { ends: true })
     }
@@ -204,10 +206,11 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
   }
   const duplicate = (options?: RedisOptions): Redis => client.duplicate(options)
   function closeOthers(): void {
+    isClosed = true
     watch.close()
     rule.close()
     subscriptions.close()
-    for (const copy of duplicates) endConnection(copy)
+    for (const copy of duplicates) copy.close()
   }
   // What BullMQ cannot close while Redis is unreachable, the link closes.
   client.on('duplicate', track)
@@ -231,11 +234,11 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
     async close() {
       closeOthers()
       if (client.status === 'ready') await quit(client)
-      endConnection(client)
+      client.close()
     },
     leave() {
       closeOthers()
-      endConnection(client)
+      client.close()
     },
   }
 }
@@ -246,13 +249,4 @@ async function quit(client: Redis): Promise<void> {
   const tooLong = sleep(QUIT_MS, undefined, { signal: enough.signal }).catch(() => undefined)
   await Promise.race([client.quit().catch(() => undefined), tooLong]) // it may go away in this moment
   enough.abort()
-}
-
-// While ioredis waits to reconnect, its disconnect stops the timer but tells nobody: what waits for an answer or for
-// the end would do so for ever. One more attempt, that fails or is cut, ends it properly.
-function endConnection(client: Redis): void {
-  client.disconnect()
-  if (client.status !== 'reconnecting') return
-  client.once('connect', () => client.disconnect())
-  client.connect().catch(() => undefined)
 }

@@ -8,6 +8,9 @@ type Override = Partial<RedisOptions> | undefined
 declare const redis: Redis
 type Copy<Given extends Override> = ReturnType<typeof redis.duplicate<Given>>
 
+/** As ioredis words it, since BullMQ knows the end of a connection by it. */
+const CLOSED = 'Connection is closed.'
+
 /**
  * A connection of ioredis whose commands wait through every outage, and whose errors hold no arguments
  * ([decision 23](../../docs/adr/0023-no-tricks.md)). Each method replaces the one of the same name in ioredis 6; the tests run
@@ -22,13 +25,35 @@ export class RedisClient extends Redis {
     return copy
   }
 
+  /** Set by `close()` for good. Without an initial value: the constructor of ioredis connects before one would be set. */
+  private isClosed?: true
+  /** Of ioredis: commands of an earlier connection, which the next ready one sends again. It forgets to reject them. */
+  declare private readonly prevCommandQueue?: { toArray(): Item[] } | null
+
+  /** Ends the connection for good: it never connects again, and rejects what waits for an answer. */
+  close(): void {
+    this.isClosed = true
+    for (const { command } of this.prevCommandQueue?.toArray() ?? []) command.reject(new Error(CLOSED))
+    if (this.status !== 'end') this.disconnect()
+  }
+
+  /** A closed connection stays closed, whatever still wants to connect it: a timer, BullMQ, a check that was under way. */
+  override connect(callback?: (error?: Error | null) => void): Promise<void> {
+    if (this.isClosed) return Promise.reject(new Error(CLOSED))
+    return super.connect(callback)
+  }
+
   /**
    * A connection whose commands are refused is ended once and made again. ioredis ends it once for each refused command
    * and adds a listener each time: a burst makes Node warn of a leak, several times a second during a failover.
+   * While ioredis waits to reconnect, its own method stops the timer and reports no end, so that whatever waits for an answer or
+   * for the end would wait indefinitely; with the status of a connection that is not made yet, it ends it properly.
    */
   override disconnect(reconnect = false): void {
     const isEnding = reconnect && this.status === 'ready' && this.stream.writableEnded
-    if (!isEnding) super.disconnect(reconnect)
+    if (isEnding) return
+    if (!reconnect && this.status === 'reconnecting') this.status = 'wait'
+    super.disconnect(reconnect)
   }
 
   /**
@@ -41,15 +66,18 @@ export class RedisClient extends Redis {
     this.disconnect(true)
   }
 
-  /** Ends the connection whatever it waits for, and makes it again; what waits for an answer is sent again. */
-  reconnect(cause: string): void {
-    const isOpen = ['connecting', 'connect', 'ready'].includes(this.status)
-    if (isOpen && !this.stream.destroyed) {
-      this.stream.destroy(new Error(cause))
-      return
-    }
-    if (isOpen) this.status = 'close' // it has missed that its stream has ended
-    this.connect().catch(() => undefined) // a failure is retried
+  /**
+   * Ends the connection whatever it waits for; ioredis makes it again and sends again what waits for an answer. One that
+   * ioredis is about to make again is left to it: a second attempt beside its timer would let that timer connect a connection
+   * that has been closed meanwhile.
+   */
+  reconnect(): void {
+    const isOpen = this.status === 'connect' || this.status === 'ready'
+    const hasMissedItsEnd = isOpen && this.stream.destroyed
+    if (hasMissedItsEnd) this.status = 'end'
+    if (this.status === 'end')
+      this.connect().catch(() => undefined) // a failure is retried
+    else if (isOpen || this.status === 'connecting') this.stream?.destroy()
   }
 
   /** Every error reply passes here, those of logins too. */

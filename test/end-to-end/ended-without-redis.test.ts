@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type CliProcess, startCli } from '../helpers/cli-process.js'
 import { converterFile } from '../helpers/converter-fleet.js'
@@ -12,6 +13,10 @@ import { REFUSALS } from '../queue/refusals.js'
 const STATES: Readonly<Record<string, (redis: OwnRedis) => Promise<unknown>>> = {
   stopped: async (redis) => redis.signal('SIGSTOP'),
   killed: (redis) => redis.kill(),
+  'read-only for longer than connections are checked': async (redis) => {
+    await REFUSALS['read-only']?.begin(redis)
+    await sleep(16_000) // three checks
+  },
   ...Object.fromEntries(
     Object.entries(REFUSALS)
       .filter(([state]) => isThorough || state === 'read-only')

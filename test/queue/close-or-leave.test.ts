@@ -7,6 +7,7 @@ import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
 
 const log = silentLogger()
 
@@ -72,6 +73,21 @@ describe('at the end of a part, with a Redis that has been stopped', function ()
     asked.abort()
 
     expect((await waiting).message).to.contain('Connection is closed')
+  })
+
+  it('a Redis that is read-only for long is left for good', async () => {
+    const watched = await openRedis(url, { log }, { lookMs: 20 })
+    const operator = link.duplicate()
+    await operator.call('REPLICAOF', '127.0.0.1', '1')
+    const refused = rejection(watched.client.set('a', '1'))
+    await sleep(1_500) // connections are refused, made again and checked many times
+    await until('it is to be connected again', () => watched.client.status === 'reconnecting')
+
+    watched.leave()
+    await refused
+    await sleep(1_500) // longer than any pause before an attempt
+
+    expect(watched.client.status).to.equal('end')
   })
 
   it('an attempt to connect ends when the part is asked to end', async () => {

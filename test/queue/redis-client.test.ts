@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import type { Redis, RedisOptions } from 'ioredis'
 import { RedisClient } from '../../src/queue/redis-client.js'
 import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { type OwnRedis, startOwnRedis } from './own-redis.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
 import { startRedisGate } from './redis-gate.js'
 
@@ -129,8 +132,91 @@ describe('a connection to Redis', () => {
     client.stream.destroy()
 
     const answer = client.incr('missed')
-    client.reconnect('a test')
+    client.reconnect()
 
     expect(await answer).to.equal(1)
+  })
+
+  describe('to a server that refuses it', () => {
+    let own: OwnRedis
+    const folder = useTemporaryFolder()
+    const AGAIN_MS = 300
+    const write = (client: Redis) => rejection(client.set('a', SECRET)) // waits until the connection is closed
+
+    beforeEach(async () => {
+      own = await startOwnRedis(folder.path)
+      await own.call('REPLICAOF', '127.0.0.1', '1')
+    })
+    afterEach(() => own.close())
+
+    function connectRefused(): { readonly client: RedisClient; readonly history: string[] } {
+      const { port } = new URL(own.url)
+      const isReadOnly = (error: Error) => (error.message.startsWith('READONLY') ? 2 : false)
+      const client = connect({
+        path: '',
+        port: Number(port),
+        reconnectOnError: isReadOnly,
+        retryStrategy: () => AGAIN_MS,
+      })
+      const history: string[] = []
+      for (const status of ['connecting', 'ready', 'reconnecting', 'end']) client.on(status, () => history.push(status))
+      return { client, history }
+    }
+
+    it('has one attempt to connect at a time, however often it is to be made again', async () => {
+      const { client, history } = connectRefused()
+      const refused = write(client)
+      await until('it waits for its next attempt', () => client.status === 'reconnecting')
+
+      for (let n = 0; n < 5; n += 1) client.reconnect()
+      await until('it has been refused again', () => history.filter((status) => status === 'reconnecting').length > 2)
+
+      expect(history.join(' ')).to.match(/^(connecting ready reconnecting ?)+$/)
+      client.close()
+      expect((await refused).message).to.contain('Connection is closed')
+    })
+
+    it('never connects again once it is closed', async () => {
+      const { client, history } = connectRefused()
+      const refused = write(client)
+      await until('it waits for its next attempt', () => client.status === 'reconnecting')
+      client.reconnect()
+
+      client.close()
+      client.reconnect()
+      const connected = await rejection(client.connect())
+      await sleep(2 * AGAIN_MS)
+
+      expect((await refused).message).to.contain('Connection is closed')
+      expect(connected.message).to.contain('Connection is closed')
+      expect(history.slice(history.indexOf('end'))).to.deep.equal(['end'])
+      expect(client.status).to.equal('end')
+    })
+
+    it('reports its end also when it is ended while it waits for its next attempt', async () => {
+      const { client, history } = connectRefused()
+      const refused = write(client)
+      await until('it waits for its next attempt', () => client.status === 'reconnecting')
+
+      client.disconnect() // as BullMQ does
+
+      expect((await refused).message).to.contain('Connection is closed')
+      await until('it has reported its end', () => history.at(-1) === 'end')
+    })
+  })
+
+  it('rejects on closing what waits for an answer since before an attempt that was not answered', async () => {
+    const gate = await startRedisGate(redis.server.url)
+    stops.push(() => gate.close())
+    const client = connect({ path: '', port: Number(new URL(gate.url).port), retryStrategy: () => 20 })
+    await client.ping()
+    const waiting = rejection(client.bzpopmin('nothing-comes', 0))
+    gate.swallowNew(true)
+    gate.cut()
+    await until('an attempt is not answered', () => client.status === 'connect')
+
+    client.close()
+
+    expect((await waiting).message).to.contain('Connection is closed')
   })
 })
