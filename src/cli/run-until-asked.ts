@@ -2,7 +2,7 @@ import process from 'node:process'
 import type { Closers } from '../base/closers.js'
 import { createService } from '../base/service.js'
 import type { GivenByOptions } from '../config/settings.js'
-import { exitDespiteLostThreads } from '../inference/lost-threads.js'
+import { unendedThreadCount } from '../inference/lost-threads.js'
 import { type CliContext, openContext } from './context.js'
 
 /** For output that is still on its way. */
@@ -36,7 +36,7 @@ export async function runUntilAsked(
     // What only waits for its next attempt, as while Redis is unreachable, keeps no part alive that has closed all.
     setTimeout(() => process.exit(), LINGER_MS).unref()
   }
-  exitDespiteLostThreads()
+  if (unendedThreadCount() > 0) process.exit()
 }
 
 async function failIfError(over: Promise<unknown>): Promise<void> {

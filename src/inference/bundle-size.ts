@@ -1,4 +1,4 @@
-/** Work of one bundle, as far as it can be known; what another lane could begin at once must not wait for longer. */
+/** Work of one bundle, as far as it can be known; what another thread could begin immediately must not wait for longer. */
 const BUDGET_MS = 2
 const MOST_IMAGES = 16
 /** Share of the way back that the estimate goes with each run that was faster; slower ones count at once and in full. */

@@ -5,12 +5,11 @@ import { InferenceError } from './errors.js'
 import type { Findings, InferenceCategory } from './findings.js'
 import { parseGiven } from './given-findings.js'
 import type { OwnedImage } from './image-source.js'
-import type { LaneAnswer } from './lane.js'
 import { type ModuleImage, WrappedImage } from './module-image.js'
 import type { InsideNative } from './native-guard.js'
-import type { ThreadBackend } from './thread-backend.js'
+import type { ImageAnswer } from './runner.js'
 import { toThreadError } from './thread-error.js'
-import type { ModuleSettings } from './thread-messages.js'
+import type { ModuleSettings, ThreadBackend } from './thread-messages.js'
 
 /** What `createBackend` of a module gets. */
 export type ModuleModel = {
@@ -72,7 +71,7 @@ class ModuleWork {
     this.#settings = settings
   }
 
-  async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
+  async detect(images: readonly OwnedImage[]): Promise<ImageAnswer[]> {
     const { maxPixels } = this.#settings
     const wrapped = images.map((image) => new WrappedImage(image, maxPixels))
     if (wrapped.length > 1 && this.#detector.detectBatch !== undefined) {
@@ -80,7 +79,7 @@ class ModuleWork {
       if (given !== undefined)
         return await Promise.all(wrapped.map((one, index) => this.#answer(one, () => given[index])))
     }
-    const answers: LaneAnswer[] = []
+    const answers: ImageAnswer[] = []
     for (const one of wrapped) answers.push(await this.#answer(one, () => this.#detector.detect(one)))
     return answers
   }
@@ -95,7 +94,7 @@ class ModuleWork {
     }
   }
 
-  async #answer(image: WrappedImage, work: () => unknown): Promise<LaneAnswer> {
+  async #answer(image: WrappedImage, work: () => unknown): Promise<ImageAnswer> {
     const { file, categories, confidence } = this.#settings
     try {
       const given = await work()

@@ -1,14 +1,24 @@
+import { performance } from 'node:perf_hooks'
+import process from 'node:process'
+
 /**
  * Tells whether a thread is inside a native addon. Ending a thread there aborts the whole process ("terminate called
- * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. Two more
- * cells tell since when the thread is at its present images, which it begins when its model is loaded, and how many of
- * its task it has begun; a fourth how many pieces of native work lie within each other or side by side, which only the
- * thread itself looks at.
+ * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. More cells
+ * hold when the thread began its present images (or, while it loads its model, when that was loaded), how many of its
+ * task it has begun, and how many pieces of native work lie within each other or side by side, which only the thread
+ * itself reads.
  */
 export type NativeGuard = Int32Array<SharedArrayBuffer>
 
 /** Does native work; how a thread's code says that it must not be ended meanwhile. */
 export type InsideNative = <T>(work: () => Promise<T>) => Promise<T>
+
+export type Limits = {
+  /** For the images that the backend is given at once, or the first one. */
+  readonly timeoutMs: number
+  /** For what comes before: loading the model, or that the thread begins. */
+  readonly loadMs: number
+}
 
 const OUTSIDE = 0
 const INSIDE = 1
@@ -47,7 +57,7 @@ export function begunImages(guard: NativeGuard): number {
 }
 
 /** For how long the thread has been at the images it began last; undefined before it has begun. */
-export function workedMs(guard: NativeGuard): number | undefined {
+function workedMs(guard: NativeGuard): number | undefined {
   const begunAt = Atomics.load(guard, SINCE_CELL)
   return begunAt === 0 ? undefined : (clockMs() - begunAt) | 0
 }
@@ -55,6 +65,18 @@ export function workedMs(guard: NativeGuard): number | undefined {
 // The same clock in all threads of the process, unlike performance.now(); cut to 32 bits.
 function clockMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n) | 0
+}
+
+/** In the main thread: calls back once if the work takes longer. Answers how to end that. */
+export function watchGuard(guard: NativeGuard, { timeoutMs, loadMs }: Limits, onLate: () => void): () => void {
+  const giveUpAt = performance.now() + loadMs
+  const check = () => {
+    const leftMs = timeoutMs - (workedMs(guard) ?? 0)
+    if (leftMs <= 0 || performance.now() >= giveUpAt) onLate()
+    else timer = setTimeout(check, leftMs)
+  }
+  let timer = setTimeout(check, timeoutMs)
+  return () => clearTimeout(timer)
 }
 
 /** In the main thread: true if the thread is outside and will stay so, which makes it safe to end. */

@@ -5,15 +5,14 @@ import { InferenceError } from './errors.js'
 import { type Findings, toFindings } from './findings.js'
 import type { OwnedImage } from './image-source.js'
 import { fillTensor } from './image-tensor.js'
-import type { LaneAnswer } from './lane.js'
 import type { InputSize } from './model/grid-cells.js'
 import { chooseLayout } from './model/layout-choice.js'
 import type { InsideNative } from './native-guard.js'
 import { type OnnxModel, openOnnxModel } from './onnx-model.js'
 import type { Fit, Placement } from './placement.js'
-import type { ThreadBackend } from './thread-backend.js'
+import type { ImageAnswer } from './runner.js'
 import { toThreadError } from './thread-error.js'
-import type { OnnxSettings } from './thread-messages.js'
+import type { OnnxSettings, ThreadBackend } from './thread-messages.js'
 
 /** Most images of one run; more only need more memory. */
 const MAX_IMAGES = 32
@@ -85,7 +84,7 @@ class OnnxWork {
     this.#reading = reading
   }
 
-  async detect(images: readonly OwnedImage[]): Promise<LaneAnswer[]> {
+  async detect(images: readonly OwnedImage[]): Promise<ImageAnswer[]> {
     if (images.length === 0) return []
     this.#model.slot(images.length - 1) // makes room for all before any is filled
     const places = await Promise.allSettled(images.map((image, index) => this.#fill(image, index)))
@@ -137,7 +136,7 @@ function rethrow(error: unknown): () => never {
   }
 }
 
-function answer(read: () => Findings): LaneAnswer {
+function answer(read: () => Findings): ImageAnswer {
   try {
     return { ok: true, findings: read() }
   } catch (error) {

@@ -1,11 +1,10 @@
 import { availableCpus } from '../base/available-cpus.js'
 import type { Logger } from '../base/logger.js'
 import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
+import { ImageQueue } from './image-queue.js'
 import type { InferencePool } from './inference-pool.js'
-import type { Lane } from './lane.js'
 import { readOnnxPlan } from './model/onnx-plan.js'
-import { QueuedPool } from './queued-pool.js'
-import { openThreadLane } from './thread-lane.js'
+import type { Runner } from './runner.js'
 import type { ThreadSettings } from './thread-messages.js'
 
 export type { Backend, ModuleBackend, OnnxBackend, ProgramBackend } from './backend.js'
@@ -54,41 +53,43 @@ export async function createInferencePool(
   deps: InferencePoolDeps,
 ): Promise<InferencePool> {
   const { backend, maxQueue = Number.POSITIVE_INFINITY, deadlineMs, batch } = options
-  const { lanes, ...known } = await openLanes(options, deps)
-  const pool = new QueuedPool(lanes, { maxQueue, deadlineMs, maxImages: batch?.maxImages, ...known }, deps)
+  const { open, ...known } = await prepareRunner(options, deps)
+  const pool = new ImageQueue(open, { maxQueue, deadlineMs, maxImages: batch?.maxImages, ...known })
   try {
     await unlessAborted(pool.start(), deps.signal)
   } catch (error) {
     await pool.close()
     throw error
   }
-  deps.log.debug({ backend: backend.kind, lanes: lanes.length }, 'inference pool is warm')
+  deps.log.debug({ backend: backend.kind, threads: pool.threadIds.length }, 'inference pool is warm')
   return pool
 }
 
-type Opened = {
-  readonly lanes: readonly Lane[]
+type Prepared = {
+  readonly open: (onChange: () => void) => Runner
   readonly threshold: number | undefined
+  /** About the model, from before it is loaded. */
   readonly warnings: readonly string[]
 }
 
-async function openLanes(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Opened> {
+async function prepareRunner(options: InferencePoolOptions, deps: InferencePoolDeps): Promise<Prepared> {
   const { backend, timeoutMs = 60_000, loadMs = LOAD_MS, warmUpMs = WARM_UP_MS, maxHeapMb } = options
   const shared = { confidence: options.confidence ?? ('unit' as const), maxPixels: options.maxPixels ?? 64_000_000 }
   if (backend.kind === 'program') {
     // It decodes in this thread, with a library that the others load in theirs only.
-    const { openProgramLane } = await import('./program/program-lane.js')
-    const lane = openProgramLane({ backend, timeoutMs, loadMs, ...shared }, deps)
-    return { lanes: [lane], threshold: undefined, warnings: [] }
+    const { ProgramRunner } = await import('./program/program-runner.js')
+    const program = { backend, timeoutMs, loadMs, ...shared }
+    return { open: (onChange) => new ProgramRunner(program, { ...deps, onChange }), threshold: undefined, warnings: [] }
   }
+  const { ThreadPool } = await import('./thread-pool.js')
   const threads = options.threads ?? Math.max(2, availableCpus() - 1)
   const { settings: own, ...known } = await settingsOf(backend)
-  const lane = { settings: { ...own, ...shared }, timeoutMs, loadMs, warmUpMs, maxHeapMb }
-  return { lanes: await Promise.all(Array.from({ length: threads }, () => openThreadLane(lane, deps))), ...known }
+  const pool = { settings: { ...own, ...shared }, threads, timeoutMs, loadMs, warmUpMs, maxHeapMb }
+  return { open: (onChange) => new ThreadPool(pool, { ...deps, onChange }), ...known }
 }
 
 type Unshared<Settings> = Settings extends ThreadSettings ? Omit<Settings, 'confidence' | 'maxPixels'> : never
-type Settled = Omit<Opened, 'lanes'> & { readonly settings: Unshared<ThreadSettings> }
+type Settled = Omit<Prepared, 'open'> & { readonly settings: Unshared<ThreadSettings> }
 
 async function settingsOf(backend: OnnxBackend | ModuleBackend): Promise<Settled> {
   const { resolution } = backend

@@ -1,8 +1,8 @@
 import type { InferenceCategory } from './findings.js'
 import type { OwnedImage } from './image-source.js'
-import type { LaneAnswer } from './lane.js'
 import type { OnnxPlan } from './model/onnx-plan.js'
 import type { NativeGuard } from './native-guard.js'
+import type { ImageAnswer } from './runner.js'
 import type { ThreadError } from './thread-error.js'
 
 type SharedSettings = {
@@ -25,20 +25,34 @@ export type ModuleSettings = SharedSettings & {
 /** What each thread gets when it starts: plain data, since it is cloned. */
 export type ThreadSettings = OnnxSettings | ModuleSettings
 
-/** `start` loads the model and tries it; `close` lets the backend give back what it holds. */
+/** What works in a thread: a loaded model, or a module's own. */
+export type ThreadBackend = {
+  /** Images it takes at once. */
+  readonly maxImages: number
+  /** Whether it is better off with several. */
+  readonly wantsBatches: boolean
+  /** Doubts about the model that somebody should know of. */
+  readonly warnings?: readonly string[]
+  /** One answer per image, in order. */
+  detect(images: readonly OwnedImage[]): Promise<ImageAnswer[]>
+  close(): Promise<void>
+}
+
+/** The functions that a thread exports, by which piscina calls them. */
+export type ThreadTaskName = 'load' | 'detect' | 'close'
+
 export type ThreadTask = {
-  readonly kind: 'start' | 'detect' | 'close'
   readonly images: readonly OwnedImage[]
   /** Images that the backend is given at once. */
   readonly atOnce: number
   readonly guard: NativeGuard
 }
 
-/** Errors cross as data: a cloned Error loses its class and its code. An `error` here says that there is no model. */
+/** Errors cross as data: a cloned Error loses its class and its code. An `error` here is one of the model, or of the thread. */
 export type ThreadAnswer =
   | {
       readonly ok: true
-      readonly answers: readonly LaneAnswer[]
+      readonly answers: readonly ImageAnswer[]
       readonly maxImages: number
       readonly wantsBatches: boolean
       readonly warnings: readonly string[]

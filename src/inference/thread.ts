@@ -1,43 +1,71 @@
 import { performance } from 'node:perf_hooks'
+import process from 'node:process'
 import { threadId, workerData } from 'node:worker_threads'
 import sharp from 'sharp'
-import type { LaneAnswer } from './lane.js'
 import { openModuleBackend } from './module-backend.js'
 import { type InsideNative, insideNative, markBegun, type NativeGuard } from './native-guard.js'
 import { openOnnxBackend } from './onnx-backend.js'
-import type { ThreadBackend } from './thread-backend.js'
+import type { ImageAnswer } from './runner.js'
 import { toThreadError } from './thread-error.js'
-import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
+import type { ThreadAnswer, ThreadBackend, ThreadSettings, ThreadTask } from './thread-messages.js'
 
-// Entry of a pool thread. The model is opened with the first task, not while the module loads: a model that cannot be
-// opened is then an answer with a reason, and piscina does not start one thread after the other.
-let backend: Promise<ThreadBackend> | undefined
+// Entry of a pool thread. The model is loaded by a task of its own, not while this module loads, so that a model that
+// cannot be loaded is an answer with a reason.
+let backend: ThreadBackend | undefined
 let guard: NativeGuard | undefined
 const settings: ThreadSettings = workerData
 
 const guarded: InsideNative = (work) => (guard === undefined ? work() : insideNative(guard, work))
 
-/** Works on images, or only loads the model; every failure is an answer, so that the thread lives on. */
+/** Loads the model and tries it; the first task of each thread. */
+export async function load(task: ThreadTask): Promise<ThreadAnswer> {
+  return await answer(task, async () => {
+    backend = await open(() => markBegun(task.guard, 0))
+    return []
+  })
+}
+
+/** Works on images; every failure is an answer, so that the thread lives on. */
 export async function detect(task: ThreadTask): Promise<ThreadAnswer> {
-  guard = task.guard
-  try {
-    if (task.kind === 'close') return await close()
-    backend ??= open(() => markBegun(task.guard, 0))
-    const { maxImages, wantsBatches, warnings = [], detect: detectAll } = await backend
-    const { images, atOnce } = task
-    const startedAt = performance.now()
-    const answers: LaneAnswer[] = []
+  const { images, atOnce } = task
+  return await answer(task, async (loaded) => {
+    const answers: ImageAnswer[] = []
     for (let from = 0; from < images.length; from += atOnce) {
       const some = images.length <= atOnce ? images : images.slice(from, from + atOnce)
       markBegun(task.guard, from + some.length)
-      answers.push(...(await detectAll(some)))
+      answers.push(...(await loaded().detect(some)))
     }
+    return answers
+  })
+}
+
+/** Lets the backend give back what it holds, and ends the thread; the last task of each thread. */
+export async function close(task: ThreadTask): Promise<void> {
+  guard = task.guard
+  markBegun(task.guard, 0)
+  await backend?.close().catch(() => undefined)
+  process.exit()
+}
+
+async function answer(
+  task: ThreadTask,
+  work: (loaded: () => ThreadBackend) => Promise<readonly ImageAnswer[]>,
+): Promise<ThreadAnswer> {
+  guard = task.guard
+  const startedAt = performance.now()
+  try {
+    const answers = await work(loaded)
     const workMs = performance.now() - startedAt
+    const { maxImages, wantsBatches, warnings = [] } = loaded()
     return { ok: true, answers, maxImages, wantsBatches, warnings, threadId, workMs }
   } catch (error) {
-    backend = undefined
     return { ok: false, error: toThreadError(error), threadId }
   }
+}
+
+function loaded(): ThreadBackend {
+  if (backend === undefined) throw new Error('the thread has not loaded its model')
+  return backend
 }
 
 async function open(onLoaded: () => void): Promise<ThreadBackend> {
@@ -46,10 +74,4 @@ async function open(onLoaded: () => void): Promise<ThreadBackend> {
   return settings.kind === 'onnx'
     ? await openOnnxBackend(settings, { native: guarded, onLoaded })
     : await openModuleBackend(settings, guarded)
-}
-
-async function close(): Promise<ThreadAnswer> {
-  const opened = await backend
-  await opened?.close()
-  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, warnings: [], threadId, workMs: 0 }
 }

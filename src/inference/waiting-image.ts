@@ -2,9 +2,9 @@ import { performance } from 'node:perf_hooks'
 import { InferenceError } from './errors.js'
 import type { ImageSource } from './image-source.js'
 import type { RequestOptions } from './inference-pool.js'
-import type { LaneAnswer } from './lane.js'
+import type { ImageAnswer } from './runner.js'
 
-export type Verdict = { readonly answer: LaneAnswer | undefined; readonly threadId: number }
+export type Verdict = { readonly answer: ImageAnswer | undefined; readonly threadId: number }
 
 /** One image on its way; settled once, by its answer, its deadline or its signal. */
 export class WaitingImage {

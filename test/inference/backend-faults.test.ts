@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
 import type { Backend } from '../../src/inference/backend.js'
 import { InferenceError } from '../../src/inference/errors.js'
-import { createInferencePool, type InferencePool, type InferencePoolOptions } from '../../src/inference/pool.js'
+import type { InferencePool, InferencePoolOptions } from '../../src/inference/pool.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg } from './images.js'
 import { rejection } from './rejection.js'
+import { usePools } from './use-pools.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/inference/${name}`, import.meta.url))
 const image = (name: string) => ({ bytes: Buffer.from(name) })
@@ -16,19 +16,10 @@ const categories = [{ id: 'id-a', name: 'A', type: 'box' }]
 
 describe('A detector backend that fails', () => {
   const folder = useTemporaryFolder()
-  let pools: InferencePool[]
-
-  beforeEach(() => {
-    pools = []
-  })
-  afterEach(async () => {
-    await Promise.all(pools.map((pool) => pool.close()))
-  })
+  const pools = usePools()
 
   async function start(backend: Backend, options: Partial<InferencePoolOptions> = {}): Promise<InferencePool> {
-    const pool = await createInferencePool({ threads: 2, ...options, backend }, { log: silentLogger() })
-    pools.push(pool)
-    return pool
+    return await pools.start({ ...options, backend })
   }
   const module = (modelFolder = folder.path, file = 'misbehaves.mjs'): Backend => ({
     kind: 'module',
@@ -222,10 +213,11 @@ describe('A detector backend that fails', () => {
     it('is started ever more slowly when it dies again and again, and then refuses with a time to come again', async () => {
       const pool = await start(program())
 
-      const code = await until('refused', async () => {
+      const refusal = async () => {
         const error = await rejection(pool.detect(image('exits')))
         return error.code === 'LF_INFERENCE_DOWN' ? error : undefined
-      })
+      }
+      const code = await until('refused', refusal, 60_000)
 
       expect(code.failure).to.equal('transient')
       expect(code.details.retryAfterSeconds).to.be.within(1, 30)

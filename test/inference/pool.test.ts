@@ -5,17 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
-import { lostThreadCount } from '../../src/inference/lost-threads.js'
-import {
-  createInferencePool,
-  type InferencePool,
-  type InferencePoolOptions,
-  type OnnxBackend,
-} from '../../src/inference/pool.js'
+import { lostThreadCount, tooManyThreadsLost } from '../../src/inference/lost-threads.js'
+import type { InferencePool, InferencePoolOptions, OnnxBackend } from '../../src/inference/pool.js'
 import { until } from '../helpers/until.js'
 import { plainJpeg, redOnGreen, withHeaderSize } from './images.js'
 import { rejection } from './rejection.js'
+import { usePools } from './use-pools.js'
 
 const categories = [
   { id: 'id-a', name: 'A', type: 'box' },
@@ -30,14 +25,12 @@ function fixture(name: string): string {
 
 describe('The inference pool', () => {
   let folder: string
-  let pools: InferencePool[]
+  const pools = usePools()
 
   beforeEach(async () => {
-    pools = []
     folder = await mkdtemp(join(tmpdir(), 'loopfleet-inference-'))
   })
   afterEach(async () => {
-    await Promise.all(pools.map((pool) => pool.close()))
     await rm(folder, { recursive: true })
   })
 
@@ -47,9 +40,7 @@ describe('The inference pool', () => {
     threadFile?: URL,
   ): Promise<InferencePool> {
     const backend = { kind: 'onnx' as const, modelFile: fixture(model), categories, ...options.backend }
-    const pool = await createInferencePool({ threads: 2, ...options, backend }, { log: silentLogger(), threadFile })
-    pools.push(pool)
-    return pool
+    return await pools.start({ ...options, backend }, threadFile)
   }
 
   async function decoderFile(content: object): Promise<string> {
@@ -252,19 +243,6 @@ describe('The inference pool', () => {
       expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
     })
 
-    it('leaves a thread behind that does not come out, and goes on with another', async function () {
-      this.timeout(120_000)
-      const pool = await start('counts-for-seconds.onnx', { timeoutMs: 200, threads: 1 })
-      const bytes = await plainJpeg(32, 32, '#ff0000')
-
-      const error = await rejection(pool.detect({ bytes }))
-      await until('another thread', () => pool.threadIds.length === 2, 90_000)
-      await pool.close()
-      await until('the thread has come out after all', () => lostThreadCount() === 0, 90_000)
-
-      expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
-    })
-
     it('lets the process exit with the code it asked for', async () => {
       const path = join(folder, 'image.jpg')
       await writeFile(path, await plainJpeg(32, 32, '#ff0000'))
@@ -274,6 +252,55 @@ describe('The inference pool', () => {
       const [exitCode] = await once(child, 'exit')
 
       expect(exitCode).to.equal(7)
+    })
+  })
+
+  describe('with a thread that does not come back from native code', () => {
+    const module = fileURLToPath(new URL('misbehaves.mjs', breaksOnDemand))
+    const fine = { bytes: Buffer.from('fine') }
+
+    async function startWithStuck(threads: number) {
+      const backend = { kind: 'module' as const, file: module, modelFolder: folder, categories }
+      const pool = await pools.start({ backend, threads, timeoutMs: 100 })
+      const gate = await pools.makeGate(folder)
+      const before = [...pool.threadIds]
+      const lost = tooManyThreadsLost(new AbortController().signal, 1)
+      const error = await rejection(pool.detect(gate.image))
+      return { pool, gate, before, lost, error }
+    }
+
+    it('loses only its image, and goes on with other threads when it is lost', async () => {
+      const { pool, gate, before, lost, error } = await startWithStuck(2)
+
+      expect(error.code).to.equal('LF_INFERENCE_TIMEOUT')
+      expect((await pool.detect(fine)).detections.box_detections).to.have.lengthOf(1)
+      await lost
+      expect(lostThreadCount()).to.equal(1)
+      await until('two other threads', () => pool.threadIds.length === 4, 60_000)
+      const answers = await Promise.all(Array.from({ length: 8 }, () => pool.detect(fine)))
+      expect(before).to.not.include.members(answers.map(({ threadId }) => threadId))
+      await gate.open()
+      await until('it has exited', () => lostThreadCount() === 0, 60_000)
+      expect((await pool.detect(fine)).detections.box_detections).to.have.lengthOf(1)
+    })
+
+    it('lets images wait for another thread when it was the only one', async () => {
+      const { pool, before } = await startWithStuck(1)
+
+      const { threadId } = await pool.detect(fine)
+
+      expect(before).to.not.include(threadId)
+    })
+
+    it('is not waited for when the pool is closed, and has ended when it comes out', async () => {
+      const { pool, gate, lost } = await startWithStuck(1)
+      await lost
+
+      await pool.close()
+
+      expect(lostThreadCount()).to.equal(1)
+      await gate.open()
+      await until('it has exited', () => lostThreadCount() === 0, 60_000)
     })
   })
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isWithin } from '../../base/is-within.js'
 import type { Program, ProgramExit } from '../../process/program.js'
 import { InferenceError } from '../errors.js'
 import { readFrames, writeFrame } from './frames.js'
@@ -44,12 +45,7 @@ export class Dialogue {
   async close(graceMs: number): Promise<void> {
     this.#failure ??= new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
     this.#program.channel?.toProgram.end()
-    const patience = new AbortController()
-    await Promise.race([
-      this.#program.exited,
-      sleep(graceMs, undefined, { signal: patience.signal }).catch(() => undefined),
-    ])
-    patience.abort()
+    await isWithin(this.#program.exited, graceMs)
     await this.#program.end({ graceMs: 500 })
   }
 

@@ -1,8 +1,8 @@
+import pLimit from 'p-limit'
 import type { Piscina } from 'piscina'
 import { availableCpus } from '../../../../base/available-cpus.js'
 import { messageOf } from '../../../../base/errors.js'
 import type { Logger } from '../../../../base/logger.js'
-import { Turnstile } from '../../../../inference/turnstile.js'
 import { unlessAborted } from '../../../../loop/client/patience.js'
 import type { ImagePoint } from '../../annotation-tool.js'
 import { AnnotationToolError, ToolTimeoutError } from '../../errors.js'
@@ -28,7 +28,9 @@ export type Proposer = {
 
 export function createProposer(options: ProposerOptions, deps: { readonly log: Logger }): Proposer {
   const { threads = Math.max(1, Math.min(2, availableCpus() - 1)), timeoutMs = 20_000 } = options
-  const turnstile = new Turnstile(threads)
+  // Before the piscina, which ends the whole thread when the signal of a task that runs aborts.
+  const limit = pLimit(threads)
+  const working = new Set<Promise<unknown>>()
   let pool: Piscina | undefined
   // Piscina starts another thread when one ends, also one that it no longer waits for after `destroy`.
   const ending = new Set<Promise<unknown>>()
@@ -77,15 +79,20 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
     },
     async propose(request, { signal }) {
       if (pool === undefined) throw new AnnotationToolError('The segmentation tool was not started.')
-      const leave = await turnstile.enter(signal)
-      const work = run(pool, request).finally(leave)
-      work.catch(() => undefined) // whoever asked may have given up
+      signal.throwIfAborted()
+      const opened = pool
+      const work = limit(() => {
+        signal.throwIfAborted()
+        return run(opened, request)
+      })
+      const settled = work.catch(() => undefined).finally(() => working.delete(settled)) // the caller may have given up
+      working.add(settled)
       const answer = await unlessAborted(work, signal)
       if (answer.ok) return answer.outline?.map(({ x, y }) => ({ x, y }))
       throw new AnnotationToolError(answer.message)
     },
     async close() {
-      await turnstile.empty()
+      await Promise.all(working)
       await Promise.all(ending)
       await pool?.destroy()
       pool = undefined

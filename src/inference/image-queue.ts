@@ -1,18 +1,16 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
 import { ImageError, isImageError } from '../images/errors.js'
 import { BundleSize } from './bundle-size.js'
 import { InferenceError } from './errors.js'
 import { type ImageSource, memoryOf, type OwnedImage, toOwned } from './image-source.js'
 import type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
-import type { Lane } from './lane.js'
-import { LaneKeeper } from './lane-keeper.js'
 import { RecentRate } from './recent-rate.js'
+import type { Batch, Outage, Runner, StartedBatch } from './runner.js'
 import { fromThreadError, toThreadError } from './thread-error.js'
 import { type Verdict, WaitingImage } from './waiting-image.js'
 
-export type QueuedPoolOptions = {
+export type ImageQueueOptions = {
   readonly maxQueue: number
   readonly deadlineMs: number | undefined
   /** Most images of one batch; undefined leaves it to the backend. */
@@ -22,41 +20,31 @@ export type QueuedPoolOptions = {
   readonly warnings: readonly string[]
 }
 
-const EXIT_WAIT_MS = 10_000
-/** A run of several that takes longer keeps only the images it has begun. */
+/** A batch of several that takes longer keeps only the images it has begun. */
 const HELD_UP_MS = 250
 /** Images of a bundle are copied, since they may have to go again; larger ones are better moved alone. */
 const BUNDLE_BYTES = 512 * 1024
 
-/** Hands images to the lanes in order of arrival; what already waits when a lane gets free may go together. */
-export class QueuedPool implements InferencePool {
-  readonly #lanes: readonly LaneKeeper[]
-  readonly #options: QueuedPoolOptions
+/** Gives images to a runner in order of arrival; what already waits when that gets free may go together. */
+export class ImageQueue implements InferencePool {
+  readonly #runner: Runner
+  readonly #options: ImageQueueOptions
   readonly #rate = new RecentRate(() => performance.now())
   readonly #bundles = new BundleSize()
   readonly #waiting: WaitingImage[] = []
-  /** Those that did not get through together with others, which go first and alone. */
+  /** Images whose batch failed, which go first and alone. */
   readonly #again: WaitingImage[] = []
-  readonly #threadIds = new Set<number>()
-  readonly #mending = new Set<Promise<void>>()
-  readonly #ending = new AbortController()
   readonly #whenEmpty = new Set<() => void>()
   #running = 0
   #closed: Promise<void> | undefined
 
-  // A process that exits ends its threads wherever they are.
-  readonly #onExit = () => {
-    for (const lane of this.#lanes) lane.prepareExit(EXIT_WAIT_MS)
-  }
-
-  constructor(lanes: readonly Lane[], options: QueuedPoolOptions, deps: { readonly log: Logger }) {
-    this.#lanes = lanes.map((lane) => new LaneKeeper(lane, deps))
+  constructor(openRunner: (onChange: () => void) => Runner, options: ImageQueueOptions) {
     this.#options = options
-    process.once('exit', this.#onExit)
+    this.#runner = openRunner(() => this.#onChange())
   }
 
   get threadIds(): readonly number[] {
-    return [...this.#threadIds]
+    return [...this.#runner.threadIds]
   }
 
   get threshold(): number | undefined {
@@ -64,25 +52,16 @@ export class QueuedPool implements InferencePool {
   }
 
   get warnings(): readonly string[] {
-    return [...this.#options.warnings, ...(this.#lanes[0]?.warnings ?? [])]
+    return [...this.#options.warnings, ...this.#runner.warnings]
   }
 
   get inFlight(): number {
     return this.#waiting.length + this.#again.length + this.#running
   }
 
-  /**
-   * Loads the model in all lanes; they have to be through before they may be closed, also when one has failed. The first
-   * tries it alone: a model that never ends costs one thread then, not all.
-   */
+  /** Loads the model. */
   async start(): Promise<void> {
-    const [first, ...others] = this.#lanes
-    if (first !== undefined) this.#threadIds.add(await first.start())
-    const starts = await Promise.allSettled(others.map((lane) => lane.start()))
-    for (const start of starts) {
-      if (start.status === 'rejected') throw start.reason
-      this.#threadIds.add(start.value)
-    }
+    await this.#runner.start()
   }
 
   async detect(image: ImageSource, options: RequestOptions = {}): Promise<DetectResult> {
@@ -118,18 +97,14 @@ export class QueuedPool implements InferencePool {
 
   async #close(): Promise<void> {
     if (this.inFlight > 0) await new Promise<void>((resolve) => this.#whenEmpty.add(resolve))
-    this.#ending.abort()
-    await Promise.all(this.#lanes.map((lane) => lane.close()))
-    await Promise.all(this.#mending)
-    process.removeListener('exit', this.#onExit)
+    await this.#runner.close()
   }
 
   #admit(count: number, signal: AbortSignal | undefined): void {
     signal?.throwIfAborted()
     if (this.#closed !== undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
-    if (this.#lanes.every(({ state }) => state === 'broken')) throw this.#downError()
-    const idle = this.#lanes.filter(({ state }) => state === 'idle').length
-    if (this.#waiting.length + count - idle <= this.#options.maxQueue) return
+    if (this.#runner.outage !== undefined) throw downError(this.#runner.outage)
+    if (this.#waiting.length + count - this.#runner.free <= this.#options.maxQueue) return
     const retryAfterSeconds = this.#rate.secondsFor(this.inFlight)
     const message = `${this.#waiting.length} images already wait for inference; try again in ${retryAfterSeconds} s.`
     const details = { maxQueue: this.#options.maxQueue, retryAfterSeconds }
@@ -152,31 +127,38 @@ export class QueuedPool implements InferencePool {
     this.#tellIfEmpty()
   }
 
+  #onChange(): void {
+    const { outage } = this.#runner
+    if (outage !== undefined) {
+      for (const image of [...this.#again, ...this.#waiting]) image.reject(downError(outage))
+    }
+    this.#dispatch()
+  }
+
   #dispatch(): void {
-    for (const lane of this.#lanes) {
-      if (lane.state !== 'idle') continue
-      const batch = this.#take(lane)
+    while (this.#runner.free > 0) {
+      const batch = this.#take()
       if (batch.length === 0) return
-      void this.#work(lane, batch)
+      void this.#work(batch)
     }
   }
 
-  /** What goes to the lane now: its share of what waits, so that the others find something too. */
-  #take(lane: LaneKeeper): Prepared[] {
-    for (let chosen = this.#choose(lane); chosen.length > 0; chosen = this.#choose(lane)) {
+  /** What a thread gets now: its share of what waits, so that the others find something too. */
+  #take(): Prepared[] {
+    for (let chosen = this.#choose(); chosen.length > 0; chosen = this.#choose()) {
       const ready = chosen.flatMap((image) => prepare(image, chosen.length === 1) ?? [])
       if (ready.length > 0) return ready
     }
     return []
   }
 
-  #choose(lane: LaneKeeper): WaitingImage[] {
+  #choose(): WaitingImage[] {
     for (let image = this.#again.shift(); image !== undefined; image = this.#again.shift()) {
       if (image.isStillWanted()) return [image]
     }
-    const share = Math.ceil(this.#waiting.length / this.#lanes.filter(({ state }) => state !== 'broken').length)
-    const atOnce = this.#mostOf(lane)
-    const most = Math.min(share, lane.takesBundles ? Math.max(atOnce, this.#bundles.most) : atOnce)
+    const share = Math.ceil(this.#waiting.length / this.#runner.width)
+    const atOnce = this.#atOnce()
+    const most = Math.min(share, this.#runner.takesBundles ? Math.max(atOnce, this.#bundles.most) : atOnce)
     const chosen: WaitingImage[] = []
     let bytes = 0
     for (let image = this.#waiting[0]; image !== undefined; image = this.#waiting[0]) {
@@ -188,40 +170,42 @@ export class QueuedPool implements InferencePool {
     return chosen
   }
 
-  #mostOf({ maxImages, wantsBatches }: LaneKeeper): number {
-    const { maxImages: asked } = this.#options
-    if (asked === undefined) return wantsBatches ? maxImages : 1
-    return Math.min(asked, maxImages)
+  /** Images that the backend is given at once. */
+  #atOnce(): number {
+    const { maxImages, wantsBatches } = this.#runner
+    if (this.#options.maxImages === undefined) return wantsBatches ? maxImages : 1
+    return Math.min(this.#options.maxImages, maxImages)
   }
 
-  async #work(lane: LaneKeeper, batch: readonly Prepared[]): Promise<void> {
-    const atOnce = this.#mostOf(lane)
-    this.#running += batch.length
-    const heldUp = batch.length > 1 ? setTimeout(() => this.#passOn(lane, batch, atOnce), HELD_UP_MS) : undefined
-    let failure: { readonly error: unknown } | undefined
+  async #work(images: readonly Prepared[]): Promise<void> {
+    const atOnce = this.#atOnce()
+    this.#running += images.length
+    const owned = images.map((one) => one.owned)
+    const batch = this.#runner.run(owned, atOnce)
+    const heldUp = images.length > 1 ? setTimeout(() => this.#passOn(images, batch, atOnce), HELD_UP_MS) : undefined
     try {
-      const owned = batch.map((one) => one.owned)
-      const { answers, threadId, workMs } = await lane.run(owned, atOnce)
-      this.#threadIds.add(threadId)
-      this.#rate.add(batch.length)
-      this.#bundles.learn(batch.length, workMs)
-      for (const [index, { image }] of batch.entries()) image.resolve({ answer: answers[index], threadId })
+      this.#answer(images, await batch.done)
     } catch (error) {
-      failure = { error }
-      for (const [index, { image }] of batch.entries()) {
-        if (batch.length === 1 || (atOnce === 1 && isLate(error) && isAt(lane, index, 1))) image.reject(error)
+      for (const [index, { image }] of images.entries()) {
+        if (images.length === 1 || (atOnce === 1 && isLate(error) && isAt(batch, index, 1))) image.reject(error)
         else this.#goAgain(image)
       }
     }
     clearTimeout(heldUp)
-    if (failure !== undefined) this.#mend(lane, failure.error)
-    this.#running -= batch.length
+    this.#running -= images.length
     this.#dispatch()
     this.#tellIfEmpty()
   }
-  /** A thread hangs, or its images are no longer quick: others need not wait for those it is at. */
-  #passOn(lane: LaneKeeper, batch: readonly Prepared[], atOnce: number): void {
-    for (const [index, { image }] of batch.entries()) if (!isAt(lane, index, atOnce)) this.#goAgain(image)
+
+  #answer(images: readonly Prepared[], { answers, threadId, workMs }: Batch): void {
+    this.#rate.add(images.length)
+    this.#bundles.learn(images.length, workMs)
+    for (const [index, { image }] of images.entries()) image.resolve({ answer: answers[index], threadId })
+  }
+
+  /** A thread hangs, or its images are no longer quick: the others do not wait for those it works on. */
+  #passOn(images: readonly Prepared[], batch: StartedBatch, atOnce: number): void {
+    for (const [index, { image }] of images.entries()) if (!isAt(batch, index, atOnce)) this.#goAgain(image)
     this.#dispatch()
   }
 
@@ -229,35 +213,6 @@ export class QueuedPool implements InferencePool {
     if (image.goesAgain || !image.isStillWanted()) return
     image.goesAgain = true
     this.#again.push(image)
-  }
-
-  #mend(lane: LaneKeeper, cause: unknown): void {
-    const mending = lane
-      .mend(cause, this.#ending.signal, () => this.#refuseIfDown())
-      .then((threadId) => {
-        if (threadId === undefined) return
-        this.#threadIds.add(threadId)
-        this.#dispatch()
-      })
-      .finally(() => this.#mending.delete(mending))
-    this.#mending.add(mending)
-  }
-
-  #refuseIfDown(): void {
-    if (this.#lanes.some(({ state }) => state !== 'broken')) return
-    for (const image of [...this.#again, ...this.#waiting]) image.reject(this.#downError())
-  }
-
-  #downError(): InferenceError {
-    const now = performance.now()
-    const retryAfterSeconds = Math.min(...this.#lanes.map((lane) => lane.secondsToStart(now)))
-    const cause = this.#lanes[0]?.error
-    const message = `Inference is down (${messageOf(cause)}); it is started again in ${retryAfterSeconds} s.`
-    return new InferenceError('LF_INFERENCE_DOWN', message, {
-      cause,
-      failure: 'transient',
-      details: { retryAfterSeconds },
-    })
   }
 
   #toResult({ answer, threadId }: Verdict): DetectResult {
@@ -278,8 +233,16 @@ function isLate(error: unknown): boolean {
   return error instanceof InferenceError && error.code === 'LF_INFERENCE_TIMEOUT'
 }
 
-/** Whether the lane is at this image of its run, or at a batch with it. */
-function isAt({ begun }: LaneKeeper, index: number, atOnce: number): boolean {
+function downError({ cause, nextStartAt }: Outage): InferenceError {
+  const retryAfterSeconds = Math.max(1, Math.ceil((nextStartAt - performance.now()) / 1000))
+  const message = `Inference is down (${messageOf(cause)}); it is started again in ${retryAfterSeconds} s.`
+  const details = { retryAfterSeconds }
+  return new InferenceError('LF_INFERENCE_DOWN', message, { cause, failure: 'transient', details })
+}
+
+/** Whether the backend has been given this image last, alone or with others. */
+function isAt(batch: StartedBatch, index: number, atOnce: number): boolean {
+  const begun = batch.begun()
   return index < begun && index >= begun - ((begun - 1) % atOnce) - 1
 }
 

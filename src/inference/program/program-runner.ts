@@ -8,12 +8,15 @@ import { bytesOf, decodePixels } from '../decode-pixels.js'
 import { InferenceError } from '../errors.js'
 import { parseGiven } from '../given-findings.js'
 import { checkPixels, type OwnedImage } from '../image-source.js'
-import type { Lane, LaneAnswer, LaneRun, LaneStart } from '../lane.js'
+import { Recovery } from '../recovery.js'
+import type { Batch, ImageAnswer, Outage, Runner, RunnerDeps, StartedBatch } from '../runner.js'
 import { toThreadError } from '../thread-error.js'
 import { Dialogue } from './dialogue.js'
 import { answersSchema, imageErrorSchema, parseMessage, startAnswerSchema } from './messages.js'
 
-export type ProgramLaneOptions = {
+export type ProgramRunnerDeps = RunnerDeps & { readonly log: Logger }
+
+export type ProgramOptions = {
   readonly backend: ProgramBackend
   readonly timeoutMs: number
   readonly loadMs: number
@@ -28,27 +31,47 @@ const PROTOCOL = 1
 const GRACE_MS = 2000
 const MAX_LOG_BYTES = 10 * 1024 * 1024
 
-/** A lane whose work is done by an external program under supervision: frames in, detections out. */
-export function openProgramLane(options: ProgramLaneOptions, deps: { readonly log: Logger }): Lane {
-  return new ProgramLane(options, deps)
-}
-
-class ProgramLane implements Lane {
+/** An external program under supervision: frames in, detections out. One that ends is started again. */
+export class ProgramRunner implements Runner {
   readonly takesBundles = false
-  begun = 0
-  readonly #options: ProgramLaneOptions
-  readonly #deps: { readonly log: Logger }
+  readonly wantsBatches = true
+  readonly warnings = []
+  readonly threadIds = new Set<number>()
+  maxImages = 1
+  readonly #options: ProgramOptions
+  readonly #deps: ProgramRunnerDeps
+  readonly #recovery: Recovery
   #dialogue: Dialogue | undefined
   #wants: 'encoded' | 'pixels' = 'encoded'
   #questions = 0
+  #isReady = false
+  #isBusy = false
   #isClosed = false
 
-  constructor(options: ProgramLaneOptions, deps: { readonly log: Logger }) {
+  constructor(options: ProgramOptions, deps: ProgramRunnerDeps) {
     this.#options = options
     this.#deps = deps
+    this.#recovery = new Recovery({
+      isWhole: () => this.#isReady,
+      restore: () => this.start(),
+      onChange: deps.onChange,
+      log: deps.log,
+    })
   }
 
-  async start(): Promise<LaneStart> {
+  get free(): number {
+    return this.#isReady && !this.#isBusy ? 1 : 0
+  }
+
+  get width(): number {
+    return this.#isReady ? 1 : 0
+  }
+
+  get outage(): Outage | undefined {
+    return this.#isReady ? undefined : this.#recovery.outage
+  }
+
+  async start(): Promise<void> {
     await this.#dialogue?.kill()
     if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
     const dialogue = await this.#open()
@@ -62,32 +85,51 @@ class ProgramLane implements Lane {
       throw new InferenceError('LF_BACKEND_UNUSABLE', `The detector program could not load its model: ${ready.error}`)
     }
     this.#wants = ready.images
-    return { threadId: dialogue.pid, maxImages: ready.max_images, wantsBatches: true }
+    this.maxImages = ready.max_images
+    this.threadIds.add(dialogue.pid)
+    this.#isReady = true
   }
 
-  async run(images: readonly OwnedImage[]): Promise<LaneRun> {
+  run(images: readonly OwnedImage[]): StartedBatch {
+    this.#isBusy = true
+    return { done: this.#run(images), begun: () => images.length }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#recovery.end()
+    await this.#dialogue?.close(GRACE_MS)
+  }
+
+  async #run(images: readonly OwnedImage[]): Promise<Batch> {
+    try {
+      const batch = await this.#detect(images)
+      this.#recovery.succeeded()
+      return batch
+    } catch (error) {
+      this.#isReady = false
+      if (!this.#isClosed) this.#recovery.begin(error)
+      throw error
+    } finally {
+      this.#isBusy = false
+      this.#deps.onChange()
+    }
+  }
+
+  async #detect(images: readonly OwnedImage[]): Promise<Batch> {
     const dialogue = this.#dialogue
     if (dialogue === undefined) throw new InferenceError('LF_INFERENCE_CLOSED', 'The program was never started.')
     const frames = await Promise.allSettled(images.map((image) => this.#toFrame(image)))
     const good = frames.flatMap((frame) => (frame.status === 'fulfilled' ? [frame.value] : []))
-    this.begun = images.length
     const startedAt = performance.now()
     const given = good.length === 0 ? [] : await this.#ask(dialogue, good)
     let next = 0
-    const answers = frames.map((frame): LaneAnswer => {
+    const answers = frames.map((frame): ImageAnswer => {
       if (frame.status === 'rejected') return { ok: false, error: toThreadError(frame.reason) }
       return this.#toAnswer(given[next++], frame.value)
     })
     return { answers, threadId: dialogue.pid, workMs: performance.now() - startedAt }
   }
-
-  async close(): Promise<void> {
-    this.#isClosed = true
-    await this.#dialogue?.close(GRACE_MS)
-  }
-
-  // The guard ends the program when this process is gone.
-  prepareExit(): void {}
 
   async #open(): Promise<Dialogue> {
     const { command, cwd, env, logFile = join(cwd, 'detector-program.log') } = this.#options.backend
@@ -140,7 +182,7 @@ class ProgramLane implements Lane {
     return { header: { kind: 'pixels', width, height, channels }, data, size: { width, height } }
   }
 
-  #toAnswer(given: unknown, { size }: Frame): LaneAnswer {
+  #toAnswer(given: unknown, { size }: Frame): ImageAnswer {
     const { backend, confidence } = this.#options
     const failed = imageErrorSchema.safeParse(given)
     try {
