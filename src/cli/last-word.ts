@@ -1,7 +1,8 @@
 import { messageOf } from '../base/errors.js'
+import { RESTART_EXIT_CODE } from '../inference/lost-threads.js'
 
 /** What a person is told when a command ends with an error that is not our own mistake. */
-export type LastWord = { readonly sentence: string; readonly exitCode: 1 | 2 }
+export type LastWord = { readonly sentence: string; readonly exitCode: 1 | 2 | typeof RESTART_EXIT_CODE }
 
 /**
  * The sentence of an error with a code of ours, of an answer of Redis, or of the operating system about an address, a file or a folder;
@@ -30,6 +31,7 @@ const INPUT_CODES: readonly string[] = [
 ]
 
 function ownWord(error: Error, code: string): LastWord {
+  if (code === 'LF_THREADS_LOST') return { sentence: `${error.message} [${code}]`, exitCode: RESTART_EXIT_CODE }
   return { sentence: `${error.message} [${code}]`, exitCode: INPUT_CODES.includes(code) ? 2 : 1 }
 }
 

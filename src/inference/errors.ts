@@ -18,6 +18,7 @@ export const inferenceErrorCodes = [
   'LF_INFERENCE_BUSY',
   'LF_INFERENCE_DOWN',
   'LF_INFERENCE_CLOSED',
+  'LF_THREADS_LOST',
   'LF_DETECT_OUTPUT',
   'LF_BACKEND_UNUSABLE',
 ] as const

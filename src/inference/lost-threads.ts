@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
+import { InferenceError } from './errors.js'
 import { condemnNow, type NativeGuard } from './native-guard.js'
 
 export type ThreadState =
@@ -10,8 +11,12 @@ export type ThreadState =
   /** Inside native code after its time is over, where it cannot be ended. It keeps a core busy and its memory. */
   | 'lost'
 
-/** How many lost threads a process bears; with so many, only a new process helps. */
-export const MOST_LOST_THREADS = 3
+/** With so many lost threads only a new process helps. */
+const MOST_LOST_THREADS = 3
+/** Asks the parent of this process to start it again (src/cli/launch/parent.sh). */
+export const RESTART_EXIT_CODE = 75
+/** The same from a process that a lost thread keeps from exiting with a code. */
+const RESTART_SIGNAL = 'SIGVTALRM'
 /** How long the exit of a process waits for threads that are within their time. */
 const EXIT_WAIT_MS = 5000
 
@@ -37,11 +42,14 @@ export function lostThreadCount(): number {
   return [...threads.values()].filter((state) => state === 'lost').length
 }
 
-/** Resolves when so many threads are lost that this process should be replaced; never if `signal` aborts before. */
-export function tooManyThreadsLost(signal: AbortSignal, most = MOST_LOST_THREADS): Promise<void> {
+/** Resolves with LF_THREADS_LOST when only a new process helps; never if `signal` aborts before. */
+export function tooManyThreadsLost(signal: AbortSignal, most = MOST_LOST_THREADS): Promise<InferenceError> {
   return new Promise((resolve) => {
     const check = () => {
-      if (lostThreadCount() >= most) resolve()
+      const count = lostThreadCount()
+      if (count < most) return
+      const message = `${count} threads do not come back from native code; this process ends and is started again.`
+      resolve(new InferenceError('LF_THREADS_LOST', message, { details: { count } }))
     }
     onLost.add(check)
     signal.addEventListener('abort', () => onLost.delete(check), { once: true })
@@ -56,10 +64,11 @@ export function unendedThreadCount(): number {
 
 // A process that exits ends its threads wherever they are, which aborts it if one is inside an addon. It also waits for
 // them, so that with one that never ends it would never end either.
-function makeSafeToExit(): void {
+function makeSafeToExit(exitCode: number): void {
   const giveUpAt = performance.now() + EXIT_WAIT_MS
   for (const [guard, state] of threads) {
     const waitMs = state === 'busy' ? Math.max(0, giveUpAt - performance.now()) : 0
-    if (!condemnNow(guard, waitMs)) process.kill(process.pid, 'SIGKILL')
+    if (condemnNow(guard, waitMs)) continue
+    process.kill(process.pid, exitCode === RESTART_EXIT_CODE ? RESTART_SIGNAL : 'SIGKILL')
   }
 }

@@ -181,6 +181,17 @@ describe('a part and its small parent', function () {
     expect(part.output()).to.include('A worker needs something to work on')
   })
 
+  it('start a command again that ends with 75, or by SIGVTALRM, with the same environment', async () => {
+    const lines =
+      'echo "run"; [ -e twice ] && exit 5; [ -e once ] && { touch twice; kill -s VTALRM $$; }; touch once; exit 75'
+    const shows = `LOOPFLEET_PARENT=1 cat <&4 | tr -d '[:space:]' | head -c 8; ${lines}`
+
+    const part = start(['/bin/sh', '-c', `exec /bin/sh "$0" sh -c '${shows}' 4<<END\n61 62 63 64\nEND`, PARENT])
+
+    expect(await part.ended).to.include({ exitCode: 5, signal: null })
+    expect(part.output().split('\n').filter(Boolean)).to.deep.equal(Array(3).fill('61626364run'))
+  })
+
   it('show no secret in their environments', async () => {
     const secrets = {
       LOOP_PASSWORD: 'first-secret',

@@ -11,6 +11,7 @@ import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
 import { createOutbox } from '../../detector/outbox/outbox.js'
 import { createRelevanceFilter, doubtAboutThreshold } from '../../detector/relevance/relevance-filter.js'
 import { createDetectorServer } from '../../detector/server/detector-server.js'
+import { tooManyThreadsLost } from '../../inference/lost-threads.js'
 import { backendOf } from '../../inference/model-folder.js'
 import { createInferencePool } from '../../inference/pool.js'
 import { createImageUpload } from '../../loop/client/image-upload.js'
@@ -78,7 +79,8 @@ export async function startDetector(
   await node.start({ signal })
   const serves = untilItServes(detector)
   const hasModel = detector.modelInfo() !== null
-  return { uuid: identity.uuid, port, hasModel, serves, over: Promise.race([lock.lost, node.over]) }
+  const over = Promise.race([lock.lost, node.over, tooManyThreadsLost(signal)])
+  return { uuid: identity.uuid, port, hasModel, serves, over }
 }
 
 function untilItServes(detector: Detector): Promise<void> {

@@ -10,6 +10,9 @@
 # A terminal and systemd signal every process of a group: the command and its parent get the same signal, which counts
 # once, because only this process counts. SIGUSR1 and SIGUSR2 are the first and the second signal of a process above
 # that relays what it got; that process and this one may both get the signal of a group.
+#
+# A command that ends with the exit code 75 is started again, with the same environment. One that a thread keeps from
+# exiting with a code ends itself by SIGVTALRM for that.
 
 direct=0 asked='' child='' timer='' interrupted='' verdict=''
 env=$(command -pv env)
@@ -77,23 +80,34 @@ trap late ALRM
 
 [ -n "$setpriv" ] && "$setpriv" --pdeathsig KILL true 2>/dev/null && set -- "$setpriv" --pdeathsig KILL "$@"
 
-[ -z "$asked" ] || exit 143
-LOOPFLEET_PARENT=$$ "$@" &
-child=$!
-exec 4<&-
-# A signal between the last check and the line that names the child has reached nobody yet.
-[ -z "$asked" ] || [ -n "$timer" ] || pass_on
-[ -z "$verdict" ] || kill -s KILL "$child" 2>/dev/null
+environment=$(command -p cat 2>/dev/null <&4)
 
-# A trap ends `wait` early; what it then returns is no exit code of the command.
-code=''
-while :; do
-  interrupted=''
-  wait "$child" 2>/dev/null # dash would name the signal
-  now=$?
-  [ "$now" -eq 127 ] && [ -n "$code" ] || code=$now
-  [ -n "$interrupted" ] || break
-done
+run() {
+  exec 4<<END
+$environment
+END
+  LOOPFLEET_PARENT=$$ "$@" &
+  child=$!
+  exec 4<&-
+  # A signal between the last check and the line that names the child has reached nobody yet.
+  [ -z "$asked" ] || [ -n "$timer" ] || pass_on
+  [ -z "$verdict" ] || kill -s KILL "$child" 2>/dev/null
+
+  # A trap ends `wait` early; what it then returns is no exit code of the command.
+  code=''
+  while :; do
+    interrupted=''
+    wait "$child" 2>/dev/null # dash would name the signal
+    now=$?
+    [ "$now" -eq 127 ] && [ -n "$code" ] || code=$now
+    [ -n "$interrupted" ] || break
+  done
+  child=''
+}
+
+[ -z "$asked" ] || exit 143
+run "$@"
+while [ -z "$asked" ] && { [ "$code" -eq 75 ] || [ "$code" -eq 154 ]; }; do run "$@"; done
 [ -z "$timer" ] || stop_timer
 [ -z "$verdict" ] || exit "$verdict"
 # Killed by somebody else, such as the kernel when memory is short: end in the same way, so that it can be seen.
