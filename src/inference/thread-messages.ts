@@ -38,9 +38,6 @@ export type ThreadBackend = {
   close(): Promise<void>
 }
 
-/** The functions that a thread exports, by which piscina calls them. */
-export type ThreadTaskName = 'load' | 'detect' | 'close'
-
 export type ThreadTask = {
   readonly images: readonly OwnedImage[]
   /** Images that the backend is given at once. */

@@ -3,7 +3,7 @@ import type { OwnedImage } from './image-source.js'
 import { begunImages } from './native-guard.js'
 import { Recovery } from './recovery.js'
 import type { Outage, Runner, RunnerDeps, StartedBatch } from './runner.js'
-import { orThrow, ThreadSet, type ThreadSetDeps, type ThreadSetOptions } from './thread-set.js'
+import { orThrow, type Thread, ThreadSet, type ThreadSetDeps, type ThreadSetOptions } from './thread-set.js'
 
 export type ThreadPoolDeps = RunnerDeps & ThreadSetDeps
 
@@ -72,18 +72,18 @@ export class ThreadPool implements Runner {
       this.#deps.onChange()
     })
     this.#sets.add(set)
-    void set.ended.then(() => this.#sets.delete(set))
     return set
   }
 
   /** The first thread tries the model alone: one that never answers costs one thread then, not all. */
   async #fill(set: ThreadSet): Promise<void> {
-    await this.#load(set, 1)
-    await this.#load(set, this.#options.threads - 1)
+    const [first, ...others] = boot(set, this.#options.threads)
+    await this.#load(set, first === undefined ? [] : [first])
+    await this.#load(set, others)
   }
 
-  async #load(set: ThreadSet, threads: number): Promise<void> {
-    const loads = await Promise.allSettled(Array.from({ length: threads }, () => set.load()))
+  async #load(set: ThreadSet, threads: readonly Promise<Thread>[]): Promise<void> {
+    const loads = await Promise.allSettled(threads.map(async (thread) => set.load(await thread)))
     for (const load of loads) {
       if (load.status === 'rejected') throw load.reason
       if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
@@ -96,18 +96,32 @@ export class ThreadPool implements Runner {
 
   async #restore(): Promise<void> {
     const set = this.#set
-    await set.settled()
-    if (set.lost === 0) return await this.#load(set, this.#options.threads - set.width)
-    // A lost thread keeps its place in its piscina, so another piscina takes over, as in a swap of models.
+    // Twice: what ends the first thread may end others a moment later.
+    for (let pass = 1; pass <= 2; pass++) {
+      if (!(await set.hasRoom())) return await this.#replace(set)
+      await this.#load(set, boot(set, this.#options.threads - set.width))
+    }
+  }
+
+  /** A lost thread keeps its place in its piscina, so another piscina takes over, as in a swap of models. */
+  async #replace(set: ThreadSet): Promise<void> {
     const next = this.#openSet()
     try {
       await this.#fill(next)
     } catch (error) {
-      void next.close()
+      void next.close().then(() => this.#sets.delete(next))
       throw error
     }
     this.#set = next
-    set.retire()
+    void set.retire().then(() => this.#sets.delete(set))
     this.#deps.log.info({ threads: next.width }, 'inference threads replaced')
   }
+}
+
+function boot(set: ThreadSet, threads: number): Promise<Thread>[] {
+  return Array.from({ length: threads }, () => {
+    const booting = set.boot()
+    booting.catch(() => {}) // seen when its turn comes
+    return booting
+  })
 }

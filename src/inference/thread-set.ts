@@ -36,13 +36,13 @@ const CLOSE_MS = 2000
 /** For threads at work when their pool is closed. */
 const LEAVE_MS = 2000
 
-type Thread = {
+export type Thread = {
   readonly id: number
   readonly worker: Worker
   readonly exited: Promise<void>
   readonly lost: Promise<void>
-  /** `new` before it loads a model, `ending` in its last task. */
-  state: 'new' | 'working' | 'idle' | 'ending' | 'gone'
+  /** `booting` in its first task, `booted` before it loads the model, `ending` in its last task. */
+  state: 'new' | 'booting' | 'booted' | 'working' | 'idle' | 'ending' | 'gone'
   readonly lose: () => void
 }
 
@@ -74,12 +74,10 @@ export class Task {
 }
 
 /**
- * One piscina and its threads. A thread is started by its first task, which loads the model, and ends itself in its
- * last. Of piscina's own ends, `close` drops tasks and `destroy` aborts the process when a thread is inside native code.
+ * One piscina and its threads. A thread is started by its first task, loads the model in its second, and ends itself in
+ * its last. Of piscina's own ends, `close` drops tasks and `destroy` aborts the process when a thread is inside native code.
  */
 export class ThreadSet {
-  /** Resolves when all threads have exited after `retire`. */
-  readonly ended: Promise<void>
   readonly #options: ThreadSetOptions
   readonly #log: Logger
   readonly #onChange: (failure?: InferenceError) => void
@@ -92,16 +90,12 @@ export class ThreadSet {
   readonly #tasks = new Set<Task>()
   readonly #late = new Set<Promise<void>>()
   #isRetired = false
-  #onEnded: () => void = () => {}
 
   constructor(options: ThreadSetOptions, deps: ThreadSetDeps, onChange: (failure?: InferenceError) => void) {
     this.#options = options
     this.#log = deps.log
     this.#onChange = onChange
     this.#piscina = openPiscina(options, deps)
-    this.ended = new Promise((resolve) => {
-      this.#onEnded = resolve
-    })
   }
 
   get free(): number {
@@ -112,16 +106,22 @@ export class ThreadSet {
     return this.#usable.size
   }
 
-  get lost(): number {
-    return this.#lost.size
+  /** Starts a thread without the model. */
+  async boot(): Promise<Thread> {
+    const before = this.#piscina.threads
+    const task = this.#begin('boot', NO_WORK, { ...this.#options, timeoutMs: this.#options.loadMs })
+    for (const worker of this.#piscina.threads) if (!before.includes(worker)) this.#add(worker)
+    await task.answer
+    if (task.thread === undefined) throw new Error('no thread has booted')
+    return task.thread
   }
 
-  /** Starts a thread with the model. */
-  async load(): Promise<Done> {
+  /** Loads the model in a thread. */
+  async load(thread: Thread): Promise<Done> {
     const { loadMs, warmUpMs } = this.#options
-    const before = this.#piscina.threads
-    const { answer } = this.#begin('load', NO_WORK, { timeoutMs: warmUpMs, loadMs })
-    for (const worker of this.#piscina.threads) if (!before.includes(worker)) this.#add(worker)
+    if (thread.state !== 'booted') throw threadDiedError(new Error('it ended before'))
+    thread.state = 'working'
+    const { answer } = this.#begin('load', NO_WORK, { timeoutMs: warmUpMs, loadMs }, thread)
     try {
       return orThrow(await answer)
     } catch (error) {
@@ -138,23 +138,25 @@ export class ThreadSet {
     return this.#begin('detect', { images, atOnce }, limits, thread)
   }
 
-  /** Resolves when each thread that was late or has failed has left its place to another one, or is lost. */
-  async settled(): Promise<void> {
+  /** Waits until each thread that was late or has failed has left its place to another one, or is lost; false in that case. */
+  async hasRoom(): Promise<boolean> {
     await Promise.all(this.#late)
     const ending = [...this.#threads].filter(({ state }) => state === 'ending')
     await Promise.all(ending.map(({ exited, lost }) => Promise.race([exited, lost])))
+    return this.#lost.size === 0
   }
 
-  /** Ends each thread as soon as it is free. */
-  retire(): void {
+  /** Ends each thread as soon as it is free; resolves when all have exited. */
+  async retire(): Promise<void> {
     this.#isRetired = true
-    for (const thread of this.#idle.splice(0)) this.#end(thread)
-    if (this.#threads.size === 0) this.#onEnded()
+    for (const thread of this.#threads) if (thread.state === 'booted' || thread.state === 'idle') this.#end(thread)
+    this.#idle.length = 0
+    await Promise.all([...this.#threads].map(({ exited }) => exited))
   }
 
   /** Resolves when all threads have exited, but for those that do not come out of native code in time. */
   async close(): Promise<void> {
-    this.retire()
+    void this.retire()
     await Promise.all([...this.#threads].map((thread) => this.#exitedOrLeft(thread)))
   }
 
@@ -162,7 +164,7 @@ export class ThreadSet {
     const exitedOrLost = Promise.race([thread.exited, thread.lost])
     if (await isWithin(exitedOrLost, LEAVE_MS)) return
     const task = [...this.#tasks].find((one) => one.thread === thread)
-    if (thread.state === 'new') void thread.worker.terminate()
+    if (thread.state === 'new' || thread.state === 'booting') void thread.worker.terminate()
     if (thread.state === 'working' && task !== undefined) {
       if (!condemn(task.guard)) return noteThread(task.guard, 'left')
       task.ending.abort()
@@ -170,7 +172,7 @@ export class ThreadSet {
     await exitedOrLost
   }
 
-  #begin(name: 'load' | 'detect' | 'close', work: Work, limits: Limits, thread?: Thread): Task {
+  #begin(name: 'boot' | 'load' | 'detect' | 'close', work: Work, limits: Limits, thread?: Thread): Task {
     const task = new Task(thread)
     const { guard, ending } = task
     const run = this.#piscina.run(
@@ -200,7 +202,7 @@ export class ThreadSet {
     const isHere = ({ id }: Thread) => workers.some((worker) => worker.id === id)
     task.thread ??= [...this.#threads].find((thread) => thread.state === 'new' && isHere(thread))
     const { thread } = task
-    if (thread?.state === 'new') thread.state = 'working'
+    if (thread?.state === 'new') thread.state = 'booting'
     return workers.find(({ id }) => id === thread?.id) ?? null
   }
 
@@ -216,7 +218,8 @@ export class ThreadSet {
       thread.state = 'gone'
       this.#drop(thread, failure)
     } else if (isGood && !task.isLate && !this.#isRetired) {
-      thread.state = 'idle'
+      thread.state = thread.state === 'booting' ? 'booted' : 'idle'
+      if (thread.state === 'booted') return
       this.#idle.push(thread)
       this.#usable.add(thread)
       this.#onChange()
@@ -284,21 +287,15 @@ export class ThreadSet {
     })
     worker.once('exit', (code) => {
       failure ??= threadDiedError(new Error(`it exited with code ${code}`))
-      if (thread.state === 'new') this.#failLoad(failure)
+      const waiting = thread.state === 'new' ? [...this.#tasks].find((task) => task.thread === undefined) : undefined
+      waiting?.reject(failure) // it has ended before it took its first task, which piscina then forgets
+      waiting?.ending.abort()
       thread.state = 'gone'
       this.#threads.delete(thread)
       this.#lost.delete(thread)
       this.#drop(thread, failure)
       onExit()
-      if (this.#isRetired && this.#threads.size === 0) this.#onEnded()
     })
-  }
-
-  /** A thread ended before it took a task: nobody is left for one of those that wait. */
-  #failLoad(failure: InferenceError): void {
-    const waiting = [...this.#tasks].find(({ thread }) => thread === undefined)
-    waiting?.reject(failure)
-    waiting?.ending.abort()
   }
 }
 

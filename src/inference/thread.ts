@@ -17,7 +17,12 @@ const settings: ThreadSettings = workerData
 
 const guarded: InsideNative = (work) => (guard === undefined ? work() : insideNative(guard, work))
 
-/** Loads the model and tries it; the first task of each thread. */
+/** The first task of each thread, which only needs this module. */
+export function boot(): ThreadAnswer {
+  return { ok: true, answers: [], maxImages: 1, wantsBatches: false, warnings: [], threadId, workMs: 0 }
+}
+
+/** Loads the model and tries it. */
 export async function load(task: ThreadTask): Promise<ThreadAnswer> {
   return await answer(task, async () => {
     backend = await open(() => markBegun(task.guard, 0))
