@@ -17,8 +17,8 @@ redis.call('ZADD', key('hosts'), epoch, host)
 local function renew(id, run, born)
   local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol', 'leaseMs', 'born')
   if not it[1] then return 'lost', '' end
-  if it[7] ~= born then return 'superseded', '' end
   local found = tonumber(it[2])
+  if it[7] ~= born then return found == 0 and 'lost' or 'superseded', '' end
   if found > run then return 'superseded', '' end
   if it[1] == 'ended' then return found == run and 'ended' or 'lost', '' end
   local outcome = 'held'
@@ -42,12 +42,24 @@ for at = 6, #ARGV, 3 do
 end
 return {reason, answers}`)
 
-/** ARGV: lease in ms, how many at most. Answers the ids that wait again, and why leases were granted again or ''. */
+/**
+ * ARGV: lease in ms, how many at most. Answers the ids that wait again, and why leases were granted again or ''. Records whose
+ * pause is over are offered to hosts again.
+ */
 export const RETURN_EXPIRED = luaScript(`${LUA_RECORDS}${LUA_GUARD}
 local t, _, _, reason = guard(tonumber(ARGV[2]))
 local returned = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', string.format('%.0f', t), 'LIMIT', 0, ARGV[3])) do
   if toWaiting(id, 'expired', {}) then table.insert(returned, id) end
+end
+for _, name in ipairs(redis.call('SMEMBERS', key('names'))) do
+  local paused = key('paused:' .. name)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', paused, '-inf', string.format('%.0f', t), 'LIMIT', 0, ARGV[3])) do
+    local it = redis.call('HMGET', recordKey(id), 'kind', 'createdAt')
+    redis.call('ZREM', paused, id)
+    redis.call('ZADD', key('waiting:' .. name), it[2], id)
+    changed(id, it[1], 'resumed')
+  end
 end
 return {reason, returned}`)
 

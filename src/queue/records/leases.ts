@@ -47,7 +47,10 @@ export type Leases = {
   renew(
     held: readonly Pick<Claim, 'id' | 'run' | 'born'>[],
   ): Promise<{ readonly granted: Granted; readonly records: readonly Renewal[] }>
-  /** Returns records whose lease has run out to the waiting ones, of any host. Answers their ids. */
+  /**
+   * Returns records whose lease has run out to the waiting ones, of any host, and ends the pauses that are over. Answers
+   * the ids of the former.
+   */
   returnExpired(options?: { readonly limit?: number }): Promise<readonly string[]>
   /**
    * Lets the records of this host's earlier lives wait again. The caller holds the lock of the data folder, which proves

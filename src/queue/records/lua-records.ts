@@ -38,12 +38,23 @@ local function lastEvent(id)
   return cjson.decode(redis.call('LINDEX', key('history:' .. id), -1) or '{}').what
 end
 
-local function toWaiting(id, what, fields)
+-- Out of what hosts are offered.
+local function unlist(id, kind, name)
+  redis.call('ZREM', key('waiting:' .. kind .. ':' .. name), id)
+  redis.call('ZREM', key('paused:' .. kind .. ':' .. name), id)
+end
+
+-- With a pause it is offered to hosts only after that.
+local function toWaiting(id, what, fields, pauseMs)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'run', 'host')
   redis.call('ZREM', key('leases'), id)
   if not it[1] then return end
   redis.call('HSET', recordKey(id), 'life', 'waiting', unpack(fields))
-  redis.call('ZADD', key('waiting:' .. it[1] .. ':' .. it[2]), it[3], id)
+  if pauseMs and pauseMs > 0 then
+    redis.call('ZADD', key('paused:' .. it[1] .. ':' .. it[2]), now() + pauseMs, id)
+  else
+    redis.call('ZADD', key('waiting:' .. it[1] .. ':' .. it[2]), it[3], id)
+  end
   note(id, what, it[4], it[5])
   return changed(id, it[1], what)
 end
@@ -52,37 +63,68 @@ local function toClaimed(id, what, claim, fields)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'name')
   redis.call('HSET', recordKey(id), 'life', 'claimed', 'run', claim.run, 'host', claim.host,
     'incarnation', claim.incarnation, 'leaseMs', claim.leaseMs, unpack(fields))
-  redis.call('ZREM', key('waiting:' .. it[1] .. ':' .. it[2]), id)
+  unlist(id, it[1], it[2])
   redis.call('ZADD', key('leases'), now() + claim.leaseMs, id)
   note(id, what, claim.run, claim.host)
   return changed(id, it[1], what)
 end
 
-local function toEnded(id, fields)
+local function toEnded(id, outcome, fields)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'run', 'host')
   local at = stamp()
-  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', '', unpack(fields))
+  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', '', 'outcome', outcome, unpack(fields))
   redis.call('ZREM', key('leases'), id)
-  redis.call('ZREM', key('waiting:' .. it[1] .. ':' .. it[2]), id)
+  unlist(id, it[1], it[2])
   redis.call('ZREM', key('open:' .. it[1]), id)
   redis.call('ZADD', key('ended:' .. it[1]), at, id)
+  redis.call('ZADD', key('ended:' .. it[1] .. ':' .. outcome), at, id)
   note(id, 'ended', it[3], it[4])
   return changed(id, it[1], 'ended')
+end
+
+-- The id must be free.
+local function createRecord(id, kind, name, requires, protocol, fields)
+  local at = stamp()
+  local born = at .. '-' .. (redis.call('GET', key('change-count')) or '0')
+  redis.call('HSET', recordKey(id), 'id', id, 'born', born, 'kind', kind, 'name', name, 'requires', requires,
+    'protocol', protocol, 'version', 0, 'run', 0, 'host', '', 'incarnation', '', 'leaseMs', '', 'intent', '', 'outcome', '',
+    'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', 'createdAt', at, 'startedAt', '', 'endedAt', '',
+    unpack(fields))
+  redis.call('ZADD', key('all:' .. kind), at, id)
+  redis.call('ZADD', key('open:' .. kind), at, id)
+  redis.call('ZADD', key('ids:' .. kind), 0, id)
+  redis.call('SADD', key('names'), kind .. ':' .. name)
+  toWaiting(id, 'created', {})
+end
+
+-- An ended record waits again; the run goes up, so that nothing of before may write.
+local function reopenRecord(id, fields)
+  local it = redis.call('HMGET', recordKey(id), 'kind', 'createdAt', 'outcome')
+  redis.call('HINCRBY', recordKey(id), 'run', 1)
+  redis.call('ZREM', key('ended:' .. it[1]), id)
+  redis.call('ZREM', key('ended:' .. it[1] .. ':' .. it[3]), id)
+  redis.call('ZADD', key('open:' .. it[1]), it[2], id)
+  return toWaiting(id, 'reopened', {'incarnation', '', 'intent', '', 'outcome', '', 'endedAt', '', 'use', 'excused',
+    'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', unpack(fields)})
 end
 
 -- Removes an ended record from everywhere.
 local function removeRecord(id, kind)
   tell(id, kind, redis.call('HINCRBY', recordKey(id), 'version', 1), 'removed')
-  redis.call('DEL', recordKey(id), key('history:' .. id))
-  for _, index in ipairs({'all:', 'open:', 'ended:', 'ids:'}) do redis.call('ZREM', key(index .. kind), id) end
+  local outcome = redis.call('HGET', recordKey(id), 'outcome')
+  redis.call('DEL', recordKey(id), key('history:' .. id), key('log:' .. id))
+  for _, index in ipairs({'all:' .. kind, 'open:' .. kind, 'ids:' .. kind, 'ended:' .. kind, 'ended:' .. kind .. ':' .. outcome}) do
+    redis.call('ZREM', key(index), id)
+  end
 end
 
 -- Whether this claim may write: nothing, or the reason why not and the run that Redis has. A record that was removed
--- and made again under its id starts again at run 0, so a claim names the birth of its record.
+-- and made again under its id starts again at run 0, so a claim names the birth of its record. As long as nobody has
+-- claimed that one, the older claim is lost, not superseded: there is no newer run.
 local function refuse(id, run, incarnation, born)
   local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'born')
   if not it[1] then return {'lost', ''} end
-  if it[4] ~= born then return {'superseded', it[2]} end
+  if it[4] ~= born then return {it[2] == '0' and 'lost' or 'superseded', it[2]} end
   local found = tonumber(it[2])
   if found < tonumber(run) then return {'lost', it[2]} end
   if found > tonumber(run) or it[1] == 'ended' or it[3] ~= incarnation then return {'superseded', it[2]} end
@@ -92,7 +134,7 @@ end
 /**
  * The one judge of time. \`guard(leaseMs)\` reads Redis TIME and the server's run id, and compares them with what the
  * last call has stored. If the time went back, or ahead by more than half a lease, or the server is another one, time
- * is no evidence against an owner: every lease becomes the time plus its length. After a restart nothing is claimed
+ * is no evidence against an owner: every lease becomes the time plus its length, and every pause ends. After a restart nothing is claimed
  * until every host that was there has renewed, for one lease at most. Answers the time, how long claims wait, the epoch
  * (how many servers there have been), and why leases were granted again or ''.
  */
@@ -115,6 +157,11 @@ local function guard(leaseMs)
     for _, id in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
       local own = tonumber(redis.call('HGET', recordKey(id), 'leaseMs') or leaseMs)
       redis.call('ZADD', key('leases'), t + own, id)
+    end
+    for _, name in ipairs(redis.call('SMEMBERS', key('names'))) do
+      for _, id in ipairs(redis.call('ZRANGE', key('paused:' .. name), 0, -1)) do
+        redis.call('ZADD', key('paused:' .. name), t, id)
+      end
     end
     if reason == 'server' or settleUntil > 0 then settleUntil = t + leaseMs end
   end

@@ -17,10 +17,18 @@ export function recordKeys(link: Pick<RedisLink, 'prefix'>) {
     history: (id: string) => `${base}:history:${id}`,
     /** Sorted set: ids that wait, by their time of creation. */
     waiting: (kind: string, name: string) => `${base}:waiting:${kind}:${name}`,
+    /** Sorted set: ids that wait and that no host is offered yet, by the Redis time until which. */
+    paused: (kind: string, name: string) => `${base}:paused:${kind}:${name}`,
+    /** Set: `kind:name` of every trainer and converter that ever had a record. */
+    names: `${base}:names`,
+    /** Stream: the newest lines of its log; goes with its record. */
+    log: (id: string) => `${base}:log:${id}`,
     /** Sorted sets: ids by time of creation, those that have ended by time of end, and all with score 0 to find them by prefix. */
     all: (kind: string) => `${base}:all:${kind}`,
     open: (kind: string) => `${base}:open:${kind}`,
     ended: (kind: string) => `${base}:ended:${kind}`,
+    /** Those that ended with this outcome. */
+    endedAs: (kind: string, outcome: string) => `${base}:ended:${kind}:${outcome}`,
     ids: (kind: string) => `${base}:ids:${kind}`,
     /** Sorted set: ids that are claimed, by the Redis time at which their lease ends. */
     leases: `${base}:leases`,

@@ -12,13 +12,17 @@ export type RecordPage<T> = {
 }
 
 export type RecordSet = 'all' | 'open' | 'ended'
+/** An outcome stands for those that have ended with it. */
+export type RecordQuery = { readonly of?: RecordSet } | { readonly outcome: string }
 
 export type RecordReader<T> = {
   /** Undefined when there is none. Throws LF_RECORD_TOO_NEW or LF_RECORD_INVALID. */
   load(id: string): Promise<FleetRecord<T> | undefined>
   /** A page, the newest first: by creation, or by their end. */
-  list(options?: { readonly of?: RecordSet; readonly limit?: number; readonly offset?: number }): Promise<RecordPage<T>>
-  count(of?: RecordSet): Promise<number>
+  list(options?: RecordQuery & { readonly limit?: number; readonly offset?: number }): Promise<RecordPage<T>>
+  count(query?: RecordQuery): Promise<number>
+  /** How many wait, by trainer or converter; also those that hosts are offered only after a pause. */
+  countWaiting(): Promise<Readonly<Record<string, number>>>
   /** Ids that begin so, in their order. */
   idsFrom(prefix: string, limit: number): Promise<readonly string[]>
   /** A page of what waits for these trainers or converters, the oldest of each name first. Records that cannot be read are left out: nobody here can claim them. */
@@ -38,6 +42,9 @@ export function createRecordReader<T extends object>(
 ): RecordReader<T> {
   const { client } = link
   const { kind } = definition
+
+  const indexOf = (query: RecordQuery) =>
+    'outcome' in query ? keys.endedAs(kind, query.outcome) : keys[query.of ?? 'all'](kind)
 
   async function load(id: string): Promise<FleetRecord<T> | undefined> {
     const key = keys.record(id)
@@ -72,11 +79,23 @@ export function createRecordReader<T extends object>(
 
   return {
     load,
-    async list({ of = 'all', limit = 100, offset = 0 } = {}) {
+    async list({ limit = 100, offset = 0, ...query } = {}) {
       if (limit <= 0) return { records: [], unreadable: [] }
-      return await loadAll(await client.zrevrange(keys[of](kind), offset, offset + limit - 1))
+      return await loadAll(await client.zrevrange(indexOf(query), offset, offset + limit - 1))
     },
-    count: (of = 'all') => client.zcard(keys[of](kind)),
+    count: (query = {}) => client.zcard(indexOf(query)),
+    async countWaiting() {
+      const names = (await client.smembers(keys.names)).filter((name) => name.startsWith(`${kind}:`))
+      const counts = names.map(async (full) => {
+        const name = full.slice(kind.length + 1)
+        const [waiting, paused] = await Promise.all([
+          client.zcard(keys.waiting(kind, name)),
+          client.zcard(keys.paused(kind, name)),
+        ])
+        return [name, waiting + paused] as const
+      })
+      return Object.fromEntries(await Promise.all(counts))
+    },
     idsFrom: (prefix, limit) => client.zrangebylex(keys.ids(kind), `[${prefix}`, `[${prefix}~`, 'LIMIT', 0, limit),
     async waiting(names, { limit = 100, offset = 0 } = {}) {
       const pages = await Promise.all(names.map((name) => waitingOf(name, limit, offset)))

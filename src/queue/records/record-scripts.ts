@@ -9,16 +9,7 @@ import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 export const CREATE = luaScript(`${LUA_RECORDS}
 local id, kind, name = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', recordKey(id)) == 1 then return 'exists' end
-local at = stamp()
-local born = at .. '-' .. (redis.call('GET', key('change-count')) or '0')
-redis.call('HSET', recordKey(id), 'id', id, 'born', born, 'kind', kind, 'name', name, 'requires', ARGV[5], 'protocol', ARGV[6],
-  'version', 0, 'run', 0, 'host', '', 'incarnation', '', 'leaseMs', '', 'intent', '', 'outcome', '',
-  'use', 'excused', 'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', 'createdAt', at, 'startedAt', '', 'endedAt', '')
-for at = 7, #ARGV, 2 do redis.call('HSET', recordKey(id), ARGV[at], ARGV[at + 1]) end
-redis.call('ZADD', key('all:' .. kind), at, id)
-redis.call('ZADD', key('open:' .. kind), at, id)
-redis.call('ZADD', key('ids:' .. kind), 0, id)
-toWaiting(id, 'created', {})
+createRecord(id, kind, name, ARGV[5], ARGV[6], {unpack(ARGV, 7)})
 return 'created'`)
 
 /**
@@ -107,17 +98,20 @@ local isOurs = done[2] == ARGV[3] and done[3] == ARGV[4] and done[4] == ARGV[5]
 if done[1] == 'ended' and isOurs and done[5] == ARGV[6] then return {'ok'} end
 ${FENCE}
 if redis.call('HGET', recordKey(id), 'life') == 'ended' then return {'ended'} end
-toEnded(id, {'outcome', ARGV[6], unpack(ARGV, 7)})
+toEnded(id, ARGV[6], {unpack(ARGV, 7)})
 return {'ok'}`)
 
-/** FENCE, then ARGV: 'excused', or '' when the run counts as it was. The host gives the record back. */
+/**
+ * FENCE, then ARGV: 'excused', or '' when the run counts as it was, a pause in ms before hosts are offered it again, then
+ * fields and values. The host gives the record back.
+ */
 export const RELEASE = luaScript(`${LUA_RECORDS}
 local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'born')
 if done[1] == 'waiting' and done[2] == ARGV[3] and done[3] == '' and done[4] == ARGV[5] then return {'ok'} end
 ${FENCE}
 local use = redis.call('HGET', recordKey(id), 'use')
 if ARGV[6] == 'excused' and use == 'none' then use = 'excused' end
-toWaiting(id, 'released', {'incarnation', '', 'use', use})
+toWaiting(id, 'released', {'incarnation', '', 'use', use, unpack(ARGV, 8)}, tonumber(ARGV[7]))
 return {'ok'}`)
 
 /**
@@ -132,7 +126,7 @@ if it[1] == 'ended' then return 'ended-before' end
 if it[1] == 'waiting' and ARGV[5] ~= '' then
   if it[6] ~= ARGV[5] then return 'changed' end
   note(id, wanted, it[4], '')
-  toEnded(id, {'outcome', 'aborted'})
+  toEnded(id, 'aborted', {})
   return 'ended'
 end
 if it[2] ~= '' then
@@ -145,35 +139,33 @@ changed(id, it[3], 'intent')
 return 'asked'`)
 
 /**
- * ARGV: id, version that was seen, then fields and values. An ended record waits again; the run goes up, so that nothing of
- * before may write. Answers 'ok', 'unknown', 'changed' or 'unfinished'.
+ * ARGV: id, version that was seen, then fields and values. An ended record waits again. Answers 'ok', 'unknown', 'changed' or 'unfinished'.
  */
 export const REOPEN = luaScript(`${LUA_RECORDS}
 local id = ARGV[2]
-local it = redis.call('HMGET', recordKey(id), 'life', 'version', 'kind', 'createdAt')
+local it = redis.call('HMGET', recordKey(id), 'life', 'version')
 if not it[1] then return 'unknown' end
 if it[1] == 'waiting' and tonumber(it[2]) == tonumber(ARGV[3]) + 1 and lastEvent(id) == 'reopened' then return 'ok' end
 if it[1] ~= 'ended' then return 'unfinished' end
 if it[2] ~= ARGV[3] then return 'changed' end
-redis.call('HINCRBY', recordKey(id), 'run', 1)
-redis.call('ZREM', key('ended:' .. it[3]), id)
-redis.call('ZADD', key('open:' .. it[3]), it[4], id)
-toWaiting(id, 'reopened', {'incarnation', '', 'intent', '', 'outcome', '', 'endedAt', '', 'use', 'excused',
-  'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', unpack(ARGV, 4)})
+reopenRecord(id, {unpack(ARGV, 4)})
 return 'ok'`)
 
 /** FENCE; without a run the record must have ended. Answers 'ok', 'lost', 'superseded' or 'unfinished'. */
 export const REMOVE = luaScript(`${LUA_RECORDS}${FENCE}
 local it = redis.call('HMGET', recordKey(id), 'kind', 'life')
 if ARGV[3] == '' and it[2] ~= 'ended' then return {'unfinished'} end
-if it[2] ~= 'ended' then toEnded(id, {}) end
+if it[2] ~= 'ended' then toEnded(id, '', {}) end
 removeRecord(id, it[1])
 return {'ok'}`)
 
-/** ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove at once. Answers the ids. */
+/**
+ * ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove at once, outcome of those that
+ * it is about or ''. Answers the ids.
+ */
 export const TRIM = luaScript(`${LUA_RECORDS}
 local kind, keep, limit = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
-local ended = key('ended:' .. kind)
+local ended = key('ended:' .. kind .. (ARGV[6] == '' and '' or ':' .. ARGV[6]))
 local surplus = redis.call('ZCARD', ended) - keep
 local removed = {}
 local oldest = redis.call('ZRANGE', ended, 0, limit - 1, 'WITHSCORES')

@@ -58,8 +58,11 @@ export type Records<T> = RecordReader<T> & {
   /** Writes without a fence, such as what a node has received from the Loop. */
   amend(id: string, patch: Partial<T>): Promise<void>
   finish(claim: Claim, outcome: string, patch?: Partial<T>): Promise<void>
-  /** Gives it back; an excused run does not count as fruitless. */
-  release(claim: Claim, options?: { readonly isExcused?: boolean }): Promise<void>
+  /** Gives it back; an excused run does not count as fruitless. Hosts are offered it after a pause. */
+  release(
+    claim: Claim,
+    options?: { readonly isExcused?: boolean; readonly pauseMs?: number; readonly patch?: Partial<T> },
+  ): Promise<void>
   /**
    * Asks for its end, durably. With `endIfWaiting`, the version that was seen, a record that nobody has ends immediately.
    */
@@ -76,8 +79,9 @@ export type Records<T> = RecordReader<T> & {
   ): Promise<'ok' | 'unknown' | 'changed' | 'unfinished'>
   /** Removes it and its history: as its run, or an ended one. */
   remove(what: Claim | { readonly id: string }): Promise<'removed' | 'unfinished' | 'unknown'>
-  /** Removes the ended ones beyond a number or an age, the oldest first; answers at most `limit` ids. */
+  /** Removes the ended ones beyond a number or an age, the oldest first; answers at most `limit` ids. With an outcome, only such. */
   trim(options: {
+    readonly outcome?: string
     readonly keep: number
     readonly maxAgeMs?: number
     readonly limit?: number
@@ -163,8 +167,8 @@ export function createRecords<T extends object>(
     async finish(claim, outcome, patch) {
       await fenced(FINISH, claim, outcome, ...pairs(patch))
     },
-    async release(claim, { isExcused = true } = {}) {
-      await fenced(RELEASE, claim, isExcused ? 'excused' : '')
+    async release(claim, { isExcused = true, pauseMs = 0, patch } = {}) {
+      await fenced(RELEASE, claim, isExcused ? 'excused' : '', Math.round(pauseMs), ...pairs(patch))
     },
 
     async intend(id, wanted, by, { endIfWaiting } = {}) {
@@ -182,8 +186,8 @@ export function createRecords<T extends object>(
       if (found !== '') throw lost(what.id, run, found)
       return 'unknown'
     },
-    async trim({ keep, maxAgeMs, limit = 100 }) {
-      return z.array(z.string()).parse(await call(TRIM, kind, keep, maxAgeMs ?? '', limit))
+    async trim({ keep, maxAgeMs, limit = 100, outcome = '' }) {
+      return z.array(z.string()).parse(await call(TRIM, kind, keep, maxAgeMs ?? '', limit, outcome))
     },
   }
 }

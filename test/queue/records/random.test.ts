@@ -76,7 +76,7 @@ describe('records under whatever happens', () => {
         },
         async () => {
           const claim = pick(claims)
-          if (claim !== undefined) await quietly(records.release(claim))
+          if (claim !== undefined) await quietly(records.release(claim, { pauseMs: pick([0, 1, 60_000]) ?? 0 }))
         },
         async () => {
           const claim = pick(claims)
@@ -121,9 +121,12 @@ describe('records under whatever happens', () => {
   async function findWrongIndexes(id: string): Promise<readonly string[]> {
     const keys = recordKeys(redis.link)
     const { client } = redis.link
-    const life = await client.hget(keys.record(id), 'life')
+    const [life, outcome] = await client.hmget(keys.record(id), 'life', 'outcome')
+    const isPaused = (await client.zscore(keys.paused('training', 'yolo'), id)) !== null
     const expected: readonly (readonly [string, boolean])[] = [
-      [keys.waiting('training', 'yolo'), life === 'waiting'],
+      [keys.waiting('training', 'yolo'), life === 'waiting' && !isPaused],
+      [keys.paused('training', 'yolo'), life === 'waiting' && isPaused],
+      ...['completed', 'aborted'].map((each) => [keys.endedAs('training', each), outcome === each] as const),
       [keys.leases, life === 'claimed'],
       [keys.open('training'), life === 'waiting' || life === 'claimed'],
       [keys.ended('training'), life === 'ended'],

@@ -10,6 +10,7 @@ import {
   endLease,
   hostA,
   hostB,
+  jumpClock,
   type SamplePayload,
   sampleConversion,
   samplePayload,
@@ -118,7 +119,8 @@ describe('a record', () => {
     await createSample(records, 't1')
     const renewedOld = async () => (await createLeases(redis.link, hostA).renew([old])).records[0]?.outcome
 
-    expect(await renewedOld()).to.equal('superseded') // its run is higher than the new record's
+    expect(await renewedOld()).to.equal('lost') // nobody has claimed the new record, so this ends nothing
+    expect(await rejection(records.check(old))).to.include({ code: 'LF_RECORD_LOST' })
     const fresh = [await claimAs(records, 't1', hostA)]
     await records.release(fresh[0] ?? old)
     fresh.push(await claimAs(records, 't1', hostA))
@@ -185,13 +187,62 @@ describe('a record', () => {
     expect(await records.load('t1')).to.include({ host: 'a', incarnation: null, use: 'excused' })
   })
 
+  it('handed back with a pause is offered to hosts after it, with what its run has learned', async () => {
+    const leases = createLeases(redis.link, hostB)
+    const claim = await claimAs(records, 't1', hostA)
+    await records.release(claim, { pauseMs: 60_000, patch: { progress: 0.5 } })
+    const paused = recordKeys(redis.link).paused('training', 'yolo')
+
+    await leases.returnExpired()
+    expect(await records.waiting(['yolo'])).to.deep.equal([])
+    expect(await records.countWaiting()).to.deep.equal({ yolo: 1 })
+    expect(await records.load('t1')).to.deep.include({ life: 'waiting', payload: { ...samplePayload, progress: 0.5 } })
+
+    await redis.link.client.zadd(paused, 'XX', 1, 't1')
+    await leases.returnExpired()
+    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1'])
+    expect(await redis.link.client.zcard(paused)).to.equal(0)
+  })
+
+  it('waits no longer than its pause when the clock of Redis goes back', async () => {
+    const leases = createLeases(redis.link, hostB)
+    await records.release(await claimAs(records, 't1', hostA), { pauseMs: 60_000 })
+    await jumpClock(redis.link, -3_600_000)
+
+    await leases.renew([])
+    await leases.returnExpired()
+
+    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1'])
+  })
+
+  it('is counted, listed and trimmed by its outcome', async () => {
+    for (const [id, outcome] of [
+      ['t1', 'failed'],
+      ['t2', 'completed'],
+      ['t3', 'completed'],
+    ] as const) {
+      await createSample(records, id)
+      await records.finish(await claimAs(records, id, hostA), outcome)
+    }
+
+    expect(await records.trim({ outcome: 'completed', keep: 1 })).to.deep.equal(['t2'])
+    expect((await records.list({ outcome: 'completed' })).records.map(({ id }) => id)).to.deep.equal(['t3'])
+    expect([await records.count({ outcome: 'failed' }), await records.count()]).to.deep.equal([1, 2])
+    await records.reopen({ id: 't1', version: (await records.load('t1'))?.version ?? 0 })
+    expect(await records.count({ outcome: 'failed' })).to.equal(0)
+  })
+
   it('ends once, and leaves the index of open ones', async () => {
     const claim = await claimAs(records, 't1', hostA)
     await records.finish(claim, 'completed', { progress: 1 })
 
     expect(await rejection(records.finish(claim, 'failed'))).to.include({ code: 'LF_RUN_SUPERSEDED' })
     expect(await records.load('t1')).to.deep.include({ life: 'ended', outcome: 'completed', intent: null })
-    expect([await records.count('open'), await records.count('ended'), await records.count()]).to.deep.equal([0, 1, 1])
+    expect([
+      await records.count({ of: 'open' }),
+      await records.count({ of: 'ended' }),
+      await records.count(),
+    ]).to.deep.equal([0, 1, 1])
     expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
   })
 
@@ -208,7 +259,7 @@ describe('a record', () => {
     expect(await rejection(records.check(claim))).to.include({ code: 'LF_RUN_SUPERSEDED' })
     expect(await records.load('t1')).to.include({ life: 'waiting', outcome: null, endedAt: null, run: 2, failures: 0 })
     expect((await claimAs(records, 't1', hostB)).run).to.equal(3)
-    expect([await records.count('open'), await records.count('ended')]).to.deep.equal([1, 0])
+    expect([await records.count({ of: 'open' }), await records.count({ of: 'ended' })]).to.deep.equal([1, 0])
   })
 
   it('keeps the wish to end it: an abort is never softened, and the host that has it is asked', async () => {
@@ -253,7 +304,7 @@ describe('a record', () => {
 
     const { base } = recordKeys(redis.link)
     const left = (await redis.link.client.keys('*')).map((key) => key.slice(base.length + 1))
-    expect(left).to.have.members(['changes', 'change-count', 'clock'])
+    expect(left).to.have.members(['changes', 'change-count', 'clock', 'names'])
   })
 
   it('goes when it has ended and there are too many or it is too old, the oldest first', async () => {
