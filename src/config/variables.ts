@@ -85,7 +85,7 @@ export const variables = {
   LOOPFLEET_THREADS: { schema: wholeNumber(1).optional(), meaning: 'Threads of the detection pool.' },
   LOOPFLEET_LOCK_MS: {
     schema: wholeNumber(1000, DAY_MS).default(30_000),
-    meaning: 'A host that says nothing for so long loses its trainings to another.',
+    meaning: 'A host that says nothing for so long loses its trainings and conversions to another.',
   },
   LOOPFLEET_STALLED_MS: {
     schema: wholeNumber(100, DAY_MS).default(2_000),

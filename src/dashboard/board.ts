@@ -84,8 +84,9 @@ function toPercent(progress: unknown): unknown {
 function describeQueue(name: string): string {
   const [first = '', ...rest] = name.split('.')
   if (first === 'trainings') return `trainings that trainer ${rest.join('.')} has to do`
-  if (first === 'conversions') return `models that converter ${rest.join('.')} has to convert`
   if (first === 'scans') return `when converter ${rest.join('.')} looks for models`
   if (first === 'node') return 'what this trainer node has to tell the Loop'
+  if (rest.at(-1) === 'conversions')
+    return `steps of conversions that host ${first} has claimed; those that wait are at /`
   return `steps of kind ${rest.at(-1)} on host ${first}`
 }

@@ -12,7 +12,7 @@ export type LookDeps = {
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
   readonly journal: Pick<Journal, 'list' | 'load' | 'count'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
-  readonly conversions: Pick<Conversions, 'list' | 'count'>
+  readonly conversions: Pick<Conversions, 'list' | 'count' | 'countOpen'>
   readonly now: () => number
 }
 
@@ -64,15 +64,25 @@ export function createLook(deps: LookDeps) {
 
   /** The failed ones first, since somebody has to look at them, then the newest of the others. */
   async function conversions() {
-    const [failed, newest, total, failedCount] = await Promise.all([
+    const [failed, newest, counts] = await Promise.all([
       deps.conversions.list({ limit: SHOWN_CONVERSIONS, failedOnly: true }),
       deps.conversions.list({ limit: SHOWN_CONVERSIONS }),
-      deps.conversions.count(),
-      deps.conversions.count({ failedOnly: true }),
+      conversionCounts(),
     ])
     const others = newest.filter(({ state }) => state !== 'failed')
     const shown = [...failed, ...others].slice(0, SHOWN_CONVERSIONS).map(toConversionView)
-    return { conversions: shown, conversionCounts: { total, failed: failedCount } }
+    const { waitingByConverter: _, ...conversionSums } = counts
+    return { conversions: shown, conversionCounts: conversionSums }
+  }
+
+  async function conversionCounts() {
+    const [total, failed, { waiting: waitingByConverter, running }] = await Promise.all([
+      deps.conversions.count(),
+      deps.conversions.count({ failedOnly: true }),
+      deps.conversions.countOpen(),
+    ])
+    const waiting = Object.values(waitingByConverter).reduce((sum, count) => sum + count, 0)
+    return { total, failed, waiting, running, waitingByConverter }
   }
 
   /** What the hosts that are there work on now, by training. */
@@ -93,5 +103,5 @@ export function createLook(deps: LookDeps) {
     return found
   }
 
-  return { trainings, training, redis, hosts, nodes, queueCounts, conversions }
+  return { trainings, training, redis, hosts, nodes, queueCounts, conversions, conversionCounts }
 }

@@ -7,6 +7,8 @@ import type { Look } from './look.js'
 const HELP = {
   loopfleet_queue_jobs: 'Jobs of a queue by state.',
   loopfleet_trainings: 'Trainings that the journal knows, and those that have not ended.',
+  loopfleet_conversions: 'Conversions by state; those that went well are forgotten after a while.',
+  loopfleet_conversions_waiting: 'Conversions of a converter that wait for a host.',
   loopfleet_redis_refuses_writes: 'Whether Redis refuses writes of this user, with the code of its answer.',
   loopfleet_host_up: 'Whether the heartbeat of a host goes on.',
   loopfleet_host_places: 'Trainings that a host works on at once.',
@@ -37,12 +39,13 @@ export function registerMetrics(app: FastifyInstance, look: Look): void {
 }
 
 async function collect(look: Look): Promise<Registry> {
-  const [{ redis }, { queues }, { hosts }, { nodes }, { total, unfinished }] = await Promise.all([
+  const [{ redis }, { queues }, { hosts }, { nodes }, { total, unfinished }, conversions] = await Promise.all([
     look.redis(),
     look.queueCounts(),
     look.hosts(),
     look.nodes(),
     look.trainings({ limit: 1, offset: 0 }),
+    look.conversionCounts(),
   ])
   const registry = new Registry()
   const set = createSetter(registry)
@@ -53,6 +56,12 @@ async function collect(look: Look): Promise<Registry> {
   set('loopfleet_redis_refuses_writes', { code: code ?? '' }, takesWrites === null ? null : Number(!takesWrites))
   set('loopfleet_trainings', { which: 'all' }, total)
   set('loopfleet_trainings', { which: 'unfinished' }, unfinished)
+  for (const state of ['waiting', 'running', 'failed'] as const) {
+    set('loopfleet_conversions', { state }, conversions[state])
+  }
+  for (const [converter, count] of Object.entries(conversions.waitingByConverter)) {
+    set('loopfleet_conversions_waiting', { converter }, count)
+  }
   for (const host of hosts) setHost(set, host)
   for (const { uuid, name, type, isAlive, errors } of nodes) {
     const labels = { uuid, name, type }

@@ -4,7 +4,7 @@ import { failureOf } from '../queue/failure-facts.js'
 import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
 import type { JobView } from '../queue/job-view.js'
 import type { TrainingRecord } from '../queue/journal.js'
-import { type Stage, stages } from '../queue/names.js'
+import { queueNames, type Stage, stages } from '../queue/names.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { LogEntry } from '../queue/training-log.js'
 import { warningsOf } from '../queue/training-warnings.js'
@@ -109,7 +109,10 @@ export function toCurrentStep(queue: string, job: JobView): (CurrentStep & { tra
 }
 
 /** A conversion as page and API show it. */
-export function toConversionView({ order, definition: _, deaths: _deaths, ...record }: ConversionRecord) {
-  const actions = record.state === 'failed' ? (['retry'] as const) : []
-  return { ...order, ...record, queue: `conversions.${order.converter}`, actions }
+export function toConversionView({ order, definition: _, ...record }: ConversionRecord) {
+  const { state, hostId } = record
+  const actions = state === 'failed' || state === 'aborted' ? (['retry'] as const) : []
+  // Where its steps are: on the host that has it, or had it last.
+  const queue = hostId === null ? null : queueNames.conversions(hostId)
+  return { ...order, ...record, queue, actions }
 }

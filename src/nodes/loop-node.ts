@@ -27,7 +27,7 @@ export type LoopNodeDeps = {
   /** A fresh socket, not started. A node without sockets reports by REST. */
   readonly createSocket?: () => LoopSocket
   /** Where the node is announced; the others need no Redis. */
-  readonly fleet?: Pick<Fleet, 'announceNode' | 'withdrawNode'>
+  readonly fleet?: Pick<Fleet, 'checkParts' | 'announceNode' | 'withdrawNode'>
   readonly log: Logger
 }
 
@@ -209,7 +209,10 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   }
 }
 
-/** Announces the node and keeps it announced; throws LF_NAME_TAKEN when its id belongs to a node that lives elsewhere. */
+/**
+ * Announces the node and keeps it announced; throws LF_NAME_TAKEN when its id belongs to a node that lives elsewhere, and
+ * LF_FLEET_TOO_OLD or LF_DATA_TOO_NEW when its build cannot share the fleet with the others.
+ */
 async function openAnnouncement(
   { identity: { uuid, name }, owner }: LoopNodeOptions,
   { announcement }: NodeRole,
@@ -219,6 +222,7 @@ async function openAnnouncement(
   if (fleet === undefined || announcement === undefined) return
   const announce = () =>
     fleet.announceNode({ ...announcement(), uuid, name, pid: process.pid }, { ttlMs: 3 * ANNOUNCE_MS, owner })
+  await fleet.checkParts(uuid)
   await announce()
   // Registered now and not before: an id that was refused to us must not be withdrawn.
   closers.add('announcement', () => fleet.withdrawNode(uuid))

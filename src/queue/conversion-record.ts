@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { RecordInvalidError } from './journal-errors.js'
+import type { FleetRecord, PayloadDefinition } from './records/record-schema.js'
 
-export const conversionStates = ['waiting', 'running', 'converted', 'failed'] as const
+export const conversionStates = ['waiting', 'running', 'converted', 'failed', 'aborted'] as const
 export type ConversionState = (typeof conversionStates)[number]
 
-/** Why a conversion failed, or what its last take stumbled over. */
+/** Why a conversion failed, or why its last run handed it back. */
 export const conversionFailureSchema = z.object({
   code: z.string(),
   message: z.string(),
@@ -34,30 +34,59 @@ export const conversionOrderSchema = z.object({
 })
 export type ConversionOrder = z.infer<typeof conversionOrderSchema>
 
-/** All that is known about a conversion: the durable record in Redis. */
-export const conversionRecordSchema = z.object({
-  id: z.string(),
+/** What only conversions have in their records. */
+export const conversionPayloadSchema = z.object({
   order: conversionOrderSchema,
-  /** Fingerprint of the definition it is done by; a failed one is tried again when that is another. */
+  /** Fingerprint of the definition that is used; a failed conversion is planned again when it changes. */
   definition: z.string(),
-  state: z.enum(conversionStates),
-  createdAt: z.number(),
-  updatedAt: z.number(),
-  endedAt: z.number().nullable(),
-  /** How often a host has taken it; also the fence. */
-  run: z.int().min(0),
-  /** Takes in a row whose worker died in them. */
-  deaths: z.int().min(0),
-  /** How often the Loop lacked the format again after it had taken it. */
+  /** How often the Loop lacked the format again after it had accepted it. */
   repeats: z.int().min(0),
-  hostId: z.string().nullable(),
+  /** Runs in a row that handed it back because the Loop or the host failed. */
+  delays: z.int().min(0),
+  /** An upload that was begun and that no run has confirmed. */
+  isUploading: z.boolean(),
   failure: conversionFailureSchema.nullable(),
   files: z.array(z.string()),
   seconds: z.number().nullable(),
-  /** What people should know of its last take, such as a pattern that was switched off. */
-  warnings: z.array(z.string()).default([]),
+  /** What people should know of its last run, such as a pattern that was switched off. */
+  warnings: z.array(z.string()),
 })
-export type ConversionRecord = z.infer<typeof conversionRecordSchema>
+export type ConversionPayload = z.infer<typeof conversionPayloadSchema>
+
+export const conversionDefinition: PayloadDefinition<ConversionPayload> = {
+  kind: 'conversion',
+  schema: conversionPayloadSchema,
+}
+
+/** A conversion as other rooms see it. */
+export type ConversionRecord = Omit<ConversionPayload, 'delays' | 'isUploading'> & {
+  readonly id: string
+  readonly state: ConversionState
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly endedAt: number | null
+  readonly run: number
+  readonly hostId: string | null
+}
+
+export function toConversion({ payload, host, ...head }: FleetRecord<ConversionPayload>): ConversionRecord {
+  const { delays: _delays, isUploading: _isUploading, ...shown } = payload
+  const { id, createdAt, updatedAt, endedAt, run } = head
+  return { id, ...shown, state: stateOf(head), createdAt, updatedAt, endedAt, run, hostId: host }
+}
+
+function stateOf({ life, outcome }: Pick<FleetRecord<unknown>, 'life' | 'outcome'>): ConversionState {
+  switch (life) {
+    case 'waiting':
+      return 'waiting'
+    case 'claimed':
+      return 'running'
+    case 'ended':
+      return outcome === 'converted' || outcome === 'aborted' ? outcome : 'failed'
+    default:
+      return life satisfies never
+  }
+}
 
 /** The id of a conversion: the same model and format of the same converter always have the same. */
 export function conversionIdOf(order: ConversionOrder): string {
@@ -65,23 +94,4 @@ export function conversionIdOf(order: ConversionOrder): string {
   const text = JSON.stringify([converter, organization, project, modelId, targetFormat])
   // Begins with a letter, since BullMQ refuses ids that are numbers.
   return `c${createHash('sha256').update(text).digest('hex').slice(0, 15)}`
-}
-
-/** Fields and values of a Redis hash; every value is JSON. */
-export function toConversionPairs(fields: Partial<ConversionRecord>): string[] {
-  return Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [field, JSON.stringify(value)]))
-}
-
-/** Reads a hash; undefined when there is none. Throws LF_RECORD_INVALID. */
-export function parseConversionRecord(
-  key: string,
-  hash: Readonly<Record<string, string>>,
-): ConversionRecord | undefined {
-  if (Object.keys(hash).length === 0) return undefined
-  try {
-    const entries = Object.entries(hash).map(([field, text]): [string, unknown] => [field, JSON.parse(text)])
-    return conversionRecordSchema.parse(Object.fromEntries(entries))
-  } catch (error) {
-    throw new RecordInvalidError(key, error)
-  }
 }

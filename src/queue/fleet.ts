@@ -4,6 +4,8 @@ import { reportOrLeave } from './close-or-leave.js'
 import { gpuFiguresSchema } from './job-schemas.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
+import { checkRedisReader } from './records/least-reader.js'
+import { checkAnnounced, PROTOCOL } from './records/protocol.js'
 
 /** No GPU, a list of those that are offered, or GPUs that cannot be read. */
 export const gpuStateSchema = z.object({
@@ -14,6 +16,8 @@ export const gpuStateSchema = z.object({
 
 /** What a host or a node cannot mend itself, such as a Redis that came back without its records; one sentence each. */
 const errors = z.array(z.string()).default([])
+/** What its build reads and writes; builds before protocol numbers do not have one. */
+const protocol = z.int().min(1).optional()
 
 /** What a host tells of itself; more keys are kept as they come. */
 export const fleetHostSchema = z.looseObject({
@@ -33,6 +37,7 @@ export const fleetHostSchema = z.looseObject({
     .array(z.object({ kind: z.enum(['trainer', 'converter']), name: z.string(), reason: z.string() }))
     .default([]),
   errors,
+  protocol,
 })
 export type FleetHost = z.input<typeof fleetHostSchema>
 export type KnownHost = z.output<typeof fleetHostSchema>
@@ -48,6 +53,7 @@ export const fleetNodeSchema = z.looseObject({
   type: z.enum(['trainer', 'converter', 'detector', 'annotator']),
   pid: z.int().optional(),
   errors,
+  protocol,
 })
 export type FleetNode = z.input<typeof fleetNodeSchema>
 export type KnownNode = z.output<typeof fleetNodeSchema>
@@ -65,6 +71,11 @@ export type AnnounceOptions = {
 export type Fleet = {
   announceHost(host: FleetHost, options: AnnounceOptions): Promise<void>
   announceNode(node: FleetNode, options: AnnounceOptions): Promise<void>
+  /**
+   * Throws LF_DATA_TOO_NEW or LF_FLEET_TOO_OLD if a part of this build cannot share Redis with what is there; `own` is its
+   * own id, under which it may have been announced before.
+   */
+  checkParts(own: string): Promise<void>
   withdrawHost(hostId: string): Promise<void>
   withdrawNode(uuid: string): Promise<void>
   hosts(): Promise<readonly (Seen<KnownHost> & { readonly isDraining: boolean })[]>
@@ -99,13 +110,23 @@ return false`)
 
 const FORGET_AFTER_MS = 86_400_000
 
-export function createFleet(link: RedisLink): Fleet {
+export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly protocol?: number } = {}): Fleet {
+  const ours = { protocol }
   const hosts = createRegister({ link, kind: 'host', schema: fleetHostSchema })
   const nodes = createRegister({ link, kind: 'node', schema: fleetNodeSchema })
   const draining = `${link.prefix}:draining`
   return {
-    announceHost: (host, options) => hosts.announce(host.hostId, fleetHostSchema.parse(host), options),
-    announceNode: (node, options) => nodes.announce(node.uuid, fleetNodeSchema.parse(node), options),
+    announceHost: (host, options) => hosts.announce(host.hostId, fleetHostSchema.parse({ ...ours, ...host }), options),
+    announceNode: (node, options) => nodes.announce(node.uuid, fleetNodeSchema.parse({ ...ours, ...node }), options),
+    async checkParts(own) {
+      await checkRedisReader(link, ours.protocol)
+      const [living, others] = await Promise.all([hosts.list(), nodes.list()])
+      const parts = [
+        ...living.map((host) => ({ ...host, name: `host ${host.hostId}`, id: host.hostId })),
+        ...others.map((node) => ({ ...node, name: `${node.type} node ${node.name}`, id: node.uuid })),
+      ]
+      checkAnnounced(parts.filter(({ isAlive, id }) => isAlive && id !== own))
+    },
     withdrawHost: hosts.withdraw,
     withdrawNode: nodes.withdraw,
     nodes: nodes.list,

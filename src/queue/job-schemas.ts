@@ -32,10 +32,6 @@ export const metricsJobSchema = z.object({
 })
 export type MetricsJob = z.infer<typeof metricsJobSchema>
 
-/** A conversion in `conversions.<converter>`; everything else about it is in its record. */
-export const conversionJobSchema = z.object({ conversionId: z.string().min(1) })
-export type ConversionJob = z.infer<typeof conversionJobSchema>
-
 /** A look for models to convert in `scans.<converter>`: in one project, or in all that the Loop shows. */
 export const scanJobSchema = z.object({
   project: z.object({ organization: z.string().min(1), project: z.string().min(1) }).nullable(),

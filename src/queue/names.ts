@@ -39,8 +39,8 @@ export const queueNames = {
   trainings: (trainer: string): string => `trainings.${checkName('Trainer', trainer)}`,
   host: (hostId: string, kind: WorkKind): string => `${checkHostId(hostId)}.${kind}`,
   node: (uuid: string): string => `node.${checkName('Node', uuid)}`,
-  /** One job per model and target format. */
-  conversions: (converter: string): string => `conversions.${checkName('Converter', converter)}`,
+  /** The steps of the conversions that the host has claimed. */
+  conversions: (hostId: string): string => `${checkHostId(hostId)}.conversions`,
   /** When to look for models that this converter has to convert. */
   scans: (converter: string): string => `scans.${checkName('Converter', converter)}`,
 }

@@ -10,6 +10,7 @@ import { createLocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { type AddOptions, toJobsOptions } from './retry-rules.js'
 import { waitForJob } from './run-job.js'
+import { createStepQueue, type StepQueue } from './step-queue.js'
 
 /** The queues of the fleet: the only door to BullMQ. */
 export type Queues = {
@@ -48,6 +49,10 @@ export type Queues = {
    */
   releaseHeldBy(queue: string, ids: readonly string[] | 'all'): Promise<readonly string[]>
   consume<T>(queue: string, handler: JobHandler<T>, options: ConsumeOptions<T>): Consumer
+  /** A queue of this host for the steps of its records; the caller starts and stops it. */
+  steps(queue: string): StepQueue
+  /** Removes a queue with all of its jobs, locked or not, such as one of an older version. */
+  destroy(queue: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -175,6 +180,12 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       const consumer = createConsumer(queue, handler, options, { link, local, clock, log })
       consumers.add(consumer)
       return consumer
+    },
+    steps: (name) => createStepQueue({ name }, { link, register, log }),
+    async destroy(queue) {
+      await open(queue).obliterate({ force: true })
+      await link.client.srem(namesKey, queue)
+      registered.delete(queue)
     },
     async close() {
       stopListening()

@@ -7,6 +7,7 @@ import type { Control } from '../queue/control.js'
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
+import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
 import type { StageDeps } from './stages/stage.js'
 import type { WorkspaceKeeperOptions } from './workspace-keeper.js'
@@ -34,6 +35,7 @@ export type WorkerOptions = {
 }
 
 export type WorkerDeps = {
+  readonly link: RedisLink
   readonly queues: Queues
   readonly journal: Journal
   readonly control: Control

@@ -10,11 +10,14 @@ import { stepJobSchema, type TrainingJob, trainingJobSchema } from '../queue/job
 import type { TrainingRecord } from '../queue/journal.js'
 import { queueNames, workKinds } from '../queue/names.js'
 import { HandBackError } from '../queue/queue-errors.js'
+import { checkFolderReader } from '../queue/records/least-reader.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
-import { type ConversionWorker, createConversionWorker } from './conversions/conversion-worker.js'
+import { type ConversionPipeline, createConversionPipeline } from './conversions/conversion-pipeline.js'
 import { folderOwnerOf } from './conversions/folder-owner.js'
 import { createRecentProjects } from './conversions/recent-projects.js'
 import { createDispatcher } from './dispatcher.js'
+import { createEngine } from './engine/engine.js'
+import { toWork } from './engine/pipeline.js'
 import { openTrainingRun } from './open-training-run.js'
 import { createPlaces } from './places.js'
 import { createRecordWatch, type HeldWork } from './record-watch.js'
@@ -53,7 +56,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder, of: 'conversions' },
     {
       journal: { load: async (id) => folderOwnerOf(await deps.conversions?.load(id)) },
-      isActive: (id) => conversionWorker?.active.includes(id) === true,
+      isActive: (id) => engine.active('conversion').includes(id),
       ...{ now: Date.now, log },
     },
   )
@@ -71,9 +74,17 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   const converters = options.converters ?? []
   const served = createServed({ trainers: options.trainers, converters }, log)
-  const conversionWorker = openConversions()
+  const conversionSteps = deps.queues.steps(queueNames.conversions(options.hostId))
+  const conversions = openConversions()
+  const engine = createEngine(
+    { hostId: options.hostId, leaseMs: timing.lockMs },
+    {
+      ...{ link: deps.link, works: conversions === undefined ? [] : [toWork(conversions)], mayClaim: mayTake, log },
+      slots: () => Math.max(1, deps.slots.gpus.length),
+    },
+  )
   const records = createRecordWatch({
-    held: () => [...dispatcher.active.map(heldTraining), ...(conversionWorker?.held() ?? [])],
+    held: () => [...dispatcher.active.map(heldTraining), ...(conversions?.held() ?? [])],
     log,
   })
 
@@ -93,19 +104,19 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     return run !== undefined && (await deps.journal.compareRun(trainingId, run)).state === 'newer'
   }
 
-  function openConversions(): ConversionWorker | undefined {
-    const { conversions } = deps
-    if (converters.length === 0 || conversions === undefined) return undefined
+  function openConversions(): ConversionPipeline | undefined {
+    if (converters.length === 0 || deps.conversions === undefined) return undefined
     const { hostId, dataFolder, programEnv } = options
-    return createConversionWorker(
-      { ...timing, hostId, dataFolder, converters, pid: process.pid, places: places.total },
+    return createConversionPipeline(
+      { hostId, dataFolder, converters, pid: process.pid, places: places.total },
       {
-        ...{ queues: deps.queues, conversions, slots: deps.slots, programEnv, log },
+        ...{ conversions: deps.conversions, slots: deps.slots, programEnv, log },
         rest: { models: deps.stageDeps.rest.models, ...createRecentProjects(deps.stageDeps.rest) },
         models: deps.stageDeps.models,
         loopAddress: deps.loopAddress ?? '',
         outputThread: deps.stageDeps.outputThread,
-        mayTake,
+        steps: conversionSteps,
+        onChange: () => engine.wake(),
         tidyFolders: () => conversionsKeeper.tidy(),
         sweepConversion: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id))),
       },
@@ -142,13 +153,13 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     }
     places.setTotal(wantedPlaces())
     for (const { kind, consumer } of stepConsumers) consumer.setConcurrency(concurrencyOf(kind))
-    conversionWorker?.setPlaces(places.total)
+    conversions?.setPlaces(places.total)
     takeConversions()
     openOrShut()
   }
 
   function takeConversions(): void {
-    conversionWorker?.setTaking(({ name }) => !isDraining && served.has('converter', name))
+    conversions?.setTaking(({ name }) => !isDraining && served.has('converter', name))
   }
 
   function onOffer(): void {
@@ -185,6 +196,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     closers.add('workspaces', () => Promise.all([keeper.close(), conversionsKeeper.close()]))
     serveByOffer()
     closers.add('GPU offer', deps.gpus.onChange(onOffer))
+    await checkFolderReader(options.dataFolder)
+    await deps.fleet.checkParts(options.hostId)
     await announce() // first of all: a name that is taken must not touch what belongs to its owner
     closers.add('announcement', () => deps.fleet.withdrawHost(options.hostId))
     every(HEARTBEAT_MS, announceSafely, closers, 'heartbeat')
@@ -199,9 +212,9 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     })
     closers.add('control', () => watch.close())
     signal.throwIfAborted()
-    closers.add('work', endWork)
-    await conversionWorker?.start({ signal })
+    await startConversions(signal, closers)
     signal.throwIfAborted()
+    closers.add('work', endWork)
     for (const kind of options.trainers.length === 0 ? [] : workKinds) {
       const queue = queueNames.host(options.hostId, kind)
       const settings = { ...timing, concurrency: concurrencyOf(kind), schema: stepJobSchema, isTakenOver }
@@ -216,12 +229,23 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   /** First the trainings: their programs end politely and the jobs go back; then the step queues, which did the work. */
   async function endWork(): Promise<void> {
     isSubscribing = false
-    const conversionsEnd = conversionWorker?.stop()
+    const conversionsEnd = engine.stop()
     for (const training of dispatcher.active) training.stopSwitch.end(new WorkerShutdownError())
     const close = (consumer: Consumer) => consumer.close({ cancel: new WorkerShutdownError() })
     await Promise.all([...trainerConsumers.values()].map(close))
     await Promise.all(stepConsumers.map(({ consumer }) => close(consumer)))
     await conversionsEnd
+  }
+
+  async function startConversions(signal: AbortSignal, closers: Closers): Promise<void> {
+    if (conversions === undefined) return
+    await deps.conversions?.migrate(deps.queues)
+    conversionsKeeper.tidy()
+    closers.add('converters', () => Promise.all(converters.map((converter) => converter.close?.())))
+    closers.add('steps of conversions', () => conversionSteps.stop())
+    await conversionSteps.start({ signal })
+    closers.add('engine', () => engine.stop())
+    await engine.start({ signal })
   }
 
   function concurrencyOf(kind: (typeof workKinds)[number]): number {

@@ -64,6 +64,8 @@ describe('dashboard api', () => {
     const again = await post(`/api/conversions/${id}/retry`)
 
     expect(all.body).to.include({ total: 2 })
+    expect(all.body).to.have.nested.property('conversions[0].queue', null) // no host has had it
+    expect(failed.body).to.have.nested.property('conversions[0].queue', 'host-a.conversions')
     expect(failed.body).to.include({ total: 1 })
     expect(failed.body).to.have.nested.property('conversions[0].failure').that.eql(aFailure)
     expect(failed.body).to.have.nested.property('conversions[0].actions').that.eql(['retry'])
@@ -192,6 +194,7 @@ describe('dashboard api', () => {
     const host = { hostId: 'host-a', pid: 11, trainers: ['shapes'], places: 2, free: 1, gpus: [{ ...gpu, name }] }
     await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
     await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
+    await dashboard.conversions.plan(anOrderToConvert, { definition: 'd1', lookedAt: 0 })
 
     const response = await fetch(`${dashboard.url}/metrics`)
     const lines = (await response.text()).split('\n')
@@ -199,6 +202,8 @@ describe('dashboard api', () => {
     expect(response.headers.get('content-type')).to.contain('text/plain')
     expect(lines).to.include('loopfleet_trainings{which="unfinished"} 1')
     expect(lines).to.include('loopfleet_host_places_free{host="host-a"} 1')
+    expect(lines).to.include('loopfleet_conversions{state="waiting"} 1')
+    expect(lines).to.include('loopfleet_conversions_waiting{converter="quantize"} 1')
     expect(lines).to.include('loopfleet_node_up{uuid="seat-a",name="Trainer A",type="trainer"} 1')
     expect(lines).to.include(
       'loopfleet_gpu_utilization_ratio{host="host-a",gpu="0",name="a \\"card\\"\\nwith \\\\"} 0.87',

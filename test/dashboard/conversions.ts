@@ -1,5 +1,6 @@
 import { conversionIdOf } from '../../src/queue/conversion-record.js'
 import type { ConversionFailure, ConversionOrder, Conversions } from '../../src/queue/conversions.js'
+import { claimAs, hostA } from '../queue/records/sample-records.js'
 
 export const anOrderToConvert: ConversionOrder = {
   converter: 'quantize',
@@ -23,7 +24,7 @@ export const aFailure: ConversionFailure = {
   at: 1,
 }
 
-/** A conversion that has failed on its first take. */
+/** A conversion that has failed in its first run. */
 export async function failConversion(
   conversions: Conversions,
   change: Partial<ConversionOrder> = {},
@@ -32,7 +33,7 @@ export async function failConversion(
   const order = { ...anOrderToConvert, ...change }
   const id = conversionIdOf(order)
   await conversions.plan(order, { definition: 'd1', lookedAt: await conversions.now() })
-  const begun = await conversions.begin(id, { hostId: 'host-a' })
-  await conversions.settle(id, begun?.run ?? 0, { state: 'failed', failure })
+  const claim = await claimAs(conversions.records, id, { ...hostA, host: 'host-a' })
+  await conversions.records.finish(claim, 'failed', { failure })
   return id
 }

@@ -30,7 +30,7 @@ export async function startDashboardFixture(
   const journal = createJournal(redis.link)
   const control = createControl(redis.link, journal, redis.queues)
   const fleet = createFleet(redis.link)
-  const conversions = createConversions(redis.link, redis.queues)
+  const conversions = createConversions(redis.link, {}, { log: silentLogger() })
   const closers: (() => Promise<void>)[] = []
 
   async function another(options: {

@@ -188,7 +188,7 @@ describe('fleet page', function () {
     await row.getByRole('button', { name: 'retry' }).click()
     await row.getByText('waiting').waitFor()
     expect(await dashboard.conversions.load(id)).to.include({ state: 'waiting' })
-    expect(await dashboard.redis.queues.counts('conversions.quantize')).to.include({ waiting: 1 })
+    expect(await dashboard.conversions.countOpen()).to.deep.equal({ waiting: { quantize: 1 }, running: 0 })
     expect(complaints).to.eql([])
   })
 

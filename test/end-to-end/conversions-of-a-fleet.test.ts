@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -45,6 +45,46 @@ describe('a converter beside trainings', function () {
 
     await fleet.run('hosts', 'undrain', host)
     await fleet.untilFormat(id, 'format_b')
+  })
+
+  it('is claimed by another host when its own is frozen, whose program ends when it wakes, and is uploaded once', async () => {
+    fleet = await startConverterFleet({ LOOPFLEET_LOCK_MS: '2000' })
+    const notes = join(fleet.folder, 'notes.jsonl')
+    const file = converterFile('follows-orders')
+    const starts = async () => (await readFile(notes, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
+    const startHost = (name: string) =>
+      fleet.start('worker', '--converter', file, '--gpus', 'none', '--data', join(fleet.folder, name))
+    const id = await fleet.upload({ 'model.a': `waits\n${notes}\n` })
+    await fleet.start('converter', file, '--no-worker')
+    const frozen = await startHost('one')
+    await until('its program runs', async () => (await starts()) === 1, 30_000)
+    const [first] = await fleet.programs()
+
+    process.kill(frozen.pid, 'SIGSTOP')
+    await startHost('two')
+    await until('the other host has started one', async () => (await starts()) === 2, 40_000)
+    expect(await fleet.programs()).to.include(first)
+    process.kill(frozen.pid, 'SIGCONT')
+    await until('the older program has ended', async () => !(await fleet.programs()).includes(first ?? 0), 20_000)
+    await writeFile(`${notes}.go`, '')
+    await fleet.untilFormat(id, 'format_b', 30_000)
+
+    expect(fleet.uploads(id, 'format_b')).to.equal(1)
+    expect((await fleet.conversions.list())[0]).to.include({ run: 2 })
+    expect(await frozen.log()).to.contain('another run has begun')
+  })
+
+  it('shows in status what waits before any host has it', async () => {
+    fleet = await startConverterFleet()
+    await fleet.upload({ 'model.a': 'hello' })
+    await fleet.start('converter', converterFile('a-to-b'), '--no-worker')
+    await until('it is planned', async () => (await fleet.conversions.count()) === 1, 30_000)
+
+    const { output } = await fleet.run('status')
+
+    expect(output)
+      .to.match(/a-to-b +1\n/)
+      .and.to.contain('Conversions: 0 running, 0 failed.')
   })
 
   it('clears the folders of failed conversions that are too old', async () => {

@@ -56,7 +56,7 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
   const loop = await startLocalLoop({ folder: join(folder, 'loop') }, { log })
   const link = await openRedis(env.REDIS_URL ?? redis.url, { log })
   const queues = createQueues(link, { log })
-  const conversions = createConversions(link, queues)
+  const conversions = createConversions(link, {}, { log })
   const parts: CliProcess[] = []
   let count = 0
 

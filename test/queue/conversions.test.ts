@@ -1,7 +1,10 @@
 import { expect } from 'chai'
+import { silentLogger } from '../../src/base/logger.js'
 import { conversionIdOf } from '../../src/queue/conversion-record.js'
 import { type ConversionOrder, type Conversions, createConversions } from '../../src/queue/conversions.js'
+import { recordKeys } from '../../src/queue/records/record-keys.js'
 import { rejection } from '../helpers/rejection.js'
+import { claimAs, endLease, hostA, hostB } from './records/sample-records.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
 
 const order: ConversionOrder = {
@@ -17,7 +20,9 @@ const order: ConversionOrder = {
 const id = conversionIdOf(order)
 const failure = { code: 'LF_X', message: 'no', failure: 'fatal', hostId: 'h', at: 1 } as const
 
-describe('the record of conversions', () => {
+const log = silentLogger()
+
+describe('the records of conversions', () => {
   let redis: RedisFixture
   let conversions: Conversions
   before(async () => {
@@ -26,82 +31,121 @@ describe('the record of conversions', () => {
   after(() => redis.close())
   beforeEach(async () => {
     await redis.link.client.flushall()
-    conversions = createConversions(redis.link, redis.queues, { repeatAfterMs: 60_000 })
+    conversions = createConversions(redis.link, { repeatAfterMs: 60_000 }, { log })
   })
 
   const plan = async (definition = 'd1', lookedAt?: number) =>
     conversions.plan(order, { definition, lookedAt: lookedAt ?? (await conversions.now()) })
-  const take = async () => (await conversions.begin(id, { hostId: 'h' }))?.run ?? 0
+  const claim = (of = id) => claimAs(conversions.records, of, hostA)
+  const convert = async (of = id) =>
+    conversions.records.finish(await claim(of), 'converted', { files: ['x'], seconds: 1 })
+  const fail = async (of = id) => conversions.records.finish(await claim(of), 'failed', { failure })
 
-  it('makes one job for a model and a format, however often it is looked for', async () => {
+  it('are one for a model and a format, however often it is planned', async () => {
     expect([await plan(), await plan(), await plan()]).to.deep.equal(['planned', 'waiting', 'waiting'])
+    expect((await conversions.records.waiting(['mine'])).records.map((record) => record.id)).to.deep.equal([id])
 
-    expect(await redis.queues.counts('conversions.mine')).to.include({ waiting: 1 })
+    await claim()
+    expect(await plan()).to.equal('running')
+    expect(await conversions.countOpen()).to.deep.equal({ waiting: { mine: 0 }, running: 1 })
   })
 
-  it('makes the job that was lost between the record and the queue', async () => {
-    await plan()
-    await redis.queues.remove('conversions.mine', id)
+  it('are one also when many converter nodes plan at the same moment', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => plan()))
 
-    expect(await plan()).to.equal('waiting')
-    expect(await redis.queues.counts('conversions.mine')).to.include({ waiting: 1 })
+    expect(outcomes.filter((outcome) => outcome === 'planned')).to.have.lengthOf(1)
+    expect(await conversions.count()).to.equal(1)
   })
 
-  it('remembers a failure until the definition is another', async () => {
+  it('keep a failure until the definition is another', async () => {
     await plan()
-    await conversions.settle(id, await take(), { state: 'failed', failure })
+    await fail()
+    expect(await conversions.load(id)).to.deep.include({ state: 'failed', failure, hostId: 'a', run: 1 })
 
     expect([await plan('d1'), await plan('d2'), await plan('d1')]).to.deep.equal(['failed', 'again', 'waiting'])
     expect(await conversions.count({ failedOnly: true })).to.equal(0)
     expect(await conversions.load(id)).to.deep.include({ state: 'waiting', failure: null, endedAt: null })
   })
 
-  it('does not convert again what was converted after the Loop was looked at, and then ever less often', async () => {
+  it('do not begin again for what was converted after the Loop was read, and then ever less often', async () => {
     const lookedAt = await conversions.now()
     await plan()
-    await conversions.settle(id, await take(), { state: 'converted', files: ['x'], seconds: 1 })
+    await convert()
     expect(await plan('d1', lookedAt)).to.equal('converted')
 
     const later = (await conversions.now()) + 10
     expect(await plan('d1', later)).to.equal('again')
-    await conversions.settle(id, await take(), { state: 'converted', files: ['x'], seconds: 1 })
+    await convert()
     expect(await plan('d1', (await conversions.now()) + 10)).to.equal('converted')
   })
 
-  it('fences an older take off, and counts workers that died in one', async () => {
+  it('fence off a run after another host has claimed the conversion', async () => {
     await plan()
-    const first = await take()
-    const second = await conversions.begin(id, { hostId: 'h2' })
+    const first = await claim()
+    await endLease(redis.link, id)
+    const second = await claimAs(conversions.records, id, hostB)
 
-    expect(second).to.include({ run: 2, deaths: 1 })
-    expect(second?.record).to.deep.equal(await conversions.load(id))
+    expect(second.run).to.equal(2)
     for (const late of [
-      conversions.checkRun(id, first),
-      conversions.settle(id, first, { state: 'converted', files: [], seconds: 1 }),
-      conversions.forget(id, first),
+      () => conversions.records.check(first),
+      () => conversions.records.update(first, { isUploading: true }),
+      () => conversions.records.finish(first, 'converted'),
+      () => conversions.records.remove(first),
     ])
-      expect(await rejection(late)).to.include({ code: 'LF_RUN_SUPERSEDED' })
-    await conversions.settle(id, 2, { state: 'waiting', failure })
-    expect(await conversions.begin(id, { hostId: 'h' })).to.include({ run: 3, deaths: 0 })
+      expect(await rejection(late())).to.include({ code: 'LF_RUN_SUPERSEDED' })
   })
 
-  it('forgets the oldest of those that went well, and none that failed', async () => {
-    conversions = createConversions(redis.link, redis.queues, { keepConverted: 2 })
+  it('forget the oldest of those that were converted with their logs, and none that failed', async () => {
+    conversions = createConversions(redis.link, { keepConverted: 2 }, { log })
     for (const modelId of ['m1', 'm2', 'm3', 'm4']) {
       const one = { ...order, modelId }
       await conversions.plan(one, { definition: 'd', lookedAt: 0 })
-      const begun = await conversions.begin(conversionIdOf(one), { hostId: 'h' })
-      const end =
-        modelId === 'm1'
-          ? ({ state: 'failed', failure } as const)
-          : ({ state: 'converted', files: [], seconds: 1 } as const)
-      await conversions.settle(conversionIdOf(one), begun?.run ?? 0, end)
+      await conversions.appendLog(conversionIdOf(one), 'a line\n')
+      await (modelId === 'm1' ? fail : convert)(conversionIdOf(one))
     }
 
+    await conversions.trim()
+
     expect((await conversions.list()).map((record) => record.order.modelId)).to.have.members(['m1', 'm3', 'm4'])
+    const logs = await redis.link.client.keys(`${recordKeys(redis.link).base}:log:*`)
+    expect(logs).to.have.lengthOf(3)
   })
 
-  it('finds one by the beginning of its id, and says when there are several or none', async () => {
+  it('end at the wish of a person, and are left alone until a person retries them', async () => {
+    await plan()
+    expect(await conversions.abort(id, 'cli')).to.equal('ended')
+
+    expect(await plan()).to.equal('failed')
+    expect(await conversions.retry(id)).to.include({ outcome: 'reopened' })
+    const { run } = await claim()
+    expect(await conversions.abort(id, 'cli')).to.equal('asked')
+    expect(await conversions.records.load(id)).to.have.nested.property('intent.kind', 'abort')
+    expect(run).to.equal(2)
+    expect(await rejection(conversions.abort('nobody', 'cli'))).to.include({ code: 'LF_CONVERSION_UNKNOWN' })
+  })
+
+  it('are waited for until all of them have ended or are gone', async () => {
+    const other = { ...order, modelId: 'm2' }
+    await plan()
+    await conversions.plan(other, { definition: 'd', lookedAt: 0 })
+    const ended = conversions.untilEnded([id, conversionIdOf(other)], { signal: AbortSignal.timeout(10_000) })
+
+    await fail()
+    await conversions.records.remove(await claim(conversionIdOf(other)))
+
+    await ended
+  })
+
+  it('are not written by an older version that plans them, when a newer one has written them', async () => {
+    const newer = createConversions(redis.link, { protocol: 2 }, { log })
+    await newer.plan(order, { definition: 'd1', lookedAt: 0 })
+    await newer.records.finish(await claimAs(newer.records, id, { ...hostA, protocol: 2 }), 'failed', { failure })
+
+    expect(await plan('d2')).to.equal('failed')
+    expect(await newer.load(id)).to.include({ state: 'failed', definition: 'd1' })
+  })
+
+  it('are found by the beginning of their ids, with an error for several or none', async () => {
     await plan()
     await conversions.plan({ ...order, modelId: 'm2' }, { definition: 'd', lookedAt: 0 })
 
@@ -112,7 +156,7 @@ describe('the record of conversions', () => {
     expect(await conversions.retry(id)).to.include({ outcome: 'refused' })
   })
 
-  it('passes on what was uploaded, and nothing that is none of ours', async () => {
+  it('bring the news of an upload to converters, and nothing that is not ours', async () => {
     const heard: unknown[] = []
     const subscription = await conversions.onUpload((model) => heard.push(model))
     await redis.link.client.publish(`${redis.link.prefix}:model-uploads`, '{"organization": 1}')

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { createFleet, type Fleet } from '../../src/queue/fleet.js'
+import { raiseRedisReader } from '../../src/queue/records/least-reader.js'
 import { rejection } from '../helpers/rejection.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -41,6 +42,33 @@ describe('the fleet', () => {
 
     expect(await fleet.hosts()).to.deep.equal([])
     expect(await fleet.nodes()).to.deep.equal([])
+  })
+
+  it('refuses a part beside living ones without a protocol number, and only beside those', async () => {
+    const old = { ...host, hostId: 'old', protocol: undefined }
+    await fleet.announceHost(host, { ttlMs: 10_000 })
+    await createFleet(redis.link, { protocol: 2 }).announceNode(node, { ttlMs: 10_000 })
+    await fleet.checkParts('new')
+    expect((await fleet.hosts()).map(({ protocol }) => protocol)).to.deep.equal([1])
+
+    await fleet.announceHost(old, { ttlMs: 10_000 })
+    await fleet.announceNode({ ...node, uuid: 'u2', name: 'Old node', protocol: undefined }, { ttlMs: 10_000 })
+    const error = await rejection(fleet.checkParts('new'))
+    expect(error).to.include({ code: 'LF_FLEET_TOO_OLD' })
+    expect(error.message).to.contain('host old').and.to.contain('trainer node Old node')
+
+    await fleet.withdrawNode('u2')
+    await fleet.checkParts('old') // what it was before an update of its own does not count
+    await fleet.announceHost(old, { ttlMs: 20 })
+    await until('it counts as lost', async () => (await fleet.hosts()).some(({ isAlive }) => !isAlive))
+    await fleet.checkParts('new')
+  })
+
+  it('refuses a part that may not read what is in Redis any more', async () => {
+    await raiseRedisReader(redis.link, 2)
+
+    expect(await rejection(fleet.checkParts('new'))).to.include({ code: 'LF_DATA_TOO_NEW' })
+    await createFleet(redis.link, { protocol: 2 }).checkParts('new')
   })
 
   it('refuses a second node with the uuid of a living one, naming that', async () => {

@@ -41,7 +41,7 @@ export async function openFleetLink(
   closers.add('queues', () => queues.close())
   const journal = createJournal(link)
   const control = createControl(link, journal, queues)
-  const conversions = createConversions(link, queues, {}, { log })
+  const conversions = createConversions(link, {}, { log })
   return { link, queues, journal, control, conversions, fleet: createFleet(link), backdoor: createBackdoor(link) }
 }
 

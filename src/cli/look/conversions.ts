@@ -34,7 +34,7 @@ export async function logs(wanted: string, flags: { follow: boolean }): Promise<
     const record = await find(conversions, wanted)
     const { id, order, state } = record
     const { logFile: file } = conversionPaths(resolve(environment.DATA_FOLDER), order, id)
-    const hasEnded = state === 'converted' || state === 'failed'
+    const hasEnded = state !== 'waiting' && state !== 'running'
     const why = { silence: conversionSilence(record, await fleet.hosts()), isWaiting: state === 'waiting' }
     await printLog({ id, hasEnded, file, ...why }, { ...flags, signal }, conversions)
   })
@@ -65,7 +65,7 @@ async function find(conversions: Conversions, wanted: string | undefined): Promi
   throw new InvalidInputError(`There is no conversion "${wanted}"; \`loopfleet conversions\` lists them all.`)
 }
 
-function toView({ order, deaths: _d, definition: _f, ...record }: ConversionRecord) {
+function toView({ order, definition: _, ...record }: ConversionRecord) {
   return { ...order, ...record }
 }
 

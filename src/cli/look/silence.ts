@@ -18,8 +18,8 @@ export function trainingSilence(training: TrainingRecord, hosts: readonly Host[]
 
 /** As for trainings. */
 export function conversionSilence({ id, order, state, hostId }: ConversionRecord, hosts: readonly Host[]): string {
-  if (state === 'converted' || state === 'failed') return `Conversion ${id} has ended (${state}) and has no log.`
-  if (state === 'running' && hostId !== null) return `Conversion ${id} has logged nothing yet: running on ${hostId}.`
+  if (state === 'running') return `Conversion ${id} has logged nothing yet: running on ${hostId}.`
+  if (state !== 'waiting') return `Conversion ${id} has ended (${state}) and has no log.`
   const serving = hosts.filter(({ converters }) => converters.includes(order.converter))
   // What hosts report as free are their places for trainings.
   if (serving.some(isTaking)) return `Conversion ${id} waits to be taken by a host.`

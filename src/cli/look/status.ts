@@ -28,6 +28,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
     printWarnings(view.warnings)
     for (const { name, isAlive, errors } of view.nodes)
       if (isAlive) for (const each of errors) printLine(`${name}: ${each}`)
+    printConversions(view.conversions)
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
     const known = queuesOf(view)
@@ -40,6 +41,16 @@ export async function status(flags: { json: boolean }): Promise<void> {
     if (others > 0)
       process.stdout.write(`${others} more of hosts and nodes that are gone, with nothing to do (--json)\n`)
   })
+}
+
+function printConversions({ waiting, running, failed }: View['conversions']): void {
+  if (running + failed === 0 && Object.values(waiting).every((count) => count === 0)) return
+  process.stdout.write('\n')
+  printTable(
+    ['CONVERTER', 'WAITING'],
+    Object.entries(waiting).map(([converter, count]) => [converter, String(count)]),
+  )
+  printLine(`Conversions: ${running} running, ${failed} failed.`)
 }
 
 function printWarnings(warnings: readonly TrainingWarning[]): void {
@@ -61,12 +72,15 @@ async function warningsOfAll(journal: FleetLink['journal']): Promise<readonly Tr
   )
 }
 
-async function look({ link, fleet, queues, journal }: FleetLink) {
+async function look({ link, fleet, queues, journal, conversions }: FleetLink) {
   const redis = await readWriteState(link)
   const names = await queues.names()
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
   const warnings = await warningsOfAll(journal)
-  return { redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) }
+  return {
+    ...{ redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) },
+    conversions: { ...(await conversions.countOpen()), failed: await conversions.count({ failedOnly: true }) },
+  }
 }
 
 type View = Awaited<ReturnType<typeof look>>
@@ -77,9 +91,10 @@ function queuesOf({ hosts, nodes }: View): ReadonlySet<string> {
   const converters = [...hosts.flatMap((host) => host.converters), ...nodes.flatMap((node) => node.converter ?? [])]
   return new Set([
     ...hosts.flatMap(({ hostId }) => workKinds.map((kind) => queueNames.host(hostId, kind))),
+    ...hosts.flatMap(({ hostId, converters }) => (converters.length > 0 ? [queueNames.conversions(hostId)] : [])),
     ...nodes.map(({ uuid }) => queueNames.node(uuid)),
     ...trainers.map(queueNames.trainings),
-    ...converters.flatMap((converter) => [queueNames.conversions(converter), queueNames.scans(converter)]),
+    ...converters.map(queueNames.scans),
   ])
 }
 

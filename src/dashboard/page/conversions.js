@@ -36,7 +36,6 @@ export async function showConversions({ conversions, now }) {
 
 function toRow(conversion, now) {
   const { id, organization, project, modelVersion, sourceFormat, targetFormat, converter, hostId, createdAt } = conversion
-  const job = `/queues/queue/${encodeURIComponent(conversion.queue)}/${encodeURIComponent(id)}`
   return el(
     'tr',
     { 'data-conversion': id },
@@ -46,8 +45,13 @@ function toRow(conversion, now) {
     el('td', {}, converter),
     el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number nowrap' }, duration(now - createdAt)),
-    el('td', { class: 'actions' }, el('a', { class: 'small', href: job }, 'job'), logButton(id), ...retry(conversion)),
+    el('td', { class: 'actions' }, ...stepLink(conversion), logButton(id), ...retry(conversion)),
   )
+}
+
+function stepLink({ queue }) {
+  if (queue === null) return [] // no host has had it
+  return [el('a', { class: 'small', href: `/queues/queue/${encodeURIComponent(queue)}` }, 'steps')]
 }
 
 function logButton(id) {

@@ -91,6 +91,7 @@ function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCount
     ['active trainings', unfinished],
     ['trainings', total],
     ['failed (this page)', failed, failed > 0 ? 'tile bad' : 'tile'],
+    ...(conversionCounts.waiting > 0 ? [['waiting conversions', conversionCounts.waiting, 'tile']] : []),
     ...(conversionCounts.failed > 0 ? [['failed conversions', conversionCounts.failed, 'tile bad']] : []),
     ['hosts', alive.length],
     ['free places', `${sum('free')} of ${sum('places')}`],

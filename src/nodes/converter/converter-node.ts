@@ -50,7 +50,6 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   const { queues, conversions } = deps
   const log = deps.log.child({ component: 'converter-node', converter: profile.name })
   const scans = queueNames.scans(profile.name)
-  const work = queueNames.conversions(profile.name)
   /** Projects whose scan is asked for and has not begun. */
   const asked = new Set<string>()
   let isChecking = true
@@ -60,6 +59,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
     asked.delete(keyOf(job))
     const result = await scanModels(profile, job, { ...deps, log, signal })
+    await conversions.trim()
     const counts = { planned: result.planned.length, failed: result.failed, skipped: result.skipped.length }
     if (counts.planned > 0) log.info(counts, 'conversions planned')
     else log.debug(counts, 'Loop scanned')
@@ -74,6 +74,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   }
 
   async function open(_signal: AbortSignal, closers: Closers): Promise<void> {
+    await conversions.migrate(queues)
     const handle = async (job: { readonly data: ScanJob }, aborted: AbortSignal) =>
       isChecking ? await scan(job.data, aborted) : { muted: true }
     const consumer = queues.consume(scans, handle, { schema: scanJobSchema, concurrency: 1 })
@@ -97,16 +98,12 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     },
     async step({ signal } = {}) {
       const result = await scan(EVERYWHERE, signal ?? new AbortController().signal)
-      // Already there, so nothing is added: only its end is waited for.
-      const ends = result.unfinished.map((id) =>
-        queues.runJob(work, 'conversion', { conversionId: id }, { id, programAttempts: 1, ...(signal && { signal }) }),
-      )
-      await Promise.allSettled(ends)
+      await conversions.untilEnded(result.unfinished, { signal: signal ?? node.signal })
       return result
     },
     async isBusy() {
-      const [looks, works] = await Promise.all([queues.counts(scans), queues.counts(work)])
-      return (looks.active ?? 0) + (looks.waiting ?? 0) + (works.active ?? 0) + (works.waiting ?? 0) > 0
+      const [scanning, isConverting] = await Promise.all([queues.counts(scans), conversions.isBusy(profile.name)])
+      return (scanning.active ?? 0) + (scanning.waiting ?? 0) > 0 || isConverting
     },
   }
 }

@@ -25,11 +25,14 @@ export type RecordReader<T> = {
   countWaiting(): Promise<Readonly<Record<string, number>>>
   /** Ids that begin so, in their order. */
   idsFrom(prefix: string, limit: number): Promise<readonly string[]>
-  /** A page of what waits for these trainers or converters, the oldest of each name first. Records that cannot be read are left out: nobody here can claim them. */
+  /**
+   * A page of what waits for these trainers or converters, the oldest of each name first. Records that cannot be read are left
+   * out: nobody here can claim them.
+   */
   waiting(
     names: readonly string[],
     options?: { readonly limit?: number; readonly offset?: number },
-  ): Promise<readonly WaitingRecord[]>
+  ): Promise<{ readonly records: readonly WaitingRecord[]; readonly hasMore: boolean }>
   /** What happened to it, the newest last. */
   history(id: string): Promise<readonly HistoryEntry[]>
 }
@@ -71,10 +74,10 @@ export function createRecordReader<T extends object>(
     }
   }
 
-  async function waitingOf(name: string, limit: number, offset: number): Promise<readonly WaitingRecord[]> {
+  async function waitingOf(name: string, limit: number, offset: number) {
     const ids = await client.zrange(keys.waiting(kind, name), offset, String(offset + limit - 1))
     const heads = await Promise.all(ids.map(loadHead))
-    return heads.filter((head) => head !== undefined)
+    return { records: heads.filter((head) => head !== undefined), hasMore: ids.length === limit }
   }
 
   return {
@@ -99,7 +102,7 @@ export function createRecordReader<T extends object>(
     idsFrom: (prefix, limit) => client.zrangebylex(keys.ids(kind), `[${prefix}`, `[${prefix}~`, 'LIMIT', 0, limit),
     async waiting(names, { limit = 100, offset = 0 } = {}) {
       const pages = await Promise.all(names.map((name) => waitingOf(name, limit, offset)))
-      return pages.flat()
+      return { records: pages.flatMap(({ records }) => records), hasMore: pages.some(({ hasMore }) => hasMore) }
     },
     async history(id) {
       const lines = await client.lrange(keys.history(id), 0, -1)

@@ -17,7 +17,7 @@ import type { DownloadedModel } from '../../loop/client/model-download.js'
 import type { ModelExchange } from '../../loop/client/model-exchange.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import type { ConversionOrder, ConversionRecord } from '../../queue/conversions.js'
+import type { ConversionOrder } from '../../queue/conversions.js'
 import { ModelGoneError } from './errors.js'
 
 /** What a conversion works with; handed in once when the worker is built. */
@@ -32,21 +32,13 @@ export type ConversionDeps = {
   readonly programEnv: Readonly<Record<string, string | undefined>>
 }
 
-/** One take of one conversion. */
-export type ConversionTake = {
-  readonly record: ConversionRecord
-  readonly converter: Converter
-  readonly run: number
-  /** Absolute; emptied before. */
+/** A step of one run of a conversion, and what it may use of it. */
+export type ConversionStep = {
+  readonly order: ConversionOrder
+  /** Absolute. */
   readonly workspace: string
-  readonly logFile: string
-  readonly owner: string
   readonly signal: AbortSignal
   readonly log: Logger
-  /** Throws when another take has begun; called directly before every effect outside. */
-  checkFence(): Promise<void>
-  /** Does the work when this host has a place for one more program. */
-  inPlace<T>(work: () => Promise<T>): Promise<T>
   /** A line for people. */
   say(line: string): void
   /** Who follows the output of its program. */
@@ -54,22 +46,16 @@ export type ConversionTake = {
   progress(share: number, message: string): void
 }
 
-/**
- * Downloads the model, converts it and uploads the files; answers their names. It may be taken again at any time, after
- * any kill: the upload names model and format, and a later take first looks whether the Loop has the format by now.
- */
-export async function convertModel(take: ConversionTake, deps: ConversionDeps): Promise<readonly string[]> {
-  const { record, signal } = take
-  const { order } = record
-  if (take.run > 1 && (await isAtLoop(order, deps, signal))) {
-    take.say(`the Loop has ${order.targetFormat} already`)
-    return record.files
-  }
-  take.progress(0, 'download')
-  await removeTree(take.workspace)
-  const { model, categories } = await fetchModel(take, deps)
+export type FetchedModel = { readonly file: ConversionFile; readonly modelJson: ModelJson }
+
+/** The first step: the model is in the workspace afterwards, which is emptied before. Throws LF_MODEL_GONE. */
+export async function downloadModel(step: ConversionStep, deps: ConversionDeps): Promise<FetchedModel> {
+  const { order } = step
+  step.progress(0, 'download')
+  await removeTree(step.workspace)
+  const { model, categories } = await fetchModel(step, deps)
   const modelJson = jsonOf(model, order)
-  take.say(`model ${order.modelVersion} in ${order.sourceFormat}: ${model.files.length} files`)
+  step.say(`model ${order.modelVersion} in ${order.sourceFormat}: ${model.files.length} files`)
   const file: ConversionFile = {
     version: 1,
     converter: order.converter,
@@ -88,16 +74,67 @@ export async function convertModel(take: ConversionTake, deps: ConversionDeps): 
       model_json: modelJson,
     },
   }
-  await writeConversionFile(take.workspace, file)
-  take.progress(0.2, 'wait')
-  const files = await take.inPlace(() => convert(file, take, deps))
-  await assertWhole(files, order)
-  take.progress(0.8, 'upload')
-  await take.checkFence()
+  await writeConversionFile(step.workspace, file)
+  return { file, modelJson }
+}
+
+export type ProgramOfConversion = {
+  readonly converter: Converter
+  readonly file: ConversionFile
+  readonly logFile: string
+  readonly owner: string
+  /** Throws when a newer run has begun; called directly before the program is started. */
+  checkFence(): Promise<void>
+}
+
+/** The second step: runs the program of the converter; returns the files that it has made. */
+export async function runConverter(
+  step: ConversionStep,
+  { converter, file, logFile, owner, checkFence }: ProgramOfConversion,
+  deps: ConversionDeps,
+): Promise<readonly string[]> {
+  const { workspace, signal, audience, log } = step
+  step.progress(0, 'convert')
+  const lease: Lease | undefined =
+    converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal })
+  try {
+    await checkFence()
+    const files = await converter.convert(
+      {
+        ...{ workspace, file, owner, logFile, audience, signal },
+        modelFolder: join(workspace, MODEL_FOLDER),
+        outputFolder: join(workspace, OUTPUT_FOLDER),
+        gpus: lease?.visible ?? [],
+        env: deps.programEnv,
+      },
+      { log, outputThread: deps.outputThread },
+    )
+    await assertWhole(files, step.order)
+    return files
+  } finally {
+    lease?.release()
+  }
+}
+
+/** The last step. `begin` throws when a newer run has begun, and records the intent; called directly before the upload. */
+export async function uploadModel(
+  step: ConversionStep,
+  what: { readonly files: readonly string[]; readonly modelJson: ModelJson; begin(): Promise<void> },
+  deps: ConversionDeps,
+): Promise<void> {
+  const { order, signal } = step
+  const { files, modelJson } = what
   const { organization, project, modelId, targetFormat: format } = order
+  step.progress(0, 'upload')
+  await what.begin()
   await deps.models.uploadConverted({ organization, project, modelId, format, files, modelJson, signal })
-  take.say(`uploaded ${format} of model ${order.modelVersion}: ${files.map((path) => basename(path)).join(', ')}`)
-  return files.map((path) => basename(path))
+  step.say(`uploaded ${format} of model ${order.modelVersion}: ${files.map((path) => basename(path)).join(', ')}`)
+}
+
+/** Whether the Loop has the format by now: an earlier run may have uploaded it and have died before it could say so. */
+export async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {
+  const models = await deps.rest.models(order.organization, order.project, { signal })
+  return models.some(({ id, formats }) => id === order.modelId && formats.includes(order.targetFormat))
 }
 
 async function assertWhole(files: readonly string[], { targetFormat: format }: ConversionOrder): Promise<void> {
@@ -108,22 +145,17 @@ async function assertWhole(files: readonly string[], { targetFormat: format }: C
   })
 }
 
-async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {
-  const models = await deps.rest.models(order.organization, order.project, { signal })
-  return models.some(({ id, formats }) => id === order.modelId && formats.includes(order.targetFormat))
-}
-
 /** The model's files, and the categories of its project. Throws LF_MODEL_GONE when there is no such model any more. */
-async function fetchModel(take: ConversionTake, deps: ConversionDeps) {
-  const { organization, project, modelId, sourceFormat: format, resource } = take.record.order
-  const { signal } = take
-  const folder = join(take.workspace, MODEL_FOLDER)
+async function fetchModel(step: ConversionStep, deps: ConversionDeps) {
+  const { organization, project, modelId, sourceFormat: format, resource } = step.order
+  const { signal } = step
+  const folder = join(step.workspace, MODEL_FOLDER)
   try {
     const { categories } = await deps.rest.project(resource, { signal })
     const model = await deps.models.download({ organization, project, modelId, format, folder, signal })
     return { model, categories }
   } catch (error) {
-    if (isNotFound(error) && (await isGone(take.record.order, deps, signal))) throw new ModelGoneError(modelId)
+    if (isNotFound(error) && (await isGone(step.order, deps, signal))) throw new ModelGoneError(modelId)
     throw error
   }
 }
@@ -148,31 +180,4 @@ function jsonOf({ modelJson }: DownloadedModel, order: ConversionOrder): ModelJs
     `The zip of model ${order.modelVersion} in ${order.sourceFormat} has no model.json.`,
     { modelId: order.modelId },
   )
-}
-
-async function convert(file: ConversionFile, take: ConversionTake, deps: ConversionDeps): Promise<readonly string[]> {
-  const { converter } = take
-  take.progress(0.2, 'convert')
-  const lease: Lease | undefined =
-    converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal: take.signal })
-  try {
-    await take.checkFence()
-    return await converter.convert(
-      {
-        workspace: take.workspace,
-        modelFolder: join(take.workspace, MODEL_FOLDER),
-        outputFolder: join(take.workspace, OUTPUT_FOLDER),
-        file,
-        gpus: lease?.visible ?? [],
-        owner: take.owner,
-        env: deps.programEnv,
-        logFile: take.logFile,
-        audience: take.audience,
-        signal: take.signal,
-      },
-      { log: take.log, outputThread: deps.outputThread },
-    )
-  } finally {
-    lease?.release()
-  }
 }

@@ -1,28 +1,5 @@
-import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
+import { failureClassOf, LoopfleetError } from '../../base/errors.js'
 import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } from '../../loop/client/errors.js'
-
-/** The model cannot be converted; it stays as a failed job until somebody changes the converter or retries it. */
-export class ConversionFailedError extends LoopfleetError {
-  static {
-    this.prototype.name = 'ConversionFailedError'
-  }
-  constructor(what: string, cause: unknown) {
-    super('LF_CONVERSION_FAILED', `The conversion of ${what} failed: ${messageOf(cause)}`, { cause })
-  }
-}
-
-/** The Loop or this host is in the way, not the model: it is tried again after a while. */
-export class ConversionDelayedError extends LoopfleetError {
-  static {
-    this.prototype.name = 'ConversionDelayedError'
-  }
-  constructor(what: string, cause: unknown) {
-    super('LF_CONVERSION_DELAYED', `The conversion of ${what} waits: ${messageOf(cause)}`, {
-      cause,
-      failure: 'transient',
-    })
-  }
-}
 
 /** Workers died again and again while they converted a model. */
 export class ConversionKillsWorkersError extends LoopfleetError {
@@ -38,7 +15,7 @@ export class ConversionKillsWorkersError extends LoopfleetError {
   }
 }
 
-/** The host a worker was started on has no such converter; its queue should not be served here. */
+/** This host has no such converter. */
 export class UnknownConverterError extends LoopfleetError {
   static {
     this.prototype.name = 'UnknownConverterError'

@@ -1,7 +1,7 @@
 import type { ConversionRecord } from '../../queue/conversions.js'
 import type { WorkspaceOwner } from '../workspace-keeper.js'
 
-/** One that went well needs its folder no more, if anything is left of it. */
+/** What was converted or aborted does not need its folder any more. */
 export function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {
   if (record === undefined) return undefined
   switch (record.state) {
@@ -11,6 +11,7 @@ export function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOw
     case 'failed':
       return { endedAt: record.endedAt, outcome: 'failed' }
     case 'converted':
+    case 'aborted':
       return { endedAt: record.endedAt, outcome: 'aborted' }
     default:
       return record.state satisfies never

@@ -31,10 +31,13 @@ import { createControl } from '../../../src/queue/control.js'
 import { createConversions } from '../../../src/queue/conversions.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import { createJournal } from '../../../src/queue/journal.js'
+import { queueNames } from '../../../src/queue/names.js'
 import { createQueues } from '../../../src/queue/queues.js'
 import { createChangeFeed } from '../../../src/queue/records/change-feed.js'
 import { createLeaseKeeper } from '../../../src/queue/records/lease-keeper.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
+import { createEngine } from '../../../src/workers/engine/engine.js'
+import { toWork } from '../../../src/workers/engine/pipeline.js'
 import { createWorker } from '../../../src/workers/worker.js'
 import { modelDownload, startModelLoop } from '../../detector/models/model-loop.js'
 import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
@@ -72,6 +75,8 @@ export const serviceNames = [
   'worker',
   'change feed',
   'lease keeper',
+  'steps of a host',
+  'engine',
   ...commandPartNames,
 ] as const
 export type ServiceName = (typeof serviceNames)[number]
@@ -91,7 +96,14 @@ export async function startWorld(): Promise<World> {
   const journal = createJournal(link)
   const fleet = createFleet(link)
   const control = createControl(link, journal, queues)
-  const conversions = createConversions(link, queues, {}, { log })
+  const conversions = createConversions(link, {}, { log })
+  const idleWork = toWork({
+    kind: 'conversion',
+    records: conversions.records,
+    names: () => [converter.name],
+    most: () => 1,
+    carryOut: async () => undefined,
+  })
   const shared = { queues, journal, fleet, control, conversions, log }
   await installModel(join(folder, 'models'))
   const first = create('outbox')
@@ -191,7 +203,7 @@ export async function startWorld(): Promise<World> {
             converters: [converter],
           },
           {
-            ...shared,
+            ...{ ...shared, link },
             slots: createSlots({ gpus: null }),
             gpus: things.gpus,
             sweepOwned: async () => [],
@@ -218,6 +230,12 @@ export async function startWorld(): Promise<World> {
             ...{ link, log, held: () => [], onRenewed: () => undefined, onReturned: () => undefined },
             leases: createLeases(link, { host: randomUUID(), incarnation: '1', leaseMs: 100 }),
           },
+        ),
+      'steps of a host': () => queues.steps(queueNames.conversions(randomUUID())),
+      engine: () =>
+        createEngine(
+          { hostId: randomUUID(), leaseMs: 100 },
+          { link, log, works: [idleWork], slots: () => 1, mayClaim: async () => true },
         ),
       ...commandParts({
         folder,

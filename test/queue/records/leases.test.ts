@@ -77,7 +77,7 @@ describe('the lease of a record', () => {
 
       await records.update(claim, { progress: 0.5 })
       expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
-      expect(await records.waiting(['yolo'])).to.deep.equal([])
+      expect((await records.waiting(['yolo'])).records).to.deep.equal([])
     })
 
     it('by a host whose record another one has claimed, has ended or has been removed says so', async () => {
@@ -112,7 +112,7 @@ describe('the lease of a record', () => {
       expect(await ofB.returnExpired({ limit: 1 })).to.deep.equal(['t1'])
       expect(await ofB.returnExpired({ limit: 10 })).to.deep.equal(['t2'])
       expect(await ofB.returnExpired()).to.deep.equal([])
-      expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1', 't2'])
+      expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t1', 't2'])
       expect(await whatHappened()).to.deep.equal(['created', 'claimed', 'expired'])
     })
 
@@ -139,7 +139,7 @@ describe('the lease of a record', () => {
       const countOf = (what: string) => happened.filter((each) => each === what).length
       expect(await records.load('t1')).to.include({ life: 'claimed', host: 'a', run: 1 })
       expect(countOf('regained')).to.equal(countOf('expired'))
-      expect(await records.waiting(['yolo'])).to.deep.equal([])
+      expect((await records.waiting(['yolo'])).records).to.deep.equal([])
     })
 
     it('of a record that was deleted by hand is forgotten', async () => {

@@ -52,10 +52,10 @@ describe('this version beside the next one', () => {
   })
 
   it('is not offered and not given a newer record; the next one is given both', async () => {
-    expect((await older.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['old1'])
+    expect((await older.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['old1'])
     expect(await older.claim({ id: 'new1', version: 1 }, hostA)).to.deep.equal({ outcome: 'too-new', protocol: NEXT })
 
-    expect((await newer.waiting(['yolo'])).map(({ id }) => id)).to.have.members(['old1', 'new1'])
+    expect((await newer.waiting(['yolo'])).records.map(({ id }) => id)).to.have.members(['old1', 'new1'])
     for (const id of ['old1', 'new1'])
       expect(await tryClaim(newer, id, { ...hostB, protocol: NEXT })).to.include({ outcome: 'claimed' })
   })
@@ -66,7 +66,7 @@ describe('this version beside the next one', () => {
 
     expect(await older.claim({ id: 'old1', version: 2 }, hostA)).to.deep.equal({ outcome: 'too-new', protocol: NEXT })
     expect(await createLeases(redis.link, hostA).returnExpired()).to.deep.equal(['old1'])
-    expect(await older.waiting(['yolo'])).to.deep.equal([])
+    expect((await older.waiting(['yolo'])).records).to.deep.equal([])
     expect(await tryClaim(newer, 'old1', { ...hostB, protocol: NEXT })).to.include({ outcome: 'claimed' })
   })
 

@@ -182,7 +182,7 @@ describe('a record', () => {
     const claim = await claimAs(records, 't1', hostA)
     await records.release(claim)
 
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1', 't2'])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t1', 't2'])
     expect(await rejection(records.update(claim, { progress: 1 }))).to.include({ code: 'LF_RUN_SUPERSEDED' })
     expect(await records.load('t1')).to.include({ host: 'a', incarnation: null, use: 'excused' })
   })
@@ -194,13 +194,13 @@ describe('a record', () => {
     const paused = recordKeys(redis.link).paused('training', 'yolo')
 
     await leases.returnExpired()
-    expect(await records.waiting(['yolo'])).to.deep.equal([])
+    expect((await records.waiting(['yolo'])).records).to.deep.equal([])
     expect(await records.countWaiting()).to.deep.equal({ yolo: 1 })
     expect(await records.load('t1')).to.deep.include({ life: 'waiting', payload: { ...samplePayload, progress: 0.5 } })
 
     await redis.link.client.zadd(paused, 'XX', 1, 't1')
     await leases.returnExpired()
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1'])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t1'])
     expect(await redis.link.client.zcard(paused)).to.equal(0)
   })
 
@@ -212,7 +212,7 @@ describe('a record', () => {
     await leases.renew([])
     await leases.returnExpired()
 
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1'])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t1'])
   })
 
   it('is counted, listed and trimmed by its outcome', async () => {
@@ -279,7 +279,7 @@ describe('a record', () => {
     expect(await records.intend('t1', 'abort', 'loop')).to.equal('ended-before')
 
     expect(await records.load('t1')).to.include({ life: 'ended', outcome: 'aborted' })
-    expect(await records.waiting(['yolo'])).to.deep.equal([])
+    expect((await records.waiting(['yolo'])).records).to.deep.equal([])
   })
 
   it('still has the wish when its host died before it obeyed', async () => {
@@ -343,7 +343,7 @@ describe('a record', () => {
 
     expect(readable.map(({ id }) => id)).to.deep.equal(['t2'])
     expect(unreadable.map(({ id }) => id)).to.deep.equal(['t1'])
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t2'])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t2'])
     expect(await rejection(records.load('t1'))).to.include({ code: 'LF_RECORD_INVALID' })
   })
 
@@ -352,8 +352,8 @@ describe('a record', () => {
     await conversions.create({ id: 'c1', name: 'yolo', requires: { gpus: 1 }, payload: { model: 'm' } })
 
     expect([await records.count(), await conversions.count()]).to.deep.equal([1, 1])
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t1'])
-    expect((await conversions.waiting(['yolo'])).map(({ requires }) => requires)).to.deep.equal([{ gpus: 1 }])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t1'])
+    expect((await conversions.waiting(['yolo'])).records.map(({ requires }) => requires)).to.deep.equal([{ gpus: 1 }])
     expect(await rejection(conversions.load('t1'))).to.include({ code: 'LF_RECORD_INVALID' })
   })
 

@@ -116,7 +116,7 @@ describe('after Redis', () => {
     expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
     await records.update(claim, { progress: 0.6 })
     expect(await records.load('t1')).to.include({ life: 'claimed', host: 'a', run: 1 })
-    expect((await records.waiting(['yolo'])).map(({ id }) => id)).to.deep.equal(['t2'])
+    expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t2'])
   })
 
   it('has lost a take-over, the host that has taken over keeps the record, whoever renews first', async () => {

@@ -1,0 +1,296 @@
+import { basename, join } from 'node:path'
+import { RunSupersededError, TrainingAbortedError, WorkerShutdownError } from '../../base/abort-reasons.js'
+import { backOffMs, UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
+import { isUnclassified } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import { removeWhatGoes } from '../../base/remove-what-goes.js'
+import { plainText } from '../../base/terminal/plain-text.js'
+import type { Converter } from '../../executors/converter.js'
+import type { ConversionPayload } from '../../queue/conversion-record.js'
+import type { ConversionFailure, Conversions } from '../../queue/conversions.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
+import type { Claim } from '../../queue/records/leases.js'
+import type { StepHandle, StepQueue } from '../../queue/step-queue.js'
+import type { Pipeline, Run } from '../engine/pipeline.js'
+import { toFailureFacts } from '../failure-facts.js'
+import type { HeldWork } from '../record-watch.js'
+import { createJobLog, createRunOutput, type RunOutput, toAudience } from '../run-output.js'
+import { isForOtherHosts } from '../served.js'
+import { createThrottle } from '../throttle.js'
+import {
+  type ConversionDeps,
+  type ConversionStep,
+  downloadModel,
+  isAtLoop,
+  runConverter,
+  uploadModel,
+} from './convert-model.js'
+import { ConversionKillsWorkersError, isTheModelsFault, ModelGoneError, UnknownConverterError } from './errors.js'
+import { conversionPaths } from './paths.js'
+import { createProgramPlaces, type ProgramPlaces } from './program-places.js'
+
+export type ConversionPipelineOptions = {
+  readonly hostId: string
+  readonly pid: number
+  readonly dataFolder: string
+  readonly converters: readonly Converter[]
+  /** Programs of each converter at once; while they are brief, two more models are on their way to and from the Loop. */
+  readonly places: number
+}
+
+export type ConversionPipelineDeps = ConversionDeps & {
+  readonly conversions: Conversions
+  readonly steps: Pick<StepQueue, 'run'>
+  /** The host may claim more, or of other converters, than before. */
+  readonly onChange: () => void
+  /** SIGKILLs what earlier runs of a conversion have left on this host. */
+  readonly sweepConversion: (conversionId: string) => Promise<void>
+  /** Clears, in the background, folders of failed conversions that are too old or too many. */
+  readonly tidyFolders: () => void
+  readonly log: Logger
+}
+
+/** How a host carries out conversions. */
+export type ConversionPipeline = Pipeline<ConversionPayload> & {
+  /** Of which converters it claims conversions from now on; those that it has are finished. */
+  setTaking(isTaking: (converter: Converter) => boolean): void
+  /** How many programs of each converter may run at once from now on. */
+  setPlaces(places: number): void
+  /** Those that it works on, to compare with their records. */
+  held(): readonly HeldWork[]
+}
+
+type ConversionStepName = 'download-model' | 'convert' | 'upload-model'
+
+/** So many runs in a row in which the worker died end a conversion. */
+const MAX_DEATHS = 5
+const SHOW_EVERY_MS = 500
+/** What this host lacks another one may have; it has so long to claim the conversion first. */
+const FOR_OTHERS_MS = 1_000
+
+export function createConversionPipeline(
+  options: ConversionPipelineOptions,
+  deps: ConversionPipelineDeps,
+): ConversionPipeline {
+  const { conversions } = deps
+  const log = deps.log.child({ component: 'conversions' })
+  const held = new Map<string, HeldWork>()
+  const serving = new Map(options.converters.map((converter) => [converter.name, serve(converter)]))
+
+  function serve(converter: Converter): Serving {
+    const own: Serving = {
+      converter,
+      most: options.places,
+      isTaking: false,
+      places: createProgramPlaces({
+        places: options.places,
+        onUnderWay(most) {
+          own.most = most
+          deps.onChange()
+        },
+      }),
+    }
+    return own
+  }
+
+  async function carryOut(run: Run<ConversionPayload>): Promise<void> {
+    const { record, claim } = run
+    const { id } = record
+    const { order } = record.payload
+    const runLog = log.child({
+      conversionId: id,
+      run: claim.run,
+      model: order.modelVersion,
+      format: order.targetFormat,
+    })
+    const { workspace, logFile } = conversionPaths(options.dataFolder, order, id)
+    const output = createRunOutput((text) => conversions.appendLog(id, text), {
+      whole: `${logFile} on ${options.hostId}`,
+    })
+    const own: OwnRun = { run, workspace, logFile, output, log: runLog, warnings: [] }
+    held.set(id, {
+      ...{ what: `conversion ${id}`, run: claim.run, folder: workspace },
+      compare: () => compare(claim),
+      end: () => undefined, // the renewal of its lease ends it
+    })
+    try {
+      await convert(own)
+    } catch (error) {
+      await settle(own, run.signal.aborted ? run.signal.reason : error)
+    } finally {
+      held.delete(id)
+      await output.close()
+    }
+  }
+
+  async function convert(own: OwnRun): Promise<void> {
+    const { run, workspace, output, log: runLog } = own
+    const { id, name } = run.record
+    const startedAt = performance.now()
+    if (run.claim.run > 1) await deps.sweepConversion(id)
+    if (run.fruitlessRuns >= MAX_DEATHS)
+      throw new ConversionKillsWorkersError({ conversionId: id, deaths: run.fruitlessRuns })
+    const served = serving.get(name)
+    if (served === undefined) throw new UnknownConverterError(name)
+    const files = await walk(own, served)
+    const seconds = (performance.now() - startedAt) / 1000
+    output.flush() // sent together, so that Redis brings them to its disk together
+    await run.finish('converted', {
+      ...{ files: [...files], seconds, warnings: own.warnings, failure: null, delays: 0, isUploading: false },
+    })
+    runLog.info({ seconds, files }, 'model converted')
+    const { order } = run.record.payload
+    const upload = { organization: order.organization, project: order.project, format: order.targetFormat }
+    // The next scan finds the model anyway, and a log that stays is removed with its record.
+    const told = Promise.allSettled([conversions.tellUpload(upload), conversions.expireLog(id)])
+    await Promise.all([told, forget(workspace, runLog)])
+  }
+
+  /** The whole way of a conversion; answers the names of the files that the Loop has. */
+  async function walk(own: OwnRun, { converter, places }: Serving): Promise<readonly string[]> {
+    const { run, logFile, output } = own
+    const { id, payload } = run.record
+    const { order } = payload
+    const { run: number } = run.claim
+    output.write(`${order.sourceFormat} → ${order.targetFormat} on ${options.hostId}, run ${number}`)
+    if (number > 1 && (await isAtLoop(order, deps, run.signal))) {
+      output.write(`the Loop has ${order.targetFormat} already`)
+      return payload.files
+    }
+    const { file, modelJson } = await inStep(own, 'download-model', (step) => downloadModel(step, deps))
+    const owner = `${options.hostId}:${options.pid}:${id}.${number}`
+    const program = { converter, file, logFile, owner, checkFence: run.check }
+    const files = await places.run(
+      () => inStep(own, 'convert', (step) => runConverter(step, program, deps)),
+      run.signal,
+    )
+    const names = files.map((path) => basename(path))
+    const begin = () => run.update({ isUploading: true, files: names })
+    await inStep(own, 'upload-model', (step) => uploadModel(step, { files, modelJson, begin }, deps))
+    return names
+  }
+
+  async function inStep<Answer>(
+    { run, workspace, output, log: runLog, warnings }: OwnRun,
+    name: ConversionStepName,
+    work: (step: ConversionStep) => Promise<Answer>,
+  ): Promise<Answer> {
+    const { id, payload } = run.record
+    const job = { id, run: run.claim.run, step: name }
+    return await deps.steps.run(job, workIn, run)
+
+    async function workIn(handle: StepHandle): Promise<Answer> {
+      const jobLog = createJobLog(handle, { whole: `the log of conversion ${id}` })
+      const shown = createThrottle(SHOW_EVERY_MS, (progress: object) => handle.updateProgress(progress))
+      const say = (line: string) => {
+        jobLog.write(line)
+        output.write(plainText(line))
+      }
+      const warn = (warning: string) => {
+        say(warning)
+        warnings.push(warning)
+      }
+      try {
+        return await work({
+          ...{ order: payload.order, workspace, signal: run.signal, log: runLog, say },
+          audience: toAudience(output, jobLog, warn),
+          progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
+        })
+      } finally {
+        shown.drop()
+        await jobLog.close()
+      }
+    }
+  }
+
+  async function settle(own: OwnRun, error: unknown): Promise<void> {
+    const { run, workspace, output, log: runLog, warnings } = own
+    const { payload, failures } = run.record
+    if (error instanceof RunSupersededError || error instanceof RecordLostError) throw error
+    if (error instanceof WorkerShutdownError) return await run.release()
+    if (error instanceof TrainingAbortedError) {
+      await run.finish('aborted', { isUploading: false })
+      return await forget(workspace, runLog)
+    }
+    if (error instanceof ModelGoneError) {
+      runLog.info('model no longer at the Loop')
+      await run.remove()
+      return await forget(workspace, runLog)
+    }
+    if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS })
+    const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
+    if (!isTheModelsFault(error) && !(await isGivenUp(run, error, failures))) {
+      const delays = payload.delays + 1
+      const pauseMs = backOffMs(delays)
+      runLog.warn({ err: error, pauseMs }, 'conversion waits')
+      output.write(plainText(`waits: ${failure.message}`))
+      output.flush()
+      return await run.release({ pauseMs, patch: { failure, delays } })
+    }
+    runLog.error({ err: error }, 'conversion failed')
+    output.write(plainText(`failed: ${failure.message}`))
+    output.flush()
+    await run.finish('failed', { failure, warnings, delays: 0, isUploading: false })
+    // The log stays for people; models are large and at the Loop.
+    for (const folder of ['model', 'output']) await forget(join(workspace, folder), runLog)
+    deps.tidyFolders()
+  }
+
+  // An error that nobody has classified is tried again only so often, lest a conversion fails indefinitely out of sight.
+  async function isGivenUp(run: Run<ConversionPayload>, error: unknown, failures: number): Promise<boolean> {
+    if (!isUnclassified(error)) return false
+    await run.update({}, { failure: `run ${run.claim.run}` })
+    return failures + 1 >= UNCLASSIFIED_ATTEMPTS
+  }
+
+  async function compare(claim: Claim): ReturnType<HeldWork['compare']> {
+    try {
+      await conversions.records.check(claim)
+      return { state: 'same', found: claim.run }
+    } catch (error) {
+      if (error instanceof RunSupersededError) return { state: 'newer', found: claim.run }
+      if (!(error instanceof RecordLostError)) throw error
+      const { found } = error.details
+      return { state: 'lost', found: typeof found === 'number' ? found : null }
+    }
+  }
+
+  return {
+    kind: 'conversion',
+    records: conversions.records,
+    names: () => [...serving.values()].flatMap(({ converter, isTaking }) => (isTaking ? [converter.name] : [])),
+    most: (name) => serving.get(name)?.most ?? 0,
+    carryOut,
+    held: () => [...held.values()],
+    setTaking(isTaking) {
+      for (const own of serving.values()) own.isTaking = isTaking(own.converter)
+      deps.onChange()
+    },
+    setPlaces(places) {
+      for (const own of serving.values()) own.places.setPlaces(places)
+    },
+  }
+}
+
+type Serving = {
+  readonly converter: Converter
+  readonly places: ProgramPlaces
+  /** Conversions under way, with and without a program. */
+  most: number
+  isTaking: boolean
+}
+
+type OwnRun = {
+  readonly run: Run<ConversionPayload>
+  readonly workspace: string
+  readonly logFile: string
+  readonly output: RunOutput
+  readonly log: Logger
+  readonly warnings: string[]
+}
+
+/** The result is safe: what cannot be deleted is logged and left to the keeper of workspaces. */
+async function forget(folder: string, log: Logger): Promise<void> {
+  const left = await removeWhatGoes(folder)
+  if (left.length > 0) log.warn({ files: left.slice(0, 20), count: left.length }, 'files not deleted')
+}

@@ -1,0 +1,118 @@
+import type { Logger } from '../../base/logger.js'
+import { RecordInvalidError } from '../../queue/journal-errors.js'
+import type { Claimant } from '../../queue/records/leases.js'
+import { rank, type WaitingRecord } from '../../queue/records/rank.js'
+import type { Work } from './pipeline.js'
+import { createRunSwitch } from './run-switch.js'
+import type { Runs } from './runs.js'
+
+export type ClaimerDeps = {
+  readonly works: readonly Work[]
+  readonly own: Required<Claimant>
+  readonly runs: Pick<Runs, 'active' | 'begin'>
+  readonly slots: () => number
+  readonly mayClaim: () => Promise<boolean>
+  readonly onReleased: (pauseMs: number) => void
+  readonly wakeIn: (ms: number) => void
+  readonly log: Logger
+}
+
+/** Claims the oldest records that fit while there are places: one pass at a time, and another one if something has changed since. */
+export type Claimer = {
+  start(): void
+  wake(): void
+  /** Claims nothing more; resolves when no claim is under way. */
+  end(): Promise<void>
+}
+
+const PAGE = 20
+
+export function createClaimer(deps: ClaimerDeps): Claimer {
+  const { works, own, runs, log } = deps
+  let isClaiming = false
+  let isAsked = false
+  let passing: Promise<void> | undefined
+
+  function wake(): void {
+    isAsked = true
+    if (passing !== undefined || !isClaiming) return
+    passing = pass().finally(() => {
+      passing = undefined
+      if (isAsked) wake()
+    })
+  }
+
+  async function pass(): Promise<void> {
+    while (isAsked && isClaiming) {
+      isAsked = false
+      try {
+        if (await deps.mayClaim()) for (const work of works) await claimFrom(work)
+      } catch (error) {
+        if (isClaiming) log.warn({ err: error }, 'records not claimed')
+      }
+    }
+  }
+
+  async function claimFrom(work: Work): Promise<void> {
+    for (let offset = 0; isClaiming; offset += PAGE) {
+      const names = work.names().filter((name) => free(work, name) > 0)
+      if (names.length === 0) return
+      const { records, hasMore } = await work.waiting(names, { limit: PAGE, offset })
+      const avoid = new Set(runs.active.map(({ claim: { id } }) => id))
+      const offer = { protocol: own.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
+      for (const record of rank(records, offer)) {
+        if (free(work, record.name) > 0 && isClaiming) await claimReadable(work, record)
+      }
+      if (!hasMore) return
+    }
+  }
+
+  function free(work: Work, name: string): number {
+    return work.most(name) - runs.active.filter((run) => run.kind === work.kind && run.name === name).length
+  }
+
+  // One that nobody can read must not keep the host from those behind it.
+  async function claimReadable(work: Work, record: WaitingRecord): Promise<void> {
+    try {
+      await claim(work, record)
+    } catch (error) {
+      if (!(error instanceof RecordInvalidError)) throw error
+      log.error({ err: error, id: record.id }, 'record unreadable')
+    }
+  }
+
+  async function claim(work: Work, record: WaitingRecord): Promise<void> {
+    const answer = await work.claim(record, own, createRunSwitch, deps.onReleased)
+    switch (answer.outcome) {
+      case 'claimed':
+        return runs.begin(answer.run)
+      case 'changed':
+        isAsked = true
+        return
+      case 'settling':
+        return deps.wakeIn(answer.waitMs)
+      case 'taken':
+      case 'unknown':
+      case 'too-new':
+        return
+      default:
+        return answer satisfies never
+    }
+  }
+
+  return {
+    start() {
+      isClaiming = true
+      wake()
+    },
+    wake,
+    async end() {
+      isClaiming = false
+      await passing
+    },
+  }
+}
+
+function namesOf({ kind }: Work, names: readonly string[]) {
+  return { training: [], conversion: [], [kind]: names } as const
+}

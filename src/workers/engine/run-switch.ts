@@ -1,0 +1,66 @@
+import {
+  RunSupersededError,
+  TrainingAbortedError,
+  TrainingStoppedError,
+  WorkerShutdownError,
+} from '../../base/abort-reasons.js'
+import type { Claim, Renewal } from '../../queue/records/leases.js'
+import type { Intent } from '../../queue/records/record-schema.js'
+
+/**
+ * All that may end a program; docs/architecture.md ("Who may end a program") has the same rows. The first four end it through a
+ * run switch, the others where the program is supervised. Redis, the Loop, clean-up and a full log are not among them.
+ */
+export const whoMayEnd = [
+  'stop',
+  'abort',
+  'shutdown of the worker',
+  'a newer run',
+  'the guard whose worker is dead',
+  'the sign-of-life limit',
+  'a drain deadline',
+  'a resume that is judged unusable',
+] as const
+
+/** How a run learns that it has to end: the reason on the signal says what becomes of its record. */
+export type RunSwitch = {
+  /** The program ends now: TrainingAbortedError, WorkerShutdownError or RunSupersededError. */
+  readonly signal: AbortSignal
+  /** The program is asked to end politely, and the run goes on with what it has made: TrainingStoppedError. */
+  readonly stopSignal: AbortSignal
+  obey(intent: Intent | null): void
+  /** What a renewal has found. Only a newer run ends a program: a record that is lost, or was regained, does not. */
+  onRenewed(renewal: Renewal): void
+  shutDown(): void
+}
+
+export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwitch {
+  const end = new AbortController()
+  const stop = new AbortController()
+
+  function obey(intent: Intent | null): void {
+    if (intent?.kind === 'abort') end.abort(new TrainingAbortedError())
+    if (intent?.kind === 'stop') stop.abort(new TrainingStoppedError())
+  }
+
+  return {
+    signal: end.signal,
+    stopSignal: stop.signal,
+    obey,
+    onRenewed({ outcome, intent }) {
+      switch (outcome) {
+        case 'superseded':
+        case 'ended':
+          return end.abort(new RunSupersededError({ trainingId: id, run }))
+        case 'held':
+        case 'regained':
+        case 'restored':
+        case 'lost':
+          return obey(intent)
+        default:
+          return outcome satisfies never
+      }
+    },
+    shutDown: () => end.abort(new WorkerShutdownError()),
+  }
+}

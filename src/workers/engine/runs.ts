@@ -1,0 +1,93 @@
+import { RunSupersededError } from '../../base/abort-reasons.js'
+import type { Logger } from '../../base/logger.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
+import type { Renewal } from '../../queue/records/leases.js'
+import type { ActiveRun } from './pipeline.js'
+
+/** The runs of this host, from their claim to their end. */
+export type Runs = {
+  readonly active: readonly ActiveRun[]
+  begin(run: ActiveRun): void
+  onRenewed(renewals: readonly Renewal[]): void
+  /** Somebody wants the run of this record to end. */
+  readIntent(id: string): void
+  /** Asks all of them to end, because the worker does. */
+  shutDown(): void
+  /** Resolves when none is left. */
+  ended(): Promise<unknown>
+}
+
+/** After a run that ended in a way that nobody has foreseen. */
+const UNFORESEEN_PAUSE_MS = 5_000
+
+export function createRuns({ onEnd, log }: { readonly onEnd: () => void; readonly log: Logger }): Runs {
+  const runs = new Map<string, ActiveRun>()
+  const working = new Set<Promise<void>>()
+
+  function begin(run: ActiveRun): void {
+    runs.set(run.claim.id, run)
+    const ended = carryOut(run, log).finally(() => {
+      runs.delete(run.claim.id)
+      working.delete(ended)
+      onEnd()
+    })
+    working.add(ended)
+  }
+
+  function onRenewed(renewals: readonly Renewal[]): void {
+    for (const renewal of renewals) {
+      const run = runs.get(renewal.id)
+      if (run === undefined || run.isSettling) continue
+      const { outcome } = renewal
+      const facts = { id: renewal.id, run: run.claim.run, outcome }
+      if (outcome === 'regained' || outcome === 'restored') log.info(facts, 'record is ours again')
+      if (outcome === 'superseded') log.warn(facts, 'another run has begun; this one ends')
+      run.control.onRenewed(renewal)
+    }
+  }
+
+  async function readIntentOf({ intent, control, claim }: ActiveRun): Promise<void> {
+    try {
+      control.obey(await intent())
+    } catch (error) {
+      log.debug({ err: error, id: claim.id }, 'intent not read; the next renewal brings it')
+    }
+  }
+
+  return {
+    get active() {
+      return [...runs.values()]
+    },
+    begin,
+    onRenewed,
+    readIntent(id) {
+      const run = runs.get(id)
+      if (run !== undefined) void readIntentOf(run)
+    },
+    shutDown() {
+      for (const { control } of runs.values()) control.shutDown()
+    },
+    ended: () => Promise.all(working),
+  }
+}
+
+async function carryOut(run: ActiveRun, log: Logger): Promise<void> {
+  const facts = { id: run.claim.id, run: run.claim.run }
+  try {
+    await run.carryOut()
+    await run.giveUp(0)
+  } catch (error) {
+    await leave(run, error, log).catch((failure: unknown) => {
+      log.error({ err: failure, ...facts }, 'run not settled; its record waits again when its lease has run out')
+    })
+  }
+}
+
+async function leave(run: ActiveRun, error: unknown, log: Logger): Promise<void> {
+  const facts = { id: run.claim.id, run: run.claim.run }
+  if (error instanceof RunSupersededError) return log.warn(facts, 'run left to a newer one')
+  // Without its record there is nothing to settle it in.
+  if (error instanceof RecordLostError) return log.error({ err: error, ...facts }, 'run left without its record')
+  log.error({ err: error, ...facts }, 'run failed unexpectedly')
+  await run.giveUp(UNFORESEEN_PAUSE_MS)
+}
