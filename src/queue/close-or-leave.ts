@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisLink } from './open-redis.js'
-import { isRefusing } from './redis-refusals.js'
+import { refusalNow } from './redis-refusals.js'
 
 const CHECK_MS = 1_000
 // What closes without its connection closes by then.
@@ -44,7 +44,7 @@ export function leaveWhenUnusable(
     await wait(graceMs)
     while (!isClosed()) {
       if (!(await answers(link))) return link.leave()
-      if (isRefusing(link.client)) return await link.close()
+      if (refusalNow(link.client) !== undefined) return await link.close()
       await wait(CHECK_MS)
     }
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClosers } from '../base/closers.js'
 import { every } from '../base/every.js'
 import type { Logger } from '../base/logger.js'
@@ -27,6 +28,8 @@ export type ConnectionWatchDeps = {
 
 type Watched = {
   readonly ends: boolean
+  /** Of the last look: one that is being made again has another one each time. */
+  stream: RedisClient['stream'] | undefined
   quietLooks: number
   bytesRead: number
   isAsked: boolean
@@ -37,6 +40,7 @@ type Watched = {
 // Longer than any blocking read of ours (10 s), behind which a PING has to wait.
 const LOOK_MS = 5_000
 const QUIET_LOOKS = 3
+const ANSWERS_MS = 1_000
 
 /**
  * No connection stays silent for ever: one that does not get ready or does not answer, although a fresh one does, is
@@ -47,19 +51,27 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
   const { connectOnce, log } = deps
   const watched = new Map<RedisClient, Watched>()
   const closers = createClosers(log)
-  every(options.lookMs ?? LOOK_MS, lookSafely, closers, 'connection watch')
+  const lookMs = options.lookMs ?? LOOK_MS
+  every(lookMs, lookSafely, closers, 'connection watch')
 
   async function lookSafely(signal: AbortSignal): Promise<void> {
-    await look(signal).catch((error: unknown) => log.warn({ err: error }, 'connections to Redis not checked'))
+    await look(signal).catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ err: error }, 'connections to Redis not checked')
+    })
   }
 
   async function look(signal: AbortSignal): Promise<void> {
     for (const [client, state] of watched) note(client, state)
     if (!silent().length) return
-    // While Redis is away, or reads its file, there is nothing to mend.
+    // While Redis does not answer anybody, or reads its file, there is nothing to repair.
     if (!(await answersOnce(connectOnce(), signal))) return
-    for (const [client, state] of silent()) {
-      log.warn({ url: options.url, status: client.status }, 'a connection to Redis is silent; connecting again')
+    // If Redis itself was silent until now, it answers the others as well.
+    await sleep(Math.min(ANSWERS_MS, lookMs), undefined, { signal })
+    for (const [client, state] of silent()) if (hasAnswered(client, state)) state.quietLooks = 0
+    const connections = silent()
+    if (!connections.length) return
+    log.warn({ url: options.url, connections: connections.length }, 'connections to Redis are silent; connecting again')
+    for (const [client, state] of connections) {
       Object.assign(state, { quietLooks: 0, isAsked: false })
       client.reconnect()
     }
@@ -81,14 +93,23 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
       const onReady = () => {
         state.readyAt = performance.now()
       }
-      const state = { ends, quietLooks: 0, bytesRead: 0, isAsked: false, readyAt: performance.now(), onReady }
+      const state: Watched = {
+        ends,
+        stream: undefined,
+        quietLooks: 0,
+        bytesRead: 0,
+        isAsked: false,
+        readyAt: performance.now(),
+        onReady,
+      }
       watched.set(client, state)
       client.on('ready', onReady)
     },
     remove,
     reconnectOlder(thanMs) {
       const older = [...watched].filter(([client, { readyAt }]) => client.status === 'ready' && readyAt < thanMs)
-      log.info({ url: options.url, connections: older.length }, 'another Redis is the primary now; connecting again')
+      if (!older.length) return
+      log.info({ url: options.url, connections: older.length }, 'connecting older connections to Redis again')
       for (const [client] of older) client.reconnect()
     },
     close() {
@@ -99,19 +120,32 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
 }
 
 function note(client: RedisClient, state: Watched): void {
-  if (client.status === 'wait' || (client.status === 'end' && state.ends)) {
-    state.quietLooks = 0
-    return
-  }
-  if (client.status !== 'ready') {
-    state.quietLooks += 1
-    return
-  }
+  const isSame = client.stream === state.stream
+  state.stream = client.stream
+  state.quietLooks = isQuiet(client, state, isSame) ? state.quietLooks + 1 : 0
+  if (client.status !== 'ready') return
   const { bytesRead } = client.stream
-  const isQuiet = bytesRead === state.bytesRead
-  state.quietLooks = isQuiet && state.isAsked ? state.quietLooks + 1 : 0
+  if (bytesRead === state.bytesRead && isSame && !state.isAsked) ask(client, state)
   state.bytesRead = bytesRead
-  if (isQuiet && !state.isAsked) ask(client, state)
+}
+
+/** Only a connection that is being made, or is asked, can be silent; one that is refused is made again by ioredis. */
+function isQuiet(client: RedisClient, state: Watched, isSame: boolean): boolean {
+  switch (client.status) {
+    case 'connecting':
+    case 'connect':
+      return isSame
+    case 'ready':
+      return isSame && state.isAsked && client.stream.bytesRead === state.bytesRead
+    case 'end':
+      return !state.ends
+    default:
+      return false
+  }
+}
+
+function hasAnswered(client: RedisClient, state: Watched): boolean {
+  return client.stream !== state.stream || (client.status === 'ready' && !isQuiet(client, state, true))
 }
 
 function ask(client: RedisClient, state: Watched): void {
@@ -124,7 +158,7 @@ function ask(client: RedisClient, state: Watched): void {
 
 async function answersOnce(client: RedisClient, signal: AbortSignal): Promise<boolean> {
   client.on('error', () => undefined) // told by the answer
-  const giveUp = () => client.disconnect()
+  const giveUp = () => client.close()
   signal.addEventListener('abort', giveUp, { once: true })
   try {
     await client.connect()
@@ -133,6 +167,6 @@ async function answersOnce(client: RedisClient, signal: AbortSignal): Promise<bo
     return false
   } finally {
     signal.removeEventListener('abort', giveUp)
-    client.disconnect()
+    client.close()
   }
 }

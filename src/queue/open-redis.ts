@@ -10,6 +10,7 @@ import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
 import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
+import { tryWrites } from './try-writes.js'
 
 /** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
 export type RedisLink = {
@@ -65,9 +66,7 @@ export async function openRedis(
     client.close()
     throw error
   }
-  if (options.access !== 'read') rule.begin()
   reportRefusals(client, address.shown, log)
-  rule.onRefused((refusal) => noteRefusal(client, refusal, 'the connection'))
   const { access = 'write', lookMs } = options
   return createLink(client, { address, access, rule, lookMs }, log)
 }
@@ -180,13 +179,35 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
   let isClosed = false
   const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
   watch.add(client)
-  // Those that only read were not refused, and are still where they were.
-  rule.onSettled(watch.reconnectOlder)
+  if (access !== 'read') {
+    rule.begin({
+      onRefused: (refusal) => noteRefusal(client, refusal, 'the connection'),
+      // Those that only read were not refused, and are still where they were.
+      onSettled: watch.reconnectOlder,
+      tryWrites: tryWritesOnce,
+    })
+  }
 
   function connectOnce(): RedisClient {
-    const limits = { connectTimeout: ONCE_MS, commandTimeout: ONCE_MS, retryStrategy: () => null }
+    const limits = {
+      connectTimeout: ONCE_MS,
+      commandTimeout: ONCE_MS,
+      retryStrategy: () => null,
+      reconnectOnError: null,
+    }
     const lazily = { lazyConnect: true, enableReadyCheck: false, replyMapping: 'legacy' } as const
     return new RedisClient({ ...client.options, ...limits, ...lazily })
+  }
+
+  async function tryWritesOnce(): Promise<string> {
+    const once = connectOnce()
+    once.on('error', () => undefined) // reported by the rejection
+    try {
+      await once.connect()
+      return await tryWrites({ client: once, prefix: KEY_PREFIX })
+    } finally {
+      once.close()
+    }
   }
 
   function track(copy: RedisClient): void {

@@ -32,8 +32,8 @@ const TAKES_NO_WRITES: Known = {
 
 const FORBIDDEN = { fault: 'the rules of its user forbid it', wayOut: 'allow it (docs/reference/redis.md)' }
 
-/** After so long without a refusal the connections lead to a server that takes commands again. */
-const SETTLED_MS = 1_500
+/** After so long without a refusal the server is asked whether it takes writes again. */
+const QUIET_MS = 1_500
 const LONGEST_PAUSE_MS = 1_000
 
 /**
@@ -56,70 +56,84 @@ export function isForbidden(error: unknown): boolean {
   return /^NOPERM|The user executing the script can't/.test(messageOf(error))
 }
 
+export type FailoverDeps = {
+  /** Called at each refusal, and with undefined when they have ended. */
+  readonly onRefused: (refusal: Refusal | undefined) => void
+  /** Called when refusals have ended, with the time of the last one (`performance.now()`). */
+  readonly onSettled: (refusedAt: number) => void
+  /** What the server to which the address leads now says to writes: a refusal, or '' for none. Rejects if it cannot be asked. */
+  readonly tryWrites: () => Promise<string>
+}
+
 export type FailoverRule = {
-  /** Until then a refusal is an answer like any other: whoever connects wants to know. */
-  begin(): void
+  /** Until then a refusal is an answer like any other, for the caller that connects. */
+  begin(deps: FailoverDeps): void
   /** For ioredis: 2 makes the connection again and sends the refused command over the new one. */
   readonly reconnectOnError: (error: Error) => 2 | false
   readonly retryStrategy: (attempt: number) => number
-  /** Calls back at each refusal, and with undefined when they have ended. */
-  onRefused(listener: (refusal: Refusal | undefined) => void): void
-  /** Calls back when refusals have ended, with the time of the last one (`performance.now()`). */
-  onSettled(listener: (refusedAt: number) => void): void
   close(): void
 }
 
 /**
  * One rule for all connections of a process: what answers that it is not the primary, or that it has lost its replicas, is
  * not the server that the address leads to by now, or soon. After a failover the living connections stay where they
- * were, so they are made again, more slowly while that does not help.
+ * were, so they are made again, more slowly while that does not help. Refusals have ended when the server would take writes: a
+ * pause in which no command was refused may only mean that connections wait to be made again.
  */
 export function createFailoverRule(): FailoverRule {
-  let isBegun = false
+  let deps: FailoverDeps | undefined
   let refusals = 0
   let refusedAt = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
-  let refused: (refusal: Refusal | undefined) => void = () => undefined
-  let settled: (refusedAt: number) => void = () => undefined
 
-  function settle(): void {
+  function askLater(): void {
+    clearTimeout(timer)
+    timer = setTimeout(() => void ask(), QUIET_MS).unref()
+  }
+
+  async function ask(): Promise<void> {
+    const askedAfter = refusedAt
+    const isRefusing = await deps?.tryWrites().then(
+      (refused) => isElsewhere(refusalOf(new Error(refused))),
+      () => true,
+    )
+    if (deps === undefined || refusedAt !== askedAfter) return // closed, or refused again, so that it is asked again
+    if (isRefusing === true) return askLater()
     refusals = 0
-    refused(undefined)
-    settled(refusedAt)
+    deps.onRefused(undefined)
+    deps.onSettled(refusedAt)
   }
 
   return {
-    begin() {
-      isBegun = true
+    begin(given) {
+      deps = given
     },
     reconnectOnError(error) {
       const refusal = refusalOf(error)
-      const code = refusal?.code ?? ''
-      if (!isBegun || !(code in NOT_THE_PRIMARY || code === 'NOREPLICAS')) return false
-      refused(refusal)
+      if (deps === undefined || !isElsewhere(refusal)) return false
+      deps.onRefused(refusal)
       refusals += 1
       refusedAt = performance.now()
-      clearTimeout(timer)
-      timer = setTimeout(settle, SETTLED_MS).unref()
+      askLater()
       return 2
     },
     retryStrategy: (attempt) => Math.min((attempt + refusals) * 50, LONGEST_PAUSE_MS),
-    onRefused(listener) {
-      refused = listener
-    },
-    onSettled(listener) {
-      settled = listener
-    },
     close() {
+      deps = undefined
       clearTimeout(timer)
     },
   }
 }
 
+/** Whether another server may take what this one refuses. */
+function isElsewhere(refusal: Refusal | undefined): boolean {
+  return refusal !== undefined && (refusal.code in NOT_THE_PRIMARY || refusal.code === 'NOREPLICAS')
+}
+
 type Reporter = (refusal: Refusal | undefined, what: string) => void
 
 const reporters = new WeakMap<Redis, Reporter>()
-const refusing = new WeakSet<Redis>()
+const refusing = new WeakMap<Redis, Refusal>()
 
 /**
  * Logs once when a server begins to refuse writes, with what to do, and once when it takes again all that it refused: a
@@ -131,7 +145,7 @@ export function reportRefusals(client: Redis, url: string, log: Logger): void {
   reporters.set(client, (refusal, what) => {
     if (refusal !== undefined) {
       refused.add(what)
-      refusing.add(client)
+      refusing.set(client, refusal)
       if (refusal.code === code) return
       code = refusal.code
       log.error({ url, code, reason: refusal.reason }, `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}`)
@@ -144,9 +158,9 @@ export function reportRefusals(client: Redis, url: string, log: Logger): void {
   })
 }
 
-/** Whether the server of this connection refuses writes now. */
-export function isRefusing(client: Redis): boolean {
-  return refusing.has(client)
+/** Why the server of this connection refuses writes now; undefined if it does not. */
+export function refusalNow(client: Redis): Refusal | undefined {
+  return refusing.get(client)
 }
 
 /** A write was refused, or taken; `what` tells the writes of a kind from others. */

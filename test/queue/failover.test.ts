@@ -4,6 +4,7 @@ import { createLogger, silentLogger } from '../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues, type Queues } from '../../src/queue/queues.js'
 import { refusalOf } from '../../src/queue/redis-refusals.js'
+import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis, startVirtualAddress, type VirtualAddress } from './own-redis.js'
@@ -98,6 +99,28 @@ describe('after a failover behind one address', function () {
     await until('the log says that it is over', () => text.includes('Redis takes writes again'), 10_000)
     expect(text.split('it is a read-only replica').length - 1).to.equal(1)
     expect(warned).to.deep.equal([])
+  })
+
+  it('nothing is said to be over while the server still refuses, though no command is refused for a while', async () => {
+    let text = ''
+    const logger = createLogger({ destination: { write: (line: string) => (text += line) } })
+    const watched = await openRedis(first.url, { log: logger }, { lookMs: 50 })
+    stops.push(() => watched.close())
+    const [writer, reader] = [watched.duplicate(), watched.duplicate()]
+    await reader.ping()
+
+    await promoteSecond()
+    const refused = rejection(writer.set('{loopfleet}:a', '1')) // the connection is made again and again
+    await until('the log names it', () => text.includes('it is a read-only replica'))
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    writer.disconnect() // now no command is refused any more
+    await refused
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+
+    expect(text).not.to.match(/takes writes again|connecting older|silent/)
+    await first.call('REPLICAOF', 'NO', 'ONE')
+    await until('the log says that it is over', () => text.includes('Redis takes writes again'), 10_000)
+    await until('those that only read are made again', () => text.includes('connecting older connections'))
   })
 
   it('a job that is at work keeps its lock and ends once', async () => {
