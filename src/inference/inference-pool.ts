@@ -1,5 +1,32 @@
+import type { Backend } from './backend.js'
 import type { Findings } from './findings.js'
 import type { ImageSource } from './image-source.js'
+
+export type InferencePoolOptions = {
+  readonly backend: Backend
+  /** Two at least; by default one less than the machine has cores. A program is always one. */
+  readonly threads?: number
+  readonly confidence?: 'unit' | 'percent'
+  /** Images that may wait for a thread; more are refused with LF_INFERENCE_BUSY. */
+  readonly maxQueue?: number
+  /** What a request without a deadline of its own gets; none by default. */
+  readonly deadlineMs?: number
+  /**
+   * Most images of one run. Only what already waits is put together, and only where the model has a free batch axis
+   * or the backend takes several. By default ONNX models see one at a time, other backends as many as they ask for.
+   */
+  readonly batch?: { readonly maxImages: number }
+  /** Larger images are refused with LF_IMAGE_TOO_LARGE; 64 million by default. */
+  readonly maxPixels?: number
+  /** A thread or program that needs longer for one image is ended and replaced; a minute by default. */
+  readonly timeoutMs?: number
+  /** How long a model may take to be loaded, from the start of its thread or program on; five minutes by default. */
+  readonly loadMs?: number
+  /** How long an ONNX model may take for its first image, with which it is tried; a minute by default. */
+  readonly warmUpMs?: number
+  /** A thread whose JavaScript heap grows beyond is ended and replaced. */
+  readonly maxHeapMb?: number
+}
 
 export type RequestOptions = {
   /** Removes a waiting image from the queue; one that runs is let finish unseen. */

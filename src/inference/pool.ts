@@ -1,43 +1,17 @@
 import { availableCpus } from '../base/available-cpus.js'
 import type { Logger } from '../base/logger.js'
-import type { Backend, ModuleBackend, OnnxBackend } from './backend.js'
+import type { ModuleBackend, OnnxBackend } from './backend.js'
 import { ImageQueue } from './image-queue.js'
-import type { InferencePool } from './inference-pool.js'
+import type { InferencePool, InferencePoolOptions } from './inference-pool.js'
 import { readOnnxPlan } from './model/onnx-plan.js'
 import type { Runner } from './runner.js'
 import type { ThreadSettings } from './thread-messages.js'
 
 export type { Backend, ModuleBackend, OnnxBackend, ProgramBackend } from './backend.js'
-export type { DetectResult, InferencePool, RequestOptions } from './inference-pool.js'
+export type { DetectResult, InferencePool, InferencePoolOptions, RequestOptions } from './inference-pool.js'
 
 const LOAD_MS = 300_000 // a large model from a slow disk
 const WARM_UP_MS = 60_000
-
-export type InferencePoolOptions = {
-  readonly backend: Backend
-  /** Two at least; by default one less than the machine has cores. A program is always one. */
-  readonly threads?: number
-  readonly confidence?: 'unit' | 'percent'
-  /** Images that may wait for a thread; more are refused with LF_INFERENCE_BUSY. */
-  readonly maxQueue?: number
-  /** What a request without a deadline of its own gets; none by default. */
-  readonly deadlineMs?: number
-  /**
-   * Most images of one run. Only what already waits is put together, and only where the model has a free batch axis
-   * or the backend takes several. By default ONNX models see one at a time, other backends as many as they ask for.
-   */
-  readonly batch?: { readonly maxImages: number }
-  /** Larger images are refused with LF_IMAGE_TOO_LARGE; 64 million by default. */
-  readonly maxPixels?: number
-  /** A thread or program that needs longer for one image is ended and replaced; a minute by default. */
-  readonly timeoutMs?: number
-  /** How long a model may take to be loaded, from the start of its thread or program on; five minutes by default. */
-  readonly loadMs?: number
-  /** How long an ONNX model may take for its first image, with which it is tried; a minute by default. */
-  readonly warmUpMs?: number
-  /** A thread whose JavaScript heap grows beyond is ended and replaced. */
-  readonly maxHeapMb?: number
-}
 
 export type InferencePoolDeps = {
   readonly log: Logger
@@ -52,8 +26,27 @@ export async function createInferencePool(
   options: InferencePoolOptions,
   deps: InferencePoolDeps,
 ): Promise<InferencePool> {
-  const { backend, maxQueue = Number.POSITIVE_INFINITY, deadlineMs, batch } = options
-  const { open, ...known } = await prepareRunner(options, deps)
+  return await openQueue(await prepareRunner(options, deps), options, deps)
+}
+
+/**
+ * The same in a process of its own, for a process that is not to be replaced when its threads hang in native code. When
+ * the other one ends, the images at which it worked fail, and another one takes its place.
+ */
+export async function createProcessPool(
+  options: InferencePoolOptions,
+  deps: Pick<InferencePoolDeps, 'log'>,
+): Promise<InferencePool> {
+  const { ProcessRunner } = await import('./process-runner.js')
+  const open = (onChange: () => void) => new ProcessRunner(options, { ...deps, onChange })
+  return await openQueue({ open, threshold: undefined, warnings: [] }, options, deps)
+}
+
+async function openQueue(
+  { open, ...known }: Prepared,
+  { backend, maxQueue = Number.POSITIVE_INFINITY, deadlineMs, batch }: InferencePoolOptions,
+  deps: InferencePoolDeps,
+): Promise<InferencePool> {
   const pool = new ImageQueue(open, { maxQueue, deadlineMs, maxImages: batch?.maxImages, ...known })
   try {
     await unlessAborted(pool.start(), deps.signal)

@@ -84,14 +84,16 @@ export class ThreadPool implements Runner {
 
   async #load(set: ThreadSet, threads: readonly Promise<Thread>[]): Promise<void> {
     const loads = await Promise.allSettled(threads.map(async (thread) => set.load(await thread)))
+    const failed = loads.find((load) => load.status === 'rejected')
     for (const load of loads) {
-      if (load.status === 'rejected') throw load.reason
-      if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
+      if (load.status === 'rejected') continue
       this.threadIds.add(load.value.threadId)
       this.maxImages = load.value.maxImages
       this.wantsBatches = load.value.wantsBatches
       this.warnings = load.value.warnings
     }
+    if (failed !== undefined) throw failed.reason
+    if (this.#isClosed) throw new InferenceError('LF_INFERENCE_CLOSED', 'The inference pool is closed.')
   }
 
   async #restore(): Promise<void> {

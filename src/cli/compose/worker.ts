@@ -11,7 +11,7 @@ import { findHardwareSigns } from '../../executors/gpu/hardware-signs.js'
 import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
 import { type ReadOptions, readInventory } from '../../executors/gpu/read-inventory.js'
 import { createSlots } from '../../executors/gpu/slots.js'
-import { createInferencePool } from '../../inference/pool.js'
+import { createProcessPool } from '../../inference/pool.js'
 import { lockFolder } from '../../process/folder-lock.js'
 import { createOutputThread } from '../../process/output/output-thread.js'
 import { sweepOwned } from '../../process/sweep.js'
@@ -91,7 +91,7 @@ export async function startWorker(
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),
         gpuFigures: () => watch.figures(),
         outputThread,
-        createPool: (options) => createInferencePool(options, { log }),
+        createPool: (options) => createProcessPool(options, { log }),
       },
     },
   )

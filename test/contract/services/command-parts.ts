@@ -18,7 +18,7 @@ import type { Detector } from '../../../src/detector/detector.js'
 import { createDetectorServer } from '../../../src/detector/server/detector-server.js'
 import type { TrainerDefinition } from '../../../src/executors/definition.js'
 import { openGpuWatch } from '../../../src/executors/gpu/gpu-watch.js'
-import { createInferencePool } from '../../../src/inference/pool.js'
+import { createInferencePool, createProcessPool } from '../../../src/inference/pool.js'
 import { paths } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
@@ -50,6 +50,7 @@ export const commandPartNames = [
   'output thread',
   'watch for requests to stop',
   'inference pool',
+  'inference process',
   'part of up',
 ] as const
 export type CommandPartName = (typeof commandPartNames)[number]
@@ -131,6 +132,12 @@ export function commandParts(deps: CommandPartsDeps): Readonly<Record<CommandPar
       const categories = ['a', 'b'].map((name) => ({ id: name, name, type: 'box' }))
       const backend = { kind: 'onnx' as const, modelFile: MODEL, categories }
       const pool = await createInferencePool({ threads: 1, backend }, { log, signal })
+      closers.add('pool', () => pool.close())
+    }),
+    'inference process': opened(async (_context, closers) => {
+      const categories = ['a', 'b'].map((name) => ({ id: name, name, type: 'box' }))
+      const backend = { kind: 'onnx' as const, modelFile: MODEL, categories }
+      const pool = await createProcessPool({ threads: 1, backend }, { log })
       closers.add('pool', () => pool.close())
     }),
     'part of up': () => {
