@@ -1,16 +1,23 @@
 import type { TrainerEvent } from './events.js'
 
 /** An event, and what to write down once its reader has dealt with it. */
-export type QueuedEvent = { readonly event: TrainerEvent; readonly confirm?: () => Promise<void> }
+export type QueuedEvent = {
+  readonly event: TrainerEvent
+  readonly confirm?: () => Promise<void>
+  /** A model with files that were set aside: drops them and answers the same with its figures alone. */
+  readonly dropFiles?: () => QueuedEvent
+}
 
 /**
  * Brings events of several sources to one reader. A progress that nobody has read yet is replaced by the next one, except
- * for what the next one leaves open, so that a chatty program costs no memory while its reader waits for the network.
+ * for what the next one leaves open, so that a chatty program costs no memory while its reader is busy. Of the models that
+ * nobody has read yet only the newest keeps its files, so that a slow reader does not fill the disk.
  */
 export class EventQueue {
   #events: QueuedEvent[] = []
   #failure: { readonly error: unknown } | undefined
   #closed = false
+  #newestModel: QueuedEvent | undefined
   #wake: () => void = () => undefined
   readonly #onPush: () => void
 
@@ -24,6 +31,7 @@ export class EventQueue {
     const last = this.#events.at(-1)
     const merged = last === undefined ? undefined : mergeProgress(last, queued)
     if (merged !== undefined) this.#events.pop()
+    if (queued.dropFiles !== undefined) this.#dropOlderFiles(queued)
     this.#events.push(merged ?? queued)
     this.#wake()
   }
@@ -48,6 +56,14 @@ export class EventQueue {
       else if (this.#closed) return
       else await this.#somethingNew()
     }
+  }
+
+  #dropOlderFiles(newest: QueuedEvent): void {
+    const older = this.#newestModel
+    this.#newestModel = newest
+    const at = older === undefined ? -1 : this.#events.lastIndexOf(older)
+    const withoutFiles = at === -1 ? undefined : older?.dropFiles?.()
+    if (withoutFiles !== undefined) this.#events[at] = withoutFiles
   }
 
   #somethingNew(): Promise<void> {

@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path'
 import pLimit from 'p-limit'
+import type { QueuedEvent } from './event-queue.js'
 import type { EventSourceDeps, ProgramEnd } from './event-source.js'
 import type { ModelEvent } from './events.js'
 import type { Source, Trust } from './whole-files/set-aside.js'
@@ -45,18 +46,27 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
     return { aside: { folder, names: verdict.names } }
   }
 
-  function handOn({ event, confirm }: ReportedModel, { folder, names }: Aside): void {
+  function handOn(model: ReportedModel, { folder, names }: Aside): void {
+    const { event, confirm } = model
     const done = async () => {
       await confirm()
       await folders.forget(folder)
     }
-    queue.push({ event: { ...event, files: movedFiles(event.files, folder, names) }, confirm: done })
+    const dropFiles = () => {
+      folders.drop(folder)
+      return withoutFiles(model, SUPERSEDED.problem)
+    }
+    queue.push({ event: { ...event, files: movedFiles(event.files, folder, names) }, confirm: done, dropFiles })
   }
 
-  function handOnWithoutFiles({ event, confirm }: ReportedModel, problem: string): void {
+  function handOnWithoutFiles(model: ReportedModel, problem: string): void {
+    queue.push(withoutFiles(model, problem))
+  }
+
+  function withoutFiles({ event, confirm }: ReportedModel, problem: string): QueuedEvent {
     log.warn({ epoch: event.epoch, problem }, 'files of a reported model not used')
     say(`the files of the model of epoch ${event.epoch ?? '?'} are not used: ${problem}`)
-    queue.push({ event: { ...event, files: {} }, confirm })
+    return { event: { ...event, files: {} }, confirm }
   }
 
   async function begin(models: readonly ReportedModel[]): Promise<void> {

@@ -9,8 +9,8 @@ export type CurvePoint = z.infer<typeof curvePointSchema>
 
 /** The metrics of each training over its epochs, for the curves that people look at. */
 export type TrainingCurve = {
-  /** The last word about an epoch counts, since a resumed training repeats some. */
-  addPoint(id: string, point: CurvePoint): Promise<void>
+  /** The last one of an epoch counts, since a resumed training repeats some. */
+  addPoints(id: string, points: readonly CurvePoint[]): Promise<void>
   /** By epoch; empty when the trainer tells none. */
   readCurve(id: string): Promise<readonly CurvePoint[]>
 }
@@ -21,19 +21,25 @@ const KEEP_SECONDS = 90 * 86_400
 
 // When it is full, every other epoch goes: a curve of any length keeps its shape in bounded memory.
 const ADD = luaScript(`
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-if redis.call('HLEN', KEYS[1]) <= tonumber(ARGV[3]) then return 1 end
-local epochs = redis.call('HKEYS', KEYS[1])
-table.sort(epochs, function(a, b) return tonumber(a) < tonumber(b) end)
-for i = 2, #epochs - 1, 2 do redis.call('HDEL', KEYS[1], epochs[i]) end
+for at = 3, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
+  if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[1]) then
+    local epochs = redis.call('HKEYS', KEYS[1])
+    table.sort(epochs, function(a, b) return tonumber(a) < tonumber(b) end)
+    for i = 2, #epochs - 1, 2 do redis.call('HDEL', KEYS[1], epochs[i]) end
+  end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1`)
 
 export function createTrainingCurve(link: RedisLink, keys: JournalKeys): TrainingCurve {
   return {
-    async addPoint(id, { epoch, values }) {
-      const kept = Object.fromEntries(Object.entries(values).slice(0, MAX_NAMES))
-      await ADD(link.client, [keys.curve(id)], [epoch, JSON.stringify(kept), MAX_POINTS, KEEP_SECONDS])
+    async addPoints(id, points) {
+      const pairs = points.flatMap(({ epoch, values }) => {
+        const kept = Object.fromEntries(Object.entries(values).slice(0, MAX_NAMES))
+        return [epoch, JSON.stringify(kept)]
+      })
+      await ADD(link.client, [keys.curve(id)], [MAX_POINTS, KEEP_SECONDS, ...pairs])
     },
     async readCurve(id) {
       const hash = await link.client.hgetall(keys.curve(id))

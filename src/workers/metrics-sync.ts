@@ -12,7 +12,7 @@ import { hasFiles, type ModelSet, type ModelSets } from './model-sets.js'
  * for that of the newest point, so the point of a model without files goes out only before that of a later one with files.
  */
 export type MetricsSync = {
-  /** Queues the point of a set; failures show up in `flush`. */
+  /** A set was added: its point is to be sent, with all that wait; failures show up in `flush`. */
   push(set: ModelSet): void
   /** Sends what is not acked yet (also from before a crash), or one empty point when there never was a model. */
   flush(signal: AbortSignal): Promise<Flushed>
@@ -36,56 +36,67 @@ export type MetricsSyncDeps = {
 export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSyncDeps): MetricsSync {
   const { point, ...address } = options
   let last: Promise<void> = Promise.resolve()
+  let isQueued = false
 
   async function send(
-    sequence: number,
-    epoch: number | null,
-    confusionMatrix: ModelSet['confusionMatrix'],
+    set: Pick<ModelSet, 'sequence' | 'epoch' | 'confusionMatrix'>,
+    about: About,
     signal: AbortSignal,
   ) {
-    const job: MetricsJob = { ...address, sequence, point: { ...(await point()), epoch, confusionMatrix } }
+    const { sequence, epoch, confusionMatrix } = set
+    const job: MetricsJob = { ...address, sequence, point: { ...about, epoch, confusionMatrix } }
     const id = `${address.trainingId}.${address.run}.metrics.${sequence}`
     await deps.queues.runJob(queueNames.node(address.seat.uuid), 'sync-metrics', job, { id, signal })
   }
 
   // Points go in order: what comes before the one that was acked last is at the Loop, too.
   async function sendAll(sets: readonly ModelSet[], signal: AbortSignal): Promise<void> {
-    const acked = await deps.confirmed.read()
+    if (sets.length === 0) return
+    const [acked, about] = await Promise.all([deps.confirmed.read(), point()])
     const lastAcked = sets.findIndex((set) => digestOf(set) === acked)
     for (const [index, set] of sets.entries()) {
       if (index > lastAcked) {
-        await send(set.sequence, set.epoch, set.confusionMatrix, signal)
+        await send(set, about, signal)
         await deps.confirmed.write(digestOf(set))
       }
       await deps.modelSets.markSynced(set)
     }
   }
 
-  // With those before it that were not acked, as after a kill: a newer one that is acked makes them go.
-  async function sendUpTo(set: ModelSet): Promise<void> {
-    const earlier = (await deps.modelSets.list()).filter((one) => !one.synced && one.sequence < set.sequence)
-    await sendAll([...earlier, set], deps.signal)
+  // With those before it that were not acked, as after a kill or an outage: a newer one that is acked makes them go.
+  async function sendWaiting(): Promise<void> {
+    isQueued = false // what is pushed from now on may be too late for this turn
+    await sendAll(notSynced(upToFiles(await deps.modelSets.list())), deps.signal)
   }
 
   return {
     push(set) {
-      if (!hasFiles(set)) return
-      last = last
-        .then(() => sendUpTo(set))
-        .catch((error: unknown) => {
-          if (!deps.signal.aborted) deps.log.warn({ err: error, sequence: set.sequence }, 'metrics not synced yet')
-        })
+      if (!hasFiles(set) || isQueued) return
+      isQueued = true
+      last = last.then(sendWaiting).catch((error: unknown) => {
+        if (!deps.signal.aborted) deps.log.warn({ err: error, sequence: set.sequence }, 'metrics not synced yet')
+      })
     },
     async flush(signal) {
       await last
       const all = await deps.modelSets.list()
-      const sets = all.slice(0, all.findLastIndex(hasFiles) + 1)
-      const waiting = sets.filter(({ synced }) => !synced)
-      if (waiting.length > 0) await sendAll(waiting, signal)
-      if (sets.length === 0) await send(0, null, {}, signal)
+      const sets = upToFiles(all)
+      await sendAll(notSynced(sets), signal)
+      if (sets.length === 0) await send({ sequence: 0, epoch: null, confusionMatrix: {} }, await point(), signal)
       return { points: sets.at(-1)?.sequence ?? 0, keptBack: all.length - sets.length }
     },
   }
+}
+
+type About = Awaited<ReturnType<MetricsSyncOptions['point']>>
+
+/** Without those of which no later one has files. */
+function upToFiles(sets: readonly ModelSet[]): ModelSet[] {
+  return sets.slice(0, sets.findLastIndex(hasFiles) + 1)
+}
+
+function notSynced(sets: readonly ModelSet[]): ModelSet[] {
+  return sets.filter(({ synced }) => !synced)
 }
 
 function digestOf({ sequence, epoch, confusionMatrix }: ModelSet): string {

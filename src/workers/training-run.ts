@@ -47,15 +47,15 @@ export type TrainingRun = {
   record(): Promise<TrainingRecord>
   /** Writes to the journal, refused when this run is superseded. */
   update(patch: Partial<TrainingProgressFields>): Promise<void>
-  /** Notes what was measured in an epoch, for the curves; never fails, since no training ends for a picture. */
-  addPoint(point: CurvePoint): Promise<void>
+  /** Notes what was measured in some epochs, for the curves; never fails, since no training ends for a picture. */
+  addPoints(points: readonly CurvePoint[]): Promise<void>
   /** Throws RunSupersededError when another host has taken over; called directly before every effect outside. */
   checkFence(): Promise<void>
 }
 
 export type TrainingRunParts = Omit<
   TrainingRun,
-  'record' | 'update' | 'addPoint' | 'checkFence' | 'lease' | 'patience' | 'output'
+  'record' | 'update' | 'addPoints' | 'checkFence' | 'lease' | 'patience' | 'output'
 >
 
 export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
@@ -71,10 +71,10 @@ export function createTrainingRun(parts: TrainingRunParts, journal: Journal): Tr
       return record
     },
     update: (patch) => journal.update(id, run, patch),
-    async addPoint(point) {
+    async addPoints(points) {
       await journal
-        .addPoint(id, point)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'point of a curve not written'))
+        .addPoints(id, points)
+        .catch((error: unknown) => parts.log.warn({ err: error }, 'points of a curve not written'))
     },
     checkFence: () => journal.checkRun(id, run, parts.hostId),
   }

@@ -163,8 +163,8 @@ describe('dashboard api', () => {
 
   it('gives the curves of a training, with gaps where it told nothing', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.addPoint(id, { epoch: 1, values: { loss: 2 } })
-    await dashboard.journal.addPoint(id, { epoch: 2, values: { loss: 1, f1: 0.5 } })
+    await dashboard.journal.addPoints(id, [{ epoch: 1, values: { loss: 2 } }])
+    await dashboard.journal.addPoints(id, [{ epoch: 2, values: { loss: 1, f1: 0.5 } }])
 
     expect((await get(`/api/trainings/${id}/curve`)).body).to.eql({
       epochs: [1, 2],

@@ -143,7 +143,7 @@ describe('fleet page', function () {
     const run = await dashboard.journal.beginRun(id, { hostId: 'host-a', workerPid: 1 })
     for (const epoch of [1, 2, 3]) {
       const values = { 'train/loss': 3 / epoch, 'val/loss': 4 / epoch, f1: epoch / 4, [SCRIPT]: epoch }
-      await dashboard.journal.addPoint(id, { epoch, values })
+      await dashboard.journal.addPoints(id, [{ epoch, values }])
     }
     const classes = { [category]: { tp: 8, fp: 2, fn: 0 }, [SCRIPT]: { tp: 0, fp: 0, fn: 0 } }
     await dashboard.journal.update(id, run, { best: { epoch: 2, f1: 0.9, classes } })

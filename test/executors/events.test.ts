@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { EventQueue } from '../../src/executors/event-queue.js'
-import { parseEventLine } from '../../src/executors/events.js'
+import { parseEventLine, type TrainerEvent } from '../../src/executors/events.js'
 import { collect } from './support.js'
 
 describe('line of the events file', () => {
@@ -84,6 +84,40 @@ describe('event queue', () => {
       { event: 'error', message: 'a' },
       { event: 'progress', progress: 0.3 },
     ])
+  })
+
+  it('keeps the files of the newest of the models that nobody has read, and the figures of all', async () => {
+    const queue = new EventQueue()
+    const dropped: number[] = []
+    const model = (epoch: number): TrainerEvent => ({
+      event: 'model',
+      epoch,
+      files: { f: ['a'] },
+      confusion_matrix: {},
+    })
+    const figures = (epoch: number): TrainerEvent => ({ event: 'model', epoch, files: {}, confusion_matrix: {} })
+    const push = (epoch: number) =>
+      queue.push({
+        event: model(epoch),
+        dropFiles: () => {
+          dropped.push(epoch)
+          return { event: figures(epoch) }
+        },
+      })
+    const reader = queue.read()
+
+    push(1)
+    const first = await reader.next()
+    for (const epoch of [2, 3]) push(epoch)
+    queue.push({ event: { event: 'error', message: 'a' } })
+    push(4)
+    queue.push({ event: figures(5) })
+    queue.close()
+    const others = (await collect(reader)).map(({ event }) => event)
+
+    expect(first.value?.event).to.deep.equal(model(1))
+    expect(others).to.deep.equal([figures(2), figures(3), { event: 'error', message: 'a' }, model(4), figures(5)])
+    expect(dropped).to.deep.equal([2, 3])
   })
 
   it('hands over what was there before the error', async () => {

@@ -100,7 +100,13 @@ export function aTraining(options: {
     definition,
     paths,
     stopSwitch: createStopSwitch(),
-    modelSets: { add: unused, markSynced: unused, list: async () => [], lastSynced: async () => undefined },
+    modelSets: {
+      add: unused,
+      markSynced: unused,
+      list: async () => [],
+      lastSynced: async () => undefined,
+      reload: () => undefined,
+    },
     metricsSync: { push: () => undefined, flush: unused },
     get taken() {
       return test.record
@@ -121,7 +127,7 @@ export function aTraining(options: {
       test.updates.push(patch)
       Object.assign(test.record, patch)
     },
-    addPoint: async () => undefined,
+    addPoints: async () => undefined,
     checkFence: fence,
   }
   return Object.assign(test, { training })

@@ -27,8 +27,12 @@ function aSync(
     async markSynced({ sequence }) {
       sets = sets.map((set) => (set.sequence === sequence ? { ...set, synced: true } : set))
     },
-    list: async () => sets,
+    list: async () => {
+      reads += 1
+      return sets
+    },
     lastSynced: async () => sets.findLast(({ synced }) => synced),
+    reload: () => undefined,
   }
   const queues: Pick<Queues, 'runJob'> = {
     async runJob(queue, _name, data, { id, signal }) {
@@ -38,18 +42,33 @@ function aSync(
       return options.send?.(job)
     },
   }
-  const point = async () => ({ trainImageCount: 5, testImageCount: 3, hyperparameters: { steps: 10 } })
+  const point = async () => {
+    reads += 1
+    return { trainImageCount: 5, testImageCount: 3, hyperparameters: { steps: 10 } }
+  }
   const address = { trainingId: 't1', run: 2, seat: seatA, organization: 'zauberzeug', project: 'shapes' }
   let acked = options.acked
+  let reads = 0
   const confirmed = {
-    read: async () => acked,
+    read: async () => {
+      reads += 1
+      return acked
+    },
     write: async (digest: string) => {
       acked = digest
     },
   }
   const deps = { queues, modelSets, confirmed, signal: end.signal, log: silentLogger() }
   const sync = createMetricsSync({ ...address, point }, deps)
-  return { acked: () => acked, sync, sent, end, all: () => sets, signal: new AbortController().signal }
+  return {
+    acked: () => acked,
+    reads: () => reads,
+    sync,
+    sent,
+    end,
+    all: () => sets,
+    signal: new AbortController().signal,
+  }
 }
 
 describe('the sync of metrics', () => {
@@ -132,6 +151,19 @@ describe('the sync of metrics', () => {
     await sync.flush(signal)
 
     expect(sent.map(({ job }) => job.sequence)).to.deep.equal([5, 6, 7])
+  })
+
+  it('sends what has gathered in an outage in one turn, so that the work for a point does not grow with them', async () => {
+    const gate = aPromise()
+    const sets = Array.from({ length: 500 }, (_, index) => aSet(index + 1, false, index < 499 ? {} : undefined))
+    const { sync, sent, reads, signal } = aSync({ sets, send: () => gate.promise })
+
+    for (const set of sets) sync.push({ ...set, files: { mocked: ['model.bin'] } })
+    gate.resolve()
+    await sync.flush(signal)
+
+    expect(sent.map(({ job }) => job.sequence)).to.deep.equal(sets.map(({ sequence }) => sequence))
+    expect(reads(), 'times that sets, journal and acked point were read').to.be.at.most(6)
   })
 
   it('keeps a failed point for the flush, which tells when it fails again', async () => {

@@ -66,21 +66,66 @@ describe('the models a program has reported', () => {
     expect(await sets.lastSynced()).to.equal(undefined)
   })
 
-  it('give the last one whose metrics were acked, and older ones make room', async () => {
-    const first = await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 1))
-    const second = await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 2))
-    await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 3))
+  const report = (epoch: number, files: ModelEvent['files'] = { mocked: ['weights/model.bin'] }) =>
+    sets.add(anEvent(files, epoch))
+  const filesOf = async (names: readonly string[]) =>
+    Promise.all(names.map(async (name) => (await readdir(join(models, name))).sort().join()))
 
+  it('give the last one whose metrics were acked, and older ones make room', async () => {
+    const first = await report(1)
     await sets.markSynced(first)
+    const second = await report(2)
     await sets.markSynced(second)
+    await report(3)
 
     expect((await sets.lastSynced())?.epoch).to.equal(2)
     expect((await sets.list()).map(({ sequence, synced }) => [sequence, synced])).to.deep.equal([
       [2, true],
       [3, false],
     ])
-    await sets.add(anEvent({ mocked: ['weights/model.bin'] }, 4))
+    await report(4)
     expect((await sets.list()).at(-1)?.sequence).to.equal(4)
+  })
+
+  it('keep the files of the last acked and of the newest one alone, and the figures of all that wait', async () => {
+    await sets.markSynced(await report(1))
+    const waiting = [await report(2), await report(3), await report(4), await report(5, {})]
+
+    expect(await filesOf(await readdir(models))).to.deep.equal([
+      'model.bin,set.json',
+      'set.json',
+      'set.json',
+      'model.bin,set.json',
+      'set.json',
+    ])
+    const restarted = createModelSets({ workspace, folder: models })
+    expect((await restarted.list()).map(({ epoch, files }) => [epoch, Object.keys(files).length])).to.deep.equal([
+      [1, 1],
+      [2, 0],
+      [3, 0],
+      [4, 1],
+      [5, 0],
+    ])
+    for (const set of waiting.slice(0, 2)) await sets.markSynced(set)
+    expect((await sets.lastSynced())?.epoch).to.equal(1)
+    for (const set of waiting.slice(2)) await sets.markSynced(set)
+    expect((await sets.lastSynced())?.epoch).to.equal(4)
+    expect(await readdir(models)).to.deep.equal(['000004', '000005'])
+  })
+
+  it('are read once, however many wait', async () => {
+    await sets.markSynced(await report(1))
+    for (let epoch = 2; epoch <= 20; epoch += 1) {
+      // What is read again fails.
+      for (const name of await readdir(models)) await writeFile(join(models, name, 'set.json'), 'no JSON')
+      await report(epoch)
+    }
+
+    for (const set of await sets.list()) await sets.markSynced(set)
+
+    expect((await sets.lastSynced())?.epoch).to.equal(20)
+    sets.reload()
+    expect((await sets.list()).map(({ epoch }) => epoch)).to.deep.equal([20])
   })
 
   it('are whole or not there: half a set of a crash is replaced', async () => {

@@ -137,7 +137,11 @@ export async function openBestFiles(
       await publish(workspace, best, file, setAside)
       await folders.forget(folder)
     }
-    deps.queue.push({ event, confirm })
+    const dropFiles = () => {
+      folders.drop(folder)
+      return { event: { ...event, files: {} }, confirm }
+    }
+    deps.queue.push({ event, confirm, dropFiles })
   }
 
   await takeLeftOver()

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, removeTree } from '../../base/files.js'
+import { removeWhatGoes } from '../../base/remove-what-goes.js'
 
 /** Where files that were set aside wait until the worker has made a set of them. */
 export const ASIDE = '.set-aside'
@@ -12,6 +13,8 @@ export type AsideFolders = {
   use(folder: string): void
   /** The worker has its model: the one before it goes. */
   forget(folder: string): Promise<void>
+  /** Nobody is to have its files any more; never fails. */
+  drop(folder: string): void
 }
 
 /** What an earlier start has left there is removed: it looks at the program's own files again. */
@@ -33,6 +36,7 @@ export async function openAsideFolders(workspace: string): Promise<AsideFolders>
       done = folder
       if (older !== undefined && older !== folder) await removeTree(join(workspace, older))
     },
+    drop: (folder) => void removeWhatGoes(join(workspace, folder)), // else with the workspace
   }
 }
 

@@ -1,14 +1,13 @@
-import { RunSupersededError, TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
+import { TrainingStoppedError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { messageOf } from '../../base/errors.js'
 import type { ModelEvent, TrainerEvent } from '../../executors/events.js'
 import { canResume, type RunningTraining, startTraining } from '../../executors/training-program.js'
-import type { TrainingRecord } from '../../queue/journal.js'
-import { RecordLostError } from '../../queue/journal-errors.js'
 import { toBestModel } from '../best-model.js'
 import type { Finished } from '../checkpoints/marker.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import { hasFiles } from '../model-sets.js'
+import { createReportWriter, type ReportWriter } from '../report-writer.js'
 import { deviceOf } from '../served.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -23,6 +22,7 @@ export const train: Stage = async (context, deps) => {
   const { training, signal } = context
   // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
   const restored = await training.checkpoints?.restore(context.say)
+  training.modelSets.reload() // as restored; also when that has failed half way
   if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
   await warnOfHyperparameters(context) // again for a retry, which passes over the download
@@ -71,6 +71,7 @@ type Watched = { readonly program: RunningTraining; readonly reported: string | 
 async function watch(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<Watched> {
   const { signal } = context
   let reported: string | null = null
+  const writer = createReportWriter(context.training)
   const end = () => void program.end()
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
@@ -78,10 +79,11 @@ async function watch(program: RunningTraining, context: StageContext, deps: Stag
   try {
     for await (const event of program.events) {
       if (event.event === 'error') reported = event.message
-      await take(event, context)
+      await take(event, context, writer)
       context.training.checkpoints?.saw(event)
     }
     await program.exited
+    await writer.flush()
     return { program, reported }
   } finally {
     clearInterval(figures)
@@ -90,7 +92,8 @@ async function watch(program: RunningTraining, context: StageContext, deps: Stag
   }
 }
 
-async function take(event: TrainerEvent, context: StageContext): Promise<void> {
+// Waits for the disk, never for Redis: the program's events and its end are noticed in every outage.
+async function take(event: TrainerEvent, context: StageContext, writer: ReportWriter): Promise<void> {
   const { training } = context
   switch (event.event) {
     case 'progress': {
@@ -100,7 +103,7 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
     }
     case 'metrics':
       if (Object.keys(event.values).length > 0) context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
-      await training.addPoint({ epoch: event.epoch, values: event.values })
+      writer.point({ epoch: event.epoch, values: event.values })
       return
     case 'model': {
       // Set aside before the metrics go out: the program may overwrite its files at any time.
@@ -110,7 +113,7 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
         return
       }
       training.metricsSync.push(set)
-      await noteBest(toBestModel(event, set.epoch), context)
+      writer.best(toBestModel(event, set.epoch))
       context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
       return
     }
@@ -119,17 +122,6 @@ async function take(event: TrainerEvent, context: StageContext): Promise<void> {
       return
     default:
       event satisfies never
-  }
-}
-
-// Of all that can go wrong with the record only a newer run ends the program.
-async function noteBest(best: TrainingRecord['best'], { training, log }: StageContext): Promise<void> {
-  try {
-    await training.update({ best })
-  } catch (error) {
-    if (error instanceof RunSupersededError) throw error
-    const level = error instanceof RecordLostError ? 'debug' : 'warn' // that is reported once, and stays in status
-    log[level]({ err: error }, 'best model not recorded')
   }
 }
 
