@@ -27,8 +27,12 @@ export const slowSuites = {
     ],
   },
   redis: {
-    about: 'Redis away for two minutes, and every way in which it refuses writes',
-    files: ['end-to-end/ended-without-redis.test.ts', 'end-to-end/node-and-redis-killed.test.ts'],
+    about: 'Redis away for two minutes, or for 1,000 models, and every way in which it refuses writes',
+    files: [
+      'end-to-end/ended-without-redis.test.ts',
+      'end-to-end/long-outage.test.ts',
+      'end-to-end/node-and-redis-killed.test.ts',
+    ],
   },
   services: {
     about: 'every service stopped and aborted at six moments of its start',

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis } from '../queue/own-redis.js'
 
-/** One best model per epoch; `LOOPFLEET_TEST_OUTAGE_MODELS=2000` by hand. */
-const EPOCHS = Number(process.env.LOOPFLEET_TEST_OUTAGE_MODELS ?? 60)
+/** One best model per epoch. */
+const EPOCHS = times(60, 1000)
 const EPOCH_SECONDS = 0.03
 /** The last acked set, the newest, and those of which one is being written or deleted. */
 const MOST_COPIES = 4
