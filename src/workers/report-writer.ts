@@ -7,6 +7,8 @@ import type { TrainingRun } from './training-run.js'
 const BATCH = 500
 /** Twice what a curve keeps. */
 const MAX_HELD = 4000
+/** A worker that is asked to end must be gone after nine seconds, also without Redis. */
+const GIVE_UP_MS = 1000
 
 /**
  * Writes what a training program reports to Redis while its next events are read: points of curves in order, all that
@@ -15,12 +17,13 @@ const MAX_HELD = 4000
 export type ReportWriter = {
   point(point: CurvePoint): void
   best(best: NonNullable<TrainingRecord['best']>): void
-  /** Resolves, never rejects, when all is written or the run has ended. */
+  /** Resolves, never rejects, when all is written, or a moment after the end of the run. */
   flush(): Promise<void>
 }
 
 export function createReportWriter(
   training: Pick<TrainingRun, 'update' | 'addPoints' | 'checkFence' | 'stopSwitch' | 'log'>,
+  { giveUpMs = GIVE_UP_MS }: { readonly giveUpMs?: number } = {},
 ): ReportWriter {
   const { stopSwitch, log } = training
   let points: CurvePoint[] = []
@@ -67,14 +70,21 @@ export function createReportWriter(
       write()
     },
     async flush() {
-      await Promise.race([writing, aborted(stopSwitch.endSignal)])
+      const done = new AbortController()
+      await Promise.race([writing, tooLongAfter(stopSwitch.endSignal, giveUpMs, done.signal)])
+      done.abort()
     },
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+/** Resolves so long after the end, and lets go when it is done. */
+function tooLongAfter(end: AbortSignal, ms: number, done: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    const begin = () => {
+      const timer = setTimeout(resolve, ms)
+      done.addEventListener('abort', () => clearTimeout(timer), { once: true })
+    }
+    if (end.aborted) begin()
+    else end.addEventListener('abort', begin, { once: true, signal: done })
   })
 }

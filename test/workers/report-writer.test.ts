@@ -21,7 +21,7 @@ describe('what a program reports while Redis is unreachable', () => {
       checkFence: () => back.promise.then(() => of.training.checkFence()),
       addPoints: async (points: readonly CurvePoint[]) => void batches.push(points),
     }
-    return { of, writer: createReportWriter(training), back: () => back.resolve(), batches }
+    return { of, writer: createReportWriter(training, { giveUpMs: 20 }), back: () => back.resolve(), batches }
   }
 
   it('is written when Redis is back: the newest best model alone, and all points in order', async () => {
@@ -56,7 +56,7 @@ describe('what a program reports while Redis is unreachable', () => {
     expect(batches).to.deep.equal([])
   })
 
-  it('is not waited for when the run ends', async () => {
+  it('is not waited for when the run ends and Redis does not answer', async () => {
     const { of, writer, batches } = aWriter()
 
     writer.point(aPoint(1))
@@ -64,6 +64,21 @@ describe('what a program reports while Redis is unreachable', () => {
     await writer.flush()
 
     expect(batches).to.deep.equal([])
+  })
+
+  it('is written before a run that ends is handed back, if Redis answers', async () => {
+    const { of, writer, back, batches } = aWriter()
+    back()
+
+    for (const epoch of [1, 2]) {
+      writer.point(aPoint(epoch))
+      writer.best({ epoch, f1: undefined, classes: undefined })
+    }
+    of.training.stopSwitch.end(new WorkerShutdownError())
+    await writer.flush()
+
+    expect(of.record.best?.epoch).to.equal(2)
+    expect(batches.flat()).to.have.lengthOf(2)
   })
 
   it('is a curve of bounded length, of which every other point goes', async () => {
