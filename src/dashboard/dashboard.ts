@@ -53,24 +53,23 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   const log = deps.log.child({ component: 'dashboard' })
   const boardQueues = createBoardQueues(deps.link, deps.queues, { log })
   const look = createLook({ ...deps, now: deps.now ?? Date.now })
-  const isRedisReady = () => deps.link.client.status === 'ready'
   const { app, answerError } = createHttpServer(
     {
       maxBodyBytes: 64 * 1024,
       finishAnswersMs: FINISH_MS,
       checksHost: token === undefined,
       allowedHosts: [host, ...allowedHosts],
-      whyNotReady: () => (isRedisReady() ? undefined : 'Redis is unreachable.'),
+      whyNotReady: deps.link.problem,
       ...(ending && { ending }),
-      toErrorAnswer: createErrorBorder(isRedisReady),
+      toErrorAnswer: createErrorBorder(deps.link.problem),
     },
     { log },
   )
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   registerAccess(app, token)
   app.addHook('onRequest', async () => {
-    if (isRedisReady()) return // else every command would wait for it
-    throw redisAway()
+    const problem = await deps.link.check()
+    if (problem !== undefined) throw redisAway(problem) // else every command would wait for it
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
@@ -99,13 +98,14 @@ const HEADERS = {
 }
 
 /** While Redis is unreachable, that is the cause of whatever fails. */
-function createErrorBorder(isRedisReady: () => boolean): (error: unknown) => HttpErrorAnswer {
+function createErrorBorder(problemOfRedis: () => string | undefined): (error: unknown) => HttpErrorAnswer {
   return (error) => {
     const answer = toErrorAnswer(error)
-    return answer.status === 500 && !isRedisReady() ? toErrorAnswer(redisAway()) : answer
+    const problem = answer.status === 500 ? problemOfRedis() : undefined
+    return problem === undefined ? answer : toErrorAnswer(redisAway(problem))
   }
 }
 
-function redisAway(): RequestRefusedError {
-  return new RequestRefusedError(503, 'Redis is away; the dashboard waits for it.')
+function redisAway(problem: string): RequestRefusedError {
+  return new RequestRefusedError(503, `${problem.replace(/\.$/, '')}; the dashboard waits for it.`)
 }

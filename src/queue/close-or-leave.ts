@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isWithin } from '../base/is-within.js'
 import type { RedisLink } from './open-redis.js'
+import { pong } from './redis-reasons.js'
 import { refusalNow } from './redis-refusals.js'
 
 const CHECK_MS = 1_000
@@ -13,10 +15,7 @@ const GRACE_MS = 2_000
  * not come, and closing the link ends its connections anyway. Never rejects.
  */
 export async function closeOrLeave(link: Pick<RedisLink, 'client'>, closing: Promise<unknown>): Promise<void> {
-  const closed = closing.then(
-    () => true,
-    () => true, // a connection that is gone is closed, too
-  )
+  const closed = closing.catch(() => undefined) // a connection that is gone is closed, too
   const limitMs = () => (link.client.status === 'ready' ? CHECK_MS : CLOSED_MS)
   while (!(await isWithin(closed, limitMs()))) if (!(await answers(link))) return
 }
@@ -55,17 +54,5 @@ export function leaveWhenUnusable(
 // A connection may be ready while nobody is at its other end: stopped, or behind a network that is cut.
 async function answers({ client }: Pick<RedisLink, 'client'>): Promise<boolean> {
   if (client.status !== 'ready') return false
-  const answered = client.ping().then(
-    () => true,
-    () => false,
-  )
-  return await isWithin(answered, CHECK_MS)
-}
-
-async function isWithin(fact: Promise<boolean>, limitMs: number): Promise<boolean> {
-  const wait = new AbortController()
-  const tooLong = sleep(limitMs, false, { signal: wait.signal }).catch(() => false)
-  const isFact = await Promise.race([fact, tooLong])
-  wait.abort()
-  return isFact
+  return await isWithin(pong(client), CHECK_MS).catch(() => false)
 }

@@ -3,6 +3,7 @@ import { createClosers } from '../base/closers.js'
 import { every } from '../base/every.js'
 import type { Logger } from '../base/logger.js'
 import type { RedisClient } from './redis-client.js'
+import { pong } from './redis-reasons.js'
 
 export type ConnectionWatch = {
   /** Looks after it from now on; one that `ends` is closed by its user, and left alone when it is. */
@@ -63,7 +64,7 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
   async function look(signal: AbortSignal): Promise<void> {
     for (const [client, state] of watched) note(client, state)
     if (!silent().length) return
-    // While Redis does not answer anybody, or reads its file, there is nothing to repair.
+    // While Redis does not answer anybody there is nothing to repair.
     if (!(await answersOnce(connectOnce(), signal))) return
     // If Redis itself was silent until now, it answers the others as well.
     await sleep(Math.min(ANSWERS_MS, lookMs), undefined, { signal })
@@ -123,9 +124,8 @@ function note(client: RedisClient, state: Watched): void {
   const isSame = client.stream === state.stream
   state.stream = client.stream
   state.quietLooks = isQuiet(client, state, isSame) ? state.quietLooks + 1 : 0
-  if (client.status !== 'ready') return
-  const { bytesRead } = client.stream
-  if (bytesRead === state.bytesRead && isSame && !state.isAsked) ask(client, state)
+  const bytesRead = client.stream?.bytesRead ?? 0
+  if (client.status === 'ready' && bytesRead === state.bytesRead && isSame && !state.isAsked) ask(client, state)
   state.bytesRead = bytesRead
 }
 
@@ -134,7 +134,7 @@ function isQuiet(client: RedisClient, state: Watched, isSame: boolean): boolean 
   switch (client.status) {
     case 'connecting':
     case 'connect':
-      return isSame
+      return isSame && client.stream?.bytesRead === state.bytesRead
     case 'ready':
       return isSame && state.isAsked && client.stream.bytesRead === state.bytesRead
     case 'end':
@@ -162,7 +162,8 @@ async function answersOnce(client: RedisClient, signal: AbortSignal): Promise<bo
   signal.addEventListener('abort', giveUp, { once: true })
   try {
     await client.connect()
-    return (await client.ping()) === 'PONG'
+    await pong(client)
+    return true
   } catch {
     return false
   } finally {

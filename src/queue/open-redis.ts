@@ -7,6 +7,8 @@ import { KEY_PREFIX } from './names.js'
 import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisClient } from './redis-client.js'
 import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
+import { type Outages, watchOutages } from './redis-outages.js'
+import { isCut, isLoginRefusal, onFailedAttempt, whyNoConnection } from './redis-reasons.js'
 import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
@@ -27,6 +29,10 @@ export type RedisLink = {
   readonly subscribe: Subscriptions['subscribe']
   /** Calls back each time Redis is back after an outage; returns what ends that. */
   onReconnect(listener: () => void): () => void
+  /** Why Redis cannot be used now, as far as is known; a sentence, for those that would otherwise wait for it. */
+  problem(): string | undefined
+  /** The same, but asks Redis: one that hangs is found within two seconds. */
+  check(): Promise<string | undefined>
   close(): Promise<void>
   /** Closes it without waiting for answers, which then never come. */
   leave(): void
@@ -58,17 +64,18 @@ export async function openRedis(
   const address = parseRedisUrl(url)
   const rule = createFailoverRule()
   const client = createClient(address, rule)
-  reportOutages(client, address.shown, log)
+  const { access = 'write', lookMs } = options
+  const outages = watchOutages(client, { url: address.shown, ...(lookMs && { everyMs: lookMs }) }, { log })
   try {
     await connect(client, address, options)
     await check(client, address, options, log)
   } catch (error) {
+    outages.close()
     client.close()
     throw error
   }
   reportRefusals(client, address.shown, log)
-  const { access = 'write', lookMs } = options
-  return createLink(client, { address, access, rule, lookMs }, log)
+  return createLink(client, { address, access, rule, outages, lookMs }, log)
 }
 
 async function check(client: Redis, { shown }: RedisAddress, { access }: OpenRedisOptions, log: Logger): Promise<void> {
@@ -103,16 +110,12 @@ async function connect(client: Redis, address: RedisAddress, options: OpenRedisO
   let lastError: Error | undefined
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
-    fail = () => {
-      const reason = lastError === undefined ? silenceOf(client, timeoutMs) : reasonOf(lastError)
-      reject(new RedisUnreachableError({ url: address.shown, reason }, lastError))
-    }
+    fail = () => reject(lastError)
   })
-  const onError = (error: Error) => {
+  const stopListening = onFailedAttempt(client, (error) => {
     lastError = error
-    if (isRefusal(error)) fail()
-  }
-  client.on('error', onError)
+    if (isLoginRefusal(error)) fail()
+  })
   const timer = setTimeout(() => fail(), timeoutMs)
   const onAbort = () => fail()
   if (signal?.aborted === true) fail()
@@ -121,12 +124,22 @@ async function connect(client: Redis, address: RedisAddress, options: OpenRedisO
   client.connect().catch(() => undefined) // a first failure is retried; the error event has told why
   try {
     await Promise.race([ready, failed])
+  } catch {
+    const reason = lastError === undefined ? silenceOf(client, timeoutMs) : await reasonAtStart(lastError, client)
+    throw new RedisUnreachableError({ url: address.shown, reason }, lastError)
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
     failed.catch(() => undefined)
-    client.off('error', onError)
+    stopListening()
   }
+}
+
+async function reasonAtStart(error: Error, client: Redis): Promise<string> {
+  const { reason, fault } = await whyNoConnection(error, client.options)
+  if (fault === 'refuses connections') return `it ${fault}: ${reason}`
+  const isPlain = client.options.tls === undefined
+  return isCut(error) && isPlain ? `${reason}; if it speaks TLS, it is rediss://` : reason
 }
 
 function silenceOf(client: Redis, timeoutMs: number): string {
@@ -135,46 +148,16 @@ function silenceOf(client: Redis, timeoutMs: number): string {
   return client.options.tls === undefined ? silence : `${silence}; if it speaks no TLS, it is redis://, not rediss://`
 }
 
-/** What the driver says about the commonest mistakes names neither the mistake nor the way out. */
-function reasonOf(error: Error): string {
-  const message = messageOf(error)
-  if (message.includes('Unknown RESP type')) return 'what answers there is no Redis'
-  if (/wrong version number|packet length too long/.test(message))
-    return 'it speaks no TLS, so it is redis://, not rediss://'
-  if (/ECONNRESET|EPIPE/.test(message)) return `it ends the connection (${message}); if it speaks TLS, it is rediss://`
-  if (message.startsWith('NOAUTH')) return 'NOAUTH, it asks for a password (redis://:PASSWORD@host:6379)'
-  if (message.startsWith('WRONGPASS'))
-    return 'WRONGPASS, there is no such user, it is off, or the password is wrong (redis://USER:PASSWORD@host:6379)'
-  return message
-}
-
-// A wrong password does not get better by waiting.
-function isRefusal(error: Error): boolean {
-  return /WRONGPASS|NOAUTH|NOPERM|invalid (username-)?password|without any password|DB index/i.test(error.message)
-}
-
-function reportOutages(client: Redis, url: string, log: Logger): void {
-  let isAway = false
-  client.on('error', (error: Error) => {
-    if (!isAway && isRefusal(error))
-      log.error({ url, reason: reasonOf(error) }, 'Redis refuses the login; waiting for it')
-    else if (!isAway) log.warn({ url, reason: reasonOf(error) }, 'Redis unreachable; waiting for it')
-    isAway = true
-  })
-  client.on('ready', () => {
-    if (isAway) log.info({ url }, 'Redis reconnected')
-    isAway = false
-  })
-}
-
 type LinkOptions = {
   readonly address: RedisAddress
   readonly access: RedisLink['access']
   readonly rule: FailoverRule
+  readonly outages: Outages
   readonly lookMs: number | undefined
 }
 
-function createLink(client: RedisClient, { address, access, rule, lookMs }: LinkOptions, log: Logger): RedisLink {
+function createLink(client: RedisClient, options: LinkOptions, log: Logger): RedisLink {
+  const { address, access, rule, outages, lookMs } = options
   const duplicates = new Set<RedisClient>()
   let isClosed = false
   const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
@@ -230,6 +213,7 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
     isClosed = true
     watch.close()
     rule.close()
+    outages.close()
     subscriptions.close()
     for (const copy of duplicates) copy.close()
   }
@@ -248,6 +232,8 @@ function createLink(client: RedisClient, { address, access, rule, lookMs }: Link
     connection: () => client,
     duplicate,
     subscribe: subscriptions.subscribe,
+    problem: outages.problem,
+    check: outages.check,
     onReconnect(listener) {
       reconnectListeners.add(listener)
       return () => reconnectListeners.delete(listener)

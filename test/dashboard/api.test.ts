@@ -312,7 +312,21 @@ describe('dashboard api', () => {
     await link.client.connect()
 
     expect(status).to.equal(503)
-    expect(body.detail).to.match(/Redis is away/)
+    expect(body.detail).to.match(/Redis is unreachable; the dashboard waits/)
+  })
+
+  it('says 503 within three seconds while Redis hangs', async () => {
+    const { pid } = dashboard.redis.server
+    process.kill(pid, 'SIGSTOP')
+    const begunAt = performance.now()
+
+    const [api, metrics] = await Promise.all([get('/api/redis'), get('/metrics')]).finally(() =>
+      process.kill(pid, 'SIGCONT'),
+    )
+
+    expect(performance.now() - begunAt).to.be.below(3_000)
+    expect([api.status, metrics.status]).to.deep.equal([503, 503])
+    expect(api.body.detail).to.equal('Redis does not answer; the dashboard waits for it.')
   })
 })
 

@@ -53,7 +53,7 @@ describe('parts that are asked to end while Redis is', function () {
       start('converter', converterFile('follows-orders')),
       start('dashboard', '--port', '0'),
     ])
-    await fleet.order({ hyperparameters: { epochs: 10_000, epoch_seconds: 0.1 } })
+    await fleet.order({ hyperparameters: { epochs: 10_000, epoch_seconds: 0.5 } })
     await fleet.until({ epoch: 3 })
     return { redis, fleet, parts: [...fleet.workers, fleet.trainer, ...parts] }
   }

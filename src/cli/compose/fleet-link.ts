@@ -47,5 +47,5 @@ export async function openFleetLink(
 
 /** Why what needs Redis cannot work now, or undefined. */
 export function whyNoRedis({ link }: Pick<FleetLink, 'link'>): string | undefined {
-  return link.client.status === 'ready' ? undefined : 'Redis is unreachable.'
+  return link.problem()
 }

@@ -1,0 +1,103 @@
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
+import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { until } from '../helpers/until.js'
+import { type OwnRedis, startOwnRedis, startVirtualAddress } from './own-redis.js'
+
+describe('an outage of Redis', function () {
+  this.timeout(40_000)
+  const folder = useTemporaryFolder()
+  const stops: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop()
+  })
+
+  async function aRedis(): Promise<OwnRedis> {
+    const redis = await startOwnRedis(folder.path)
+    stops.push(() => redis.close())
+    return redis
+  }
+
+  async function aFullRedis(): Promise<OwnRedis> {
+    const redis = await aRedis()
+    const only = new Redis(redis.port, '127.0.0.1')
+    stops.push(() => only.disconnect())
+    await only.config('SET', 'maxclients', '1')
+    return redis
+  }
+
+  async function open(url: string, lookMs?: number): Promise<{ link: RedisLink; lines: () => string[] }> {
+    let text = ''
+    const log = createLogger({ destination: { write: (line: string) => (text += line) } })
+    const link = await openRedis(url, { log }, lookMs === undefined ? {} : { lookMs })
+    stops.push(() => link.close())
+    text = '' // without warnings about its settings
+    const lines = () => text.split('\n').filter((line) => line.includes('"msg":"Redis ') || line.includes('silent'))
+    return { link, lines }
+  }
+
+  it('is logged once with each of its causes, and is over once', async () => {
+    const [redis, locked, full] = [await aRedis(), await aRedis(), await aFullRedis()]
+    await locked.call('CONFIG', 'SET', 'requirepass', 'another')
+    const address = await startVirtualAddress(redis.port)
+    stops.push(() => address.close())
+    const { link, lines } = await open(address.url)
+
+    await redis.kill()
+    await until('it is logged', () => lines().length > 0)
+    expect(link.problem()).to.match(/^Redis is unreachable: .+\.$/)
+    address.move(locked.port)
+    await until('the login is logged', () => lines().length > 1)
+    expect(link.problem()).to.match(/^Redis refuses the login: NOAUTH/)
+    address.move(full.port)
+    await until('too many clients are logged', () => lines().length > 2)
+    expect(link.problem()).to.equal('Redis refuses connections: ERR max number of clients reached.')
+    await redis.start()
+    address.move(redis.port)
+    await until('it is over', () => lines().length > 3)
+
+    const [first, second, third, last, ...others] = lines()
+    expect(first).to.contain('Redis unreachable; waiting for it')
+    expect(second).to.contain('Redis refuses the login; waiting for it').and.contain('NOAUTH')
+    expect(third).to.contain('Redis refuses connections; waiting for it').and.contain('max number of clients')
+    expect(last).to.contain('Redis reconnected')
+    expect(others).to.deep.equal([])
+    expect(link.problem()).to.equal(undefined)
+  })
+
+  it('that is there when a part starts is named as Redis names it', async () => {
+    const redis = await aFullRedis()
+
+    const error = await rejection(openRedis(redis.url, { log: silentLogger() }, { connectTimeoutMs: 500 }))
+
+    expect(error.message).to.contain('refuses connections: ERR max number of clients reached')
+  })
+
+  it('with connections that stay open and are not answered is logged once, and once when it is over', async () => {
+    const redis = await aRedis()
+    const { link, lines } = await open(redis.url, 500)
+    await Promise.all([link.duplicate().ping(), link.duplicate().ping()])
+
+    redis.signal('SIGSTOP')
+    const begunAt = performance.now()
+    const checked = await link.check()
+    const checkMs = performance.now() - begunAt
+    await until('it is logged', () => lines().length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 5_000)) // all have been checked three times
+    const problem = link.problem()
+    redis.signal('SIGCONT')
+    await until('it is over', () => lines().length > 1)
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+
+    expect([checked, problem]).to.deep.equal(['Redis does not answer.', 'Redis does not answer.'])
+    expect(checkMs).to.be.below(3_000)
+    expect(lines().map((line) => JSON.parse(line).msg)).to.deep.equal([
+      'Redis does not answer; waiting for it',
+      'Redis answers again',
+    ])
+    expect(await link.check()).to.equal(undefined)
+  })
+})
