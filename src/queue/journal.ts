@@ -20,6 +20,7 @@ import {
   type TrainingRecord,
   toHashPairs,
 } from './training-record.js'
+import { whenWritable } from './when-writable.js'
 
 export type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from './training-record.js'
 
@@ -48,6 +49,8 @@ export type TakenTraining = { readonly run: number; readonly before: TrainingRec
 export type Journal = TrainingLog &
   TrainingCurve &
   RecordReader & {
+    /** To be awaited before what must be answered soon; throws with the reason when Redis takes no writes. */
+    whenWritable(): Promise<void>
     /** Decides whether an order is a new training, one we have, or none we can take now. */
     accept(order: {
       readonly order: TrainingOrder
@@ -148,6 +151,8 @@ export function createJournal(
     ...records,
     ...createTrainingCurve(link, keys),
     ...createTrainingLog(link, keys, async (id) => (await link.client.hget(keys.training(id), 'endedAt')) !== 'null'),
+
+    whenWritable: () => whenWritable(link),
 
     async accept({ order, trainer, seat }) {
       const id = newId()

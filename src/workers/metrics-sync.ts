@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { MetricsJob } from '../queue/job-schemas.js'
 import { queueNames } from '../queue/names.js'
@@ -37,6 +38,7 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
   const { point, ...address } = options
   let last: Promise<void> = Promise.resolve()
   let isQueued = false
+  let reported: string | undefined
 
   async function send(
     set: Pick<ModelSet, 'sequence' | 'epoch' | 'confusionMatrix'>,
@@ -69,13 +71,24 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     await sendAll(notSynced(upToFiles(await deps.modelSets.list())), deps.signal)
   }
 
+  // Each cause once: while it lasts, every further point fails with it.
+  function report(error: unknown, { sequence }: ModelSet): void {
+    const reason = messageOf(error)
+    if (deps.signal.aborted || reason === reported) return
+    reported = reason
+    deps.log.warn({ err: error, sequence }, 'metrics not synced yet')
+  }
+
   return {
     push(set) {
       if (!hasFiles(set) || isQueued) return
       isQueued = true
-      last = last.then(sendWaiting).catch((error: unknown) => {
-        if (!deps.signal.aborted) deps.log.warn({ err: error, sequence: set.sequence }, 'metrics not synced yet')
-      })
+      last = last.then(sendWaiting).then(
+        () => {
+          reported = undefined
+        },
+        (error: unknown) => report(error, set),
+      )
     },
     async flush(signal) {
       await last

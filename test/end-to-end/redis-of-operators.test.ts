@@ -79,6 +79,7 @@ describe('a training with a Redis of an operator', function () {
       await begin(redis)
       const status = await fleet.run('status')
       const trainings = await fleet.run('trainings')
+      const hosts = await fleet.run('hosts')
       const json = await fleet.run('status', '--json')
       const stop = await fleet.run('trainings', 'stop', id)
       await end(redis)
@@ -87,6 +88,7 @@ describe('a training with a Redis of an operator', function () {
       expect(status.output).to.contain(`${fleet.id}-a`).and.to.contain(`Redis at ${redis.url} takes no writes`)
       expect(JSON.parse(json.output).redis).to.include({ takesWrites: false, code })
       expect(trainings.output).to.contain(id)
+      for (const { output } of [trainings, hosts]) expect(output).to.contain(`Redis at ${redis.url} takes no writes`)
       expect(stop.exitCode).to.equal(1)
       expect(stop.output).to.match(/does not take writes|forbids its user/)
     }

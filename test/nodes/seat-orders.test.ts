@@ -55,6 +55,21 @@ describe('a seat', () => {
       expect(await seats.journal.count()).to.equal(1)
     })
 
+    it('refuses one within seconds while Redis takes no writes, with the reason, and leaves nothing of it behind', async () => {
+      const { client } = seats.redis.link
+      await seats.startNode()
+      await client.config('SET', 'maxmemory', '1')
+      const begunAt = performance.now()
+
+      const { ack } = await seats.order().finally(() => client.config('SET', 'maxmemory', '0'))
+
+      expect(performance.now() - begunAt).to.be.below(8_000)
+      expect(ack).to.include({ success: false })
+      expect(ack.error_msg).to.include('takes no writes: its memory is full; raise maxmemory')
+      expect(await seats.journal.count()).to.equal(0)
+      expect((await seats.order()).ack).to.include({ success: true })
+    })
+
     it('acks the same order again without another training', async () => {
       await seats.startNode()
       const { number } = await seats.order()

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { TrainingAbortedError } from '../../src/base/abort-reasons.js'
-import { silentLogger } from '../../src/base/logger.js'
+import { createLogger, type Logger, silentLogger } from '../../src/base/logger.js'
 import { type MetricsJob, metricsJobSchema } from '../../src/queue/job-schemas.js'
 import type { Queues } from '../../src/queue/queues.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'
@@ -17,7 +17,12 @@ function aSet(sequence: number, synced = false, files: ModelSet['files'] = { moc
 
 /** Sets in memory, a queue whose jobs the test lets end, and the sync between them. */
 function aSync(
-  options: { sets?: ModelSet[]; acked?: string | undefined; send?: (job: MetricsJob) => Promise<unknown> } = {},
+  options: {
+    sets?: ModelSet[]
+    acked?: string | undefined
+    send?: (job: MetricsJob) => Promise<unknown>
+    log?: Logger
+  } = {},
 ) {
   let sets = options.sets ?? []
   const sent: { readonly queue: string; readonly id: string; readonly job: MetricsJob }[] = []
@@ -58,7 +63,7 @@ function aSync(
       acked = digest
     },
   }
-  const deps = { queues, modelSets, confirmed, signal: end.signal, log: silentLogger() }
+  const deps = { queues, modelSets, confirmed, signal: end.signal, log: options.log ?? silentLogger() }
   const sync = createMetricsSync({ ...address, point }, deps)
   return {
     acked: () => acked,
@@ -100,6 +105,23 @@ describe('the sync of metrics', () => {
       },
     ])
     expect(all().map(({ synced }) => synced)).to.deep.equal([true])
+  })
+
+  it('logs each cause for which points wait once', async () => {
+    let [text, tries] = ['', 0]
+    const log = createLogger({ destination: { write: (line: string) => (text += line) } })
+    const send = async () => {
+      tries += 1
+      throw new Error('NOPERM this user has no permissions')
+    }
+    const { sync } = aSync({ sets: [aSet(1)], send, log })
+
+    for (const turn of [1, 2, 3]) {
+      sync.push(aSet(1))
+      await until('it has failed again', () => tries === turn && text !== '')
+    }
+
+    expect(text.split('metrics not synced yet')).to.have.lengthOf(2)
   })
 
   it('does not send again what the journal knows as acked last, as when another host has restored the models', async () => {

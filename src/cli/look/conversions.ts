@@ -6,13 +6,15 @@ import type { ConversionFailure, ConversionRecord, Conversions } from '../../que
 import { conversionPaths } from '../../workers/conversions/paths.js'
 import { ago, inWords, printJson, printTable } from '../output.js'
 import { printLog } from './log-text.js'
+import { printRedisProblem } from './redis-problem.js'
 import { conversionSilence } from './silence.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number; failed: boolean }): Promise<void> {
-  await readFleet(async ({ conversions }) => {
+  await readFleet(async ({ link, conversions }) => {
     const records = await conversions.list({ limit: flags.limit, failedOnly: flags.failed })
     if (flags.json) return printJson(records.map(toView))
+    await printRedisProblem(link)
     const rows = records.map((record) => toRow(record, Date.now()))
     printTable(['ID', 'MODEL', 'FROM', 'TO', 'CONVERTER', 'STATE', 'HOST', 'AGE', 'TROUBLE'], rows)
   })

@@ -2,12 +2,14 @@ import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { ago, printJson, printLine, printTable } from '../output.js'
+import { printRedisProblem } from './redis-problem.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean }): Promise<void> {
-  await readFleet(async ({ fleet }) => {
+  await readFleet(async ({ link, fleet }) => {
     const hosts = await fleet.hosts()
     if (flags.json) return printJson(hosts)
+    await printRedisProblem(link)
     printHosts(hosts)
   })
 }

@@ -13,17 +13,20 @@ import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
 import { printLog } from './log-text.js'
+import { printRedisProblem } from './redis-problem.js'
 import { trainingSilence } from './silence.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
-  await readFleet(async ({ journal, fleet }) => {
+  await readFleet(async ({ link, journal, fleet }) => {
     const trainings = await journal.list({ limit: flags.limit })
     if (flags.json) return printJson(trainings.map(toView))
+    const isOutOfDate = await printRedisProblem(link)
     const rows = trainings.map((training) => toRow(training, Date.now()))
     printTable(['ID', 'TRAINING', 'TRAINER', 'STATE', 'PROGRESS', 'HOST', 'RUN', 'AGE'], rows)
     const [hosts, nodes] = await Promise.all([fleet.hosts(), fleet.nodes()])
     for (const { by, error } of reportedErrors(hosts, nodes)) printLine(`${by}: ${error}`)
+    if (isOutOfDate) return // that hosts seem to be offline is no reason then
     for (const { order, trainer } of trainings.filter((training) => isUnserved(training, hosts))) {
       printLine(
         `${trainingName(order)}: no host takes trainings of ${trainer} now; \`loopfleet hosts\` gives the reasons.`,

@@ -112,6 +112,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function begin(organization: unknown, project: unknown, config: unknown): Promise<true> {
     const order = parseBeginTraining(organization, project, config)
     for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
+    await journal.whenWritable()
     const { lost, training: held } = await own.read()
     const isGone = lost !== undefined && (await journal.unfinishedOfSeat(identity.uuid))?.id !== held?.id
     if (isGone) throw new SeatBusyError(lost)
