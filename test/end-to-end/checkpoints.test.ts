@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -8,9 +8,8 @@ import { until } from '../helpers/until.js'
 
 const ONE_EACH = { mocked: 1, mocked_converted: 1 }
 const TEN_ONCE = Array(10).fill(1)
-// Packing goes on beside the training, so on a busy machine the last pack is behind; but two seconds suffice for one.
 const PACKED_EPOCH = 2
-const SLOW = { epochs: 12, epoch_seconds: 0.5 }
+const SLOW = { epochs: 30, epoch_seconds: 0.3 }
 
 describe('a fleet with a shared folder for checkpoints', function () {
   this.timeout(90_000)
@@ -33,7 +32,7 @@ describe('a fleet with a shared folder for checkpoints', function () {
   it('goes on on the other host when the one that trains dies as a whole', async () => {
     await start('a', 'b')
     await fleet.order({ hyperparameters: SLOW })
-    await fleet.until({ epoch: 5 })
+    await untilPacked(PACKED_EPOCH)
     const first = await hostOfTraining()
     const [other] = fleet.workers.filter((worker) => worker !== first)
 
@@ -52,7 +51,7 @@ describe('a fleet with a shared folder for checkpoints', function () {
   it('goes on on the same host when its data folder was lost', async () => {
     await start('a')
     await fleet.order({ hyperparameters: SLOW })
-    await fleet.until({ epoch: 5 })
+    await untilPacked(PACKED_EPOCH)
     const [worker] = fleet.workers
 
     await fleet.killTree(worker)
@@ -120,6 +119,20 @@ describe('a fleet with a shared folder for checkpoints', function () {
     // A pack and what describes it; one more pair if there was time for one during the training.
     expect(await readdir(join(shared, (await fleet.record()).id))).to.have.lengthOf.within(2, 4)
   })
+
+  /** Packing goes on beside the training: its marker, which is written last, says that it is done. */
+  async function untilPacked(epoch: number): Promise<void> {
+    const read = async (file: string) => JSON.parse(await readFile(file, 'utf8')).epoch ?? 0
+    await until(
+      `epoch ${epoch} is packed`,
+      async () => {
+        const names = (await readdir(shared, { recursive: true })).filter((name) => name.endsWith('.json'))
+        const epochs = await Promise.all(names.map((name) => read(join(shared, name)).catch(() => 0))) // removed by now
+        return epochs.some((packed) => packed >= epoch)
+      },
+      60_000,
+    )
+  }
 
   async function expectOneOfAll(): Promise<void> {
     expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })

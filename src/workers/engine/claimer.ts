@@ -54,16 +54,19 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
   }
 
   async function claimFrom(work: Work): Promise<void> {
-    for (let offset = 0; isClaiming; offset += PAGE) {
+    let offset = 0
+    while (isClaiming) {
       const names = work.names().filter((name) => free(work, name) > 0)
       if (names.length === 0) return
       const { records, hasMore } = await work.waiting(names, { limit: PAGE, offset })
+      let claimed = 0
       const avoid = new Set(runs.active.map(({ claim: { id } }) => id))
       const offer = { protocol: own.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
       for (const record of rank(records, offer)) {
-        if (free(work, record.name) > 0 && isClaiming) await claimReadable(work, record)
+        if (free(work, record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
       }
       if (!hasMore) return
+      offset += PAGE - claimed // what was claimed waits no more
     }
   }
 
@@ -72,29 +75,32 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
   }
 
   // One that nobody can read must not keep the host from those behind it.
-  async function claimReadable(work: Work, record: WaitingRecord): Promise<void> {
+  async function claimReadable(work: Work, record: WaitingRecord): Promise<boolean> {
     try {
-      await claim(work, record)
+      return await claim(work, record)
     } catch (error) {
       if (!(error instanceof RecordInvalidError)) throw error
       log.error({ err: error, id: record.id }, 'record unreadable')
+      return false
     }
   }
 
-  async function claim(work: Work, record: WaitingRecord): Promise<void> {
+  async function claim(work: Work, record: WaitingRecord): Promise<boolean> {
     const answer = await work.claim(record, own, createRunSwitch, deps.onReleased)
     switch (answer.outcome) {
       case 'claimed':
-        return runs.begin(answer.run)
+        runs.begin(answer.run)
+        return true
       case 'changed':
         isAsked = true
-        return
+        return false
       case 'settling':
-        return deps.wakeIn(answer.waitMs)
+        deps.wakeIn(answer.waitMs)
+        return false
       case 'taken':
       case 'unknown':
       case 'too-new':
-        return
+        return false
       default:
         return answer satisfies never
     }
