@@ -7,11 +7,10 @@ import { noiseJpeg } from '../helpers/jpegs.js'
 import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
-/** A thousand take half a minute. */
 const IMAGES = times(100, 1000)
 /** Most images of one try to send. */
 const BATCH = 20
-const POISON = 117
+const POISON = 57
 const PER_REQUEST = 20
 
 describe('The outbox of a whole detector', function () {
