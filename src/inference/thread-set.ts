@@ -29,12 +29,9 @@ export type ThreadSetDeps = {
   readonly threadFile?: URL
 }
 
-/** For a late thread to come out of native code, before it counts as lost. */
-const LATE_MS = 1000
-/** For a backend to give back what it holds. */
-const CLOSE_MS = 2000
-/** For threads at work when their pool is closed. */
-const LEAVE_MS = 2000
+const LATE_MS = 1000 // for a late thread to come out of native code, before it counts as lost
+const CLOSE_MS = 2000 // for a backend to give back what it holds
+const LEAVE_MS = 2000 // for threads at work when their pool is closed
 
 export type Thread = {
   readonly id: number
@@ -119,7 +116,7 @@ export class ThreadSet {
   /** Loads the model in a thread. */
   async load(thread: Thread): Promise<Done> {
     const { loadMs, warmUpMs } = this.#options
-    if (thread.state !== 'booted') throw threadDiedError(new Error('it ended before'))
+    if (thread.state !== 'booted' || !this.#isHere(thread)) throw threadDiedError(new Error('it ended before'))
     thread.state = 'working'
     const { answer } = this.#begin('load', NO_WORK, { timeoutMs: warmUpMs, loadMs }, thread)
     try {
@@ -214,7 +211,7 @@ export class ThreadSet {
     if (threadState(guard) === 'busy') noteThread(guard, undefined)
     else void thread?.exited.then(() => noteThread(guard, undefined))
     if (thread === undefined) return
-    if (!this.#piscina.threads.includes(thread.worker)) {
+    if (!this.#isHere(thread)) {
       thread.state = 'gone'
       this.#drop(thread, failure)
     } else if (isGood && !task.isLate && !this.#isRetired) {
@@ -230,9 +227,14 @@ export class ThreadSet {
   }
 
   #end(thread: Thread): void {
-    if (thread.state === 'ending' || thread.state === 'gone') return
+    if (thread.state === 'ending' || thread.state === 'gone' || !this.#isHere(thread)) return
     thread.state = 'ending'
     this.#begin('close', NO_WORK, { timeoutMs: CLOSE_MS, loadMs: CLOSE_MS }, thread)
+  }
+
+  /** piscina lets go of a thread that has failed before it exits, and would start another one for its next task. */
+  #isHere(thread: Thread): boolean {
+    return this.#piscina.threads.includes(thread.worker)
   }
 
   #drop(thread: Thread, failure: InferenceError | undefined): void {

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 import { expect } from 'chai'
 import type { Backend } from '../../src/inference/backend.js'
 import { InferenceError } from '../../src/inference/errors.js'
@@ -157,6 +159,24 @@ describe('A detector backend that fails', () => {
 
       expect(isFirst, 'they were answered before the thread was ended').to.equal(true)
       expect(await hangs).to.have.property('code', 'LF_INFERENCE_TIMEOUT')
+    })
+
+    it('starts no other thread when its pool is closed between the failure of a thread and its exit', async () => {
+      const workers: Worker[] = []
+      const onWorker = (worker: Worker) => workers.push(worker)
+      process.on('worker', onWorker)
+      try {
+        const pool = await start(module(), { threads: 1 })
+        const [worker] = workers
+        const closed = new Promise<void>((resolve) => worker?.once('error', () => resolve(pool.close())))
+
+        await pool.detect(image('throws after its answer'))
+        await closed
+
+        expect(workers).to.have.lengthOf(1)
+      } finally {
+        process.off('worker', onWorker)
+      }
     })
 
     it('is refused at the start with the reason', async () => {
