@@ -1,7 +1,8 @@
 // Runs compiled tests in lanes side by side: each is one mocha process after the other, and takes the next suite when it is
 // free. Most of what tests of whole fleets do is waiting for other processes, so others fit in between. Ends with what
-// failed, the slowest suites, and one line of figures. Nothing is tried a second time.
-//   node scripts/run-suites.mjs [--fast]
+// failed, the slowest suites, and one line of figures. Nothing is tried a second time, but with --again: then files that
+// failed run once more, alone, and what failed only beside others is printed and does not count.
+//   node scripts/run-suites.mjs [--fast] [--again]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -19,6 +20,7 @@ const tests = 'dist/test'
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
 const reporter = fileURLToPath(new URL('./suite-reporter.cjs', import.meta.url))
 const isFast = process.argv.includes('--fast')
+const runsAgain = process.argv.includes('--again')
 
 const rooms = readdirSync(tests, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
 const long = isFast ? [] : LONG.flatMap((name) => filesOf(name).map((file) => [file]))
@@ -35,6 +37,7 @@ try {
   const takeLong = () => long.shift() ?? quick.shift()
   const takeQuick = () => quick.shift() ?? long.shift()
   await Promise.all([takeQuick, ...Array(LANES - 1).fill(takeLong)].map(walk))
+  if (runsAgain) await runFailedAgain()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -51,6 +54,17 @@ async function walk(take) {
   for (let files = take(); files !== undefined; files = take()) results.push(await run(files))
 }
 
+/** What fails alone, too, counts; a result in its place keeps what failed beside others to be printed. */
+async function runFailedAgain() {
+  for (const [index, first] of results.entries()) {
+    if (first.code === 0) continue
+    const files = new Set(first.failures.map(({ file }) => file))
+    const isKnown = files.size > 0 && !files.has(null)
+    const second = await run(isKnown ? [...files] : first.files)
+    if (second.code === 0) results[index] = { ...first, code: 0, failures: [], besideOthers: first.failures }
+  }
+}
+
 /** Its output is held back until it ends, so that those of the lanes do not mix. */
 function run(files) {
   const resultFile = join(folder, `${results.length}-${Math.random()}.json`)
@@ -65,7 +79,7 @@ function run(files) {
     })
     child.on('close', (code, signal) => {
       process.stdout.write(text)
-      resolve({ files, code, signal, ...readResult(resultFile) })
+      resolve({ files, code, signal, besideOthers: [], ...readResult(resultFile) })
     })
   })
 }
@@ -91,12 +105,15 @@ function report() {
     .slice(0, SHOWN)) {
     process.stdout.write(`  ${seconds(ms).padStart(8)}  ${relative(process.cwd(), file)} (${title})\n`)
   }
+  for (const { title, error } of all('besideOthers')) {
+    process.stdout.write(`\n  failed beside others, passed alone: ${title}\n      ${error}\n`)
+  }
   for (const { title, error } of failures) process.stdout.write(`\n  failed: ${title}\n      ${error}\n`)
   for (const { files, code, signal } of broken) {
     process.stdout.write(`\n  ended with ${signal ?? `code ${code}`} before its tests were over: ${files.join(' ')}\n`)
   }
   process.stdout.write(
-    `\n${sum('passes')} passed, ${failures.length} failed, ${sum('pending')} skipped in ${seconds(performance.now() - started)}\n`,
+    `\n${sum('passes')} passed, ${failures.length} failed, ${all('besideOthers').length} only beside others, ${sum('pending')} skipped in ${seconds(performance.now() - started)}\n`,
   )
   process.exitCode = failures.length === 0 && broken.length === 0 ? 0 : 1
 }

@@ -13,7 +13,11 @@ class SuiteReporter extends reporters.Spec {
     const suites = []
     const begunAt = new Map()
     runner.on(EVENT_TEST_FAIL, (test, error) =>
-      failures.push({ title: test.fullTitle(), error: `${error.stack ?? error}` }),
+      failures.push({
+        title: test.fullTitle(),
+        error: `${error.stack ?? error}`,
+        file: test.file ?? test.parent?.file ?? null, // hooks of mocha have none
+      }),
     )
     runner.on(EVENT_SUITE_BEGIN, (suite) => begunAt.set(suite, performance.now()))
     runner.on(EVENT_SUITE_END, (suite) => {

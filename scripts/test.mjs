@@ -1,6 +1,6 @@
 // `npm test [-- FILE…]`: set-up, then lint, the laws of import and all tests but the slow suites, or the given files; the
 // first failure ends it. `--fast` leaves out all that starts whole fleets, and what only those tests need. `--busy` runs
-// the tests beside six processes that compute.
+// the tests beside six processes that compute; `--again` is that of run-suites.mjs.
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ step('laws of import', [
   '.dependency-cruiser.cjs',
 ])
 const busy = args.includes('--busy') ? Array.from({ length: BUSY_PROCESSES }, keepBusy) : []
-const suites = [join(root, 'scripts/run-suites.mjs'), ...(isFast ? ['--fast'] : [])]
+const suites = [join(root, 'scripts/run-suites.mjs'), ...args.filter((arg) => ['--fast', '--again'].includes(arg))]
 step('tests', files.length > 0 ? [bin('mocha'), ...files] : suites)
 for (const child of busy) child.kill()
 process.stdout.write(`\nall green in ${seconds(started)} s, after ${seconds(setUpStarted, started)} s of set-up\n`)
