@@ -7,9 +7,13 @@ import { toJobFailure } from './job-failure.js'
 import type { RedisLink } from './open-redis.js'
 import { untilAborted } from './records/until-aborted.js'
 
-/** A step of a run: its id is `<id>.<run>.<step>`, so that adding it twice is adding it once. */
+/**
+ * A step of a run: its id is `<id>.<run>.<step>.<born>`, so that adding it twice is adding it once. A record that Redis has
+ * lost and that was made anew begins at its first run again, but was born later: its steps are others than those of the lost one.
+ */
 export type Step = {
   readonly id: string
+  readonly born: string
   readonly run: number
   readonly step: string
 }
@@ -112,11 +116,11 @@ export function createStepQueue(options: StepQueueOptions, deps: StepQueueDeps):
   }
 
   async function run<T>(
-    { id, run: number, step }: Step,
+    { id, born, run: number, step }: Step,
     doWork: (handle: StepHandle) => Promise<T>,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<T> {
-    const jobId = `${id}.${number}.${step}`
+    const jobId = `${id}.${number}.${step}.${born}`
     const add = async () => {
       signal.throwIfAborted()
       if (queue === undefined) throw new Error(`The steps in ${name} are not started.`)

@@ -14,7 +14,7 @@ import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
 const signal = new AbortController().signal
 const holdsAStep = new URL('../fixtures/programs/holds-a-step', import.meta.url)
 const NAME = 'host-a.conversions'
-const step = { id: 'c1', run: 1, step: 'convert' }
+const step = { id: 'c1', born: 'b1', run: 1, step: 'convert' }
 
 describe('the steps of a host', () => {
   let redis: RedisFixture
@@ -50,8 +50,8 @@ describe('the steps of a host', () => {
     )
 
     expect(answer).to.deep.equal(['a file'])
-    await until('the job is done', async () => (await redis.queues.job(NAME, 'c1.1.convert'))?.state === 'completed')
-    expect((await redis.queues.logs(NAME, 'c1.1.convert')).join('\n')).to.equal('one\ntwo')
+    await until('the job is done', async () => (await redis.queues.job(NAME, 'c1.1.convert.b1'))?.state === 'completed')
+    expect((await redis.queues.logs(NAME, 'c1.1.convert.b1')).join('\n')).to.equal('one\ntwo')
     expect(await redis.queues.names()).to.include(NAME)
   })
 
@@ -60,21 +60,28 @@ describe('the steps of a host', () => {
     const failure = new Error('no such layer')
 
     expect(await rejection(steps.run(step, () => Promise.reject(failure), { signal }))).to.equal(failure)
-    await until('the job has failed', async () => (await redis.queues.job(NAME, 'c1.1.convert'))?.state === 'failed')
-    expect((await redis.queues.job(NAME, 'c1.1.convert'))?.failure?.message).to.equal('no such layer')
+    await until('the job has failed', async () => (await redis.queues.job(NAME, 'c1.1.convert.b1'))?.state === 'failed')
+    expect((await redis.queues.job(NAME, 'c1.1.convert.b1'))?.failure?.message).to.equal('no such layer')
+  })
+
+  it('of a record that was made anew are not taken for those of the lost one, which had the same run', async () => {
+    const steps = await start()
+    await rejection(steps.run(step, () => Promise.reject(new Error('its record is lost')), { signal }))
+
+    expect(await steps.run({ ...step, born: 'b2' }, async () => 'done', { signal })).to.equal('done')
   })
 
   it('of a killed worker are removed when the next one starts, locked or not', async () => {
     const holder = await startNodeScript(holdsAStep, [redis.server.url, NAME])
     const queue = new Queue(NAME, { connection: redis.link.connection(), prefix: redis.link.prefix })
     closers.push(() => queue.close())
-    await queue.add('convert', {}, { jobId: 'c1.1.convert' })
-    await until('it runs', async () => (await queue.getJobState('c1.1.convert')) === 'active')
+    await queue.add('convert', {}, { jobId: 'c1.1.convert.b1' })
+    await until('it runs', async () => (await queue.getJobState('c1.1.convert.b1')) === 'active')
     await holder.kill('SIGKILL')
 
     const steps = await start()
 
-    expect(await redis.queues.job(NAME, 'c1.1.convert')).to.equal(undefined)
+    expect(await redis.queues.job(NAME, 'c1.1.convert.b1')).to.equal(undefined)
     expect(await steps.run(step, async () => 'again', { signal })).to.equal('again')
   })
 

@@ -176,7 +176,7 @@ export function createConversionPipeline(
     work: (step: ConversionStep) => Promise<Answer>,
   ): Promise<Answer> {
     const { id, payload } = run.record
-    const job = { id, run: run.claim.run, step: name }
+    const job = { id, born: run.claim.born, run: run.claim.run, step: name }
     return await deps.steps.run(job, workIn, run)
 
     async function workIn(handle: StepHandle): Promise<Answer> {
