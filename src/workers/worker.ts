@@ -125,7 +125,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   function openRun(record: TrainingRecord, run: number): TrainingRun {
     const opened = openTrainingRun(record, run, options, { ...deps, log })
-    keeper.tidy({ organization: record.order.organization, project: record.order.project })
+    keeper.tidy(record.order)
     return opened
   }
 
@@ -187,6 +187,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   async function take(job: JobHandle<TrainingJob>, signal: AbortSignal): Promise<unknown> {
     if (!(await mayTake())) throw new HandBackError()
     const result = await dispatcher.take(job, signal)
+    for (const { order } of dispatcher.active) keeper.tidy(order) // this one wound down when the next of its project began
     await forgetCheckpoints()
     return result
   }
