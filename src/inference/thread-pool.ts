@@ -3,7 +3,8 @@ import type { OwnedImage } from './image-source.js'
 import { begunImages } from './native-guard.js'
 import { Recovery } from './recovery.js'
 import type { Outage, Runner, RunnerDeps, StartedBatch } from './runner.js'
-import { orThrow, type Thread, ThreadSet, type ThreadSetDeps, type ThreadSetOptions } from './thread-set.js'
+import { orThrow, ThreadSet, type ThreadSetDeps, type ThreadSetOptions } from './thread-set.js'
+import type { Thread } from './thread-work.js'
 
 export type ThreadPoolDeps = RunnerDeps & ThreadSetDeps
 

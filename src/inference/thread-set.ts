@@ -7,9 +7,10 @@ import type { Logger } from '../base/logger.js'
 import type { InferenceError } from './errors.js'
 import { buffersOf, type OwnedImage } from './image-source.js'
 import { noteThread, threadState } from './lost-threads.js'
-import { condemn, createNativeGuard, type Limits, type NativeGuard, watchGuard } from './native-guard.js'
+import { condemn, type Limits, watchGuard } from './native-guard.js'
 import { fromThreadError, isTimeout, modelSlowError, threadDiedError, threadLateError } from './thread-error.js'
 import type { ThreadAnswer, ThreadSettings, ThreadTask } from './thread-messages.js'
+import { Task, type Thread } from './thread-work.js'
 
 export type ThreadSetOptions = {
   readonly settings: ThreadSettings
@@ -33,42 +34,8 @@ const LATE_MS = 1000 // for a late thread to come out of native code, before it 
 const CLOSE_MS = 2000 // for a backend to give back what it holds
 const LEAVE_MS = 2000 // for threads at work when their pool is closed
 
-export type Thread = {
-  readonly id: number
-  readonly worker: Worker
-  readonly exited: Promise<void>
-  readonly lost: Promise<void>
-  /** `booting` in its first task, `booted` before it loads the model, `ending` in its last task. */
-  state: 'new' | 'booting' | 'booted' | 'working' | 'idle' | 'ending' | 'gone'
-  readonly lose: () => void
-}
-
 type Work = Pick<ThreadTask, 'images' | 'atOnce'>
 const NO_WORK: Work = { images: [], atOnce: 1 }
-
-/** What a thread is asked to do. */
-export class Task {
-  readonly guard: NativeGuard = createNativeGuard()
-  /** Rejects with LF_INFERENCE_TIMEOUT or LF_INFERENCE_THREAD_DIED. */
-  readonly answer: Promise<ThreadAnswer>
-  readonly ending = new AbortController()
-  /** Undefined until a thread has taken it. */
-  thread: Thread | undefined
-  /** Its time is over; its thread is ended, as soon as that is safe. */
-  isLate = false
-  isOver = false
-  resolve: (answer: ThreadAnswer) => void = () => {}
-  reject: (error: InferenceError) => void = () => {}
-
-  constructor(thread: Thread | undefined) {
-    this.thread = thread
-    this.answer = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-    this.answer.catch(() => {}) // of the last task nobody reads it
-  }
-}
 
 /**
  * One piscina and its threads. A thread is started by its first task, loads the model in its second, and ends itself in
@@ -93,6 +60,7 @@ export class ThreadSet {
     this.#log = deps.log
     this.#onChange = onChange
     this.#piscina = openPiscina(options, deps)
+    this.#piscina.on('workerCreate', () => this.#adopt())
   }
 
   get free(): number {
@@ -105,9 +73,8 @@ export class ThreadSet {
 
   /** Starts a thread without the model. */
   async boot(): Promise<Thread> {
-    const before = this.#piscina.threads
     const task = this.#begin('boot', NO_WORK, { ...this.#options, timeoutMs: this.#options.loadMs })
-    for (const worker of this.#piscina.threads) if (!before.includes(worker)) this.#add(worker)
+    this.#adopt()
     await task.answer
     if (task.thread === undefined) throw new Error('no thread has booted')
     return task.thread
@@ -273,6 +240,16 @@ export class ThreadSet {
       clearInterval(check)
       task.ending.abort()
     }, 200).unref()
+  }
+
+  /** Takes over each thread that piscina has started, and ends one that no task waits for. */
+  #adopt(): void {
+    const known = new Set([...this.#threads].map(({ worker }) => worker))
+    for (const worker of this.#piscina.threads) if (!known.has(worker)) this.#add(worker)
+    queueMicrotask(() => {
+      const isAwaited = [...this.#tasks].some(({ thread }) => thread === undefined)
+      for (const { state, worker } of isAwaited ? [] : this.#threads) if (state === 'new') void worker.terminate()
+    })
   }
 
   #add(worker: Worker): void {

@@ -10,7 +10,8 @@ import { until } from '../helpers/until.js'
 const IMAGES = times(100, 1000)
 /** Most images of one try to send. */
 const BATCH = 20
-const POISON = 57
+/** Beyond those of the other test. */
+const POISON = 87
 const PER_REQUEST = 20
 
 describe('The outbox of a whole detector', function () {
