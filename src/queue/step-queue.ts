@@ -9,7 +9,7 @@ import { untilAborted } from './records/until-aborted.js'
 
 /**
  * A step of a run: its id is `<id>.<run>.<step>.<born>`, so that adding it twice is adding it once. A record that Redis has
- * lost and that was made anew begins at its first run again, but was born later: its steps are others than those of the lost one.
+ * lost and that was made again begins at its first run, but was born later, so that its steps have other ids.
  */
 export type Step = {
   readonly id: string

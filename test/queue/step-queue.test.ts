@@ -64,7 +64,7 @@ describe('the steps of a host', () => {
     expect((await redis.queues.job(NAME, 'c1.1.convert.b1'))?.failure?.message).to.equal('no such layer')
   })
 
-  it('of a record that was made anew are not taken for those of the lost one, which had the same run', async () => {
+  it('of a record that was made again are not taken for those of the lost one, which had the same run', async () => {
     const steps = await start()
     await rejection(steps.run(step, () => Promise.reject(new Error('its record is lost')), { signal }))
 
