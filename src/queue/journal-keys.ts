@@ -30,8 +30,3 @@ export function journalKeys(link: Pick<RedisLink, 'prefix'>) {
     controlChannel: `${base}:control-changes`,
   }
 }
-
-/** What people and the Loop call a training. */
-export function trainingName(order: { organization: string; project: string; trainingNumber: number }): string {
-  return `${order.organization}/${order.project}#${order.trainingNumber}`
-}

@@ -1,8 +1,8 @@
 import type { Logger } from '../base/logger.js'
-import { TrainingAmbiguousError } from './journal-errors.js'
 import type { JournalKeys } from './journal-keys.js'
 import type { RedisLink } from './open-redis.js'
 import { parseTrainingRecord, type TrainingRecord } from './training-record.js'
+import { findTrainingId } from './trainings/find-training.js'
 
 export type RecordReader = {
   load(id: string): Promise<TrainingRecord | undefined>
@@ -34,16 +34,11 @@ export function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { r
   }
 
   async function find(wanted: string): Promise<TrainingRecord | undefined> {
-    if (wanted.includes('#')) {
-      const id = await link.client.hget(keys.names, wanted)
-      return id === null ? undefined : await load(id)
-    }
-    if (!/^[0-9a-z]+$/.test(wanted)) return undefined
-    const ids = await link.client.zrangebylex(keys.ids, `[${wanted}`, `[${wanted}~`, 'LIMIT', 0, 5)
-    const [first] = ids
-    if (first === undefined) return undefined
-    if (ids.length > 1 && first !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
-    return await load(first)
+    const id = await findTrainingId(wanted, {
+      idNamed: (name) => link.client.hget(keys.names, name),
+      idsFrom: (prefix, limit) => link.client.zrangebylex(keys.ids, `[${prefix}`, `[${prefix}~`, 'LIMIT', 0, limit),
+    })
+    return id === null ? undefined : await load(id)
   }
 
   return {

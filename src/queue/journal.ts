@@ -1,10 +1,10 @@
-import { randomInt } from 'node:crypto'
+import { z } from 'zod'
 import { RunSupersededError } from '../base/abort-reasons.js'
 import type { Logger } from '../base/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import type { JobHandle } from './job-handle.js'
 import { RecordLostError, TrainingEndedError, TrainingUnknownError } from './journal-errors.js'
-import { journalKeys, trainingName } from './journal-keys.js'
+import { journalKeys } from './journal-keys.js'
 import { createRecordReader, type RecordReader } from './journal-reader.js'
 import { ACCEPT, ACK_END, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
@@ -19,7 +19,16 @@ import {
   type TrainingProgressFields,
   type TrainingRecord,
   toHashPairs,
+  trainingName,
 } from './training-record.js'
+import {
+  BLANK,
+  busySentence,
+  elsewhereSentence,
+  newTrainingId,
+  reopenRefusals,
+  reopenSentence,
+} from './trainings/training-rules.js'
 import { whenWritable } from './when-writable.js'
 
 export type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from './training-record.js'
@@ -155,13 +164,13 @@ export function createJournal(
     whenWritable: () => whenWritable(link),
 
     async accept({ order, trainer, seat }) {
-      const id = newId()
+      const id = newTrainingId()
       const answer = await ACCEPT(
         link.client,
         [keys.names, keys.seats, keys.all, keys.unfinished, keys.ids, keys.training(id)],
         [
           ...[trainingName(order), seat.uuid, keys.prefix, id, JSON.stringify(order), keys.changes],
-          ...toHashPairs({ ...BLANK, id, trainer, seat }),
+          ...toHashPairs({ ...BLANK, ...BLANK_HEAD, id, trainer, seat }),
         ],
       )
       const [outcome, knownId, hash] = answer as [string, string, string[]?]
@@ -221,9 +230,11 @@ export function createJournal(
       const touched = [keys.training(id), keys.names, keys.seats, keys.unfinished, keys.log(id)]
       const fresh = { endAckedAt: null, outcome: null, errors: {}, fruitlessRuns: 0, stopRequested: false }
       const args = [id, keys.changes, keys.prefix, keys.endsPrefix, ...toHashPairs(fresh)]
-      const [answer, holder] = (await REOPEN(link.client, touched, args)) as [string, string?]
-      if (answer === 'ok') return { outcome: 'reopened', training: await mustLoad(id) }
-      return { outcome: 'refused', reason: await reopenSentence(answer, await mustLoad(id), holder) }
+      const [answer, holderId = ''] = z.array(z.string()).parse(await REOPEN(link.client, touched, args))
+      const training = await mustLoad(id)
+      if (answer === 'ok') return { outcome: 'reopened', training }
+      const why = z.enum(reopenRefusals).parse(answer)
+      return { outcome: 'refused', reason: reopenSentence(training, { why, holder: await records.load(holderId) }) }
     },
 
     watch(onChange) {
@@ -236,42 +247,15 @@ export function createJournal(
       return link.subscribe(keys.changes, onChange, { onReconnect })
     },
   }
-
-  async function reopenSentence(why: string, training: TrainingRecord, holderId: string | undefined): Promise<string> {
-    const name = trainingName(training.order)
-    switch (why) {
-      case 'unfinished':
-        return `Training ${training.id} (${name}) has not ended.`
-      case 'not-failed':
-        return `Training ${training.id} (${name}) was ${training.outcome}; only a failed one can be retried.`
-      case 'replaced':
-        return `Training ${training.id} (${name}) was ordered anew as ${holderId}.`
-      case 'overtaken':
-        return overtakenSentence(training, await mustLoad(holderId ?? ''))
-      default:
-        return busySentence(await mustLoad(holderId ?? ''))
-    }
-  }
 }
 
-const BLANK = {
+const BLANK_HEAD = {
   startedAt: null,
   endedAt: null,
-  endAckedAt: null,
   outcome: null,
-  state: 'initialized',
-  progress: null,
-  errors: {},
   run: 0,
   hostId: null,
-  workerPid: null,
   fruitlessRuns: 0,
-  trainImageCount: null,
-  testImageCount: null,
-  skippedImageCount: null,
-  modelId: null,
-  modelVersion: null,
-  best: null,
   stopRequested: false,
 } as const satisfies Partial<TrainingRecord>
 
@@ -287,27 +271,4 @@ function throwUnlessOk(answer: unknown, id: string, run: number | null): void {
     throw new RecordLostError({ what: `training ${id}`, run: run ?? 0, found: Number(answer) })
   }
   if (answer === 'superseded') throw new RunSupersededError({ trainingId: id, run: run ?? 0 })
-}
-
-function busySentence(holder: TrainingRecord): string {
-  return `Trainer "${holder.seat.name}" is busy with training ${trainingName(holder.order)} (${holder.id}).`
-}
-
-function overtakenSentence({ id, order, seat }: TrainingRecord, newer: TrainingRecord): string {
-  const what = `Training ${id} (${trainingName(order)})`
-  const since = `trainer "${seat.name}" has had ${trainingName(newer.order)} (${newer.id}) since`
-  return `${what} cannot be retried: ${since}, and the Loop would count its metrics for that one; order it again at the Loop.`
-}
-
-function elsewhereSentence(holder: TrainingRecord): string {
-  return `Training ${trainingName(holder.order)} is already at trainer "${holder.seat.name}" (${holder.seat.uuid}) as ${holder.id}.`
-}
-
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
-const SIGNS = `0123456789${LETTERS}`
-
-// Begins with a letter, since BullMQ refuses ids that are numbers.
-function newId(): string {
-  const rest = Array.from({ length: 11 }, () => SIGNS.charAt(randomInt(SIGNS.length)))
-  return LETTERS.charAt(randomInt(LETTERS.length)) + rest.join('')
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { JournalKeys } from './journal-keys.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
 
@@ -32,7 +31,7 @@ end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1`)
 
-export function createTrainingCurve(link: RedisLink, keys: JournalKeys): TrainingCurve {
+export function createTrainingCurve(link: RedisLink, keys: { readonly curve: (id: string) => string }): TrainingCurve {
   return {
     async addPoints(id, points) {
       const pairs = points.flatMap(({ epoch, values }) => {

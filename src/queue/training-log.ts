@@ -1,4 +1,3 @@
-import type { JournalKeys } from './journal-keys.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
 
@@ -43,7 +42,7 @@ return 1`)
 
 export function createTrainingLog(
   link: RedisLink,
-  keys: Pick<JournalKeys, 'log'>,
+  keys: { readonly log: (id: string) => string },
   hasEnded: (id: string) => Promise<boolean>,
 ): TrainingLog {
   return {

@@ -59,6 +59,11 @@ export const trainingRecordSchema = z.object({
 })
 export type TrainingRecord = z.infer<typeof trainingRecordSchema>
 
+/** What people and the Loop call a training. */
+export function trainingName(order: { organization: string; project: string; trainingNumber: number }): string {
+  return `${order.organization}/${order.project}#${order.trainingNumber}`
+}
+
 /** What a run may change; `models` and `facts` are merged key by key, the rest is replaced. */
 export type TrainingProgressFields = Pick<
   TrainingRecord,

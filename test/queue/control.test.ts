@@ -3,7 +3,6 @@ import { type Control, createControl } from '../../src/queue/control.js'
 import { trainingJobSchema } from '../../src/queue/job-schemas.js'
 import { createJournal, type Journal } from '../../src/queue/journal.js'
 import { queueNames } from '../../src/queue/names.js'
-import { rejection } from '../helpers/rejection.js'
 import { until } from '../helpers/until.js'
 import { anOrder, hostA, seatA } from './orders.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -28,30 +27,17 @@ describe('control', () => {
     await redis.queues.add(queue, 'training', { trainingId: id }, { id })
   })
 
-  for (const kind of ['stop', 'abort'] as const) {
-    it(`ends a training that waits for a host at once when asked to ${kind}`, async () => {
-      expect(await control.request(id, kind, 'test')).to.equal('ended')
+  it('takes the job of a training that it ends out of the queue', async () => {
+    expect(await control.request(id, 'stop', 'test')).to.equal('ended')
 
-      expect(await journal.load(id)).to.include({ outcome: 'aborted' })
-      expect(await redis.queues.job(queue, id)).to.equal(undefined)
-      expect(await control.pending(id)).to.equal(null)
-    })
-  }
+    expect(await redis.queues.job(queue, id)).to.equal(undefined)
+    expect(await control.pending(id)).to.equal(null)
+  })
 
   it('ends a training whose job was never queued', async () => {
     await redis.queues.remove(queue, id)
 
     expect(await control.request(id, 'stop', 'test')).to.equal('ended')
-  })
-
-  it('leaves a stop to a worker when a handed back training has a model', async () => {
-    const run = await journal.beginRun(id, hostA)
-    await journal.update(id, run, { best: { epoch: 1 } })
-
-    expect(await control.request(id, 'stop', 'test')).to.equal('asked')
-
-    expect(await journal.load(id)).to.include({ endedAt: null, stopRequested: true })
-    expect(await control.pending(id)).to.equal('stop')
   })
 
   describe('of a training that a worker has', () => {
@@ -124,14 +110,6 @@ describe('control', () => {
       expect(await control.pending(id)).to.equal(null)
       await watch.close()
     })
-  })
-
-  it('says so when there is no such training, or it has ended', async () => {
-    expect(await rejection(control.request('nobody', 'stop', 'test'))).to.include({ code: 'LF_TRAINING_UNKNOWN' })
-    await journal.finish(id, null, { outcome: 'completed' })
-
-    expect(await control.request(id, 'abort', 'test')).to.equal('ended-before')
-    expect(await control.pending(id)).to.equal(null)
   })
 
   it('queues a failed training again', async () => {

@@ -1,6 +1,6 @@
 import process from 'node:process'
-import { trainingName } from '../../queue/journal-keys.js'
 import { queueNames, workKinds } from '../../queue/names.js'
+import { trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
 import { readWriteState } from '../../queue/write-state.js'
 import type { FleetLink } from '../compose/fleet-link.js'

@@ -14,13 +14,24 @@ local host, incarnation, leaseMs, protocol = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local t, _, epoch, reason = guard(leaseMs)
 redis.call('ZADD', key('hosts'), epoch, host)
 
+-- Somebody may want a record to end that Redis does not have.
+local function lost(id)
+  return 'lost', redis.call('GET', key('intent:' .. id)) or ''
+end
+
 local function renew(id, run, born)
   local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'incarnation', 'intent', 'protocol', 'leaseMs', 'born')
-  if not it[1] then return 'lost', '' end
+  if not it[1] then return lost(id) end
   local found = tonumber(it[2])
-  if it[7] ~= born then return found == 0 and 'lost' or 'superseded', '' end
+  if it[7] ~= born then
+    if found == 0 then return lost(id) end
+    return 'superseded', ''
+  end
   if found > run then return 'superseded', '' end
-  if it[1] == 'ended' then return found == run and 'ended' or 'lost', '' end
+  if it[1] == 'ended' then
+    if found < run then return lost(id) end
+    return 'ended', ''
+  end
   local outcome = 'held'
   if found < run then outcome = 'restored'
   elseif it[3] ~= incarnation then return 'superseded', ''

@@ -31,7 +31,7 @@ export const renewals = ['held', 'regained', 'restored', 'superseded', 'ended', 
 /**
  * What became of a record that the host works on. It has it: `held`; `regained` after the lease had run out and nobody had
  * claimed it; `restored` after Redis had lost the claim. It has to end its program: `superseded` by another claim, or
- * `ended`. Redis does not know it, or only an older end: `lost`, which ends nothing.
+ * `ended`. Redis does not know it, or only an older end: `lost`, which ends nothing unless somebody wants it to end.
  */
 export type Renewal = {
   readonly id: string

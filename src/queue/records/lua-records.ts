@@ -112,7 +112,7 @@ end
 local function removeRecord(id, kind)
   tell(id, kind, redis.call('HINCRBY', recordKey(id), 'version', 1), 'removed')
   local outcome = redis.call('HGET', recordKey(id), 'outcome')
-  redis.call('DEL', recordKey(id), key('history:' .. id), key('log:' .. id))
+  redis.call('DEL', recordKey(id), key('history:' .. id), key('log:' .. id), key('curve:' .. id))
   for _, index in ipairs({'all:' .. kind, 'open:' .. kind, 'ids:' .. kind, 'ended:' .. kind, 'ended:' .. kind .. ':' .. outcome}) do
     redis.call('ZREM', key(index), id)
   end

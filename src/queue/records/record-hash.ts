@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { RecordInvalidError } from '../journal-errors.js'
 import { RecordTooNewError } from './record-errors.js'
-import { type FleetRecord, type PayloadDefinition, type RecordHead, recordHeadSchema } from './record-schema.js'
+import {
+  type FleetRecord,
+  type PayloadDefinition,
+  type RecordHead,
+  type RecordKind,
+  recordHeadSchema,
+  recordKinds,
+} from './record-schema.js'
 
 const PAYLOAD = 'data:'
 
@@ -18,7 +25,7 @@ export function toPayloadPairs<T extends object>(payload: Partial<T>, { spread =
 }
 
 /**
- * Reads a record; undefined when there is none. Throws LF_RECORD_TOO_NEW for one that a newer build has written, which is
+ * Reads a record; undefined when there is none of this kind. Throws LF_RECORD_TOO_NEW for one that a newer build has written, which is
  * never half-read, and LF_RECORD_INVALID.
  */
 export function parseRecord<T extends object>(
@@ -27,15 +34,19 @@ export function parseRecord<T extends object>(
   definition: PayloadDefinition<T>,
   protocol: number,
 ): FleetRecord<T> | undefined {
-  if (Object.keys(hash).length === 0) return undefined
+  if (Object.keys(hash).length === 0 || isOfAnotherKind(hash, definition)) return undefined
   try {
     const head = parseHead(hash, protocol)
-    if (head.kind !== definition.kind) throw new Error(`it is of kind "${head.kind}", not "${definition.kind}"`)
     return { ...head, payload: parsePayload(hash, definition) }
   } catch (error) {
     if (error instanceof RecordTooNewError) throw error
     throw new RecordInvalidError(key, error)
   }
+}
+
+// Ids of all kinds are in one place, and people give them.
+function isOfAnotherKind(hash: Readonly<Record<string, string>>, { kind }: { readonly kind: RecordKind }): boolean {
+  return recordKinds.some((other) => other !== kind && other === hash.kind)
 }
 
 /** The generic part alone. The protocol number is read before all else. */

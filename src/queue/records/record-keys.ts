@@ -23,6 +23,10 @@ export function recordKeys(link: Pick<RedisLink, 'prefix'>) {
     names: `${base}:names`,
     /** Stream: the newest lines of its log; goes with its record. */
     log: (id: string) => `${base}:log:${id}`,
+    /** Hash: the metrics of a training by epoch; goes with its record. */
+    curve: (id: string) => `${base}:curve:${id}`,
+    /** String: that a record is to end which Redis has lost; expires. */
+    intent: (id: string) => `${base}:intent:${id}`,
     /** Sorted sets: ids by time of creation, those that have ended by time of end, and all with score 0 to find them by prefix. */
     all: (kind: string) => `${base}:all:${kind}`,
     open: (kind: string) => `${base}:open:${kind}`,

@@ -3,7 +3,14 @@ import type { RedisLink } from '../open-redis.js'
 import type { WaitingRecord } from './rank.js'
 import { parseHead, parseRecord } from './record-hash.js'
 import type { RecordKeys } from './record-keys.js'
-import { type FleetRecord, type HistoryEntry, historyEntrySchema, type PayloadDefinition } from './record-schema.js'
+import {
+  type FleetRecord,
+  type HistoryEntry,
+  historyEntrySchema,
+  type Intent,
+  intentSchema,
+  type PayloadDefinition,
+} from './record-schema.js'
 
 export type RecordPage<T> = {
   readonly records: readonly FleetRecord<T>[]
@@ -16,13 +23,15 @@ export type RecordSet = 'all' | 'open' | 'ended'
 export type RecordQuery = { readonly of?: RecordSet } | { readonly outcome: string }
 
 export type RecordReader<T> = {
-  /** Undefined when there is none. Throws LF_RECORD_TOO_NEW or LF_RECORD_INVALID. */
+  /** Undefined when there is none of this kind. Throws LF_RECORD_TOO_NEW or LF_RECORD_INVALID. */
   load(id: string): Promise<FleetRecord<T> | undefined>
   /** A page, the newest first: by creation, or by their end. */
   list(options?: RecordQuery & { readonly limit?: number; readonly offset?: number }): Promise<RecordPage<T>>
   count(query?: RecordQuery): Promise<number>
   /** How many wait, by trainer or converter; also those that hosts are offered only after a pause. */
   countWaiting(): Promise<Readonly<Record<string, number>>>
+  /** Whether somebody wants it to end; also of a record that Redis has lost. */
+  intentOf(id: string): Promise<Intent | null>
   /** Ids that begin so, in their order. */
   idsFrom(prefix: string, limit: number): Promise<readonly string[]>
   /**
@@ -98,6 +107,11 @@ export function createRecordReader<T extends object>(
         return [name, waiting + paused] as const
       })
       return Object.fromEntries(await Promise.all(counts))
+    },
+    async intentOf(id) {
+      const ofRecord = await client.hget(keys.record(id), 'intent')
+      const text = ofRecord || (await client.get(keys.intent(id)))
+      return text === null ? null : intentSchema.parse(JSON.parse(text))
     },
     idsFrom: (prefix, limit) => client.zrangebylex(keys.ids(kind), `[${prefix}`, `[${prefix}~`, 'LIMIT', 0, limit),
     async waiting(names, { limit = 100, offset = 0 } = {}) {

@@ -120,9 +120,12 @@ return {'ok'}`)
  */
 export const INTEND = luaScript(`${LUA_RECORDS}
 local id, wanted = ARGV[2], ARGV[3]
-local it = redis.call('HMGET', recordKey(id), 'life', 'intent', 'kind', 'run', 'host', 'version')
+local it = redis.call('HMGET', recordKey(id), 'life', 'intent', 'kind', 'run', 'host', 'version', 'outcome')
 if not it[1] then return 'unknown' end
-if it[1] == 'ended' then return 'ended-before' end
+if it[1] == 'ended' then
+  local isRepetition = it[7] == 'aborted' and tonumber(it[6]) == (tonumber(ARGV[5]) or -1) + 1
+  return isRepetition and 'ended' or 'ended-before'
+end
 if it[1] == 'waiting' and ARGV[5] ~= '' then
   if it[6] ~= ARGV[5] then return 'changed' end
   note(id, wanted, it[4], '')
@@ -137,6 +140,18 @@ redis.call('HSET', recordKey(id), 'intent', cjson.encode({kind = wanted, by = AR
 note(id, wanted, it[4], it[5])
 changed(id, it[3], 'intent')
 return 'asked'`)
+
+/**
+ * ARGV: id, kind, 'stop' or 'abort', by whom, how long it is kept (ms). For a record that Redis has lost: the renewals of the host
+ * that works on it answer the intent.
+ */
+export const INTEND_LOST = luaScript(`${LUA_RECORDS}
+local id, wanted = ARGV[2], ARGV[4]
+local earlier = redis.call('GET', key('intent:' .. id))
+if earlier and cjson.decode(earlier).kind == 'abort' then wanted = 'abort' end
+redis.call('SET', key('intent:' .. id), cjson.encode({kind = wanted, by = ARGV[5], at = now()}), 'PX', ARGV[6])
+tell(id, ARGV[3], 0, 'intent')
+return 1`)
 
 /**
  * ARGV: id, version that was seen, then fields and values. An ended record waits again. Answers 'ok', 'unknown', 'changed' or 'unfinished'.

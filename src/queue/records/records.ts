@@ -16,7 +16,19 @@ import {
   type Requirements,
   requirementsSchema,
 } from './record-schema.js'
-import { CHECK, CLAIM, CREATE, FINISH, INTEND, RELEASE, REMOVE, REOPEN, TRIM, UPDATE } from './record-scripts.js'
+import {
+  CHECK,
+  CLAIM,
+  CREATE,
+  FINISH,
+  INTEND,
+  INTEND_LOST,
+  RELEASE,
+  REMOVE,
+  REOPEN,
+  TRIM,
+  UPDATE,
+} from './record-scripts.js'
 
 export type Claimed<T> =
   | {
@@ -72,6 +84,8 @@ export type Records<T> = RecordReader<T> & {
     by: string,
     options?: { readonly endIfWaiting?: number },
   ): Promise<'asked' | 'ended' | 'ended-before' | 'changed' | 'unknown'>
+  /** Asks for the end of a record that Redis has lost; kept for a week, for the host that works on it. */
+  intendLost(id: string, kind: IntentKind, by: string): Promise<void>
   /** An ended record waits again, with another run. */
   reopen(
     seen: { readonly id: string; readonly version: number },
@@ -174,6 +188,9 @@ export function createRecords<T extends object>(
     async intend(id, wanted, by, { endIfWaiting } = {}) {
       return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? ''))
     },
+    async intendLost(id, wanted, by) {
+      await call(INTEND_LOST, id, kind, wanted, by, LOST_INTENT_MS)
+    },
     async reopen({ id, version }, patch) {
       return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))
     },
@@ -192,6 +209,7 @@ export function createRecords<T extends object>(
   }
 }
 
+const LOST_INTENT_MS = 7 * 86_400_000
 /** Run, incarnation and birth of a write without a fence. */
 const NOBODY = ['', '', ''] as const
 const intendedSchema = z.enum(['asked', 'ended', 'ended-before', 'changed', 'unknown'])

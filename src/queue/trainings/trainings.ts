@@ -1,7 +1,18 @@
+import type { Logger } from '../../base/logger.js'
 import type { Control } from '../control.js'
 import type { Journal } from '../journal.js'
-import type { Records } from '../records/records.js'
-import type { TrainingPayload } from './training-payload.js'
+import type { RedisLink } from '../open-redis.js'
+import { PROTOCOL } from '../records/protocol.js'
+import { recordKeys } from '../records/record-keys.js'
+import { createRecords, type Records } from '../records/records.js'
+import { createTrainingCurve } from '../training-curve.js'
+import { createTrainingLog } from '../training-log.js'
+import { whenWritable } from '../when-writable.js'
+import { createTrainingControl } from './training-control.js'
+import { createTrainingOrders } from './training-orders.js'
+import { type TrainingPayload, trainingDefinition } from './training-payload.js'
+import { createTrainingReader } from './training-reader.js'
+import { watchTrainings } from './watch-trainings.js'
 
 /** What only the host that works on a training may do to its record; on records it has a `Run` for that. */
 type OfTheHost = 'take' | 'beginRun' | 'checkRun' | 'update' | 'finishStep' | 'excuseRun' | 'finish'
@@ -20,3 +31,45 @@ export type Trainings = TrainingsOfFleet &
     /** The log of one that has ended is kept for a while only. */
     expireLog(id: string): Promise<void>
   }
+
+export type TrainingsOptions = {
+  readonly keepLogSeconds?: number
+  /** What is read and written; this build's by default. */
+  readonly protocol?: number
+}
+
+export function createTrainings(
+  link: RedisLink,
+  options: TrainingsOptions,
+  { log }: { readonly log: Logger },
+): Trainings {
+  const { keepLogSeconds = 7 * 86_400, protocol = PROTOCOL } = options
+  const keys = recordKeys(link)
+  const records = createRecords(link, trainingDefinition, { protocol })
+  const reader = createTrainingReader(link, records, { log })
+  const orders = createTrainingOrders(link, reader.load, { protocol })
+
+  async function hasEnded(id: string): Promise<boolean> {
+    const life = await link.client.hget(keys.record(id), 'life')
+    return life === null || life === 'ended'
+  }
+
+  async function expireLog(id: string): Promise<void> {
+    await link.client.expire(keys.log(id), keepLogSeconds)
+  }
+
+  return {
+    ...reader,
+    ...orders,
+    retry: orders.reopen, // a record that waits is offered to hosts
+    ...createTrainingControl(link, records, expireLog),
+    ...createTrainingLog(link, keys, hasEnded),
+    ...createTrainingCurve(link, keys),
+    ...{ records, expireLog },
+    whenWritable: () => whenWritable(link),
+    watch(onChange) {
+      const unfinished = () => link.client.zrange(keys.open(trainingDefinition.kind), 0, '-1')
+      return watchTrainings(onChange, { link, unfinished, log })
+    },
+  }
+}

@@ -105,6 +105,6 @@ function toActiveRun<T extends object>(
     },
     carryOut: () => carryOut(run),
     giveUp: (pauseMs) => (isSettling ? Promise.resolve() : run.release({ pauseMs })),
-    intent: async () => (await records.load(claim.id))?.intent ?? null,
+    intent: () => records.intentOf(claim.id),
   }
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
+import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { createEngine, type Engine } from '../../../src/workers/engine/engine.js'
 import { type Run, toWork } from '../../../src/workers/engine/pipeline.js'
@@ -108,6 +109,22 @@ describe('the engine', () => {
     expect(run.signal.aborted).to.equal(false)
     await records.intend('t1', 'abort', 'cli')
     await until('it has ended', async () => (await records.load('t1'))?.outcome === 'aborted')
+    expect(run.signal.reason).to.include({ code: 'LF_TRAINING_ABORTED' })
+  })
+
+  it('ends a run whose record Redis has lost as soon as that is wanted, long before its next renewal', async () => {
+    await createSample(records, 't1')
+    const host = await startHost({ leaseMs: 60_000, work: untilEnded })
+    const run = await host.run()
+    const { record, changes } = recordKeys(redis.link)
+    expect(await redis.link.client.del(record('t1'))).to.equal(1)
+    expect(await redis.link.client.exists(changes)).to.equal(1)
+
+    await records.intendLost('t1', 'stop', 'loop')
+    await until('it is asked to stop', () => run.stopSignal.aborted, 5_000)
+    await records.intendLost('t1', 'abort', 'loop')
+
+    await until('its program has ended', () => run.signal.aborted, 5_000)
     expect(run.signal.reason).to.include({ code: 'LF_TRAINING_ABORTED' })
   })
 

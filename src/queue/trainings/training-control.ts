@@ -1,0 +1,33 @@
+import type { Control } from '../control.js'
+import { TrainingUnknownError } from '../journal-errors.js'
+import type { RedisLink } from '../open-redis.js'
+import { recordKeys } from '../records/record-keys.js'
+import type { Records } from '../records/records.js'
+import { type TrainingPayload, trainingDefinition } from './training-payload.js'
+
+/** How trainings are stopped and aborted from anywhere in the fleet. */
+export function createTrainingControl(
+  link: RedisLink,
+  records: Records<TrainingPayload>,
+  expireLog: (id: string) => Promise<void>,
+): Pick<Control, 'request' | 'requestWithoutRecord'> {
+  const keys = recordKeys(link)
+  return {
+    async request(id, kind, by) {
+      for (;;) {
+        // Read in part, so that also one of a newer version can be ended.
+        const [ofKind, version, best] = await link.client.hmget(keys.record(id), 'kind', 'version', 'data:best')
+        if (ofKind !== trainingDefinition.kind) throw new TrainingUnknownError(id)
+        // One that was handed back with a model still has to upload it: that is for a host.
+        const needsHost = kind === 'stop' && best !== 'null'
+        const outcome = await records.intend(id, kind, by, needsHost ? {} : { endIfWaiting: Number(version) })
+        if (outcome === 'ended') await expireLog(id)
+        if (outcome !== 'changed' && outcome !== 'unknown') return outcome
+      }
+    },
+    async requestWithoutRecord(id, kind, by) {
+      // It may be there again.
+      if ((await records.intend(id, kind, by)) !== 'asked') await records.intendLost(id, kind, by)
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import { type Closers, openResource } from '../../base/closers.js'
+import type { Logger } from '../../base/logger.js'
+import { closeOrLeave } from '../close-or-leave.js'
+import type { RedisLink } from '../open-redis.js'
+import { createChangeFeed } from '../records/change-feed.js'
+import type { Change } from '../records/change-stream.js'
+import { recordKeys } from '../records/record-keys.js'
+import type { Subscription } from '../subscriptions.js'
+
+type WatchDeps = {
+  readonly link: RedisLink
+  /** Ids of the unfinished ones. */
+  readonly unfinished: () => Promise<readonly string[]>
+  readonly log: Logger
+}
+
+/** What the Loop sees of a training; of the rest nobody is notified. */
+const SEEN = ['state', 'progress', 'errors', 'trainImageCount', 'testImageCount', 'skippedImageCount'].map(
+  (field) => `data:${field}`,
+)
+/** Changes of what a record holds, not of its life. */
+const UPDATES: ReadonlySet<string> = new Set(['updated', 'failure'])
+
+/**
+ * Calls with the id of every training of which something the Loop sees has changed, from now on; with those of all unfinished
+ * ones after an outage, and when changes were lost.
+ */
+export async function watchTrainings(onChange: (id: string) => void, deps: WatchDeps): Promise<Subscription> {
+  const { link } = deps
+  const watch = await openResource(deps.log, async (closers) => {
+    await open(onChange, deps, closers)
+    return {}
+  })
+  return { close: () => closeOrLeave(link, watch.close()) }
+}
+
+async function open(
+  onChange: (id: string) => void,
+  { link, unfinished, log }: WatchDeps,
+  closers: Closers,
+): Promise<void> {
+  const keys = recordKeys(link)
+  const over = new AbortController()
+  const seen = new Map<string, string>()
+  const feed = createChangeFeed(link, {}, { log })
+  let following: Promise<void> | undefined
+
+  async function onTraining({ id, what }: Change): Promise<void> {
+    if (what === 'ended' || what === 'removed') {
+      seen.delete(id)
+      return onChange(id)
+    }
+    const before = seen.get(id)
+    const now = JSON.stringify(await link.client.hmget(keys.record(id), ...SEEN))
+    seen.set(id, now)
+    if (!UPDATES.has(what) || now !== before) onChange(id)
+  }
+
+  async function notifyAll(): Promise<void> {
+    seen.clear()
+    for (const id of await unfinished()) if (!over.signal.aborted) onChange(id)
+  }
+
+  async function notifyAllSafely(): Promise<void> {
+    await notifyAll().catch((error: unknown) => {
+      if (!over.signal.aborted) log.warn({ err: error }, 'unfinished trainings cannot be read')
+    })
+  }
+
+  closers.add('following', () => following)
+  closers.add('changes', () => feed.stop())
+  closers.add('end', () => over.abort())
+  await feed.start({ signal: over.signal })
+  const items = feed.follow(undefined, over.signal)
+  await items.next() // the place from which on changes are followed
+  closers.add(
+    'reconnect',
+    link.onReconnect(() => void notifyAllSafely()),
+  )
+  following = follow()
+
+  async function follow(): Promise<void> {
+    try {
+      for await (const item of items) {
+        if (item.snapshot) await notifyAllSafely()
+        else if (item.change.kind === 'training') await onTraining(item.change)
+      }
+    } catch (error) {
+      if (!over.signal.aborted) log.error({ err: error }, 'changes of trainings not followed')
+    }
+  }
+}
