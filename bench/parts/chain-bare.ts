@@ -1,6 +1,6 @@
 import { type ConnectionOptions, Queue, QueueEvents, Worker } from 'bullmq'
-import { stageKinds } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
+import { allStages } from '../../src/workers/stages/index.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 
 /** The same jobs as a training's, added and awaited by BullMQ's own means and worked on by processors that do nothing. */
@@ -15,7 +15,7 @@ export function openBareChain({ link }: { readonly link: RedisLink }): Chain {
 
   async function walk(training: string): Promise<object> {
     for (const stages of chainSteps) {
-      await Promise.all(stages.map((stage) => runJob(stageKinds[stage], stage, `${training}-${stage}`)))
+      await Promise.all(stages.map((stage) => runJob(allStages[stage].kind, stage, `${training}-${stage}`)))
     }
     return {}
   }

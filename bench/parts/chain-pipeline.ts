@@ -15,10 +15,12 @@ import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { confirmedPoint } from '../../src/workers/confirmed-point.js'
 import { createDispatcher } from '../../src/workers/dispatcher.js'
+import { journalStore } from '../../src/workers/journal-store.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'
 import { createModelSets } from '../../src/workers/model-sets.js'
 import { createPlaces } from '../../src/workers/places.js'
-import type { Stage } from '../../src/workers/stages/stage.js'
+import { allStages } from '../../src/workers/stages/index.js'
+import type { Stages } from '../../src/workers/stages/stage.js'
 import { createStepRunner } from '../../src/workers/step-runner.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 import { createTrainingRun } from '../../src/workers/training-run.js'
@@ -26,18 +28,8 @@ import { workspacePaths } from '../../src/workers/workspace-paths.js'
 import type { Chain } from './chain.js'
 
 const HOST = 'bench'
-const doNothing: Stage = async () => ({})
-const stages = {
-  'download-data': doNothing,
-  'download-model': doNothing,
-  train: doNothing,
-  'sync-metrics': doNothing,
-  convert: doNothing,
-  'upload-model': doNothing,
-  detect: doNothing,
-  'upload-detections': doNothing,
-  cleanup: doNothing,
-}
+const idle = Object.values(allStages).map((stage) => [stage.name, { ...stage, run: async () => ({}) }] as const)
+const stages: Stages = { ...allStages, ...Object.fromEntries(idle) }
 
 export type PipelineOptions = {
   readonly link: RedisLink
@@ -56,7 +48,6 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     rest,
     images: createImageExchange({ folder }, { rest, session, log }),
     models: createModelExchange({ session, log }),
-    journal,
     dialect: 'current',
     threads: 1,
     gpuFigures: () => null,
@@ -70,13 +61,14 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
     const { organization, project } = order
     const point = async () => ({ trainImageCount: 0, testImageCount: 0, hyperparameters: {} })
+    const store = journalStore(journal, { id, run })
     const metricsSync = createMetricsSync(
       { trainingId: id, run, seat, organization, project, point },
-      { queues, modelSets, confirmed: confirmedPoint(journal, id, run), signal: stopSwitch.endSignal, log },
+      { queues, modelSets, confirmed: confirmedPoint(store), signal: stopSwitch.endSignal, log },
     )
     const names = { id, run, hostId: HOST, owner: `${HOST}:${id}.${run}`, programEnv: {} }
     const parts = { ...names, order, seat, definition, paths, taken: record, stopSwitch, modelSets, metricsSync, log }
-    return createTrainingRun(parts, journal)
+    return createTrainingRun(parts, store)
   }
 
   const dispatcher = createDispatcher(
@@ -87,12 +79,13 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
       control,
       places: createPlaces(2, () => undefined),
       slots: createSlots({ gpus: null }),
+      stages,
       createRun,
       sweepTraining: async () => undefined,
       log,
     },
   )
-  const runStep = createStepRunner({ stages, stageDeps, journal, findRun: dispatcher.findRun, log })
+  const runStep = createStepRunner({ stages, stageDeps, journal, findRun: dispatcher.findRun })
   for (const kind of workKinds) {
     queues.consume(queueNames.host(HOST, kind), runStep, { schema: stepJobSchema, concurrency: 2 })
   }

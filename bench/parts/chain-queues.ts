@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Logger } from '../../src/base/logger.js'
-import { stageKinds } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
+import { allStages } from '../../src/workers/stages/index.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 
 /** The same jobs by loopfleet's queues, without journal, fences and stages. */
@@ -18,7 +18,7 @@ export function openQueuesChain({ link }: { readonly link: RedisLink }, { log }:
       await Promise.all(
         stages.map((stage) => {
           const id = `${training}.${stage}`
-          return queues.runJob(`chain.${stageKinds[stage]}`, stage, {}, { id })
+          return queues.runJob(`chain.${allStages[stage].kind}`, stage, {}, { id })
         }),
       )
     }

@@ -21,19 +21,6 @@ export type Stage = (typeof stages)[number]
 export const workKinds = ['download', 'train', 'convert', 'upload', 'detect'] as const
 export type WorkKind = (typeof workKinds)[number]
 
-/** On which of the host's queues a stage runs. */
-export const stageKinds: Readonly<Record<Stage, WorkKind>> = {
-  'download-data': 'download',
-  'download-model': 'download',
-  train: 'train',
-  'sync-metrics': 'upload',
-  convert: 'convert',
-  'upload-model': 'upload',
-  detect: 'detect',
-  'upload-detections': 'upload',
-  cleanup: 'upload',
-}
-
 /** The queues by what they are for; a name that cannot stand in a Redis key is refused with a sentence. */
 export const queueNames = {
   trainings: (trainer: string): string => `trainings.${checkName('Trainer', trainer)}`,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Journal } from '../queue/journal.js'
+import type { RunStore } from './run-store.js'
 
-/** Digest of the point of metrics that the Loop has acked last, as the journal keeps it for every host. */
+/** Digest of the point of metrics that the Loop has acked last, as the record keeps it for every host. */
 export type ConfirmedPoint = {
   read(): Promise<string | undefined>
   write(digest: string): Promise<void>
@@ -9,14 +9,14 @@ export type ConfirmedPoint = {
 
 const FACT = 'metrics-acked'
 
-export function confirmedPoint(journal: Pick<Journal, 'load' | 'update'>, id: string, run: number): ConfirmedPoint {
+export function confirmedPoint(store: Pick<RunStore, 'record' | 'update'>): ConfirmedPoint {
   return {
     read: async () =>
       z
         .string()
         .optional()
         .catch(undefined)
-        .parse((await journal.load(id))?.facts[FACT]),
-    write: (digest) => journal.update(id, run, { facts: { [FACT]: digest } }),
+        .parse((await store.record()).facts[FACT]),
+    write: (digest) => store.update({ facts: { [FACT]: digest } }),
   }
 }

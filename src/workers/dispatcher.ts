@@ -13,17 +13,19 @@ import type { JobHandle } from '../queue/job-handle.js'
 import type { TrainingJob } from '../queue/job-schemas.js'
 import type { Journal, TakenTraining, TrainingRecord } from '../queue/journal.js'
 import { RecordLostError, TrainingEndedError, TrainingUnknownError } from '../queue/journal-errors.js'
-import { queueNames, stageKinds, stages, stepId } from '../queue/names.js'
+import { queueNames, stepId } from '../queue/names.js'
 import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
 import { FruitlessRunsError, TrainingFailedError } from './errors.js'
 import { toFailureFacts } from './failure-facts.js'
+import { createJobSteps } from './job-steps.js'
 import { createPatience } from './patience.js'
 import { walkPipeline } from './pipeline.js'
 import type { Place, Places } from './places.js'
 import { isForOtherHosts } from './served.js'
+import type { Stages } from './stages/stage.js'
 import type { TrainingRun } from './training-run.js'
-import { createWalk } from './walk.js'
+import { createWalk } from './trainings/walk.js'
 import { withoutWarnings } from './warnings.js'
 
 export type DispatcherOptions = {
@@ -39,6 +41,7 @@ export type DispatcherDeps = {
   readonly control: Control
   readonly places: Places
   readonly slots: Slots
+  readonly stages: Stages
   /** Builds what only a living process holds; throws when this host has no such trainer. */
   readonly createRun: (record: TrainingRecord, run: number) => TrainingRun
   /** Ends programs of earlier lives of this training on this host. */
@@ -144,7 +147,8 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
   }
 
   async function walk(training: TrainingRun) {
-    const steps = createWalk(training, deps)
+    const { stages, slots, queues } = deps
+    const steps = createWalk(training, { stages, slots, runStep: createJobSteps(training, queues) })
     try {
       await walkPipeline(steps)
       await steps.cleanUp()
@@ -214,9 +218,9 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
   // Step jobs of an earlier run would be taken up by their host when it comes back, so they go, with their locks.
   async function forgetSteps(record: TrainingRecord): Promise<void> {
     if (record.hostId === null) return
-    for (const stage of stages) {
-      const queue = queueNames.host(record.hostId, stageKinds[stage])
-      await deps.queues.remove(queue, stepId(record.id, record.run, stage), { force: true })
+    for (const { name, kind } of Object.values(deps.stages)) {
+      const queue = queueNames.host(record.hostId, kind)
+      await deps.queues.remove(queue, stepId(record.id, record.run, name), { force: true })
     }
   }
 

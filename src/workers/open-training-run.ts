@@ -1,13 +1,14 @@
 import process from 'node:process'
 import type { Logger } from '../base/logger.js'
 import type { TrainerDefinition } from '../executors/definition.js'
-import type { Journal, TrainingRecord } from '../queue/journal.js'
+import type { TrainingRecord } from '../queue/journal.js'
 import type { Queues } from '../queue/queues.js'
 import { createCheckpoints } from './checkpoints.js'
 import { confirmedPoint } from './confirmed-point.js'
 import { UnknownTrainerError } from './errors.js'
 import { createMetricsSync } from './metrics-sync.js'
 import { createModelSets } from './model-sets.js'
+import type { RunStore } from './run-store.js'
 import { createStopSwitch } from './stop-switch.js'
 import { createTrainingRun, type TrainingRun } from './training-run.js'
 import { workspacePaths } from './workspace-paths.js'
@@ -19,7 +20,7 @@ export type OpenRunOptions = {
   readonly trainers: readonly TrainerDefinition[]
   readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
 }
-type OpenRunDeps = { readonly queues: Queues; readonly journal: Journal; readonly log: Logger }
+export type OpenRunDeps = { readonly queues: Pick<Queues, 'runJob'>; readonly store: RunStore; readonly log: Logger }
 
 /** What a run of a training works with on this host; throws LF_UNKNOWN_TRAINER. */
 export function openTrainingRun(
@@ -36,11 +37,10 @@ export function openTrainingRun(
   const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
   const runLog = deps.log.child({ trainingId: id, run })
   const point = async () => {
-    const now = await deps.journal.load(id)
-    const { trainImageCount = null, testImageCount = null } = now ?? {}
+    const { trainImageCount, testImageCount } = await deps.store.record()
     return { trainImageCount, testImageCount, hyperparameters: order.hyperparameters }
   }
-  const confirmed = confirmedPoint(deps.journal, id, run)
+  const confirmed = confirmedPoint(deps.store)
   const metricsSync = createMetricsSync(
     { trainingId: id, run, seat, organization: order.organization, project: order.project, point },
     { queues: deps.queues, modelSets, confirmed, signal: stopSwitch.endSignal, log: runLog },
@@ -50,7 +50,7 @@ export function openTrainingRun(
     createCheckpoints(
       { ...options.checkpoints, trainingId: id, run, workspace: paths.workspace, rules: definition },
       {
-        checkFence: () => deps.journal.checkRun(id, run, options.hostId),
+        checkFence: deps.store.checkFence,
         endSignal: stopSwitch.endSignal,
         log: runLog,
       },
@@ -58,5 +58,5 @@ export function openTrainingRun(
   const owner = `${options.hostId}:${process.pid}:${id}.${run}`
   const { hostId, programEnv } = options
   const parts = { id, run, hostId, owner, programEnv, order, seat, definition, paths, taken: record }
-  return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.journal)
+  return createTrainingRun({ ...parts, stopSwitch, modelSets, metricsSync, checkpoints, log: runLog }, deps.store)
 }

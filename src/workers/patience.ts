@@ -37,7 +37,6 @@ export function createPatience(
 
   return {
     waits(stage) {
-      if (stage === 'train') return // its program has the slots, and they are not lent
       waiting.add(stage)
       if (!isLent) timer ??= setTimeout(tryToLend, options.lendAfterMs).unref()
     },

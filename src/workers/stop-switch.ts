@@ -1,5 +1,12 @@
 import { TrainingAbortedError, TrainingStoppedError } from '../base/abort-reasons.js'
-import type { Stage } from '../queue/names.js'
+
+/**
+ * What a stop does to a stage. It ends those that come before the end of the training program: `ends` has nothing to keep,
+ * `keeps` is run in any case, since it says whether there is a model to keep. `goes-on` is not ended by a stop. `left-out` is ended by one
+ * that comes after the training, which is done without it. An abort, a shutdown and a newer run end all of these; `follows`
+ * comes after an end and is ended with the worker only.
+ */
+export type OnStop = 'ends' | 'keeps' | 'goes-on' | 'left-out' | 'follows'
 
 export type TrainingPhase = 'before' | 'training' | 'after'
 
@@ -17,11 +24,8 @@ export type StopSwitch = {
   readonly endSignal: AbortSignal
   /** True when a stop came after the training: the model is uploaded, detection is left out. */
   readonly leavesDetectionOut: boolean
-  signalFor(stage: Stage): AbortSignal
+  signalFor(stage: { readonly onStop: OnStop }): AbortSignal
 }
-
-const BEFORE_OR_IN_TRAINING: readonly Stage[] = ['download-data', 'download-model', 'train']
-const DETECTION: readonly Stage[] = ['detect', 'upload-detections']
 
 export function createStopSwitch(): StopSwitch {
   const end = new AbortController()
@@ -39,11 +43,20 @@ export function createStopSwitch(): StopSwitch {
     get leavesDetectionOut() {
       return stopDetection.signal.aborted
     },
-    signalFor(stage) {
-      if (stage === 'cleanup') return new AbortController().signal // follows an end, so nothing ends it
-      if (BEFORE_OR_IN_TRAINING.includes(stage)) return AbortSignal.any([end.signal, stopTraining.signal])
-      if (DETECTION.includes(stage)) return AbortSignal.any([end.signal, stopDetection.signal])
-      return end.signal
+    signalFor({ onStop }) {
+      switch (onStop) {
+        case 'ends':
+        case 'keeps':
+          return AbortSignal.any([end.signal, stopTraining.signal])
+        case 'left-out':
+          return AbortSignal.any([end.signal, stopDetection.signal])
+        case 'goes-on':
+          return end.signal
+        case 'follows':
+          return new AbortController().signal
+        default:
+          return onStop satisfies never
+      }
     },
   }
 }

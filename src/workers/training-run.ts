@@ -2,22 +2,22 @@ import type { Logger } from '../base/logger.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
-import type { Journal, TrainingProgressFields, TrainingRecord } from '../queue/journal.js'
-import { RecordLostError } from '../queue/journal-errors.js'
+import type { TrainingRecord } from '../queue/journal.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
 import type { Patience } from './patience.js'
 import { createRunOutput, type RunOutput } from './run-output.js'
+import type { RunStore } from './run-store.js'
 import type { StopSwitch } from './stop-switch.js'
 import type { WorkspacePaths } from './workspace-paths.js'
 
 /**
- * One take of a training by this host, alive while its dispatcher holds the training's job. The journal is the truth;
- * this holds what only a living process can: the lease, the switch, the sync of metrics.
+ * One take of a training by this host. The record is the truth; this holds what only a living process can: the lease, the
+ * switch, the sync of metrics.
  */
-export type TrainingRun = {
+export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence'> & {
   readonly id: string
   /** The fence: an older run must not touch anything outside. */
   readonly run: number
@@ -41,16 +41,10 @@ export type TrainingRun = {
   /** The log that people follow. */
   readonly output: RunOutput
   lease: Lease | undefined
-  /** Told when a stage waits for something outside; the dispatcher's. */
+  /** Told when a stage waits for something outside. */
   patience: Patience | undefined
-  /** The record as the journal has it now; throws LF_RECORD_LOST. */
-  record(): Promise<TrainingRecord>
-  /** Writes to the journal, refused when this run is superseded. */
-  update(patch: Partial<TrainingProgressFields>): Promise<void>
   /** Notes what was measured in some epochs, for the curves; never fails, since no training ends for a picture. */
   addPoints(points: readonly CurvePoint[]): Promise<void>
-  /** Throws RunSupersededError when another host has taken over; called directly before every effect outside. */
-  checkFence(): Promise<void>
 }
 
 export type TrainingRunParts = Omit<
@@ -58,24 +52,20 @@ export type TrainingRunParts = Omit<
   'record' | 'update' | 'addPoints' | 'checkFence' | 'lease' | 'patience' | 'output'
 >
 
-export function createTrainingRun(parts: TrainingRunParts, journal: Journal): TrainingRun {
-  const { id, run } = parts
+export function createTrainingRun(parts: TrainingRunParts, store: RunStore): TrainingRun {
+  const whole = `${parts.paths.log} on ${parts.hostId}`
   return {
     ...parts,
-    output: createRunOutput((text) => journal.appendLog(id, text), { whole: `${parts.paths.log} on ${parts.hostId}` }),
+    output: createRunOutput(store.appendLog, { whole }),
     lease: undefined,
     patience: undefined,
-    async record() {
-      const record = await journal.load(id)
-      if (record === undefined) throw new RecordLostError({ what: `training ${id}`, run, found: null })
-      return record
-    },
-    update: (patch) => journal.update(id, run, patch),
+    record: store.record,
+    update: store.update,
+    checkFence: store.checkFence,
     async addPoints(points) {
-      await journal
-        .addPoints(id, points)
+      await store
+        .addPoints(points)
         .catch((error: unknown) => parts.log.warn({ err: error }, 'points of a curve not written'))
     },
-    checkFence: () => journal.checkRun(id, run, parts.hostId),
   }
 }

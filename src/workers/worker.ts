@@ -18,6 +18,7 @@ import { createRecentProjects } from './conversions/recent-projects.js'
 import { createDispatcher } from './dispatcher.js'
 import { createEngine } from './engine/engine.js'
 import { toWork } from './engine/pipeline.js'
+import { journalStore } from './journal-store.js'
 import { openTrainingRun } from './open-training-run.js'
 import { createPlaces } from './places.js'
 import { createRecordWatch, type HeldWork } from './record-watch.js'
@@ -47,6 +48,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     {
       ...deps,
       places,
+      stages: allStages,
       log,
       createRun: (record, run) => openRun(record, run),
       sweepTraining: async (id) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, options.hostId, id))),
@@ -69,7 +71,6 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     stageDeps: deps.stageDeps,
     journal: deps.journal,
     findRun: dispatcher.findRun,
-    log,
   })
 
   const converters = options.converters ?? []
@@ -124,7 +125,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   function openRun(record: TrainingRecord, run: number): TrainingRun {
-    const opened = openTrainingRun(record, run, options, { ...deps, log })
+    const store = journalStore(deps.journal, { id: record.id, run, hostId: options.hostId })
+    const opened = openTrainingRun(record, run, options, { ...deps, store, log })
     keeper.tidy(record.order)
     return opened
   }

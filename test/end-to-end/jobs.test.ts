@@ -5,7 +5,8 @@ import { expect } from 'chai'
 import { createFleet } from '../../src/queue/fleet.js'
 import { stepProgressSchema } from '../../src/queue/job-schemas.js'
 import type { TrainingRecord } from '../../src/queue/journal.js'
-import { queueNames, type Stage, stageKinds, stages, stepId, workKinds } from '../../src/queue/names.js'
+import { queueNames, type Stage, stages, stepId, workKinds } from '../../src/queue/names.js'
+import { allStages } from '../../src/workers/stages/index.js'
 import { MAIN } from '../helpers/cli-process.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 
@@ -25,7 +26,7 @@ describe('after a training Redis holds', function () {
   })
   after(async () => fleet?.close())
 
-  const queueOf = (stage: Stage) => queueNames.host(hostId, stageKinds[stage])
+  const queueOf = (stage: Stage) => queueNames.host(hostId, allStages[stage].kind)
   const idOf = (stage: Stage) => stepId(training.id, training.run, stage)
 
   it('one job per stage and no other, each on the queue of its kind of work', async () => {

@@ -7,10 +7,11 @@ import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger.js'
 import { type Effect, startLocalLoop } from '../../src/mock/loop/index.js'
 import { createJournal, type TrainingRecord } from '../../src/queue/journal.js'
-import { queueNames, stageKinds, stepId } from '../../src/queue/names.js'
+import { queueNames, stepId } from '../../src/queue/names.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
+import { allStages } from '../../src/workers/stages/index.js'
 import { type CliProcess, runCli, startCli } from './cli-process.js'
 import { describeProcesses, FLEET_VARIABLE, killAll, processesWith, processTreeOf } from './fleet-processes.js'
 import type { Fleet, FleetCondition, FleetOptions, FleetWorker, QuickStart } from './fleet-types.js'
@@ -239,7 +240,7 @@ async function openFleet(
     async step(stage, run) {
       const training = await record()
       if (training.hostId === null) return undefined
-      const queue = queueNames.host(training.hostId, stageKinds[stage])
+      const queue = queueNames.host(training.hostId, allStages[stage].kind)
       return queues.job(queue, stepId(training.id, run ?? training.run, stage))
     },
     workspace,

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { queueNames, stageKinds, stages, stepId } from '../../src/queue/names.js'
+import { queueNames, stepId } from '../../src/queue/names.js'
 
 describe('queue names', () => {
   it('name the queues by trainer, host and node', () => {
@@ -10,10 +10,6 @@ describe('queue names', () => {
 
   it('give every step of every run an id of its own', () => {
     expect(stepId('abc', 2, 'upload-model')).to.equal('abc.2.upload-model')
-  })
-
-  it('know on which kind of queue each stage runs', () => {
-    for (const stage of stages) expect(stageKinds[stage]).to.be.a('string')
   })
 
   for (const bad of ['', 'lab:1', 'a b', '../x', '{x}', 'x'.repeat(200), 'ä', '.hidden', 'a\u0000b']) {

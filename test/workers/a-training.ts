@@ -2,6 +2,9 @@ import { silentLogger } from '../../src/base/logger.js'
 import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/executors/definition.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/journal.js'
+import type { Stage as StageName } from '../../src/queue/names.js'
+import { allStages } from '../../src/workers/stages/index.js'
+import type { Stage, Stages } from '../../src/workers/stages/stage.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 import type { TrainingRun } from '../../src/workers/training-run.js'
 import { workspacePaths } from '../../src/workers/workspace-paths.js'
@@ -136,6 +139,12 @@ export function aTraining(options: {
 /** A journal's note that a stage is done, here or on another host. */
 export function aStep(hostId = 'host-a', result: unknown = {}) {
   return { hostId, seconds: 1, result, at: 1_000_000 }
+}
+
+/** All stages as they are, but with the work of the test. */
+export function stagesThat(work: (name: StageName) => Stage['run']): Stages {
+  const all = Object.values(allStages).map((stage) => [stage.name, { ...stage, run: work(stage.name) }])
+  return Object.fromEntries(all)
 }
 
 /** A promise that the test settles. */

@@ -10,6 +10,7 @@ import { createJournal, type Journal, type TrainingRecord } from '../../src/queu
 import { queueNames, type Stage as StageName, stages, workKinds } from '../../src/queue/names.js'
 import { createDispatcher, type Dispatcher } from '../../src/workers/dispatcher.js'
 import { UnknownTrainerError } from '../../src/workers/errors.js'
+import { journalStore } from '../../src/workers/journal-store.js'
 import { createPlaces, type Places } from '../../src/workers/places.js'
 import type { Stage, StageDeps } from '../../src/workers/stages/stage.js'
 import { createStepRunner } from '../../src/workers/step-runner.js'
@@ -20,7 +21,7 @@ import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { anOrder, hostB, seatA } from '../queue/orders.js'
 import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
-import { aDefinition, aPromise } from './a-training.js'
+import { aDefinition, aPromise, stagesThat } from './a-training.js'
 
 const log = silentLogger()
 const TRAININGS = queueNames.trainings('quick')
@@ -63,7 +64,7 @@ describe('the dispatcher', () => {
       hostId?: string
       isUnknown?: boolean
       slots?: Slots
-      stages?: Partial<Record<StageName, Stage>>
+      stages?: Partial<Record<StageName, Stage['run']>>
     } = {},
   ): Host {
     const { hostId = 'host-a' } = options
@@ -91,9 +92,13 @@ describe('the dispatcher', () => {
           metricsSync: { push: () => undefined, flush: unused },
           log,
         },
-        journal,
+        journalStore(journal, { id, run, hostId }),
       )
     }
+    const stagesOfTest = stagesThat((name) => async (context, deps) => {
+      begun.push(name)
+      return (await options.stages?.[name]?.(context, deps)) ?? {}
+    })
     const dispatcher = createDispatcher(
       { hostId, workerPid: 1 },
       {
@@ -102,23 +107,17 @@ describe('the dispatcher', () => {
         control,
         places,
         slots: options.slots ?? createSlots({ gpus: null }),
+        stages: stagesOfTest,
         createRun,
         sweepTraining: async (id) => void swept.push(id),
         log,
       },
     )
-    const noted = (name: StageName): Stage => {
-      return async (context, deps) => {
-        begun.push(name)
-        return (await options.stages?.[name]?.(context, deps)) ?? {}
-      }
-    }
     const runStep = createStepRunner({
-      stages: Object.fromEntries(ALL.map((name) => [name, noted(name)])) as Record<StageName, Stage>,
+      stages: stagesOfTest,
       stageDeps: {} as StageDeps, // the stages of these tests need none
       journal,
       findRun: dispatcher.findRun,
-      log,
     })
     const stepConsumers = workKinds.map((kind) =>
       redis.queues.consume(queueNames.host(hostId, kind), runStep, { concurrency: 2, schema: stepJobSchema }),
@@ -160,7 +159,7 @@ describe('the dispatcher', () => {
       signal.addEventListener('abort', () => reject(signal.reason))
     })
   /** A stage that waits until it is ended. */
-  const untilEnded: Stage = ({ signal }) => aborted(signal)
+  const untilEnded: Stage['run'] = ({ signal }) => aborted(signal)
 
   it('walks a training through all its stages and ends it as completed', async () => {
     const host = aHost()

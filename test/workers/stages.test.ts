@@ -28,7 +28,16 @@ describe('the stages of a training', () => {
     const signal = new AbortController().signal
     const ignore = () => undefined
     const audience = { show: ignore, warn: ignore, offPatterns: new Set<string>() }
-    return { training, signal, log: silentLogger(), progress: ignore, say: ignore, warn: ignore, audience }
+    return {
+      training,
+      signal,
+      log: silentLogger(),
+      progress: ignore,
+      say: ignore,
+      warn: ignore,
+      waits: ignore,
+      audience,
+    }
   }
 
   it('fail for an order that cannot be trained before they ask the Loop for anything', async () => {
@@ -37,7 +46,7 @@ describe('the stages of a training', () => {
     const asked: string[] = []
     const rest = { imageIds: async () => asked.push('ids') }
 
-    const error = await rejection(downloadData(aContext(of), { rest } as unknown as StageDeps))
+    const error = await rejection(downloadData.run(aContext(of), { rest } as unknown as StageDeps))
 
     expect(error.code).to.equal('LF_ORDER_NOT_POSSIBLE')
     expect(asked).to.deep.equal([])
@@ -54,7 +63,7 @@ describe('the stages of a training', () => {
       const said: string[] = []
       const context = { ...aContext(of), training, say: (line: string) => void said.push(line) }
 
-      await syncMetrics(context as unknown as StageContext, {} as StageDeps)
+      await syncMetrics.run(context as unknown as StageContext, {} as StageDeps)
 
       expect(said).to.deep.equal([`metrics of 2 models at the Loop; ${which} is the one to upload`])
     })
@@ -74,7 +83,7 @@ describe('the stages of a training', () => {
           return { id: 'm1' }
         },
       }
-      return { sent, run: () => uploadModel(aContext(of), { models } as unknown as StageDeps) }
+      return { sent, run: () => uploadModel.run(aContext(of), { models } as unknown as StageDeps) }
     }
 
     it('notes the answer of the Loop and the id of the model in one moment', async () => {
@@ -121,13 +130,13 @@ describe('the stages of a training', () => {
       }
       const deps = { models } as unknown as StageDeps
 
-      const error = await rejection(uploadModel(aContext(of), deps))
+      const error = await rejection(uploadModel.run(aContext(of), deps))
 
       expect(error).to.include({ code: 'LF_NO_MODEL', failure: 'fatal' })
       expect(error.message).to.contain('"upload.mocked" names "model.pt"').and.contain('only "model.pth"')
       const definition = aDefinition({ upload: { mocked: ['model.pth'] } })
       const corrected = aTraining({ dataFolder: folder.path, definition })
-      expect(await uploadModel(aContext(corrected), deps)).to.deep.include({ modelId: 'm1' })
+      expect(await uploadModel.run(aContext(corrected), deps)).to.deep.include({ modelId: 'm1' })
       expect(sent).to.deep.equal([join(paths.model, 'model.pth')])
     })
   })
@@ -147,7 +156,7 @@ describe('the stages of a training', () => {
         const context = { ...aContext(of), say: (line: string) => void said.push(line) }
 
         try {
-          expect(await cleanup(context, {} as StageDeps)).to.deep.include({ left: 1 })
+          expect(await cleanup.run(context, {} as StageDeps)).to.deep.include({ left: 1 })
 
           expect(await readdir(workspace)).to.deep.equal(['runs'])
           expect(said.join()).to.match(/left to the keeper of workspaces: runs\/ddd\S+ \(ENAMETOOLONG\)/)
@@ -185,7 +194,7 @@ describe('the stages of a training', () => {
         },
       }
 
-      const error = await rejection(detect(aContext(of), deps as unknown as StageDeps))
+      const error = await rejection(detect.run(aContext(of), deps as unknown as StageDeps))
 
       expect(error.message).to.equal('The Loop is away.')
       expect(asked).to.deep.equal([...imageStates])

@@ -1,9 +1,12 @@
 import { expect } from 'chai'
 import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from '../../src/base/abort-reasons.js'
-import { stages } from '../../src/queue/names.js'
+import { allStages } from '../../src/workers/stages/index.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 
 describe('the stop switch of a training', () => {
+  const stages = Object.values(allStages)
+  const namesOf = (some: typeof stages) => some.map(({ name }) => name)
+
   it('ends data and training, not what follows, when a stop comes while training', () => {
     const stopSwitch = createStopSwitch()
     stopSwitch.phase = 'training'
@@ -11,8 +14,8 @@ describe('the stop switch of a training', () => {
     stopSwitch.stop()
 
     const ended = stages.filter((stage) => stopSwitch.signalFor(stage).aborted)
-    expect(ended).to.deep.equal(['download-data', 'download-model', 'train'])
-    expect(stopSwitch.signalFor('train').reason).to.be.instanceOf(TrainingStoppedError)
+    expect(namesOf(ended)).to.deep.equal(['download-data', 'download-model', 'train'])
+    expect(stopSwitch.signalFor(allStages.train).reason).to.be.instanceOf(TrainingStoppedError)
     expect(stopSwitch.endSignal.aborted).to.equal(false)
     expect(stopSwitch.leavesDetectionOut).to.equal(false)
   })
@@ -24,7 +27,7 @@ describe('the stop switch of a training', () => {
     stopSwitch.stop()
 
     const ended = stages.filter((stage) => stopSwitch.signalFor(stage).aborted)
-    expect(ended).to.deep.equal(['detect', 'upload-detections'])
+    expect(namesOf(ended)).to.deep.equal(['detect', 'upload-detections'])
     expect(stopSwitch.leavesDetectionOut).to.equal(true)
   })
 
@@ -35,13 +38,13 @@ describe('the stop switch of a training', () => {
     stopSwitch.abort()
 
     const going = stages.filter((stage) => !stopSwitch.signalFor(stage).aborted)
-    expect(going).to.deep.equal(['cleanup'])
-    expect(stopSwitch.signalFor('upload-model').reason).to.be.instanceOf(TrainingAbortedError)
+    expect(namesOf(going)).to.deep.equal(['cleanup'])
+    expect(stopSwitch.signalFor(allStages['upload-model']).reason).to.be.instanceOf(TrainingAbortedError)
   })
 
   it('reaches signals that were handed out before', () => {
     const stopSwitch = createStopSwitch()
-    const signal = stopSwitch.signalFor('upload-model')
+    const signal = stopSwitch.signalFor(allStages['upload-model'])
 
     stopSwitch.end(new WorkerShutdownError())
 
@@ -56,7 +59,7 @@ describe('the stop switch of a training', () => {
     stopSwitch.end(new WorkerShutdownError())
 
     expect(stopSwitch.endSignal.reason).to.be.instanceOf(TrainingAbortedError)
-    expect(stopSwitch.signalFor('sync-metrics').reason).to.be.instanceOf(TrainingAbortedError)
+    expect(stopSwitch.signalFor(allStages['sync-metrics']).reason).to.be.instanceOf(TrainingAbortedError)
   })
 
   it('takes a stop before the training as the end of the way to it', () => {
@@ -64,7 +67,7 @@ describe('the stop switch of a training', () => {
 
     stopSwitch.stop()
 
-    expect(stopSwitch.signalFor('download-data').reason).to.be.instanceOf(TrainingStoppedError)
+    expect(stopSwitch.signalFor(allStages['download-data']).reason).to.be.instanceOf(TrainingStoppedError)
     expect(stopSwitch.leavesDetectionOut).to.equal(false)
   })
 })

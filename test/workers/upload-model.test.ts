@@ -29,7 +29,7 @@ describe('the upload of a model that the Loop has already', () => {
       progress: () => undefined,
     }
     const models = { uploadTrained: async ({ format }: { format: string }) => ({ id: ids[format] ?? null }) }
-    const run = () => uploadModel(context as never, { models } as never)
+    const run = () => uploadModel.run(context as never, { models } as never)
     return { run, made }
   }
 

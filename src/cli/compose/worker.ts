@@ -85,7 +85,6 @@ export async function startWorker(
         images: loop.images,
         models: loop.models,
         tellUpload: (model) => fleet.conversions.tellUpload(model),
-        journal: fleet.journal,
         dialect: environment.LOOP_PROTOCOL,
         detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),

@@ -18,7 +18,19 @@ const REMOVAL_MS = 60_000
  * Removes what only the training needed; an aborted training leaves nothing. The results are safe by now, so nothing
  * here fails the training: what cannot be removed is named in a warning and left to the keeper of workspaces.
  */
-export const cleanup: Stage = async (context, { outputThread }) => {
+export const cleanup: Stage = {
+  name: 'cleanup',
+  kind: 'upload',
+  shown: { during: 'ready_for_cleanup', after: null },
+  showsProgress: false,
+  errorKey: 'cleanup',
+  onStop: 'follows',
+  servesUpload: false,
+  results: () => [],
+  run,
+}
+
+async function run(context: StageContext, { outputThread }: StageDeps) {
   const { paths, stopSwitch } = context.training
   await runOwnCleanup(context, outputThread)
   if (stopSwitch.phase !== 'after') return { removed: 'all', left: await remove([paths.workspace], context) }

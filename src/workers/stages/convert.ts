@@ -4,10 +4,23 @@ import { runCommand } from '../../executors/training-program.js'
 import { NoModelError } from '../errors.js'
 import { layOut } from '../lay-out-model.js'
 import { ensureTrainingFile } from '../training-file.js'
-import type { Stage } from './stage.js'
+import type { TrainingRun } from '../training-run.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /** Runs the trainer's conversion programs one after the other on the model to be uploaded. */
-export const convert: Stage = async (context, deps) => {
+export const convert: Stage = {
+  name: 'convert',
+  kind: 'convert',
+  shown: { during: null, after: null },
+  showsProgress: false,
+  errorKey: 'upload_model',
+  onStop: 'goes-on',
+  servesUpload: true,
+  results: resultsOf,
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   const { definition, paths } = training
   const formats: string[] = []
@@ -39,6 +52,12 @@ export const convert: Stage = async (context, deps) => {
     formats.push(step.format)
   }
   return { formats }
+}
+
+// A trainer file that was corrected since may want other files of its conversions.
+function resultsOf({ definition, paths }: TrainingRun): readonly string[] {
+  const made = definition.convert.flatMap(({ format }) => definition.upload[format] ?? [])
+  return [paths.model, ...made.map((name) => join(paths.model, name))]
 }
 
 async function checkFiles(format: string, files: readonly string[], folder: string): Promise<void> {

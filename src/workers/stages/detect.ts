@@ -14,7 +14,19 @@ const IMAGES_PER_FILE = 200
  * Fetches the uploaded model back from the Loop, which knows its version, runs it over all images of the project on
  * the thread pool, and writes the detections to files. It always starts over, since it is quick.
  */
-export const detect: Stage = async (context, deps) => {
+export const detect: Stage = {
+  name: 'detect',
+  kind: 'detect',
+  shown: { during: 'detecting', after: 'detected' },
+  showsProgress: true,
+  errorKey: 'detecting',
+  onStop: 'left-out',
+  servesUpload: false,
+  results: ({ paths }) => [paths.detections],
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training } = context
   const { model, ids } = await fetchBoth(context, deps)
   await removeTree(training.paths.detections)

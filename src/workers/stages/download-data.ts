@@ -15,7 +15,19 @@ export const fetchedDataSchema = z.object({ images: z.array(imageDataSchema) })
  * Fetches the ids, the annotations and the images that are complete, and exports them as the trainer wants them.
  * Corrupt or vanished images are left out, counted and shown; anything else that is missing fails the stage.
  */
-export const downloadData: Stage = async (context, deps) => {
+export const downloadData: Stage = {
+  name: 'download-data',
+  kind: 'download',
+  shown: { during: 'data_downloading', after: 'data_downloaded' },
+  showsProgress: true,
+  errorKey: 'prepare',
+  onStop: 'ends',
+  servesUpload: true,
+  results: ({ paths }) => [paths.imageData],
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   const { organization, project } = training.order
   commandValues(training.definition, training.order, []) // an order that cannot be trained fails before it loads data

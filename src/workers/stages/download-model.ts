@@ -1,8 +1,20 @@
 import { removeTree } from '../../base/files.js'
-import type { Stage } from './stage.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /** Fetches the model to continue from; a training from scratch has none. */
-export const downloadModel: Stage = async (context, deps) => {
+export const downloadModel: Stage = {
+  name: 'download-model',
+  kind: 'download',
+  shown: { during: null, after: null },
+  showsProgress: false,
+  errorKey: 'download_model',
+  onStop: 'ends',
+  servesUpload: true,
+  results: ({ paths, order }) => (order.baseModel.kind === 'loop' ? [paths.baseModel] : []),
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   const { baseModel, organization, project } = training.order
   if (baseModel.kind !== 'loop') {

@@ -1,13 +1,26 @@
 import { NoModelError } from '../errors.js'
 import { layOut } from '../lay-out-model.js'
-import type { Stage } from './stage.js'
+import type { Stage, StageContext } from './stage.js'
 
 /**
  * Waits until the Loop has acked the metrics of every model, then lays the last acked one out in `model/`,
  * where convert adds to it and upload takes it from.
  */
-export const syncMetrics: Stage = async (context) => {
+export const syncMetrics: Stage = {
+  name: 'sync-metrics',
+  kind: 'upload',
+  shown: { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
+  showsProgress: false,
+  errorKey: 'sync_confusion_matrix',
+  onStop: 'goes-on',
+  servesUpload: true,
+  results: ({ paths }) => [paths.model],
+  run,
+}
+
+async function run(context: StageContext) {
   const { training, signal } = context
+  context.waits() // for the node, which waits for the Loop
   const { points, keptBack } = await training.metricsSync.flush(signal)
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')

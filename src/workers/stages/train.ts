@@ -18,7 +18,19 @@ const FIGURES_EVERY_MS = 1000
  * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
  * A stop ends it politely and keeps the best model; without any model a stop throws the training away.
  */
-export const train: Stage = async (context, deps) => {
+export const train: Stage = {
+  name: 'train',
+  kind: 'train',
+  shown: { during: 'running', after: 'training_finished' },
+  showsProgress: true,
+  errorKey: 'run_training',
+  onStop: 'keeps',
+  servesUpload: true,
+  results: ({ paths }) => [paths.models],
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
   const restored = await training.checkpoints?.restore(context.say)

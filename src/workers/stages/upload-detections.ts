@@ -24,7 +24,19 @@ const BEGUN = 'detections-begun'
  * Sends the detections in batches, in order; the position is written down after each answer. What an earlier take may
  * have sent without hearing the answer is asked for first, so that every detection reaches the Loop once.
  */
-export const uploadDetections: Stage = async (context, deps) => {
+export const uploadDetections: Stage = {
+  name: 'upload-detections',
+  kind: 'upload',
+  shown: { during: 'detection_uploading', after: null },
+  showsProgress: false,
+  errorKey: 'upload_detections',
+  onStop: 'left-out',
+  servesUpload: false,
+  results: 'at-loop',
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training } = context
   const { detections: folder } = training.paths
   const files = await detectionFiles(folder)

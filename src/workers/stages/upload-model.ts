@@ -13,7 +13,19 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
  * Uploads the model format by format. Each is written down before it goes out (intent) and when the Loop has answered
  * (confirmed); after a crash or a lost answer the PUT is repeated, which the Loop answers with the same model id.
  */
-export const uploadModel: Stage = async (context, deps) => {
+export const uploadModel: Stage = {
+  name: 'upload-model',
+  kind: 'upload',
+  shown: { during: 'train_model_uploading', after: 'train_model_uploaded' },
+  showsProgress: false,
+  errorKey: 'upload_model',
+  onStop: 'goes-on',
+  servesUpload: false,
+  results: 'at-loop',
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
   const { training } = context
   const formats = Object.entries(training.definition.upload)
   if (formats.length === 0) throw new NoModelError('The trainer definition names no files to upload.')

@@ -212,7 +212,6 @@ export async function startWorld(): Promise<World> {
               images,
               models: exchange,
               tellUpload: async () => undefined,
-              journal,
               dialect: 'current',
               detectionsPerPost: 10,
               threads: 1,

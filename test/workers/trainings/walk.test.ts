@@ -1,38 +1,31 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { expect } from 'chai'
-import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from '../../src/base/abort-reasons.js'
-import { createSlots } from '../../src/executors/gpu/slots.js'
-import type { Stage } from '../../src/queue/names.js'
-import { JobRemovedError } from '../../src/queue/queue-errors.js'
-import type { Queues } from '../../src/queue/queues.js'
-import { createWalk } from '../../src/workers/walk.js'
-import { rejection } from '../helpers/rejection.js'
-import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { until } from '../helpers/until.js'
-import { anOrder } from '../queue/orders.js'
-import { aDefinition, aPromise, aStep, aTraining } from './a-training.js'
+import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from '../../../src/base/abort-reasons.js'
+import { createSlots } from '../../../src/executors/gpu/slots.js'
+import type { Stage as StageName } from '../../../src/queue/names.js'
+import { allStages } from '../../../src/workers/stages/index.js'
+import type { Stage } from '../../../src/workers/stages/stage.js'
+import { createWalk } from '../../../src/workers/trainings/walk.js'
+import { rejection } from '../../helpers/rejection.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { until } from '../../helpers/until.js'
+import { anOrder } from '../../queue/orders.js'
+import { aDefinition, aPromise, aStep, aTraining } from '../a-training.js'
 
-type Added = { readonly queue: string; readonly name: string; readonly data: object; readonly id: string }
-
-/** Queues whose jobs end when and how the test says; at once by default. */
-function someQueues(outcome: (stage: string, take: number) => Promise<unknown> = async () => undefined) {
-  const added: Added[] = []
-  const removed: string[] = []
-  const queues: Pick<Queues, 'runJob' | 'remove'> = {
-    async runJob(queue, name, data, { id }) {
-      added.push({ queue, name, data, id })
-      return outcome(name, added.filter((job) => job.id === id).length)
-    },
-    async remove(_queue, id) {
-      removed.push(id)
-      return true
-    },
+/** Runs steps that end when and how the test says; immediately by default. */
+function someSteps(outcome: (stage: string, signal: AbortSignal) => Promise<unknown> = async () => undefined) {
+  const begun: string[] = []
+  const runStep = ({ name }: Stage, signal: AbortSignal) => {
+    begun.push(name)
+    return outcome(name, signal)
   }
-  return { queues, added, removed }
+  return { begun, deps: (slots = cpu()) => ({ stages: allStages, slots, runStep }) }
 }
 
-const never = () => new Promise<unknown>(() => undefined)
+/** Work that goes on until it is ended. */
+const endedBy = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('socket hang up'))))
 const cpu = () => createSlots({ gpus: null })
 
 describe('the walk of a training', () => {
@@ -43,22 +36,9 @@ describe('the walk of a training', () => {
     await writeFile(path, '{}')
   }
 
-  it('makes each step a job on this host, under the queue of its kind of work', async () => {
-    const { training } = aTraining({ dataFolder: folder.path })
-    const { queues, added } = someQueues()
-    const walk = createWalk(training, { queues, slots: cpu() })
-
-    await walk.step('upload-model')
-
-    const data = { trainingId: 'training1', run: 1, stage: 'upload-model' }
-    expect(added).to.deep.equal([
-      { queue: 'host-a.upload', name: 'upload-model', data, id: 'training1.1.upload-model' },
-    ])
-  })
-
   it('shows the state of a step while it runs, with a fresh progress', async () => {
     const { training, updates } = aTraining({ dataFolder: folder.path })
-    const walk = createWalk(training, { queues: someQueues().queues, slots: cpu() })
+    const walk = createWalk(training, someSteps().deps())
 
     await walk.step('download-data')
     await walk.step('download-model')
@@ -85,8 +65,8 @@ describe('the walk of a training', () => {
     const order = anOrder({ baseModel: { kind: 'loop', id: 'm' } })
     const { training, updates } = aTraining({ dataFolder: folder.path, order })
     const model = aPromise()
-    const { queues } = someQueues((stage) => (stage === 'download-model' ? model.promise : Promise.resolve()))
-    const walk = createWalk(training, { queues, slots: cpu() })
+    const { deps } = someSteps((stage) => (stage === 'download-model' ? model.promise : Promise.resolve()))
+    const walk = createWalk(training, deps())
 
     const downloads = [walk.step('download-data'), walk.step('download-model')]
     await downloads[0]
@@ -101,11 +81,11 @@ describe('the walk of a training', () => {
       const steps = { 'download-data': aStep() }
       const { training, updates } = aTraining({ dataFolder: folder.path, record: { steps } })
       await put(training.paths.imageData)
-      const { queues, added } = someQueues()
+      const { deps, begun } = someSteps()
 
-      await createWalk(training, { queues, slots: cpu() }).step('download-data')
+      await createWalk(training, deps()).step('download-data')
 
-      expect(added).to.deep.equal([])
+      expect(begun).to.deep.equal([])
       expect(updates).to.deep.equal([])
     })
 
@@ -113,36 +93,36 @@ describe('the walk of a training', () => {
       const steps = { 'download-data': aStep(), train: aStep('host-b') }
       const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
       await mkdir(training.paths.models, { recursive: true })
-      const { queues, added } = someQueues()
-      const walk = createWalk(training, { queues, slots: cpu() })
+      const { deps, begun } = someSteps()
+      const walk = createWalk(training, deps())
 
       await walk.step('download-data')
       await walk.step('train')
 
-      expect(added.map(({ name }) => name)).to.deep.equal(['download-data', 'train'])
+      expect(begun).to.deep.equal(['download-data', 'train'])
     })
 
     it('not a base model that is gone from the disk', async () => {
       const order = anOrder({ baseModel: { kind: 'loop', id: 'm' } })
       const steps = { 'download-model': aStep() }
       const { training } = aTraining({ dataFolder: folder.path, record: { steps }, order })
-      const { queues, added } = someQueues()
+      const { deps, begun } = someSteps()
 
-      await createWalk(training, { queues, slots: cpu() }).step('download-model')
+      await createWalk(training, deps()).step('download-model')
 
-      expect(added.map(({ name }) => name)).to.deep.equal(['download-model'])
+      expect(begun).to.deep.equal(['download-model'])
     })
 
     it('all up to the upload when another host has brought the model to the Loop', async () => {
       const steps = { 'upload-model': aStep('host-b') }
       const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
-      const { queues, added } = someQueues()
-      const walk = createWalk(training, { queues, slots: cpu() })
-      const all: Stage[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert', 'upload-model']
+      const { deps, begun } = someSteps()
+      const walk = createWalk(training, deps())
+      const all: StageName[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert', 'upload-model']
 
       for (const stage of [...all, 'detect' as const]) await walk.step(stage)
 
-      expect(added.map(({ name }) => name)).to.deep.equal(['detect'])
+      expect(begun).to.deep.equal(['detect'])
     })
 
     it('the wait for a slot when the training is done', async () => {
@@ -151,14 +131,14 @@ describe('the walk of a training', () => {
       const slots = cpu()
       await slots.acquire('auto', { signal: new AbortController().signal }) // nobody gives it back
 
-      await createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => undefined)
+      await createWalk(training, someSteps().deps(slots)).withLease(async () => undefined)
     })
   })
 
   it('holds the lease while it trains, and gives it back also when that fails', async () => {
     const { training } = aTraining({ dataFolder: folder.path, definition: aDefinition({ gpus: 2 }) })
     const slots = createSlots({ gpus: [0, 1, 2] })
-    const walk = createWalk(training, { queues: someQueues().queues, slots })
+    const walk = createWalk(training, someSteps().deps(slots))
     let held: readonly number[] | undefined
 
     const error = await rejection(
@@ -177,8 +157,8 @@ describe('the walk of a training', () => {
   it('knows whether a stop comes before, while or after training', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
     const phases: string[] = []
-    const { queues } = someQueues(async (stage) => phases.push(`${stage} ${training.stopSwitch.phase}`))
-    const walk = createWalk(training, { queues, slots: cpu() })
+    const { deps } = someSteps(async (stage) => phases.push(`${stage} ${training.stopSwitch.phase}`))
+    const walk = createWalk(training, deps())
 
     await walk.step('download-data')
     await walk.step('train')
@@ -187,45 +167,37 @@ describe('the walk of a training', () => {
     expect(phases).to.deep.equal(['download-data before', 'train training', 'upload-model after'])
   })
 
-  it('takes a waiting step out of its queue when it is aborted, and ends with the reason', async () => {
+  it('ends a step when the training is aborted, and ends with the reason', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
-    const gone = aPromise()
-    const { queues, removed } = someQueues(() => gone.promise)
-    const step = createWalk(training, { queues, slots: cpu() }).step('upload-model')
+    const { deps } = someSteps((_stage, signal) => endedBy(signal))
+    const step = createWalk(training, deps()).step('upload-model')
     await until('the state is shown', () => training.record().then(({ state }) => state === 'train_model_uploading'))
 
     training.stopSwitch.abort()
-    await until('it is taken out', () => removed.length > 0)
-    gone.reject(new JobRemovedError({ queue: 'host-a.upload', id: 'training1.1.upload-model' }))
 
     expect(await rejection(step)).to.be.instanceOf(TrainingAbortedError)
-    expect(removed).to.deep.equal(['training1.1.upload-model'])
   })
 
   it('starts no step after an abort', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
-    const { queues, added } = someQueues()
+    const { deps, begun } = someSteps()
     training.stopSwitch.end(new WorkerShutdownError())
 
-    const error = await rejection(createWalk(training, { queues, slots: cpu() }).step('upload-model'))
+    const error = await rejection(createWalk(training, deps()).step('upload-model'))
 
     expect(error).to.be.instanceOf(WorkerShutdownError)
-    expect(added).to.deep.equal([])
+    expect(begun).to.deep.equal([])
   })
 
   it('ends the other download when one has failed', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
-    const other = aPromise()
-    const { queues, removed } = someQueues((stage) =>
-      stage === 'download-data' ? Promise.reject(new Error('no images')) : other.promise,
+    const { deps } = someSteps((stage, signal) =>
+      stage === 'download-data' ? Promise.reject(new Error('no images')) : endedBy(signal),
     )
-    const walk = createWalk(training, { queues, slots: cpu() })
+    const walk = createWalk(training, deps())
     const model = walk.step('download-model')
-    await until('the model is asked for', () => training.record().then(() => true))
 
     const data = await rejection(walk.step('download-data'))
-    await until('the other one is taken out', () => removed.includes('training1.1.download-model'))
-    other.reject(new JobRemovedError({ queue: 'host-a.download', id: 'training1.1.download-model' }))
 
     expect(data.message).to.equal('no images')
     expect((await rejection(model)).message).to.equal('no images')
@@ -233,18 +205,14 @@ describe('the walk of a training', () => {
   })
 
   describe('with a stop', () => {
-    it('lets the training decide what is kept, also when its step waits for another attempt', async () => {
+    it('lets the training decide what is kept, also before it has begun', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
-      const waiting = aPromise()
-      const { queues, added } = someQueues((_stage, take) => (take === 1 ? waiting.promise : Promise.resolve()))
-      const step = createWalk(training, { queues, slots: cpu() }).step('train')
-      await until('it is added', () => added.length === 1)
-
+      const { deps, begun } = someSteps()
       training.stopSwitch.stop()
-      waiting.reject(new JobRemovedError({ queue: 'host-a.train', id: 'training1.1.train' }))
-      await step
 
-      expect(added.map(({ id }) => id)).to.deep.equal(['training1.1.train', 'training1.1.train'])
+      await createWalk(training, deps()).step('train')
+
+      expect(begun).to.deep.equal(['train'])
     })
 
     it('lets the training decide also when it waits for a slot', async () => {
@@ -252,7 +220,7 @@ describe('the walk of a training', () => {
       const slots = cpu()
       await slots.acquire('auto', { signal: new AbortController().signal })
       let isDecided = false
-      const walk = createWalk(training, { queues: someQueues().queues, slots }).withLease(async () => {
+      const walk = createWalk(training, someSteps().deps(slots)).withLease(async () => {
         isDecided = true
       })
       await until('it waits', () => training.record().then(({ state }) => state === 'train_model_downloaded'))
@@ -265,10 +233,10 @@ describe('the walk of a training', () => {
 
     it('is an end when there is nothing to keep', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
-      const { queues } = someQueues(() => Promise.reject(new TrainingStoppedError()))
+      const { deps } = someSteps(() => Promise.reject(new TrainingStoppedError()))
       training.stopSwitch.stop()
 
-      const error = await rejection(createWalk(training, { queues, slots: cpu() }).step('train'))
+      const error = await rejection(createWalk(training, deps()).step('train'))
 
       expect(error).to.be.instanceOf(TrainingStoppedError)
     })
@@ -276,11 +244,11 @@ describe('the walk of a training', () => {
     it('ends a detection that has begun, and the training goes on as done', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const running = aPromise()
-      const { queues, added } = someQueues(() => running.promise)
-      const walk = createWalk(training, { queues, slots: cpu() })
+      const { deps, begun } = someSteps(() => running.promise)
+      const walk = createWalk(training, deps())
       training.stopSwitch.phase = 'after'
       const step = walk.step('detect')
-      await until('it is added', () => added.length === 1)
+      await until('it is added', () => begun.length === 1)
 
       training.stopSwitch.stop()
       running.reject(new TrainingStoppedError())
@@ -293,10 +261,10 @@ describe('the walk of a training', () => {
     it('is overruled by an abort that comes while the detection ends', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const running = aPromise()
-      const { queues, added } = someQueues(() => running.promise)
+      const { deps, begun } = someSteps(() => running.promise)
       training.stopSwitch.phase = 'after'
-      const step = createWalk(training, { queues, slots: cpu() }).step('detect')
-      await until('it is added', () => added.length === 1)
+      const step = createWalk(training, deps()).step('detect')
+      await until('it is added', () => begun.length === 1)
 
       training.stopSwitch.stop()
       training.stopSwitch.abort()
@@ -311,7 +279,7 @@ describe('the walk of a training', () => {
       dataFolder: folder.path,
       definition: aDefinition({ detect: undefined, convert: [] }),
     })
-    const walk = createWalk(training, { queues: someQueues(never).queues, slots: cpu() })
+    const walk = createWalk(training, someSteps().deps())
 
     expect(walk.detects()).to.equal(false)
     expect(walk.converts).to.equal(false)
@@ -319,8 +287,8 @@ describe('the walk of a training', () => {
 
   it('does not fail a training because cleaning up fails', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
-    const { queues } = someQueues(() => Promise.reject(new Error('disk is read-only')))
+    const { deps } = someSteps(() => Promise.reject(new Error('disk is read-only')))
 
-    await createWalk(training, { queues, slots: cpu() }).cleanUp()
+    await createWalk(training, deps()).cleanUp()
   })
 })

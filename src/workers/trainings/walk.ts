@@ -1,0 +1,138 @@
+import { access } from 'node:fs/promises'
+import { TrainingStoppedError } from '../../base/abort-reasons.js'
+import { messageOf } from '../../base/errors.js'
+import type { Lease, Slots } from '../../executors/gpu/slots.js'
+import type { TrainerState } from '../../loop/protocol/index.js'
+import type { Stage as StageName } from '../../queue/names.js'
+import type { Walk } from '../pipeline.js'
+import { deviceOf } from '../served.js'
+import { type Stage, type Stages, showing } from '../stages/stage.js'
+import type { TrainingRun } from '../training-run.js'
+
+export type WalkDeps = {
+  readonly stages: Stages
+  /** Runs a step with all its attempts, and ends it when the signal aborts. A stage that keeps what it has is run in any case. */
+  readonly runStep: (stage: Stage, signal: AbortSignal) => Promise<unknown>
+  readonly slots: Slots
+}
+
+/** The way of one run through the pipeline: each step on this host, done ones passed over. */
+export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
+  const { stopSwitch, definition } = training
+  const { stages } = deps
+  const running = new Set<StageName>()
+
+  /** Answers whether the step was done, not just ended. */
+  async function runStep(stage: Stage): Promise<boolean> {
+    const signal = stopSwitch.signalFor(stage)
+    try {
+      if (stage.onStop !== 'keeps') signal.throwIfAborted()
+      await deps.runStep(stage, signal)
+      return true
+    } catch (error) {
+      if (stage.onStop === 'follows') throw error
+      if (!signal.aborted || stopSwitch.endSignal.aborted) throw endOr(error)
+      if (stage.onStop !== 'left-out') throw signal.reason
+      return false // a stopped detection is left as it is: the model is uploaded
+    }
+  }
+
+  // What fails a step ends the other download too; what ends the training is the reason for all that fails then.
+  function endOr(error: unknown): unknown {
+    stopSwitch.end(error instanceof Error ? error : new Error(String(error)))
+    return stopSwitch.endSignal.reason
+  }
+
+  async function step(name: StageName): Promise<void> {
+    const stage = stages[name]
+    const isTraining = stage.onStop === 'keeps'
+    if (isTraining) stopSwitch.phase = 'training'
+    if (await isDone(stage, training)) {
+      training.log.debug({ stage: name }, 'stage was done before')
+    } else {
+      running.add(name)
+      const shown = showSoon(stage.shown.during)
+      const isFinished = await runStep(stage).finally(() => running.delete(name))
+      await shown
+      if (!isFinished) await show(stage.shown.after) // else written together with the step
+    }
+    if (name === 'download-data' && waitsForModel()) await show('train_model_downloading')
+    if (isTraining) stopSwitch.phase = 'after'
+  }
+
+  // The two downloads run at the same time, but the Loop knows them one after the other.
+  function waitsForModel(): boolean {
+    return running.has('download-model') && training.order.baseModel.kind === 'loop'
+  }
+
+  // A stop while waiting for a slot: `train` decides whether there is a model of an earlier run to go on with.
+  async function acquire(): Promise<Lease | undefined> {
+    const signal = stopSwitch.signalFor(stages.train)
+    try {
+      return await deps.slots.acquire(definition.gpus, { signal })
+    } catch (error) {
+      if (signal.reason instanceof TrainingStoppedError && !stopSwitch.endSignal.aborted) return undefined
+      throw error
+    }
+  }
+
+  async function show(state: TrainerState | null): Promise<void> {
+    if (state !== null) await training.update(showing(state))
+  }
+
+  // On its way to Redis before what is sent there next; to be waited for later, unless something else fails first.
+  function showSoon(state: TrainerState | null): Promise<void> {
+    const shown = show(state)
+    shown.catch(() => undefined)
+    return shown
+  }
+
+  return {
+    step,
+    converts: definition.convert.length > 0,
+    detects: () => definition.detect !== undefined && !stopSwitch.leavesDetectionOut,
+    async withLease(work) {
+      // A stop that is already there starts no program, so it needs no slot.
+      if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) return work()
+      const shown = showSoon('train_model_downloaded')
+      const lease = await acquire()
+      training.lease = lease
+      if (lease !== undefined) training.log.info({ asked: definition.gpus, device: deviceOf(training) }, 'slots lent')
+      try {
+        await work()
+        await shown
+      } finally {
+        training.lease = undefined
+        lease?.release()
+      }
+    },
+    async cleanUp() {
+      try {
+        const shown = showSoon(stages.cleanup.shown.during)
+        await runStep(stages.cleanup)
+        await shown
+      } catch (error) {
+        training.log.warn({ reason: messageOf(error) }, 'cleaning up failed')
+      }
+    },
+  }
+}
+
+/** What is on this host's disk counts here only; what is at the Loop counts everywhere. */
+async function isDone(stage: Stage, training: TrainingRun): Promise<boolean> {
+  const { steps } = training.taken
+  if (stage.servesUpload && steps['upload-model'] !== undefined) return true
+  const step = steps[stage.name]
+  if (step === undefined) return false
+  if (stage.results === 'at-loop') return true
+  if (step.hostId !== training.hostId) return false
+  const there = await Promise.all(stage.results(training).map(isThere))
+  return there.every((found) => found)
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
