@@ -1,22 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
-import type { Redis } from 'ioredis'
 import { silentLogger } from '../../src/base/logger.js'
 import { type Conversions, createConversions } from '../../src/queue/conversions.js'
 import { claimAs, hostA } from './records/sample-records.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
+import { restoreRedis } from './restore-redis.js'
 
 /** What the code of 7de4018 has left in Redis: conversions in each state, one of them with a locked job. */
-const OLD = new URL('../fixtures/redis/conversions-of-7de4018.json', import.meta.url)
-
-type Kept = {
-  readonly hash?: Record<string, string>
-  readonly string?: string
-  readonly list?: string[]
-  readonly set?: string[]
-  readonly zset?: string[]
-  readonly stream?: [string, string[]][]
-}
+const OLD = 'conversions-of-7de4018.json'
 
 describe('conversions of 7de4018', () => {
   let redis: RedisFixture
@@ -27,7 +17,7 @@ describe('conversions of 7de4018', () => {
   after(() => redis.close())
   beforeEach(async () => {
     await redis.link.client.flushall()
-    await restore(redis.link.client)
+    await restoreRedis(redis.link.client, OLD)
     conversions = createConversions(redis.link, {}, { log: silentLogger() })
   })
 
@@ -85,17 +75,3 @@ describe('conversions of 7de4018', () => {
     expect(await redis.link.client.exists(key)).to.equal(1)
   })
 })
-
-async function restore(client: Redis): Promise<void> {
-  const kept = JSON.parse(await readFile(OLD, 'utf8')) as Record<string, Kept>
-  for (const [key, { hash, string, list, set, zset, stream }] of Object.entries(kept)) {
-    if (hash !== undefined) await client.hset(key, hash)
-    if (string !== undefined) await client.set(key, string)
-    if (list !== undefined) await client.rpush(key, ...list)
-    if (set !== undefined) await client.sadd(key, ...set)
-    if (zset !== undefined) {
-      for (let at = 0; at < zset.length; at += 2) await client.zadd(key, zset[at + 1] ?? '', zset[at] ?? '')
-    }
-    for (const [id, fields] of stream ?? []) await client.xadd(key, id, ...fields)
-  }
-}

@@ -29,7 +29,7 @@ const reopenedSchema = z.union([
   z.tuple([z.enum(reopenRefusals), z.string()]),
 ])
 /** The GPUs that a trainer needs are known to the hosts that serve it. */
-const ANY_HOST = JSON.stringify({ gpus: 0 })
+export const ANY_HOST = JSON.stringify({ gpus: 0 })
 
 /** What seats do to trainings: one of them has one training, and the same order is the same training. */
 export function createTrainingOrders(

@@ -4,7 +4,7 @@ import { LUA_RECORDS } from '../records/lua-records.js'
 // The rules of seats and of repeated orders, each with the record in one step. KEYS[1] is the base of all record keys, ARGV[1]
 // how many changes are kept. A script that is sent again because its answer was lost answers as the first time.
 
-const LUA_SEATS = `
+export const LUA_SEATS = `
 local names, seats = key('training-names'), key('seat-trainings')
 local function unacked(seat) return key('seat-unacked:' .. seat) end
 local function isUnfinished(id)

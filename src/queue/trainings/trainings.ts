@@ -2,12 +2,14 @@ import type { Logger } from '../../base/logger.js'
 import type { Control } from '../control.js'
 import type { Journal } from '../journal.js'
 import type { RedisLink } from '../open-redis.js'
+import type { Queues } from '../queues.js'
 import { PROTOCOL } from '../records/protocol.js'
 import { recordKeys } from '../records/record-keys.js'
 import { createRecords, type Records } from '../records/records.js'
 import { createTrainingCurve } from '../training-curve.js'
 import { createTrainingLog } from '../training-log.js'
 import { whenWritable } from '../when-writable.js'
+import { migrateTrainings } from './migrate-trainings.js'
 import { createTrainingControl } from './training-control.js'
 import { createTrainingOrders } from './training-orders.js'
 import { type TrainingPayload, trainingDefinition } from './training-payload.js'
@@ -30,6 +32,8 @@ export type Trainings = TrainingsOfFleet &
     readonly records: Records<TrainingPayload>
     /** The log of one that has ended is kept for a while only. */
     expireLog(id: string): Promise<void>
+    /** Brings what builds before records have left to its new form, once. */
+    migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
   }
 
 export type TrainingsOptions = {
@@ -66,6 +70,7 @@ export function createTrainings(
     ...createTrainingLog(link, keys, hasEnded),
     ...createTrainingCurve(link, keys),
     ...{ records, expireLog },
+    migrate: (queues) => migrateTrainings(link, queues, { log }),
     whenWritable: () => whenWritable(link),
     watch(onChange) {
       const unfinished = () => link.client.zrange(keys.open(trainingDefinition.kind), 0, '-1')
