@@ -1,16 +1,16 @@
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
-import type { Journal } from '../queue/journal.js'
 import { stages, workKinds } from '../queue/names.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { TrainingsOfFleet } from '../queue/trainings/trainings.js'
 import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {
   readonly link: Pick<RedisLink, 'client' | 'url' | 'prefix'>
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
-  readonly journal: Pick<Journal, 'list' | 'load' | 'count'>
+  readonly journal: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
   readonly conversions: Pick<Conversions, 'list' | 'count' | 'countOpen'>
   readonly now: () => number
@@ -35,6 +35,15 @@ export function createLook(deps: LookDeps) {
     ])
     const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
     return { now: deps.now(), total, unfinished, ...page, trainings: views }
+  }
+
+  async function trainingCounts() {
+    const [total, unfinished, waitingByTrainer] = await Promise.all([
+      journal.count(),
+      journal.count({ unfinishedOnly: true }),
+      journal.countWaiting(),
+    ])
+    return { total, unfinished, waitingByTrainer }
   }
 
   async function training(id: string) {
@@ -103,5 +112,5 @@ export function createLook(deps: LookDeps) {
     return found
   }
 
-  return { trainings, training, redis, hosts, nodes, queueCounts, conversions, conversionCounts }
+  return { trainings, trainingCounts, training, redis, hosts, nodes, queueCounts, conversions, conversionCounts }
 }

@@ -6,7 +6,8 @@ import type { Look } from './look.js'
 /** What Prometheus is told; names and units follow its conventions (base units, `_ratio` from 0 to 1). */
 const HELP = {
   loopfleet_queue_jobs: 'Jobs of a queue by state.',
-  loopfleet_trainings: 'Trainings that the journal knows, and those that have not ended.',
+  loopfleet_trainings: 'Trainings of the fleet, and those that have not ended.',
+  loopfleet_trainings_waiting: 'Trainings of a trainer that wait for a host.',
   loopfleet_conversions: 'Conversions by state; those that went well are forgotten after a while.',
   loopfleet_conversions_waiting: 'Conversions of a converter that wait for a host.',
   loopfleet_redis_refuses_writes: 'Whether Redis refuses writes of this user, with the code of its answer.',
@@ -39,12 +40,12 @@ export function registerMetrics(app: FastifyInstance, look: Look): void {
 }
 
 async function collect(look: Look): Promise<Registry> {
-  const [{ redis }, { queues }, { hosts }, { nodes }, { total, unfinished }, conversions] = await Promise.all([
+  const [{ redis }, { queues }, { hosts }, { nodes }, trainings, conversions] = await Promise.all([
     look.redis(),
     look.queueCounts(),
     look.hosts(),
     look.nodes(),
-    look.trainings({ limit: 1, offset: 0 }),
+    look.trainingCounts(),
     look.conversionCounts(),
   ])
   const registry = new Registry()
@@ -54,8 +55,11 @@ async function collect(look: Look): Promise<Registry> {
   }
   const { takesWrites, code } = redis
   set('loopfleet_redis_refuses_writes', { code: code ?? '' }, takesWrites === null ? null : Number(!takesWrites))
-  set('loopfleet_trainings', { which: 'all' }, total)
-  set('loopfleet_trainings', { which: 'unfinished' }, unfinished)
+  set('loopfleet_trainings', { which: 'all' }, trainings.total)
+  set('loopfleet_trainings', { which: 'unfinished' }, trainings.unfinished)
+  for (const [trainer, count] of Object.entries(trainings.waitingByTrainer)) {
+    set('loopfleet_trainings_waiting', { trainer }, count)
+  }
   for (const state of ['waiting', 'running', 'failed'] as const) {
     set('loopfleet_conversions', { state }, conversions[state])
   }

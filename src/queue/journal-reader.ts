@@ -3,6 +3,7 @@ import type { JournalKeys } from './journal-keys.js'
 import type { RedisLink } from './open-redis.js'
 import { parseTrainingRecord, type TrainingRecord } from './training-record.js'
 import { findTrainingId } from './trainings/find-training.js'
+import { isWaiting } from './waiting.js'
 
 export type RecordReader = {
   load(id: string): Promise<TrainingRecord | undefined>
@@ -15,6 +16,8 @@ export type RecordReader = {
     readonly unfinishedOnly?: boolean
   }): Promise<readonly TrainingRecord[]>
   count(options?: { readonly unfinishedOnly?: boolean }): Promise<number>
+  /** How many wait for a host, by trainer. */
+  countWaiting(): Promise<Readonly<Record<string, number>>>
 }
 
 /** Reads records; a list passes over one that is broken, since it must not hide the rest. */
@@ -41,14 +44,22 @@ export function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { r
     return id === null ? undefined : await load(id)
   }
 
+  const list: RecordReader['list'] = async ({ limit = 100, offset = 0, unfinishedOnly = false } = {}) => {
+    const index = unfinishedOnly ? keys.unfinished : keys.all
+    const ids = limit > 0 ? await link.client.zrevrange(index, offset, offset + limit - 1) : []
+    const records = await Promise.all(ids.map(loadSafely))
+    return records.filter((record) => record !== undefined)
+  }
+
   return {
     load,
     find,
-    async list({ limit = 100, offset = 0, unfinishedOnly = false } = {}) {
-      const index = unfinishedOnly ? keys.unfinished : keys.all
-      const ids = limit > 0 ? await link.client.zrevrange(index, offset, offset + limit - 1) : []
-      const records = await Promise.all(ids.map(loadSafely))
-      return records.filter((record) => record !== undefined)
+    list,
+    async countWaiting() {
+      const counts = new Map<string, number>()
+      const unfinished = await list({ limit: await link.client.zcard(keys.unfinished), unfinishedOnly: true })
+      for (const { trainer } of unfinished.filter(isWaiting)) counts.set(trainer, (counts.get(trainer) ?? 0) + 1)
+      return Object.fromEntries(counts)
     },
     count: ({ unfinishedOnly = false } = {}) => link.client.zcard(unfinishedOnly ? keys.unfinished : keys.all),
   }

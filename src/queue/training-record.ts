@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { confusionMatrixSchema, trainerStates, trainingOrderSchema } from '../loop/protocol/index.js'
 import { RecordInvalidError } from './journal-errors.js'
 import { stages } from './names.js'
+import { lives } from './records/record-schema.js'
 
 const counted = z.int().min(0).nullable()
 
@@ -36,6 +37,8 @@ export const trainingRecordSchema = z.object({
   state: z.enum(trainerStates),
   progress: z.number().nullable(),
   errors: z.record(z.string(), z.string()),
+  /** Known on records only: an unfinished one of the journal has no life of its own. */
+  life: z.enum(lives).optional(),
   /** How often a host has taken it; also the fence. */
   run: z.int().min(0),
   hostId: z.string().nullable(),

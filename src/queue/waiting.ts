@@ -1,17 +1,15 @@
 import type { TrainingRecord } from './training-record.js'
 
 type Host = { readonly isAlive: boolean; readonly isDraining: boolean; readonly trainers: readonly string[] }
+type Waiting = Pick<TrainingRecord, 'endedAt' | 'run' | 'life'>
 
-/** No host has taken it since it was ordered or retried. */
-export function isWaiting({ endedAt, run }: Pick<TrainingRecord, 'endedAt' | 'run'>): boolean {
-  return endedAt === null && run === 0
+/** No host has it. In the journal only: no host has taken it since it was ordered. */
+export function isWaiting({ endedAt, run, life }: Waiting): boolean {
+  return life === undefined ? endedAt === null && run === 0 : life === 'waiting'
 }
 
 /** It waits, and none of these hosts would take it: none serves its trainer, or those that do are offline or draining. */
-export function isUnserved(
-  training: Pick<TrainingRecord, 'endedAt' | 'run' | 'trainer'>,
-  hosts: readonly Host[],
-): boolean {
+export function isUnserved(training: Waiting & Pick<TrainingRecord, 'trainer'>, hosts: readonly Host[]): boolean {
   return (
     isWaiting(training) &&
     !hosts.some((host) => host.isAlive && !host.isDraining && host.trainers.includes(training.trainer))

@@ -152,7 +152,15 @@ describe('the commands of loopfleet', function () {
       const [trainings, status] = [await run(['trainings', '--json'], env), await run(['status', '--json'], env)]
 
       expect(JSON.parse(trainings.stdout)).to.deep.equal([])
-      expect(JSON.parse(status.stdout)).to.have.keys('redis', 'hosts', 'nodes', 'queues', 'conversions', 'warnings')
+      expect(JSON.parse(status.stdout)).to.have.keys(
+        'redis',
+        'hosts',
+        'nodes',
+        'queues',
+        'trainings',
+        'conversions',
+        'warnings',
+      )
     })
 
     it('show when things were, and say that what has ended is not stopped', async () => {

@@ -201,6 +201,7 @@ describe('dashboard api', () => {
 
     expect(response.headers.get('content-type')).to.contain('text/plain')
     expect(lines).to.include('loopfleet_trainings{which="unfinished"} 1')
+    expect(lines).to.include('loopfleet_trainings_waiting{trainer="shapes"} 1')
     expect(lines).to.include('loopfleet_host_places_free{host="host-a"} 1')
     expect(lines).to.include('loopfleet_conversions{state="waiting"} 1')
     expect(lines).to.include('loopfleet_conversions_waiting{converter="quantize"} 1')

@@ -28,6 +28,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
     printWarnings(view.warnings)
     for (const { name, isAlive, errors } of view.nodes)
       if (isAlive) for (const each of errors) printLine(`${name}: ${each}`)
+    printWaiting('TRAINER', view.trainings.waiting)
     printConversions(view.conversions)
     process.stdout.write('\n')
     const states = ['waiting', 'active', 'delayed', 'completed', 'failed']
@@ -44,13 +45,25 @@ export async function status(flags: { json: boolean }): Promise<void> {
 }
 
 function printConversions({ waiting, running, failed }: View['conversions']): void {
-  if (running + failed === 0 && Object.values(waiting).every((count) => count === 0)) return
-  process.stdout.write('\n')
-  printTable(
-    ['CONVERTER', 'WAITING'],
-    Object.entries(waiting).map(([converter, count]) => [converter, String(count)]),
-  )
+  if (running + failed === 0 && !isAnyWaiting(waiting)) return
+  printWaiting('CONVERTER', waiting)
   printLine(`Conversions: ${running} running, ${failed} failed.`)
+}
+
+type Waiting = Readonly<Record<string, number>>
+
+function isAnyWaiting(waiting: Waiting): boolean {
+  return Object.values(waiting).some((count) => count > 0)
+}
+
+function printWaiting(what: string, waiting: Waiting): void {
+  if (!isAnyWaiting(waiting)) return
+  process.stdout.write('\n')
+  const counts = Object.entries(waiting).filter(([, count]) => count > 0)
+  printTable(
+    [what, 'WAITING'],
+    counts.map(([name, count]) => [name, String(count)]),
+  )
 }
 
 function printWarnings(warnings: readonly TrainingWarning[]): void {
@@ -79,6 +92,7 @@ async function look({ link, fleet, queues, journal, conversions }: FleetLink) {
   const warnings = await warningsOfAll(journal)
   return {
     ...{ redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) },
+    trainings: { waiting: await journal.countWaiting() },
     conversions: { ...(await conversions.countOpen()), failed: await conversions.count({ failedOnly: true }) },
   }
 }

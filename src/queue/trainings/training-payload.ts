@@ -40,10 +40,10 @@ export function toTraining({
   outcome,
   ...head
 }: FleetRecord<TrainingPayload>): TrainingRecord {
-  const { id, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns } = head
+  const { id, life, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns } = head
   return {
     ...payload,
-    ...{ id, trainer: name, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns, hostId: host },
+    ...{ id, trainer: name, life, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns, hostId: host },
     outcome: outcomeSchema.parse(outcome),
     stopRequested: intent !== null,
   }

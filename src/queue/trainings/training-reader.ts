@@ -50,6 +50,7 @@ export function createTrainingReader(
       return found.records.map(toTraining)
     },
     count: ({ unfinishedOnly = false } = {}) => records.count({ of: unfinishedOnly ? 'open' : 'all' }),
+    countWaiting: records.countWaiting,
 
     async unfinishedOfSeat(uuid) {
       const id = await client.hget(keys.seats, uuid)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { TrainingRecord } from '../../../src/queue/training-record.js'
+import { isWaiting } from '../../../src/queue/waiting.js'
 import { rejection } from '../../helpers/rejection.js'
 import { seatA, seatB } from '../orders.js'
 import { type RedisFixture, startRedisFixture } from '../redis-fixture.js'
@@ -52,6 +53,17 @@ for (const { title, keep } of waysOfKeeping)
       expect(await kept.trainings.list({ limit: 1, offset: 1 })).to.have.lengthOf(1)
       expect(await kept.trainings.count()).to.equal(2)
       expect(await kept.trainings.count({ unfinishedOnly: true })).to.equal(1)
+    })
+
+    it('counts by trainer those that wait for a host', async () => {
+      const one = await accepted(kept, { trainingNumber: 1 })
+      await accepted(kept, { trainingNumber: 2 }, seatB)
+      expect(await kept.trainings.countWaiting()).to.deep.equal({ shapes: 2 })
+
+      await kept.take(one.id, 'host-a')
+
+      expect(await kept.trainings.countWaiting()).to.deep.equal({ shapes: 1 })
+      expect((await kept.trainings.list()).filter(isWaiting)).to.have.lengthOf(1)
     })
 
     it('passes over a broken record in a list, and is refused it by name', async () => {
