@@ -56,6 +56,8 @@ export const stepProgressSchema = z.object({
   epoch: z.number().optional(),
   epochs: z.number().optional(),
   message: z.string().optional(),
+  /** Which attempt at the step it is, if they follow each other in one job. */
+  attempt: z.int().min(1).optional(),
   gpus: z.array(gpuFiguresSchema).nullable(),
   process: z.object({ cpuPercent: z.number(), memoryBytes: z.number() }).nullable(),
 })

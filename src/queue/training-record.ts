@@ -73,7 +73,6 @@ export type TrainingProgressFields = Pick<
   | 'state'
   | 'progress'
   | 'errors'
-  | 'hostId'
   | 'trainImageCount'
   | 'testImageCount'
   | 'skippedImageCount'

@@ -16,17 +16,18 @@ import { RecordLostError, TrainingEndedError, TrainingUnknownError } from '../qu
 import { queueNames, stepId } from '../queue/names.js'
 import { HandBackError, JobFailedError } from '../queue/queue-errors.js'
 import type { Queues } from '../queue/queues.js'
-import { FruitlessRunsError, TrainingFailedError } from './errors.js'
+import { FruitlessRunsError, MAX_FRUITLESS_RUNS, TrainingFailedError } from './errors.js'
 import { toFailureFacts } from './failure-facts.js'
 import { createJobSteps } from './job-steps.js'
-import { createPatience } from './patience.js'
+import { createPatience, LEND_AFTER_MS } from './patience.js'
 import { walkPipeline } from './pipeline.js'
 import type { Place, Places } from './places.js'
 import { isForOtherHosts } from './served.js'
+import { errorsAtEnd } from './shown-errors.js'
 import type { Stages } from './stages/stage.js'
+import { obeyEarlierStop } from './stop-switch.js'
 import type { TrainingRun } from './training-run.js'
 import { createWalk } from './trainings/walk.js'
-import { withoutWarnings } from './warnings.js'
 
 export type DispatcherOptions = {
   readonly hostId: string
@@ -48,11 +49,6 @@ export type DispatcherDeps = {
   readonly sweepTraining: (trainingId: string) => Promise<void>
   readonly log: Logger
 }
-
-/** So many runs in a row that brought nothing (their host died each time) end a training. */
-const MAX_FRUITLESS_RUNS = 5
-
-const LEND_AFTER_MS = 120_000
 
 /** Takes trainings from their queue and walks each through the pipeline; the training's job stays active meanwhile. */
 export type Dispatcher = {
@@ -183,8 +179,7 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
   async function fail(training: TrainingRun, error: unknown): Promise<never> {
     const { errors, state } = await training.record()
-    const hasCause = Object.keys(withoutWarnings(errors)).length > 0
-    const shown = hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
+    const shown = errorsAtEnd({ errors, state }, error)
     training.log.error({ err: error }, 'training failed')
     if (!(error instanceof JobFailedError)) await noteFailure(training.id, training.run, error) // a step has noted its own
     await finish(training, { outcome: 'failed', errors: shown })
@@ -202,17 +197,10 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
     })
   }
 
-  // A stop that came in an earlier life: during the training it was obeyed already, else it is obeyed now.
   async function obeyEarlierRequest(record: TrainingRecord, training: TrainingRun): Promise<void> {
     const kind = await deps.control.pending(record.id)
     if (kind === 'abort') training.stopSwitch.abort()
-    if (kind !== 'stop') return
-    const trained = record.steps.train?.result
-    if (!wasStopped(trained)) {
-      training.stopSwitch.phase = trained === undefined ? 'training' : 'after'
-      training.stopSwitch.stop()
-      training.stopSwitch.phase = 'before'
-    }
+    if (kind === 'stop') obeyEarlierStop(training.stopSwitch, record.steps.train?.result)
   }
 
   // Step jobs of an earlier run would be taken up by their host when it comes back, so they go, with their locks.
@@ -235,10 +223,6 @@ export function createDispatcher(options: DispatcherOptions, deps: DispatcherDep
 
 function isRecordLost(error: unknown): boolean {
   return error instanceof RecordLostError || (error instanceof JobFailedError && error.reasonCode === 'LF_RECORD_LOST')
-}
-
-function wasStopped(result: unknown): boolean {
-  return typeof result === 'object' && result !== null && 'stopped' in result && result.stopped === true
 }
 
 function toEndReason(reason: unknown, training: TrainingRun): Error {

@@ -79,6 +79,9 @@ export class TrainingFailedError extends LoopfleetError {
   }
 }
 
+/** So many runs in a row that brought nothing (their host died each time) end a training. */
+export const MAX_FRUITLESS_RUNS = 5
+
 /** Hosts that took the training died or lost it again and again before anything was gained. */
 export class FruitlessRunsError extends LoopfleetError {
   static {

@@ -11,6 +11,9 @@ export type Patience = {
   end(): void
 }
 
+/** After so long without progress outside of training a place is lent, unless told otherwise. */
+export const LEND_AFTER_MS = 120_000
+
 export function createPatience(
   options: { readonly lendAfterMs: number },
   deps: { readonly place: Place; readonly log: Logger },

@@ -11,6 +11,8 @@ export type Place = {
 export type Places = {
   /** A place, or undefined when all are taken. */
   tryTake(): Place | undefined
+  /** A place in any case, for a training that this host has claimed already; it may be one more than there are. */
+  take(): Place
   readonly free: number
   /** So many trainings wait without a place of their own. */
   readonly lent: number
@@ -55,6 +57,7 @@ export function createPlaces(most: number, onChange: () => void): Places {
 
   return {
     tryTake: () => (taken >= total ? undefined : take()),
+    take,
     get free() {
       return Math.max(0, total - taken)
     },

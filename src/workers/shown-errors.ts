@@ -1,4 +1,8 @@
+import { messageOf } from '../base/errors.js'
+import { errorKeyOf } from '../queue/error-keys.js'
+import type { TrainingRecord } from '../queue/journal.js'
 import type { TrainingRun } from './training-run.js'
+import { withoutWarnings } from './warnings.js'
 
 type Errors = Readonly<Record<string, string>>
 
@@ -40,4 +44,10 @@ export function createShownErrors(): ShownErrors {
     },
     has: (training, key, message) => of(training)[key] === message,
   }
+}
+
+/** What the Loop sees of a training that has failed: what its steps have shown, or else this error under the key of its state. */
+export function errorsAtEnd({ errors, state }: Pick<TrainingRecord, 'errors' | 'state'>, error: unknown): Errors {
+  const hasCause = Object.keys(withoutWarnings(errors)).length > 0
+  return hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
 }

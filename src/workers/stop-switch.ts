@@ -60,3 +60,18 @@ export function createStopSwitch(): StopSwitch {
     },
   }
 }
+
+/**
+ * Obeys a stop that came in an earlier run: one that came while the program ran has been obeyed by that run. `trained` is what
+ * its training step has answered, if it was done.
+ */
+export function obeyEarlierStop(stopSwitch: StopSwitch, trained: unknown): void {
+  if (wasStopped(trained)) return
+  stopSwitch.phase = trained === undefined ? 'training' : 'after'
+  stopSwitch.stop()
+  stopSwitch.phase = 'before'
+}
+
+function wasStopped(result: unknown): boolean {
+  return typeof result === 'object' && result !== null && 'stopped' in result && result.stopped === true
+}

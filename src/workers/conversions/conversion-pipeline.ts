@@ -9,8 +9,8 @@ import type { Converter } from '../../executors/converter.js'
 import type { ConversionPayload } from '../../queue/conversion-record.js'
 import type { ConversionFailure, Conversions } from '../../queue/conversions.js'
 import { RecordLostError } from '../../queue/journal-errors.js'
-import type { Claim } from '../../queue/records/leases.js'
 import type { StepHandle, StepQueue } from '../../queue/step-queue.js'
+import { compareClaim } from '../engine/compare-claim.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
 import { toFailureFacts } from '../failure-facts.js'
 import type { HeldWork } from '../record-watch.js'
@@ -81,6 +81,7 @@ export function createConversionPipeline(
     const own: Serving = {
       converter,
       most: options.places,
+      underWay: 0,
       isTaking: false,
       places: createProgramPlaces({
         places: options.places,
@@ -110,27 +111,29 @@ export function createConversionPipeline(
     const own: OwnRun = { run, workspace, logFile, output, log: runLog, warnings: [] }
     held.set(id, {
       ...{ what: `conversion ${id}`, run: claim.run, folder: workspace },
-      compare: () => compare(claim),
+      compare: () => compareClaim(conversions.records, claim),
       end: () => undefined, // the renewal of its lease ends it
     })
+    const served = serving.get(record.name)
+    if (served !== undefined) served.underWay += 1
     try {
-      await convert(own)
+      await convert(own, served)
     } catch (error) {
       await settle(own, run.signal.aborted ? run.signal.reason : error)
     } finally {
+      if (served !== undefined) served.underWay -= 1
       held.delete(id)
       await output.close()
     }
   }
 
-  async function convert(own: OwnRun): Promise<void> {
+  async function convert(own: OwnRun, served: Serving | undefined): Promise<void> {
     const { run, workspace, output, log: runLog } = own
     const { id, name } = run.record
     const startedAt = performance.now()
     if (run.claim.run > 1) await deps.sweepConversion(id)
     if (run.fruitlessRuns >= MAX_DEATHS)
       throw new ConversionKillsWorkersError({ conversionId: id, deaths: run.fruitlessRuns })
-    const served = serving.get(name)
     if (served === undefined) throw new UnknownConverterError(name)
     const files = await walk(own, served)
     const seconds = (performance.now() - startedAt) / 1000
@@ -243,23 +246,14 @@ export function createConversionPipeline(
     return failures + 1 >= UNCLASSIFIED_ATTEMPTS
   }
 
-  async function compare(claim: Claim): ReturnType<HeldWork['compare']> {
-    try {
-      await conversions.records.check(claim)
-      return { state: 'same', found: claim.run }
-    } catch (error) {
-      if (error instanceof RunSupersededError) return { state: 'newer', found: claim.run }
-      if (!(error instanceof RecordLostError)) throw error
-      const { found } = error.details
-      return { state: 'lost', found: typeof found === 'number' ? found : null }
-    }
-  }
-
   return {
     kind: 'conversion',
     records: conversions.records,
     names: () => [...serving.values()].flatMap(({ converter, isTaking }) => (isTaking ? [converter.name] : [])),
-    most: (name) => serving.get(name)?.most ?? 0,
+    free(name) {
+      const { most, underWay } = serving.get(name) ?? { most: 0, underWay: 0 }
+      return most - underWay
+    },
     carryOut,
     held: () => [...held.values()],
     setTaking(isTaking) {
@@ -275,8 +269,9 @@ export function createConversionPipeline(
 type Serving = {
   readonly converter: Converter
   readonly places: ProgramPlaces
-  /** Conversions under way, with and without a program. */
+  /** How many conversions may be under way, with and without a program, and how many are. */
   most: number
+  underWay: number
   isTaking: boolean
 }
 

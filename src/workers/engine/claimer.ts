@@ -56,22 +56,18 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
   async function claimFrom(work: Work): Promise<void> {
     let offset = 0
     while (isClaiming) {
-      const names = work.names().filter((name) => free(work, name) > 0)
+      const names = work.names().filter((name) => work.free(name) > 0)
       if (names.length === 0) return
       const { records, hasMore } = await work.waiting(names, { limit: PAGE, offset })
       let claimed = 0
       const avoid = new Set(runs.active.map(({ claim: { id } }) => id))
       const offer = { protocol: own.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
       for (const record of rank(records, offer)) {
-        if (free(work, record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
+        if (work.free(record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
       }
       if (!hasMore) return
       offset += PAGE - claimed // what was claimed waits no more
     }
-  }
-
-  function free(work: Work, name: string): number {
-    return work.most(name) - runs.active.filter((run) => run.kind === work.kind && run.name === name).length
   }
 
   // One that nobody can read must not keep the host from those behind it.

@@ -5,7 +5,7 @@ import type { Claimed, Mark, Records } from '../../queue/records/records.js'
 import type { RunSwitch } from './run-switch.js'
 
 /** One claim of a record by this host. Its writes throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when they may not be made. */
-export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal'> & {
+export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal'> & {
   /** As it was when it was claimed. */
   readonly record: FleetRecord<T>
   readonly claim: Claim
@@ -26,8 +26,8 @@ export type Pipeline<T> = {
   readonly records: Records<T>
   /** The trainers or converters that this host serves now. */
   names(): readonly string[]
-  /** How many runs of one of them there may be at once. */
-  most(name: string): number
+  /** How many more runs of one of them it would take now. A run counts from the call of `carryOut`. */
+  free(name: string): number
   /** Works on a run to its end, and follows its signals. Called again, in another run, after any kill. */
   carryOut(run: Run<T>): Promise<void>
 }
@@ -47,7 +47,7 @@ export type ActiveRun = {
 }
 
 /** A pipeline as the engine sees it: without what only the pipeline understands. */
-export type Work = Pick<Pipeline<never>, 'kind' | 'names' | 'most'> & {
+export type Work = Pick<Pipeline<never>, 'kind' | 'names' | 'free'> & {
   waiting: Records<never>['waiting']
   claim(
     seen: WaitingRecord,
@@ -62,7 +62,7 @@ export function toWork<T extends object>(pipeline: Pipeline<T>): Work {
   return {
     kind,
     names: pipeline.names,
-    most: pipeline.most,
+    free: pipeline.free,
     waiting: records.waiting,
     async claim(seen, by, open, onReleased) {
       const answer = await records.claim(seen, by)
@@ -88,7 +88,10 @@ function toActiveRun<T extends object>(
   }
 
   const run: Run<T> = {
-    ...{ record, claim, fruitlessRuns, signal: control.signal, stopSignal: control.stopSignal },
+    ...{ record, claim, fruitlessRuns },
+    signal: control.signal,
+    stopSignal: control.stopSignal,
+    shutdownSignal: control.shutdownSignal,
     check: () => records.check(claim),
     update: (patch, mark) => records.update(claim, patch, mark),
     finish: (outcome, patch) => settle(() => records.finish(claim, outcome, patch)),

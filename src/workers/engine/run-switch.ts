@@ -28,6 +28,8 @@ export type RunSwitch = {
   readonly signal: AbortSignal
   /** The program is asked to end politely, and the run goes on with what it has made: TrainingStoppedError. */
   readonly stopSignal: AbortSignal
+  /** The worker ends, also if the run was ended before: what follows an end has to be brief. */
+  readonly shutdownSignal: AbortSignal
   obey(intent: Intent | null): void
   /** What a renewal has found. Only a newer run ends a program: a record that is lost, or was regained, does not. */
   onRenewed(renewal: Renewal): void
@@ -37,6 +39,7 @@ export type RunSwitch = {
 export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwitch {
   const end = new AbortController()
   const stop = new AbortController()
+  const shutdown = new AbortController()
 
   function obey(intent: Intent | null): void {
     if (intent?.kind === 'abort') end.abort(new TrainingAbortedError())
@@ -46,6 +49,7 @@ export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwit
   return {
     signal: end.signal,
     stopSignal: stop.signal,
+    shutdownSignal: shutdown.signal,
     obey,
     onRenewed({ outcome, intent }) {
       switch (outcome) {
@@ -61,6 +65,10 @@ export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwit
           return outcome satisfies never
       }
     },
-    shutDown: () => end.abort(new WorkerShutdownError()),
+    shutDown() {
+      const reason = new WorkerShutdownError()
+      end.abort(reason)
+      shutdown.abort(reason)
+    },
   }
 }

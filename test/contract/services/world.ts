@@ -101,7 +101,7 @@ export async function startWorld(): Promise<World> {
     kind: 'conversion',
     records: conversions.records,
     names: () => [converter.name],
-    most: () => 1,
+    free: () => 1,
     carryOut: async () => undefined,
   })
   const shared = { queues, journal, fleet, control, conversions, log }

@@ -54,14 +54,20 @@ describe('the engine', () => {
   async function startHost(options: HostOptions = {}, link: RedisLink = redis.link): Promise<Host> {
     const { hostId = 'a', most = 1, protocol = 1, leaseMs = LEASE_MS } = options
     const runs: Run<SamplePayload>[] = []
+    let underWay = 0
     const work = toWork({
       kind: 'training',
       records: createRecords(link, sampleTraining, { protocol }),
       names: () => ['yolo'],
-      most: () => most,
+      free: () => most - underWay,
       async carryOut(run: Run<SamplePayload>) {
         runs.push(run)
-        await (options.work ?? untilEnded)(run)
+        underWay += 1
+        try {
+          await (options.work ?? untilEnded)(run)
+        } finally {
+          underWay -= 1
+        }
       },
     })
     const engine = createEngine(

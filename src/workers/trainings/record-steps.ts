@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BackOffOptions, backOffMs, UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
+import { failureClassOf, isUnclassified, messageOf } from '../../base/errors.js'
+import type { StepProgress } from '../../queue/job-schemas.js'
+import type { WorkKind } from '../../queue/names.js'
+import type { StepHandle, StepQueue } from '../../queue/step-queue.js'
+import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
+import type { Run } from '../engine/pipeline.js'
+import type { Stage } from '../stages/stage.js'
+import type { TrainingRun } from '../training-run.js'
+import type { RecordStore } from './record-store.js'
+import type { RunStage, StepAttempt } from './run-stage.js'
+
+export type StepQueues = Readonly<Record<WorkKind, Pick<StepQueue, 'run'>>>
+
+export type RecordStepsDeps = {
+  readonly run: Pick<Run<TrainingPayload>, 'claim' | 'shutdownSignal'>
+  readonly store: Pick<RecordStore, 'finishStep' | 'countFailure'>
+  readonly steps: StepQueues
+  readonly runStage: RunStage
+  readonly backOff?: BackOffOptions | undefined
+}
+
+/** The steps of a run: each is one job on a queue of this host, in which its attempts follow each other. */
+export type RecordSteps = {
+  runStep(stage: Stage, signal: AbortSignal): Promise<unknown>
+  /** Whether it has failed a step for good; then the record has it already. */
+  isNoted(error: unknown): boolean
+}
+
+/** So many failures of programs since a training last made progress end it. */
+const MAX_FAILURES = 3
+
+export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps): RecordSteps {
+  const { run, store, steps, runStage } = deps
+  const { id, born, run: number } = run.claim
+  const noted = new Set<unknown>()
+
+  async function runStep(stage: Stage, stageSignal: AbortSignal): Promise<unknown> {
+    const { stopSwitch } = training
+    const signal = stage.onStop === 'follows' ? run.shutdownSignal : stageSignal
+    // One that keeps what it has is run after a stop, too.
+    const ending = stage.onStop === 'keeps' ? stopSwitch.endSignal : signal
+    const job = { id, born, run: number, step: stage.name }
+    const work = (handle: StepHandle) => untilDone(stage, { handle, signal, ending })
+    return await steps[stage.kind].run(job, work, { signal: ending })
+  }
+
+  async function untilDone(stage: Stage, { handle, signal, ending }: StepSignals): Promise<unknown> {
+    let unclassified = 0
+    for (let attempt = 1; ; attempt += 1) {
+      const job = toAttempt(stage, attempt, handle)
+      const isLast = signal.aborted // asked once after a stop, what is kept
+      try {
+        return await runStage(training, stage, job, signal)
+      } catch (error) {
+        if (isLast || error === signal.reason) throw error
+        if (isUnclassified(error)) unclassified += 1
+        const waitMs = signal.aborted ? 0 : await waitAfter(error, { stage, attempt, unclassified })
+        if (waitMs === undefined && !signal.aborted) {
+          noted.add(error)
+          throw error
+        }
+        await wait(waitMs ?? 0, { error, attempt, job, signal })
+        ending.throwIfAborted()
+      }
+    }
+  }
+
+  /** How long to wait for another attempt; undefined if there is none. */
+  async function waitAfter(
+    error: unknown,
+    { stage, attempt, unclassified }: { stage: Stage; attempt: number; unclassified: number },
+  ): Promise<number | undefined> {
+    const failure = failureClassOf(error)
+    switch (failure) {
+      case 'fatal':
+        return undefined
+      case 'program': {
+        const failures = await store.countFailure(`${number}.${stage.name}.${attempt}`)
+        return failures < MAX_FAILURES ? backOffMs(failures, deps.backOff) : undefined
+      }
+      case 'transient':
+        return unclassified < UNCLASSIFIED_ATTEMPTS ? backOffMs(attempt, deps.backOff) : undefined
+      default:
+        return failure satisfies never
+    }
+  }
+
+  async function wait(waitMs: number, { error, attempt, job, signal }: Failed): Promise<void> {
+    const message = `attempt ${attempt + 1} in ${Math.ceil(waitMs / 1000)} s: ${messageOf(error)}`
+    if (!signal.aborted) void job.show({ gpus: null, process: null, message }) // it may be long
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined) // the caller reads the signal
+  }
+
+  function toAttempt(stage: Stage, attempt: number, handle: StepHandle): ShownAttempt {
+    let shown: StepProgress = { progress: null, gpus: null, process: null, attempt }
+    const show = (change: Partial<StepProgress>) => {
+      shown = { ...shown, ...change }
+      return handle.updateProgress(shown)
+    }
+    if (attempt > 1) void show({}) // it waits no more
+    return {
+      attempt,
+      show,
+      updateProgress: show,
+      log: handle.log,
+      async finish(step, { patch, progress, lines }) {
+        // On the way before the record, so that nobody sees a done step whose job has not come so far.
+        const shownLast = [progress === undefined ? undefined : show(progress), handle.log(...lines)]
+        await Promise.all([...shownLast, store.finishStep(stage.name, { hostId: training.hostId, ...step }, patch)])
+      },
+    }
+  }
+
+  return { runStep, isNoted: (error) => noted.has(error) }
+}
+
+type StepSignals = {
+  readonly handle: StepHandle
+  /** Ends an attempt, or the wait for the next one. */
+  readonly signal: AbortSignal
+  /** Ends the step. */
+  readonly ending: AbortSignal
+}
+
+type ShownAttempt = StepAttempt & { show(change: Partial<StepProgress>): Promise<void> }
+
+type Failed = {
+  readonly error: unknown
+  readonly attempt: number
+  readonly job: ShownAttempt
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,229 @@
+import {
+  RunSupersededError,
+  TrainingAbortedError,
+  TrainingStoppedError,
+  WorkerShutdownError,
+} from '../../base/abort-reasons.js'
+import type { BackOffOptions } from '../../base/back-off.js'
+import { isUnclassified } from '../../base/errors.js'
+import type { Logger } from '../../base/logger.js'
+import type { Slots } from '../../executors/gpu/slots.js'
+import type { TrainingOutcome, TrainingRecord } from '../../queue/journal.js'
+import { RecordLostError } from '../../queue/journal-errors.js'
+import { type TrainingPayload, toTraining } from '../../queue/trainings/training-payload.js'
+import type { Trainings } from '../../queue/trainings/trainings.js'
+import { compareClaim } from '../engine/compare-claim.js'
+import type { Pipeline, Run } from '../engine/pipeline.js'
+import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from '../errors.js'
+import { toFailureFacts } from '../failure-facts.js'
+import { createPatience, LEND_AFTER_MS } from '../patience.js'
+import { walkPipeline } from '../pipeline.js'
+import type { Place, Places } from '../places.js'
+import type { HeldWork } from '../record-watch.js'
+import type { RunStore } from '../run-store.js'
+import { isForOtherHosts } from '../served.js'
+import { errorsAtEnd } from '../shown-errors.js'
+import type { StageDeps, Stages } from '../stages/stage.js'
+import { obeyEarlierStop } from '../stop-switch.js'
+import type { TrainingRun } from '../training-run.js'
+import { createRecordSteps, type StepQueues } from './record-steps.js'
+import { recordStore } from './record-store.js'
+import { createStageRunner } from './run-stage.js'
+import { createWalk } from './walk.js'
+
+export type TrainingPipelineOptions = {
+  readonly hostId: string
+  readonly pid: number
+  /** After so long without progress outside of `train` the place of a training is lent to another. */
+  readonly lendPlaceAfterMs?: number | undefined
+  readonly backOff?: BackOffOptions
+}
+
+export type TrainingPipelineDeps = {
+  readonly trainings: Pick<Trainings, 'records' | 'load' | 'appendLog' | 'addPoints' | 'expireLog'>
+  readonly steps: StepQueues
+  readonly stages: Stages
+  readonly stageDeps: StageDeps
+  /** How many trainings the host works on at once, over all its trainers. */
+  readonly places: Places
+  readonly slots: Slots
+  /** The trainers that this host serves now. */
+  readonly names: () => readonly string[]
+  /** Builds what only a living process holds; throws if this host has no such trainer. */
+  readonly openRun: (record: TrainingRecord, run: number, store: RunStore) => TrainingRun
+  /** Ends programs of earlier runs of this training on this host. */
+  readonly sweepTraining: (trainingId: string) => Promise<void>
+  /** Called when a run has left its place. */
+  readonly onLeft: () => Promise<void>
+  readonly log: Logger
+}
+
+/** How a host carries out trainings. */
+export type TrainingPipeline = Pipeline<TrainingPayload> & {
+  readonly active: readonly TrainingRun[]
+  /** Those that it works on, to compare with their records. */
+  held(): readonly HeldWork[]
+}
+
+/** What this host lacks another one may have; it has so long to claim the training first. */
+const FOR_OTHERS_MS = 1_000
+
+type OwnRun = {
+  readonly run: Run<TrainingPayload>
+  readonly training: TrainingRun
+  /** Whether the record has this error as its last failure. */
+  isNoted(error: unknown): boolean
+  hasEnded: boolean
+}
+
+export function createTrainingPipeline(options: TrainingPipelineOptions, deps: TrainingPipelineDeps): TrainingPipeline {
+  const { hostId, lendPlaceAfterMs: lendAfterMs = LEND_AFTER_MS } = options
+  const { trainings, places, stages, slots, steps } = deps
+  const active = new Map<string, { readonly run: Run<TrainingPayload>; readonly training: TrainingRun }>()
+  const runStage = createStageRunner(deps)
+
+  async function carryOut(run: Run<TrainingPayload>): Promise<void> {
+    const place = places.take()
+    try {
+      await work(run, place)
+    } finally {
+      place.release()
+      await deps.onLeft()
+    }
+  }
+
+  async function work(run: Run<TrainingPayload>, place: Place): Promise<void> {
+    const { id } = run.record
+    const store = recordStore(run, deps)
+    const training = await begin(run, store)
+    if (training === undefined) return
+    training.patience = createPatience({ lendAfterMs }, { place, log: training.log })
+    active.set(id, { run, training })
+    const unfollow = follow(run, training)
+    training.log.info({ run: run.claim.run, trainer: run.record.name }, 'training taken')
+    const recordSteps = createRecordSteps(training, { run, store, steps, runStage, backOff: options.backOff })
+    const own: OwnRun = { run, training, isNoted: recordSteps.isNoted, hasEnded: false }
+    try {
+      const isFruitless = run.claim.run > 1 && run.fruitlessRuns >= MAX_FRUITLESS_RUNS
+      if (isFruitless) await fail(own, new FruitlessRunsError(id))
+      else await walk(own, createWalk(training, { stages, slots, runStep: recordSteps.runStep }))
+    } finally {
+      unfollow()
+      await leave(own)
+    }
+  }
+
+  /** Undefined if the training has failed before there was a run of it. */
+  async function begin(run: Run<TrainingPayload>, store: RunStore): Promise<TrainingRun | undefined> {
+    try {
+      if (run.claim.run > 1) await deps.sweepTraining(run.record.id)
+    } catch (error) {
+      if (!isUnclassified(error)) throw error
+      return await failWithoutRun(run, error)
+    }
+    try {
+      const training = deps.openRun(toTraining(run.record), run.claim.run, store)
+      noteProcess(run, training)
+      return training
+    } catch (error) {
+      return await failWithoutRun(run, error)
+    }
+  }
+
+  // For people; nothing waits for it.
+  function noteProcess(run: Run<TrainingPayload>, { log }: TrainingRun): void {
+    run.update({ workerPid: options.pid }).catch((error: unknown) => log.debug({ err: error }, 'process not noted'))
+  }
+
+  // There is no run to settle it; unless it ends its seat stays busy.
+  async function failWithoutRun(run: Run<TrainingPayload>, error: unknown): Promise<undefined> {
+    deps.log.error({ err: error, trainingId: run.record.id }, 'training failed before it began')
+    await run.finish('failed', { errors: errorsAtEnd(run.record.payload, error), facts: failureOf(error) })
+  }
+
+  function failureOf(error: unknown): Readonly<Record<string, unknown>> {
+    return { failure: toFailureFacts(error, { hostId, at: Date.now() }) }
+  }
+
+  async function walk(own: OwnRun, way: ReturnType<typeof createWalk>): Promise<void> {
+    try {
+      await walkPipeline(way)
+      await way.cleanUp()
+      await finish(own, 'completed')
+    } catch (error) {
+      await settle(own, error, way.cleanUp)
+    }
+  }
+
+  async function settle(own: OwnRun, error: unknown, cleanUp: () => Promise<void>): Promise<void> {
+    const { run, training } = own
+    const { endSignal } = training.stopSwitch
+    const reason = endSignal.aborted ? endSignal.reason : error
+    if (reason instanceof RunSupersededError || reason instanceof RecordLostError) throw reason
+    if (reason instanceof WorkerShutdownError) return await run.release()
+    if (isForOtherHosts(reason)) {
+      training.log.warn({ err: reason }, 'training handed back for other hosts')
+      return await run.release({ pauseMs: FOR_OTHERS_MS })
+    }
+    if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
+      await cleanUp()
+      return await finish(own, 'aborted')
+    }
+    await fail(own, reason)
+  }
+
+  async function fail(own: OwnRun, error: unknown): Promise<void> {
+    const { training } = own
+    const record = await training.record()
+    training.log.error({ err: error }, 'training failed')
+    const facts = own.isNoted(error) ? {} : failureOf(error)
+    await finish(own, 'failed', { errors: errorsAtEnd(record, error), facts })
+  }
+
+  async function finish(own: OwnRun, outcome: TrainingOutcome, patch: Partial<TrainingPayload> = {}): Promise<void> {
+    own.training.output.flush() // who follows the log waits a moment for more
+    await own.run.finish(outcome, patch)
+    own.hasEnded = true
+  }
+
+  async function leave({ run, training, hasEnded }: OwnRun): Promise<void> {
+    const { id } = training
+    training.patience?.end()
+    await training.checkpoints?.close()
+    await training.output.close()
+    active.delete(id)
+    if (hasEnded) await trainings.expireLog(id).catch((error: unknown) => deps.log.warn({ err: error }, 'log kept'))
+    training.log.info({ run: run.claim.run }, 'training left')
+  }
+
+  return {
+    kind: 'training',
+    records: trainings.records,
+    names: deps.names,
+    free: (name) => (deps.names().includes(name) ? places.free : 0),
+    carryOut,
+    get active() {
+      return [...active.values()].map(({ training }) => training)
+    },
+    held: () =>
+      [...active.values()].map(({ run, training }) => ({
+        ...{ what: `training ${training.id}`, run: training.run, folder: training.paths.workspace },
+        compare: () => compareClaim(trainings.records, run.claim),
+        end: () => undefined, // the renewal of its lease ends it
+      })),
+  }
+}
+
+/** Passes what may end the run on to the switch of its training; returns what ends that. */
+function follow(run: Run<TrainingPayload>, { stopSwitch, taken }: TrainingRun): () => void {
+  const end = () => stopSwitch.end(run.signal.reason)
+  const stop = () => stopSwitch.stop()
+  if (run.stopSignal.aborted) obeyEarlierStop(stopSwitch, taken.steps.train?.result)
+  else run.stopSignal.addEventListener('abort', stop, { once: true })
+  if (run.signal.aborted) end()
+  else run.signal.addEventListener('abort', end, { once: true })
+  return () => {
+    run.stopSignal.removeEventListener('abort', stop)
+    run.signal.removeEventListener('abort', end)
+  }
+}
