@@ -1,8 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Control } from '../queue/control.js'
 import type { Fleet } from '../queue/fleet.js'
-import type { Journal } from '../queue/journal.js'
+import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
@@ -10,8 +9,8 @@ import { toCurveView, toLogView } from './views.js'
 
 export type ApiDeps = {
   readonly look: Look
-  readonly journal: Pick<Journal, 'load' | 'readLog' | 'readCurve'>
-  readonly control: Pick<Control, 'request' | 'retry'>
+  readonly journal: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve'>
+  readonly control: Pick<TrainingControl, 'request' | 'retry'>
   readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
 

@@ -2,12 +2,11 @@ import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
-import type { Control } from '../queue/control.js'
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
-import type { Journal } from '../queue/journal.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
@@ -32,8 +31,8 @@ export type DashboardOptions = {
 export type DashboardDeps = {
   readonly link: RedisLink
   readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
+  readonly journal: TrainingsOfFleet
+  readonly control: TrainingControl
   readonly conversions: Conversions
   readonly fleet: Fleet
   readonly log: Logger

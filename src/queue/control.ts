@@ -10,6 +10,7 @@ import { journalKeys } from './journal-keys.js'
 import { luaScript } from './lua-script.js'
 import { queueNames } from './names.js'
 import type { RedisLink } from './open-redis.js'
+import { createQueueTraining } from './queue-training.js'
 import type { Queues } from './queues.js'
 import type { Subscription } from './subscriptions.js'
 
@@ -63,6 +64,7 @@ export function createControl(
 ): Control {
   const keys = journalKeys(link)
   const { log = silentLogger() } = deps
+  const queueTraining = createQueueTraining(queues)
 
   async function endIfNobodyHasIt(training: TrainingRecord, kind: ControlKind): Promise<ControlOutcome> {
     // A training that was handed back with a model still has to upload it: that is for a worker.
@@ -135,7 +137,7 @@ export function createControl(
       if (reopened.outcome === 'refused') return reopened
       const queue = queueNames.trainings(reopened.training.trainer)
       await queues.remove(queue, id, { force: true }) // the failed job of the earlier runs
-      await queues.add(queue, 'training', { trainingId: id }, { id })
+      await queueTraining(reopened.training)
       return reopened
     },
   }

@@ -3,9 +3,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Command } from 'commander'
+import { silentLogger } from '../../src/base/logger.js'
 import { createProgram } from '../../src/cli/program.js'
 import { createFleet } from '../../src/queue/fleet.js'
 import { createJournal } from '../../src/queue/journal.js'
+import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { anOrder, seatA } from '../queue/orders.js'
 import { startRedisFixture } from '../queue/redis-fixture.js'
@@ -178,6 +180,25 @@ describe('the commands of loopfleet', function () {
 
       expect(shown.stdout).to.match(/^endedAt +20\d\d-\d\d-\d\dT[\d:.]+Z$/m)
       expect(stopped.stdout).to.equal(`It had ended before, so nothing was done: ${training.id}`)
+    })
+
+    it('read and end trainings on records when the fleet keeps them so', async () => {
+      const env = { REDIS_URL: redis.server.url, LOOPFLEET_ENGINE: 'records' }
+      const trainings = createTrainings(redis.link, {}, { log: silentLogger() })
+      const answer = await trainings.accept({ order: anOrder({ trainingNumber: 8 }), seat: seatA, trainer: 'quick' })
+      if (answer.outcome === 'refused') throw new Error(answer.reason)
+      const { id } = answer.training
+
+      const listed = await run(['trainings'], env)
+      const status = await run(['status', '--json'], env)
+      const elsewhere = await run(['trainings', '--json'], { ...env, LOOPFLEET_ENGINE: 'jobs' })
+      const aborted = await run(['trainings', 'abort', id], env)
+
+      expect(listed.stdout).to.match(new RegExp(`^${id} .*waiting for a host`, 'm'))
+      expect(JSON.parse(status.stdout).trainings).to.deep.equal({ waiting: { quick: 1 } })
+      expect(elsewhere.stdout).to.not.include(id)
+      expect(aborted.stdout).to.equal(`Ended, since no host had it: ${id}`)
+      expect(await trainings.load(id)).to.include({ outcome: 'aborted' })
     })
 
     it('give the reason for which a training has no log', async () => {

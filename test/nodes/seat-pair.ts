@@ -8,6 +8,7 @@ import { type ControlKind, createControl } from '../../src/queue/control.js'
 import { createFleet } from '../../src/queue/fleet.js'
 import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames } from '../../src/queue/names.js'
+import { createQueueTraining } from '../../src/queue/queue-training.js'
 import { type SocketLoop, startSocketLoop } from '../helpers/socket-loop.js'
 import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
@@ -75,6 +76,7 @@ export function useSeatPair() {
         queues: redis.queues,
         journal: { ...journal, accept },
         control,
+        queueTraining: createQueueTraining(redis.queues),
         fleet: createFleet(redis.link),
         log,
         now: Date.now,

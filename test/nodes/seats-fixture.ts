@@ -12,6 +12,7 @@ import { queueNames } from '../../src/queue/names.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
+import { type KeepTrainings, type Kept, keepInJournal } from '../queue/trainings/kept.js'
 
 export const ORGANIZATION = 'zauberzeug'
 export const PROJECT = 'shapes'
@@ -36,8 +37,11 @@ const QUIET = { heartbeatMs: 60_000 }
 export type Seats = {
   readonly redis: RedisFixture
   readonly loop: LocalLoop
+  /** Of those in the journal. */
   readonly journal: Journal
   readonly control: Control
+  /** However the suite keeps them. */
+  readonly kept: Kept
   /** Starts a node and waits until all its seats are idle at the Loop. */
   startNode(options?: NodeOptions): Promise<TrainerNode>
   /** A further life of the node, whose seat may be busy from the start. */
@@ -52,12 +56,13 @@ export type Seats = {
 }
 
 /** To be called in a suite; everything is fresh in every test but the Redis server. */
-export function useSeats(): Seats {
+export function useSeats(keep: KeepTrainings = keepInJournal): Seats {
   const folder = useTemporaryFolder()
   let redis: RedisFixture
   let loop: LocalLoop
   let journal: Journal
   let control: Control
+  let kept: Kept
   let session: LoopSession
   let nodes: TrainerNode[]
   before(async () => {
@@ -68,6 +73,7 @@ export function useSeats(): Seats {
     await redis.link.client.flushall()
     journal = createJournal(redis.link)
     control = createControl(redis.link, journal, redis.queues)
+    kept = keep(redis)
     loop = await startLocalLoop({ folder: join(folder.path, 'loop') }, { log })
     await loop.generate({ project_name: PROJECT, complete: 2, box_categories: 1 })
     session = createLoopSession({ host: loop.host }, { log })
@@ -88,8 +94,9 @@ export function useSeats(): Seats {
       {
         createSocket: () => createLoopSocket({ nodeType: 'trainer' }, { session, log }),
         queues: redis.queues,
-        journal,
-        control,
+        journal: kept.trainings,
+        control: kept.trainings,
+        ...(kept.queueTraining && { queueTraining: kept.queueTraining }),
         fleet: createFleet(redis.link),
         log,
         now: Date.now,
@@ -114,6 +121,9 @@ export function useSeats(): Seats {
     get control() {
       return control
     },
+    get kept() {
+      return kept
+    },
     async startNode(options = {}) {
       const node = await open(options)
       const expected = identities.slice(0, options.seats ?? 1)
@@ -126,7 +136,7 @@ export function useSeats(): Seats {
       return { number: answer.training_number, ack: answerSchema.parse(answer.ack) }
     },
     async unfinished(uuid = UUID_A) {
-      const record = await journal.unfinishedOfSeat(uuid)
+      const record = await kept.trainings.unfinishedOfSeat(uuid)
       if (record === undefined) throw new Error('the seat has no training')
       return record
     },

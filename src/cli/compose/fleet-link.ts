@@ -1,5 +1,6 @@
 import type { Closers } from '../../base/closers.js'
 import { InvalidInputError } from '../../base/errors.js'
+import type { Environment } from '../../config/variables.js'
 import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
 import { leaveWhenUnusable } from '../../queue/close-or-leave.js'
 import { type Control, createControl } from '../../queue/control.js'
@@ -7,15 +8,31 @@ import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
 import { createJournal, type Journal } from '../../queue/journal.js'
 import { type OpenRedisOptions, openRedis, type RedisLink } from '../../queue/open-redis.js'
+import { createQueueTraining, type QueueTraining } from '../../queue/queue-training.js'
 import { createQueues, type Queues } from '../../queue/queues.js'
+import {
+  createTrainings,
+  type TrainingControl,
+  type Trainings,
+  type TrainingsOfFleet,
+} from '../../queue/trainings/trainings.js'
 import type { CliContext } from '../context.js'
+
+/** What trainings are kept and worked on by, for hosts; one for a whole fleet. */
+export type TrainingEngine =
+  | { readonly kind: 'jobs'; readonly journal: Journal; readonly control: Control }
+  | { readonly kind: 'records'; readonly trainings: Trainings }
 
 /** Everything of the fleet that lives in Redis. */
 export type FleetLink = {
   readonly link: RedisLink
   readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
+  /** The trainings, whichever engine works on them. */
+  readonly journal: TrainingsOfFleet
+  readonly control: TrainingControl
+  /** Of the engine of jobs. */
+  readonly queueTraining?: QueueTraining
+  readonly engine: TrainingEngine
   readonly conversions: Conversions
   readonly fleet: Fleet
   /** For tests only. */
@@ -39,10 +56,22 @@ export async function openFleetLink(
   leaveWhenUnusable(link, { ending: signal })
   const queues = createQueues(link, { log })
   closers.add('queues', () => queues.close())
+  const conversions = createConversions(link, {}, { log })
+  const shared = { link, queues, conversions, fleet: createFleet(link), backdoor: createBackdoor(link) }
+  return { ...shared, ...openTrainings(environment.LOOPFLEET_ENGINE, { link, queues, log }) }
+}
+
+function openTrainings(
+  kind: Environment['LOOPFLEET_ENGINE'],
+  { link, queues, log }: Pick<FleetLink, 'link' | 'queues'> & Pick<CliContext, 'log'>,
+): Pick<FleetLink, 'journal' | 'control' | 'queueTraining' | 'engine'> {
+  if (kind === 'records') {
+    const trainings = createTrainings(link, {}, { log })
+    return { journal: trainings, control: trainings, engine: { kind, trainings } }
+  }
   const journal = createJournal(link)
   const control = createControl(link, journal, queues)
-  const conversions = createConversions(link, {}, { log })
-  return { link, queues, journal, control, conversions, fleet: createFleet(link), backdoor: createBackdoor(link) }
+  return { journal, control, queueTraining: createQueueTraining(queues), engine: { kind, journal, control } }
 }
 
 /** Why what needs Redis cannot work now, or undefined. */

@@ -1,7 +1,6 @@
 import type { ConversionRecord } from '../../queue/conversions.js'
 import type { KnownHost } from '../../queue/fleet.js'
-import type { TrainingRecord } from '../../queue/journal.js'
-import { trainingName } from '../../queue/training-record.js'
+import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
 import { isWaiting } from '../../queue/waiting.js'
 
 type Host = KnownHost & { readonly isAlive: boolean; readonly isDraining: boolean }

@@ -2,12 +2,11 @@ import { resolve } from 'node:path'
 import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import { plainText } from '../../base/terminal/plain-text.js'
-import type { Control } from '../../queue/control.js'
 import { failureOf } from '../../queue/failure-facts.js'
-import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { reportedErrors } from '../../queue/reported-errors.js'
-import { trainingName } from '../../queue/training-record.js'
+import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
 import { isUnserved, isWaiting } from '../../queue/waiting.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
@@ -74,7 +73,7 @@ export async function act(
   })
 }
 
-async function retry(control: Control, id: string): Promise<'queued'> {
+async function retry(control: TrainingControl, id: string): Promise<'queued'> {
   const reopened = await control.retry(id)
   if (reopened.outcome === 'refused') throw new InvalidInputError(reopened.reason)
   return 'queued'
@@ -86,7 +85,7 @@ const sentences = {
   'ended-before': 'It had ended before, so nothing was done',
 }
 
-async function find(journal: Journal, wanted: string): Promise<TrainingRecord> {
+async function find(journal: TrainingsOfFleet, wanted: string): Promise<TrainingRecord> {
   const training = await journal.find(wanted)
   if (training !== undefined) return training
   throw new InvalidInputError(`There is no training "${wanted}"; \`loopfleet trainings\` lists them all.`)

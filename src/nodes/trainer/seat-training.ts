@@ -1,7 +1,8 @@
 import type { Logger } from '../../base/logger.js'
 import { errorKeyOf } from '../../queue/error-keys.js'
-import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { lostSentence } from '../../queue/journal-errors.js'
+import type { TrainingRecord } from '../../queue/training-record.js'
+import type { TrainingsOfFleet } from '../../queue/trainings/trainings.js'
 
 /** What a seat has, as Redis says and as it remembers. */
 export type SeatTrainingView = {
@@ -24,7 +25,10 @@ export type SeatTraining = {
 
 export function createSeatTraining(
   { uuid }: { readonly uuid: string },
-  deps: { readonly journal: Pick<Journal, 'unfinishedOfSeat' | 'unackedEndsOfSeat' | 'load'>; readonly log: Logger },
+  deps: {
+    readonly journal: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'unackedEndsOfSeat' | 'load'>
+    readonly log: Logger
+  },
 ): SeatTraining {
   const { journal, log } = deps
   let held: TrainingRecord | undefined

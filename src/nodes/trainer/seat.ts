@@ -12,14 +12,16 @@ import {
   toTrainerStatus,
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
-import type { Control, ControlKind } from '../../queue/control.js'
+import type { ControlKind } from '../../queue/control.js'
 import type { Fleet } from '../../queue/fleet.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
-import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import { RecordLostError } from '../../queue/journal-errors.js'
 import { queueNames } from '../../queue/names.js'
+import type { QueueTraining } from '../../queue/queue-training.js'
 import type { Queues } from '../../queue/queues.js'
+import type { TrainingRecord } from '../../queue/training-record.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
@@ -42,8 +44,10 @@ export type SeatDeps = {
   /** A fresh socket, not started. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
+  readonly journal: TrainingsOfFleet
+  readonly control: TrainingControl
+  /** Absent on records, where an accepted training is offered to hosts. */
+  readonly queueTraining?: QueueTraining
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
@@ -91,7 +95,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     current = (await own.read()).training
     // An order we wrote down but died before queueing: adding it again is harmless when it is there.
-    if (current !== undefined) await enqueue(current)
+    if (current !== undefined) await deps.queueTraining?.(current)
     // The lock on our folder proves that the earlier holder of these is dead; the training must not wait for its locks.
     await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
     signal.throwIfAborted()
@@ -123,14 +127,10 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
     // Also for a repeated order: the job may be missing when we died between the journal and the queue.
-    if (training.endedAt === null) await enqueue(training)
+    if (training.endedAt === null) await deps.queueTraining?.(training)
     log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
     node.sendStatus()
     return true
-  }
-
-  async function enqueue(training: TrainingRecord): Promise<void> {
-    await queues.add(queueNames.trainings(profile.name), 'training', { trainingId: training.id }, { id: training.id })
   }
 
   async function request(kind: ControlKind): Promise<true> {

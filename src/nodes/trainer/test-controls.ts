@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Backdoor } from '../../queue/backdoor.js'
-import type { Journal, TrainingRecord } from '../../queue/journal.js'
 import type { Subscription } from '../../queue/subscriptions.js'
+import type { TrainingRecord } from '../../queue/training-record.js'
+import type { TrainingsOfFleet } from '../../queue/trainings/trainings.js'
 
 const errorNames = ['begin_training', 'save_model', 'get_new_model', 'crash_training'] as const
 /** Which steps of the mock trainer shall fail. */
@@ -24,7 +25,7 @@ export type TestControls = {
 
 export type TestControlsDeps = {
   readonly backdoor: Pick<Backdoor, 'tell'>
-  readonly journal: Pick<Journal, 'unfinishedOfSeat' | 'load' | 'watch'>
+  readonly journal: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'load' | 'watch'>
   readonly log: Logger
 }
 

@@ -3,10 +3,10 @@ import type { Logger } from '../../base/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'
-import type { Control } from '../../queue/control.js'
 import type { Fleet } from '../../queue/fleet.js'
-import type { Journal } from '../../queue/journal.js'
+import type { QueueTraining } from '../../queue/queue-training.js'
 import type { Queues } from '../../queue/queues.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
 import type { NodeIdentity } from '../identity.js'
 import { createNodeLife } from './node-life.js'
 import type { TrainerProfile } from './profile.js'
@@ -32,8 +32,10 @@ export type TrainerNodeDeps = {
   /** One socket per seat, since the Loop's events carry no trainer id. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
+  readonly journal: TrainingsOfFleet
+  readonly control: TrainingControl
+  /** Absent on records, where an accepted training is offered to hosts. */
+  readonly queueTraining?: QueueTraining
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number

@@ -22,7 +22,10 @@ import { createInferencePool, createProcessPool } from '../../../src/inference/p
 import { paths } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
+import { createControl } from '../../../src/queue/control.js'
+import { createJournal } from '../../../src/queue/journal.js'
 import { startRedisServer } from '../../../src/queue/redis-server.js'
+import { createTrainings } from '../../../src/queue/trainings/trainings.js'
 
 const log = silentLogger()
 const ADDRESS = { port: 0, host: '127.0.0.1' }
@@ -49,6 +52,7 @@ export const commandPartNames = [
   'GPU watch',
   'output thread',
   'watch for requests to stop',
+  'watch for changes of trainings',
   'inference pool',
   'inference process',
   'part of up',
@@ -125,8 +129,13 @@ export function commandParts(deps: CommandPartsDeps): Readonly<Record<CommandPar
       await reader.feed(Buffer.from('a line\na line without its end'))
     }),
     'watch for requests to stop': opened(async (_context, closers) => {
-      const watch = await fleet.control.watch(() => undefined)
+      const control = createControl(fleet.link, createJournal(fleet.link), fleet.queues)
+      const watch = await control.watch(() => undefined)
       closers.add('control', () => watch.close())
+    }),
+    'watch for changes of trainings': opened(async (_context, closers) => {
+      const watch = await createTrainings(fleet.link, {}, { log }).watch(() => undefined)
+      closers.add('trainings', () => watch.close())
     }),
     'inference pool': opened(async ({ signal }, closers) => {
       const categories = ['a', 'b'].map((name) => ({ id: name, name, type: 'box' }))

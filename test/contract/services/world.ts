@@ -32,6 +32,7 @@ import { createConversions } from '../../../src/queue/conversions.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import { createJournal } from '../../../src/queue/journal.js'
 import { queueNames } from '../../../src/queue/names.js'
+import { createQueueTraining } from '../../../src/queue/queue-training.js'
 import { createQueues } from '../../../src/queue/queues.js'
 import { createChangeFeed } from '../../../src/queue/records/change-feed.js'
 import { createLeaseKeeper } from '../../../src/queue/records/lease-keeper.js'
@@ -104,7 +105,8 @@ export async function startWorld(): Promise<World> {
     free: () => 1,
     carryOut: async () => undefined,
   })
-  const shared = { queues, journal, fleet, control, conversions, log }
+  const queueTraining = createQueueTraining(queues)
+  const shared = { queues, journal, fleet, control, queueTraining, conversions, log }
   await installModel(join(folder, 'models'))
   const first = create('outbox')
   await first.service.start({ signal: new AbortController().signal })
@@ -240,7 +242,7 @@ export async function startWorld(): Promise<World> {
         folder,
         loopHost: loop.host,
         redisUrl: redis.server.url,
-        fleet: { ...shared, link, backdoor: createBackdoor(link) },
+        fleet: { ...shared, link, backdoor: createBackdoor(link), engine: { kind: 'jobs', journal, control } },
         trainer,
         detector,
       }),

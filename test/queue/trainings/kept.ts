@@ -1,8 +1,7 @@
 import { silentLogger } from '../../../src/base/logger.js'
 import { createControl } from '../../../src/queue/control.js'
 import { createJournal } from '../../../src/queue/journal.js'
-import type { RedisLink } from '../../../src/queue/open-redis.js'
-import type { Queues } from '../../../src/queue/queues.js'
+import { createQueueTraining, type QueueTraining } from '../../../src/queue/queue-training.js'
 import type { Claim } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from '../../../src/queue/training-record.js'
@@ -16,6 +15,7 @@ type Errors = Readonly<Record<string, string>>
 /** Trainings as the fleet sees them, and what a host does to them, however they are kept. */
 export type Kept = {
   readonly trainings: TrainingsOfFleet & TrainingControl
+  readonly queueTraining?: QueueTraining
   /** Takes it, also from a host that is dead; answers the run. */
   take(id: string, host: string): Promise<number>
   update(id: string, patch: Partial<TrainingProgressFields>): Promise<void>
@@ -25,12 +25,12 @@ export type Kept = {
   readonly keys: { record(id: string): string; log(id: string): string; readonly ids: string }
 }
 
-type Link = Pick<RedisFixture, 'link' | 'queues'>
+export type KeepTrainings = (redis: Pick<RedisFixture, 'link' | 'queues'>) => Kept
 
 /** The two ways, for tests of what is the same in both. */
-export const waysOfKeeping: readonly { readonly title: string; readonly keep: (redis: Link) => Kept }[] = [
-  { title: 'in the journal', keep: ({ link, queues }) => keepInJournal(link, queues) },
-  { title: 'on records', keep: ({ link }) => keepOnRecords(link) },
+export const waysOfKeeping: readonly { readonly title: string; readonly keep: KeepTrainings }[] = [
+  { title: 'in the journal', keep: keepInJournal },
+  { title: 'on records', keep: keepOnRecords },
 ]
 
 /** Accepts an order that differs from `anOrder()` by `change`; fails when it is refused. */
@@ -40,13 +40,14 @@ export async function accepted({ trainings }: Kept, change = {}, seat = seatA): 
   return answer.training
 }
 
-function keepInJournal(link: RedisLink, queues: Queues): Kept {
+export function keepInJournal({ link, queues }: Parameters<KeepTrainings>[0]): Kept {
   const journal = createJournal(link)
   const control = createControl(link, journal, queues)
   const runs = new Map<string, number>()
   const runOf = (id: string) => runs.get(id) ?? 0
   return {
     trainings: { ...journal, ...control, watch: journal.watch },
+    queueTraining: createQueueTraining(queues),
     async take(id, host) {
       const run = await journal.beginRun(id, { hostId: host, workerPid: 1 })
       runs.set(id, run)
@@ -64,7 +65,7 @@ function keepInJournal(link: RedisLink, queues: Queues): Kept {
   }
 }
 
-function keepOnRecords(link: RedisLink): Kept {
+export function keepOnRecords({ link }: Parameters<KeepTrainings>[0]): Kept {
   const trainings = createTrainings(link, {}, { log: silentLogger() })
   const { records } = trainings
   const keys = recordKeys(link)
