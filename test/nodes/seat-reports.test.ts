@@ -57,7 +57,7 @@ for (const { title, keep } of waysOfKeeping)
       await until('it was heard again', () => (seats.shown()?.lastSeen ?? 0) > before)
     })
 
-    it('nothing of the trainings of others, and at once of its own that was retried', async () => {
+    it('nothing of the trainings of others, and immediately of its own that was retried', async () => {
       await seats.startNode({ seats: 2 })
       await seats.order({ trainer: UUID_A })
       const { id } = await seats.unfinished()

@@ -101,6 +101,7 @@ end
 local function reopenRecord(id, fields)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'createdAt', 'outcome')
   redis.call('HINCRBY', recordKey(id), 'run', 1)
+  redis.call('DEL', key('intent:' .. id))
   redis.call('ZREM', key('ended:' .. it[1]), id)
   redis.call('ZREM', key('ended:' .. it[1] .. ':' .. it[3]), id)
   redis.call('ZADD', key('open:' .. it[1]), it[2], id)
@@ -112,7 +113,7 @@ end
 local function removeRecord(id, kind)
   tell(id, kind, redis.call('HINCRBY', recordKey(id), 'version', 1), 'removed')
   local outcome = redis.call('HGET', recordKey(id), 'outcome')
-  redis.call('DEL', recordKey(id), key('history:' .. id), key('log:' .. id), key('curve:' .. id))
+  redis.call('DEL', recordKey(id), key('history:' .. id), key('log:' .. id), key('curve:' .. id), key('intent:' .. id))
   for _, index in ipairs({'all:' .. kind, 'open:' .. kind, 'ids:' .. kind, 'ended:' .. kind, 'ended:' .. kind .. ':' .. outcome}) do
     redis.call('ZREM', key(index), id)
   end

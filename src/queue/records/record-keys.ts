@@ -25,7 +25,7 @@ export function recordKeys(link: Pick<RedisLink, 'prefix'>) {
     log: (id: string) => `${base}:log:${id}`,
     /** Hash: the metrics of a training by epoch; goes with its record. */
     curve: (id: string) => `${base}:curve:${id}`,
-    /** String: that a record is to end which Redis has lost; expires. */
+    /** String: that a record is to end which a host may have although Redis does not know it; expires. */
     intent: (id: string) => `${base}:intent:${id}`,
     /** Sorted sets: ids by time of creation, those that have ended by time of end, and all with score 0 to find them by prefix. */
     all: (kind: string) => `${base}:all:${kind}`,

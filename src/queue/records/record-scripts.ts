@@ -114,11 +114,22 @@ if ARGV[6] == 'excused' and use == 'none' then use = 'excused' end
 toWaiting(id, 'released', {'incarnation', '', 'use', use, unpack(ARGV, 8)}, tonumber(ARGV[7]))
 return {'ok'}`)
 
+const LOST_INTENT_MS = 7 * 86_400_000
+
+/** For a host that works on a record which Redis does not have, or has as it was before its claim: its renewal answers it. */
+const KEEP_INTENT = `
+local function keepIntent(id, wanted, by)
+  local earlier = redis.call('GET', key('intent:' .. id))
+  if earlier and cjson.decode(earlier).kind == 'abort' then wanted = 'abort' end
+  redis.call('SET', key('intent:' .. id), cjson.encode({kind = wanted, by = by, at = now()}), 'PX', ${LOST_INTENT_MS})
+end
+`
+
 /**
  * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or ''. Answers
  * 'asked', 'ended' (now), 'ended-before', 'changed' or 'unknown'.
  */
-export const INTEND = luaScript(`${LUA_RECORDS}
+export const INTEND = luaScript(`${LUA_RECORDS}${KEEP_INTENT}
 local id, wanted = ARGV[2], ARGV[3]
 local it = redis.call('HMGET', recordKey(id), 'life', 'intent', 'kind', 'run', 'host', 'version', 'outcome')
 if not it[1] then return 'unknown' end
@@ -130,6 +141,7 @@ if it[1] == 'waiting' and ARGV[5] ~= '' then
   if it[6] ~= ARGV[5] then return 'changed' end
   note(id, wanted, it[4], '')
   toEnded(id, 'aborted', {})
+  keepIntent(id, 'abort', ARGV[4]) -- Redis may have lost a claim of it
   return 'ended'
 end
 if it[2] ~= '' then
@@ -141,16 +153,10 @@ note(id, wanted, it[4], it[5])
 changed(id, it[3], 'intent')
 return 'asked'`)
 
-/**
- * ARGV: id, kind, 'stop' or 'abort', by whom, how long it is kept (ms). For a record that Redis has lost: the renewals of the host
- * that works on it answer the intent.
- */
-export const INTEND_LOST = luaScript(`${LUA_RECORDS}
-local id, wanted = ARGV[2], ARGV[4]
-local earlier = redis.call('GET', key('intent:' .. id))
-if earlier and cjson.decode(earlier).kind == 'abort' then wanted = 'abort' end
-redis.call('SET', key('intent:' .. id), cjson.encode({kind = wanted, by = ARGV[5], at = now()}), 'PX', ARGV[6])
-tell(id, ARGV[3], 0, 'intent')
+/** ARGV: id, kind, 'stop' or 'abort', by whom. For a record that Redis has lost. */
+export const INTEND_LOST = luaScript(`${LUA_RECORDS}${KEEP_INTENT}
+keepIntent(ARGV[2], ARGV[4], ARGV[5])
+tell(ARGV[2], ARGV[3], 0, 'intent')
 return 1`)
 
 /**

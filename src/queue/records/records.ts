@@ -189,7 +189,7 @@ export function createRecords<T extends object>(
       return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? ''))
     },
     async intendLost(id, wanted, by) {
-      await call(INTEND_LOST, id, kind, wanted, by, LOST_INTENT_MS)
+      await call(INTEND_LOST, id, kind, wanted, by)
     },
     async reopen({ id, version }, patch) {
       return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))
@@ -209,7 +209,6 @@ export function createRecords<T extends object>(
   }
 }
 
-const LOST_INTENT_MS = 7 * 86_400_000
 /** Run, incarnation and birth of a write without a fence. */
 const NOBODY = ['', '', ''] as const
 const intendedSchema = z.enum(['asked', 'ended', 'ended-before', 'changed', 'unknown'])

@@ -109,6 +109,22 @@ describe('trainings on records', () => {
       expect(renewed?.intent).to.include({ kind: 'abort', by: 'loop' })
     })
 
+    it('are ended also if Redis has lost the claim alone, and the record seemed to wait', async () => {
+      const id = await accepted()
+      const { client } = redis.link
+      const { record, waiting, leases } = recordKeys(redis.link)
+      const claim = await claimAs(trainings.records, id, hostA)
+      await client.hset(record(id), { life: 'waiting', run: '0', host: '', incarnation: '' })
+      await client.zrem(leases, id)
+      await client.zadd(waiting('training', 'shapes'), 1, id)
+
+      expect(await trainings.request(id, 'stop', 'loop')).to.equal('ended')
+
+      const [renewed] = (await createLeases(redis.link, hostA).renew([claim])).records
+      expect(renewed).to.include({ outcome: 'lost' })
+      expect(renewed?.intent).to.include({ kind: 'abort', by: 'loop' })
+    })
+
     it('are asked by their record when it is there again', async () => {
       const id = await accepted()
 

@@ -39,7 +39,7 @@ for (const { title, keep } of waysOfKeeping)
       expect(await accept({ modelVariant: 'big' })).to.deep.include({ outcome: 'same' })
     })
 
-    it('that comes a hundred times at once makes one training', async () => {
+    it('that comes a hundred times at the same moment makes one training', async () => {
       const answers = await Promise.all(Array.from({ length: 100 }, () => accept()))
 
       expect(answers.filter(({ outcome }) => outcome === 'accepted')).to.have.lengthOf(1)
