@@ -27,14 +27,9 @@ export function createLook(deps: LookDeps) {
   const { queues, journal } = deps
 
   async function trainings(page: Page) {
-    const [records, total, unfinished, steps] = await Promise.all([
-      journal.list(page),
-      journal.count(),
-      journal.count({ unfinishedOnly: true }),
-      currentSteps(),
-    ])
+    const [records, counts, steps] = await Promise.all([journal.list(page), trainingCounts(), currentSteps()])
     const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
-    return { now: deps.now(), total, unfinished, ...page, trainings: views }
+    return { now: deps.now(), ...counts, ...page, trainings: views }
   }
 
   async function trainingCounts() {

@@ -57,7 +57,8 @@ export function createRecordReader(link: RedisLink, keys: JournalKeys, deps: { r
     list,
     async countWaiting() {
       const counts = new Map<string, number>()
-      const unfinished = await list({ limit: await link.client.zcard(keys.unfinished), unfinishedOnly: true })
+      // A seat has one at most, so there are rarely more.
+      const unfinished = await list({ limit: 1_000, unfinishedOnly: true })
       for (const { trainer } of unfinished.filter(isWaiting)) counts.set(trainer, (counts.get(trainer) ?? 0) + 1)
       return Object.fromEntries(counts)
     },

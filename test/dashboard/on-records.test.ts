@@ -46,7 +46,7 @@ describe('the dashboard of trainings on records', () => {
     const fleet = pageSchema.parse(await call('/api/trainings'))
     const metrics = await (await fetch(`${url}/metrics`)).text()
 
-    expect(fleet).to.include({ total: 3, unfinished: 3 })
+    expect(fleet).to.deep.include({ total: 3, unfinished: 3, waitingByTrainer: { shapes: 2 } })
     const shown = fleet.trainings.map(({ id, isWaiting }) => [id, isWaiting])
     expect(Object.fromEntries(shown)).to.deep.equal({ [waiting]: true, [handedBack]: true, [claimed]: false })
     expect(metrics).to.include('loopfleet_trainings_waiting{trainer="shapes"} 2')
@@ -60,5 +60,6 @@ describe('the dashboard of trainings on records', () => {
 const pageSchema = z.object({
   total: z.number(),
   unfinished: z.number(),
+  waitingByTrainer: z.record(z.string(), z.number()),
   trainings: z.array(z.object({ id: z.string(), isWaiting: z.boolean() })),
 })

@@ -80,15 +80,17 @@ function showProblems({ redis, hosts, nodes }) {
   show(byId('problems'), ...problems.map((text) => el('div', {}, text)))
 }
 
-function showTiles({ total, unfinished, trainings, hosts, nodes, conversionCounts }) {
+function showTiles({ total, unfinished, waitingByTrainer, trainings, hosts, nodes, conversionCounts }) {
   const alive = hosts.filter(({ isAlive }) => isAlive)
   // A host that drains, or serves nothing, such as one with unreadable GPUs, takes no training.
   const serving = alive.filter((host) => !host.isDraining && host.trainers.length + host.converters.length > 0)
   const sum = (key) => serving.reduce((count, host) => count + host[key], 0)
   const unreadable = alive.filter(({ gpuState }) => gpuState?.state === 'unreadable').length
   const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
+  const waiting = Object.values(waitingByTrainer).reduce((count, each) => count + each, 0)
   const tiles = [
     ['active trainings', unfinished],
+    ...(waiting > 0 ? [['waiting trainings', waiting]] : []),
     ['trainings', total],
     ['failed (this page)', failed, failed > 0 ? 'tile bad' : 'tile'],
     ...(conversionCounts.waiting > 0 ? [['waiting conversions', conversionCounts.waiting, 'tile']] : []),
