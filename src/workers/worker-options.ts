@@ -9,6 +9,7 @@ import type { Fleet } from '../queue/fleet.js'
 import type { Journal } from '../queue/journal.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { Trainings } from '../queue/trainings/trainings.js'
 import type { StageDeps } from './stages/stage.js'
 import type { WorkspaceKeeperOptions } from './workspace-keeper.js'
 
@@ -34,16 +35,20 @@ export type WorkerOptions = {
   readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
 }
 
+/** What trainings are kept and worked on by; the same for all hosts of a fleet. */
+export type TrainingEngine =
+  | { readonly kind: 'jobs'; readonly journal: Journal; readonly control: Control }
+  | { readonly kind: 'records'; readonly trainings: Trainings }
+
 export type WorkerDeps = {
   readonly link: RedisLink
   readonly queues: Queues
-  readonly journal: Journal
-  readonly control: Control
   readonly fleet: Fleet
   readonly slots: Slots
   /** What the slots are made of. */
   readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
   readonly stageDeps: StageDeps
+  readonly engine: TrainingEngine
   readonly conversions?: Conversions
   /** REST address of the Loop, for authors of converters. */
   readonly loopAddress?: string

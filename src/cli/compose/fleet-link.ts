@@ -3,25 +3,16 @@ import { InvalidInputError } from '../../base/errors.js'
 import type { Environment } from '../../config/variables.js'
 import { type Backdoor, createBackdoor } from '../../queue/backdoor.js'
 import { leaveWhenUnusable } from '../../queue/close-or-leave.js'
-import { type Control, createControl } from '../../queue/control.js'
+import { createControl } from '../../queue/control.js'
 import { type Conversions, createConversions } from '../../queue/conversions.js'
 import { createFleet, type Fleet } from '../../queue/fleet.js'
-import { createJournal, type Journal } from '../../queue/journal.js'
+import { createJournal } from '../../queue/journal.js'
 import { type OpenRedisOptions, openRedis, type RedisLink } from '../../queue/open-redis.js'
 import { createQueueTraining, type QueueTraining } from '../../queue/queue-training.js'
 import { createQueues, type Queues } from '../../queue/queues.js'
-import {
-  createTrainings,
-  type TrainingControl,
-  type Trainings,
-  type TrainingsOfFleet,
-} from '../../queue/trainings/trainings.js'
+import { createTrainings, type TrainingControl, type TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingEngine } from '../../workers/worker-options.js'
 import type { CliContext } from '../context.js'
-
-/** What trainings are kept and worked on by, for hosts; one for a whole fleet. */
-export type TrainingEngine =
-  | { readonly kind: 'jobs'; readonly journal: Journal; readonly control: Control }
-  | { readonly kind: 'records'; readonly trainings: Trainings }
 
 /** Everything of the fleet that lives in Redis. */
 export type FleetLink = {

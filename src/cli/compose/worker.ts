@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Closers } from '../../base/closers.js'
-import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/handed-environment.js'
 import type { Environment } from '../../config/variables.js'
 import type { Converter } from '../../executors/converter.js'
@@ -42,8 +41,6 @@ export async function startWorker(
   { closers, fleet, loop }: { readonly closers: Closers; readonly fleet: FleetLink; readonly loop: LoopClient },
 ): Promise<{ readonly hostId: string; readonly gpus: number; readonly lost: Promise<Error> }> {
   const { environment, log, signal } = context
-  const { engine } = fleet
-  if (engine.kind === 'records') throw noWorker(environment.LOOPFLEET_ENGINE)
   const lock = await lockFolder(settings.folder, 'worker')
   closers.add('folder lock', () => lock.release())
   const hostId = await readHostId(settings.folder, settings.hostName ?? environment.LOOPFLEET_HOST_NAME)
@@ -78,7 +75,6 @@ export async function startWorker(
     },
     {
       ...fleet,
-      ...engine,
       slots,
       gpus: watch,
       sweepOwned,
@@ -105,10 +101,6 @@ export async function startWorker(
     closers.add('backdoor', () => backdoor.close())
   }
   return { hostId, gpus: slots.gpus.length, lost: lock.lost }
-}
-
-function noWorker(engine: string): InvalidInputError {
-  return new InvalidInputError(`LOOPFLEET_ENGINE is "${engine}", which no worker has yet; set jobs.`)
 }
 
 function watchGpus(flag: readonly string[] | undefined, { log, signal }: CliContext) {

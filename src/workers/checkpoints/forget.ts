@@ -10,7 +10,7 @@ const FORGETTING_MS = 5000
 /** Removes packed checkpoints that no training needs, also of trainings that were ended while no host had them. */
 export async function forgetUnneeded(
   { checkpoints, keep }: Pick<WorkerOptions, 'checkpoints' | 'keep'>,
-  { journal, log }: { readonly journal: Journal; readonly log: Logger },
+  { journal, log }: { readonly journal: Pick<Journal, 'load'>; readonly log: Logger },
 ): Promise<void> {
   if (checkpoints === undefined) return
   const { folder } = checkpoints

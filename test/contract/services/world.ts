@@ -37,9 +37,11 @@ import { createQueues } from '../../../src/queue/queues.js'
 import { createChangeFeed } from '../../../src/queue/records/change-feed.js'
 import { createLeaseKeeper } from '../../../src/queue/records/lease-keeper.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
+import { createTrainings } from '../../../src/queue/trainings/trainings.js'
 import { createEngine } from '../../../src/workers/engine/engine.js'
 import { toWork } from '../../../src/workers/engine/pipeline.js'
 import { createWorker } from '../../../src/workers/worker.js'
+import type { TrainingEngine } from '../../../src/workers/worker-options.js'
 import { modelDownload, startModelLoop } from '../../detector/models/model-loop.js'
 import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
 import { until } from '../../helpers/until.js'
@@ -74,6 +76,7 @@ export const serviceNames = [
   'models of a detector',
   'outbox',
   'worker',
+  'worker on records',
   'change feed',
   'lease keeper',
   'steps of a host',
@@ -157,6 +160,34 @@ export async function startWorld(): Promise<World> {
         { detector: detector(), rest, createSocket: () => socket('detector', PLACE), log },
       )
 
+    const worker = (engine: TrainingEngine) =>
+      createWorker(
+        {
+          hostId: randomUUID(),
+          dataFolder: join(folder, 'host'),
+          programEnv: process.env,
+          trainers: [trainer],
+          converters: [converter],
+        },
+        {
+          ...{ ...shared, link, engine },
+          slots: createSlots({ gpus: null }),
+          gpus: things.gpus,
+          sweepOwned: async () => [],
+          stageDeps: {
+            rest,
+            images,
+            models: exchange,
+            tellUpload: async () => undefined,
+            dialect: 'current',
+            detectionsPerPost: 10,
+            threads: 1,
+            gpuFigures: () => null,
+            outputThread,
+            createPool: () => Promise.reject(new Error('no detection in this test')),
+          },
+        },
+      )
     const services: Readonly<Record<ServiceName, () => WorkingService>> = {
       'Loop socket': () => socket('trainer'),
       'trainer node': () =>
@@ -195,34 +226,8 @@ export async function startWorld(): Promise<World> {
       detector: () => withWork(detector(), (one) => one.reset()),
       'models of a detector': () => withWork(models(), (one) => one.setVersionControl('pause')),
       outbox: () => withWork(outbox(), (one) => one.save({ image: { bytes: Buffer.alloc(1000) }, metadata: {} })),
-      worker: () =>
-        createWorker(
-          {
-            hostId: randomUUID(),
-            dataFolder: join(folder, 'host'),
-            programEnv: process.env,
-            trainers: [trainer],
-            converters: [converter],
-          },
-          {
-            ...{ ...shared, link },
-            slots: createSlots({ gpus: null }),
-            gpus: things.gpus,
-            sweepOwned: async () => [],
-            stageDeps: {
-              rest,
-              images,
-              models: exchange,
-              tellUpload: async () => undefined,
-              dialect: 'current',
-              detectionsPerPost: 10,
-              threads: 1,
-              gpuFigures: () => null,
-              outputThread,
-              createPool: () => Promise.reject(new Error('no detection in this test')),
-            },
-          },
-        ),
+      worker: () => worker({ kind: 'jobs', journal, control }),
+      'worker on records': () => worker({ kind: 'records', trainings: createTrainings(link, {}, { log }) }),
       'change feed': () => createChangeFeed(link, {}, { log }),
       'lease keeper': () =>
         createLeaseKeeper(

@@ -1,0 +1,56 @@
+import process from 'node:process'
+import type { Closers } from '../../base/closers.js'
+import { queueNames, type WorkKind } from '../../queue/names.js'
+import type { StepQueue } from '../../queue/step-queue.js'
+import type { Trainings } from '../../queue/trainings/trainings.js'
+import { toWork } from '../engine/pipeline.js'
+import type { HostTrainings, HostTrainingsDeps } from '../host-work.js'
+import { allStages } from '../stages/index.js'
+import type { WorkerDeps, WorkerOptions } from '../worker-options.js'
+import { createTrainingPipeline } from './training-pipeline.js'
+
+export type RecordTrainingsDeps = HostTrainingsDeps &
+  Pick<WorkerDeps, 'queues' | 'slots' | 'stageDeps'> & {
+    readonly trainings: Trainings
+    /** The host may claim more, or of other trainers, than before. */
+    readonly onChange: () => void
+  }
+
+/** Trainings as records that the engine of this host claims. */
+export function createRecordTrainings(options: WorkerOptions, deps: RecordTrainingsDeps): HostTrainings {
+  const { hostId, trainers, lendPlaceAfterMs } = options
+  const stepsOf = (kind: WorkKind) => deps.queues.steps(queueNames.host(hostId, kind))
+  const steps: Readonly<Record<WorkKind, StepQueue>> = {
+    download: stepsOf('download'),
+    train: stepsOf('train'),
+    convert: stepsOf('convert'),
+    upload: stepsOf('upload'),
+    detect: stepsOf('detect'),
+  }
+  const pipeline = createTrainingPipeline(
+    { hostId, pid: process.pid, lendPlaceAfterMs },
+    {
+      ...{ ...deps, steps, stages: allStages },
+      names: () => trainers.map(({ name }) => name).filter((name) => deps.served.has('trainer', name)),
+    },
+  )
+
+  async function prepare(signal: AbortSignal, closers: Closers): Promise<void> {
+    if (trainers.length === 0) return
+    const queues = Object.values(steps)
+    closers.add('steps of trainings', () => Promise.all(queues.map((queue) => queue.stop())))
+    await Promise.all(queues.map((queue) => queue.start({ signal })))
+  }
+
+  return {
+    works: trainers.length === 0 ? [] : [toWork(pipeline)],
+    get active() {
+      return pipeline.active
+    },
+    held: pipeline.held,
+    prepare,
+    begin: () => undefined, // the engine claims as soon as it has started
+    follow: deps.onChange,
+    end: async () => undefined, // the engine ends its runs
+  }
+}
