@@ -1,7 +1,7 @@
 import { plainText } from '../base/terminal/plain-text.js'
 import type { ConversionRecord } from '../queue/conversions.js'
 import { failureOf } from '../queue/failure-facts.js'
-import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
+import { recordStepSchema, type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
 import type { JobView } from '../queue/job-view.js'
 import type { TrainingRecord } from '../queue/journal.js'
 import { queueNames, type Stage, stages } from '../queue/names.js'
@@ -94,18 +94,25 @@ function actionsOf(record: TrainingRecord): TrainingAction[] {
 
 /** The step behind an active job; undefined for a job we do not understand. */
 export function toCurrentStep(queue: string, job: JobView): (CurrentStep & { trainingId: string }) | undefined {
-  const data = stepJobSchema.safeParse(job.data)
-  if (!data.success) return undefined
+  const step = stepOf(job.data)
+  if (step === undefined) return undefined
   const progress = stepProgressSchema.safeParse(job.progress)
   return {
+    attempt: job.attemptsStarted,
     ...(progress.success ? progress.data : {}),
-    trainingId: data.data.trainingId,
-    stage: data.data.stage,
+    trainingId: step.trainingId,
+    stage: step.stage,
     queue,
     jobId: job.id,
-    attempt: job.attemptsStarted,
     startedAt: job.startedAt,
   }
+}
+
+function stepOf(data: unknown): { readonly trainingId: string; readonly stage: Stage } | undefined {
+  const onRecords = recordStepSchema.safeParse(data).data
+  return onRecords === undefined
+    ? stepJobSchema.safeParse(data).data
+    : { trainingId: onRecords.id, stage: onRecords.step }
 }
 
 /** A conversion as page and API show it. */

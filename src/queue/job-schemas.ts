@@ -14,6 +14,9 @@ export const stepJobSchema = z.object({
 })
 export type StepJob = z.infer<typeof stepJobSchema>
 
+/** One step on records, as `StepQueue` makes it; its record says whose it is. */
+export const recordStepSchema = z.object({ id: z.string().min(1), run: z.int().min(1), step: z.enum(stages) })
+
 /** One point of a training's chart, on the queue of the seat that tells the Loop. */
 export const metricsJobSchema = z.object({
   trainingId: z.string().min(1),

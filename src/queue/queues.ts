@@ -172,7 +172,8 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       )
       return perState.flat()
     },
-    logs: async (queue, id) => (await open(queue).getJobLogs(id)).logs,
+    // A step logs the lines of a moment as one entry.
+    logs: async (queue, id) => (await open(queue).getJobLogs(id)).logs.flatMap((entry) => entry.split('\n')),
     names: async () => (await link.client.smembers(namesKey)).sort(),
     releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
     consume(queue, handler, options) {

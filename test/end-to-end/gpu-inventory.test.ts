@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { createFleet } from '../../src/queue/fleet.js'
-import { queueNames } from '../../src/queue/names.js'
+import { isWaiting } from '../../src/queue/waiting.js'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
@@ -23,7 +23,8 @@ describe('a fleet with GPUs', function () {
     fleet = await startFleet({ gpus: 'all', pathInFront: join(SMI, 'cases'), ...options, env })
   }
 
-  const waiting = async (trainer: string) => (await fleet.queues.counts(queueNames.trainings(trainer))).waiting
+  const waiting = async (trainer: string) =>
+    (await fleet.journal.list()).filter((training) => training.trainer === trainer && isWaiting(training)).length
   const host = async () => (await createFleet(fleet.link).hosts())[0]
 
   async function orderWhenASeatIsFree(): Promise<void> {

@@ -5,10 +5,10 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { queueNames, stepId } from '../../src/queue/names.js'
+import { queueNames } from '../../src/queue/names.js'
 import { warningsOf } from '../../src/queue/training-warnings.js'
 import { MAIN } from '../helpers/cli-process.js'
-import { type Fleet, startFleet } from '../helpers/fleet.js'
+import { engineVariables, type Fleet, startFleet } from '../helpers/fleet.js'
 import { until } from '../helpers/until.js'
 
 const TALKS = fileURLToPath(new URL('../fixtures/trainers/talks', import.meta.url))
@@ -23,13 +23,16 @@ describe('what a training program prints', function () {
   async function onTerminal(env: Record<string, string>, ...flags: string[]): Promise<string> {
     const command = [ON_A_TERMINAL, process.execPath, MAIN, 'trainings', 'logs', ...flags, (await fleet.record()).id]
     const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' }
-    const options = { env: { ...inherited, TERM: 'xterm-256color', REDIS_URL: fleet.redis.url, ...env } }
+    const options = {
+      env: { ...inherited, TERM: 'xterm-256color', REDIS_URL: fleet.redis.url, ...engineVariables, ...env },
+    }
     return (await promisify(execFile)('python3', command, options)).stdout
   }
 
   async function jobLog(): Promise<readonly string[]> {
-    const { id, hostId, run } = await fleet.record()
-    return await fleet.queues.logs(queueNames.host(hostId ?? '', 'train'), stepId(id, run, 'train'))
+    const { hostId } = await fleet.record()
+    const job = await fleet.step('train')
+    return await fleet.queues.logs(queueNames.host(hostId ?? '', 'train'), job?.id ?? '')
   }
 
   it('is followed from before a host takes the training', async () => {

@@ -1,9 +1,10 @@
 import type { Effect, FaultRule, LocalLoop, TrainingRequest } from '../../src/mock/loop/index.js'
-import type { Journal, TrainingRecord } from '../../src/queue/journal.js'
+import type { TrainingRecord } from '../../src/queue/journal.js'
 import type { Stage } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import type { Queues } from '../../src/queue/queues.js'
 import type { EmbeddedRedis } from '../../src/queue/redis-server.js'
+import type { TrainingsOfFleet } from '../../src/queue/trainings/trainings.js'
 import type { CliExit, CliProcess, CliRun } from './cli-process.js'
 
 export type FleetOptions = {
@@ -66,7 +67,8 @@ export type Fleet = {
   readonly loop: LocalLoop
   readonly redis: EmbeddedRedis
   readonly link: RedisLink
-  readonly journal: Journal
+  /** The trainings, whichever engine works on them. */
+  readonly journal: TrainingsOfFleet
   readonly queues: Queues
   readonly trainer: CliProcess
   /** What its command is given. */
