@@ -108,12 +108,37 @@ describe('a part and its small parent', function () {
         const part = startPart('annotator', '--tool', SPINS)
         await says(part, 'spinning')
         part.child.kill('SIGTERM')
-        await new Promise((resolve) => setTimeout(resolve, 300)) // the kernel merges signals that follow closely
+        await sleep(1_000) // within half a second it is the same signal
         const askedAt = performance.now()
 
         part.child.kill('SIGTERM')
 
         expect(await part.ended).to.include({ exitCode: 143, signal: null })
+        expect(performance.now() - askedAt).to.be.below(2000)
+      })
+
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        it(`count ${signal} from timeout, which signals them and then their group, as one signal`, async () => {
+          const part = start(['timeout', '--preserve-status', '60', program, ...words.slice(1), ...localLoop])
+          await says(part, 'is ready')
+
+          part.child.kill(signal) // it passes the signal on as when the time is over
+
+          expect(await part.ended).to.include({ exitCode: 0, signal: null })
+        })
+      }
+
+      it('end immediately on another signal within half a second', async () => {
+        const part = startPart('annotator', '--tool', SPINS)
+        await says(part, 'spinning')
+        const askedAt = performance.now()
+        part.child.kill('SIGTERM')
+        await sleep(150)
+
+        part.child.kill('SIGINT')
+
+        const { exitCode } = await part.ended
+        expect(exitCode).to.be.oneOf([130, 143])
         expect(performance.now() - askedAt).to.be.below(2000)
       })
 
@@ -150,6 +175,20 @@ describe('a part and its small parent', function () {
     await shell.ended
     expect(shell.output()).to.include('code 0')
   })
+
+  for (const afterMs of [20, 150]) {
+    it(`count a signal to them, and ${afterMs} ms later to their group, as one signal`, async () => {
+      const obeys = 'trap "sleep 1; exit 7" TERM; echo ready; while :; do sleep 0.1; done'
+      const part = start(['/bin/sh', PARENT, 'sh', '-c', obeys])
+      await says(part, 'ready')
+
+      part.child.kill('SIGTERM')
+      await sleep(afterMs)
+      process.kill(-pidOf(part), 'SIGTERM')
+
+      expect(await part.ended).to.include({ exitCode: 7, signal: null })
+    })
+  }
 
   it('leave nobody in their group when they end before the limit', async () => {
     const parts = Array.from({ length: 20 }, () => start(['/bin/sh', PARENT, 'sh', '-c', 'echo ready; exec sleep 60']))

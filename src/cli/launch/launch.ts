@@ -4,6 +4,8 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { hasParent } from '../../config/handed-environment.js'
 
+/** As in parent.sh: `timeout` signals a process and then its group, so that the process gets the same signal twice. */
+const SAME_SIGNAL_MS = 500
 const LAUNCH = fileURLToPath(new URL('./launch.sh', import.meta.url))
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 
@@ -39,8 +41,12 @@ export async function launchBelow(args: readonly string[]): Promise<void> {
   const [program, ...words] = endsWithUs(launchCommand(args))
   const child = spawn(program, words, { stdio: 'inherit' })
   let signals = 0
+  let latest: { readonly name: string; readonly at: number } | undefined
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
+      const at = performance.now()
+      if (latest?.name === name && at - latest.at < SAME_SIGNAL_MS) return
+      latest = { name, at }
       signals += 1
       // Another signal than ours: one that a terminal sent to the whole group has already reached the parent.
       child.kill(signals === 1 ? 'SIGUSR1' : 'SIGUSR2')

@@ -8,13 +8,14 @@
 # with the parent, in whatever way that ends.
 #
 # A terminal and systemd signal every process of a group: the command and its parent get the same signal, which counts
-# once, because only this process counts. SIGUSR1 and SIGUSR2 are the first and the second signal of a process above
-# that relays what it got; that process and this one may both get the signal of a group.
+# once, because only this process counts. `timeout` and others signal this process and then its group, so it gets the same
+# signal twice: a repetition within half a second is the same request. SIGUSR1 and SIGUSR2 are the first and the second
+# signal of a process above that relays what it got; that process and this one may both get the signal of a group.
 #
 # A command that ends with the exit code 75 is started again, with the same environment. One that a thread keeps from
 # exiting with a code ends itself by SIGVTALRM for that.
 
-direct=0 asked='' child='' timer='' interrupted='' verdict=''
+direct=0 latest='' latest_at=0 asked='' child='' timer='' interrupted='' verdict=''
 env=$(command -pv env)
 setsid=$(command -pv setsid)
 setpriv=$(command -pv setpriv)
@@ -61,9 +62,21 @@ force() {
   [ -z "$child" ] || kill -s KILL "$child" 2>/dev/null
 }
 
+# SIGNAL CODE. The time is also taken after the first signal has been passed on, since a repetition waits here for that.
 signal() {
+  interrupted=yes
+  clock
+  [ "$latest" != "$1" ] || [ "$((now - latest_at))" -ge 50 ] || return 0
   direct=$((direct + 1))
-  if [ "$direct" -gt 1 ]; then force "$1"; else ask; fi
+  if [ "$direct" -gt 1 ]; then force "$2"; else ask; fi
+  clock
+  latest=$1 latest_at=$now
+}
+
+# `now` in hundredths of a second since the start of the machine.
+clock() {
+  read -r uptime _ </proc/uptime
+  now=${uptime%.*}${uptime#*.}
 }
 
 late() {
@@ -72,8 +85,8 @@ late() {
   force 137
 }
 
-trap 'signal 130' INT
-trap 'signal 143' TERM
+trap 'signal INT 130' INT
+trap 'signal TERM 143' TERM
 trap ask USR1
 trap 'force 143' USR2
 trap late ALRM
@@ -98,8 +111,8 @@ END
   while :; do
     interrupted=''
     wait "$child" 2>/dev/null # dash would name the signal
-    now=$?
-    [ "$now" -eq 127 ] && [ -n "$code" ] || code=$now
+    ended=$?
+    [ "$ended" -eq 127 ] && [ -n "$code" ] || code=$ended
     [ -n "$interrupted" ] || break
   done
   child=''

@@ -12,7 +12,8 @@ export function cliPage(program: Command): string {
 - Exit code 0 means done. Anything else means that it was not; stderr then ends with one sentence that says what is
   wrong, and an error code ([errors.md](errors.md)). A wrong option or argument is named without a code.
 - Parts that run until they are asked to end do so within 9 s and immediately on a second signal; after 9 s they are killed (exit code
-  137), after a second signal the exit code is 130 (SIGINT) or 143 (SIGTERM).
+  137), after a second signal the exit code is 130 (SIGINT) or 143 (SIGTERM). The same signal again within half a second counts as
+  one: \`timeout\` sends it to a process and then to its group.
 - They print \`loopfleet PART is ready {…}\` on stdout, with addresses as JSON, when they can work: a worker with Redis; a trainer node and
   a converter with Redis and logged in at the Loop; an annotator logged in at the Loop; a detector when a model serves, with or without
   the Loop (\`loopfleet detector is listening {…}\` comes before). \`loopfleet PART is waiting: …\` names what is missing. A refused
