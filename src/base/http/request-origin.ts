@@ -32,7 +32,7 @@ export function createOriginCheck(
     const { host } = headers
     if (host === undefined || !checksHost || !isBoundToLoopback(server)) return undefined // every browser names a host
     const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host
-    if (isLoopback(name) || allowed.includes(name)) return undefined
+    if (isLoopback(name) || allowed.includes(name.toLowerCase())) return undefined
     return `This server does not answer to the name "${host}"; if it is yours, list it in LOOPFLEET_ALLOWED_HOSTS.`
   }
 
@@ -54,7 +54,7 @@ function refusalOfPage({ headers }: IncomingMessage): string | undefined {
 
 /** A proxy before us names the host in the page's address as `X-Forwarded-Host`, which no page can make a browser do. */
 function isOwn(origin: string, headers: IncomingMessage['headers']): boolean {
-  const hosts = [headers.host, headers['x-forwarded-host']].flat().filter((host) => host !== undefined)
+  const hosts = [headers.host, headers['x-forwarded-host']].flat().map((host) => host?.toLowerCase())
   return URL.canParse(origin) && hosts.includes(new URL(origin).host)
 }
 

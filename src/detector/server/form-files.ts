@@ -1,9 +1,4 @@
-import {
-  getMultipartBoundary,
-  MultipartParseError,
-  type MultipartPart,
-  parseMultipart,
-} from '@remix-run/multipart-parser'
+import { getMultipartBoundary, MultipartParseError, MultipartPart, parseMultipart } from '@remix-run/multipart-parser'
 import { DetectorRequestError } from '../errors.js'
 
 /** A file of a form; its bytes lie in the body. */
@@ -38,17 +33,27 @@ function* partsOf(body: Buffer, contentType: string): Generator<MultipartPart> {
   const limits = { maxFileSize: body.length, maxTotalSize: body.length, maxHeaderSize: MOST_HEAD_BYTES }
   try {
     for (const part of parseMultipart(form, { boundary, ...limits, maxParts: Number.POSITIVE_INFINITY })) {
-      readHead(part)
-      yield part
+      yield inOneSpelling(part)
     }
   } catch (error) {
     throw error instanceof MultipartParseError ? broken(error.message) : error
   }
 }
 
-function readHead(part: MultipartPart): void {
+/** Names of parameters and media types may be in any case (RFC 2045, RFC 2183); the parser knows them in lower case only. */
+function inOneSpelling(part: MultipartPart): MultipartPart {
+  const { 'content-disposition': disposition = '', 'content-type': type = '' } = headersOf(part)
+  const named = disposition.replace(PARAMETER_NAME, (each) => (each.startsWith('"') ? each : each.toLowerCase()))
+  const head = `content-disposition: ${named}\r\ncontent-type: ${type.toLowerCase()}`
+  return new MultipartPart(Buffer.from(head), part.content)
+}
+
+/** Passes over quoted values, which may hold what looks like a parameter. */
+const PARAMETER_NAME = /"(?:[^"\\]|\\.)*"|;\s*[^;="\s]+(?=\s*=)/g
+
+function headersOf(part: MultipartPart): MultipartPart['headers'] {
   try {
-    void part.headers
+    return part.headers
   } catch {
     throw broken('the head of a part is not UTF-8')
   }

@@ -89,7 +89,8 @@ async function fetchRest(
     signal,
   })
   const isRest =
-    response.status === 206 && response.headers['content-range']?.startsWith(`bytes ${part.bytes}-`) === true
+    response.status === 206 &&
+    response.headers['content-range']?.toLowerCase().startsWith(`bytes ${part.bytes}-`) === true
   if (response.status === 206 && !isRest) {
     response.discard()
     part.tag = undefined

@@ -55,6 +55,11 @@ describe('The files of a form', () => {
       "Content-Disposition: form-data; name=file; filename*=UTF-8''a",
       'Content-Disposition: form-data; name="file"\r\nContent-Type: application/octet-stream',
       'Content-Disposition: form-data; name="file"; filename="Bär 熊.jpg"',
+      'Content-Disposition: Form-Data; Name="file"; FileName="a.jpg"',
+      'Content-Disposition: form-data;NAME = file;FILENAME = a',
+      "Content-Disposition: form-data; Name=file; FileName*=UTF-8''a",
+      'Content-Disposition: form-data; filename="a; Name=\\"other\\"; NAME=b"; name=file',
+      'Content-Disposition: form-data; Name="file"\r\nContent-Type: Application/Octet-Stream',
     ]
     for (const head of heads) expect(read(form(file('x', head))), head).to.deep.equal([['file', 'x']])
     for (const type of ['Multipart/Form-Data; charset=x; Boundary="b"', 'multipart/form-data;boundary=b ; c=d']) {
@@ -64,6 +69,12 @@ describe('The files of a form', () => {
     const blanks = Buffer.from('--b \t\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nx\r\n--b--')
     expect(read(Buffer.concat([preamble, blanks]))).to.deep.equal([['file', 'x']])
     expect(read(Buffer.concat([Buffer.from('\r\n'), form(file('x'))]))).to.deep.equal([['file', 'x']])
+  })
+
+  it('keep the case of their names', () => {
+    const named = file('x', 'Content-Disposition: form-data; Name="File"; filename="Name=A"')
+
+    expect(read(form(named))).to.deep.equal([['File', 'x']])
   })
 
   it('are none where there are only words, or nothing', () => {

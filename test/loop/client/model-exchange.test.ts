@@ -179,25 +179,26 @@ describe('Model exchange: a download', () => {
     expect(performance.now() - startedAt).to.be.above(2 * idleMs)
   })
 
-  it('asks only for the rest when the Loop can resume', async () => {
-    const zip = await zipOf({ 'model.pt': randomBytes(4_000_000), x: 'y' })
-    const etag = '"v1"'
-    const ranges: unknown[] = []
-    const { exchange } = await open((request): Reply => {
-      ranges.push(request.headers.range)
-      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
-      if (from === 0) return { body: zip, headers: { etag }, cutAfter: zip.length - 100, cutLaterMs: 1000 }
-      expect(request.headers['if-range']).to.equal(etag)
-      const range = `bytes ${from}-${zip.length - 1}/${zip.length}`
-      return { status: 206, body: zip.subarray(from), headers: { etag, 'content-range': range } }
+  for (const unit of ['bytes', 'Bytes'])
+    it(`asks only for the rest when the Loop can resume, in ${unit}`, async () => {
+      const zip = await zipOf({ 'model.pt': randomBytes(4_000_000), x: 'y' })
+      const etag = '"v1"'
+      const ranges: unknown[] = []
+      const { exchange } = await open((request): Reply => {
+        ranges.push(request.headers.range)
+        const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+        if (from === 0) return { body: zip, headers: { etag }, cutAfter: zip.length - 100, cutLaterMs: 1000 }
+        expect(request.headers['if-range']).to.equal(etag)
+        const range = `${unit} ${from}-${zip.length - 1}/${zip.length}`
+        return { status: 206, body: zip.subarray(from), headers: { etag, 'content-range': range } }
+      })
+
+      await exchange.download(wanted())
+
+      expect(ranges).to.have.lengthOf(2)
+      expect(ranges[1]).to.match(/^bytes=\d{5,}-$/)
+      expect(await readFile(join(folder.path, 'model', 'x'), 'utf8')).to.equal('y')
     })
-
-    await exchange.download(wanted())
-
-    expect(ranges).to.have.lengthOf(2)
-    expect(ranges[1]).to.match(/^bytes=\d{5,}-$/)
-    expect(await readFile(join(folder.path, 'model', 'x'), 'utf8')).to.equal('y')
-  })
 
   it('tells at once what the Loop says about a model that it does not have', async () => {
     const { exchange, loop } = await open(() => json({ detail: 'model 0 is unknown' }, 404))
