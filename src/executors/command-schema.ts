@@ -47,7 +47,7 @@ export function commandSchema(allowed: readonly Placeholder[], rules: CommandRul
       for (const [index, argument] of command.entries()) {
         if (typeof argument !== 'string' && conditions?.includes(argument.if) === false)
           add(index, `has the unknown condition "${argument.if}"; known here are ${conditions.join(', ')}`)
-        for (const text of textsOf(argument)) {
+        for (const text of argumentsOf(argument)) {
           const problem =
             placeholderProblem(text, allowed, hasHyperparameters) ?? (index === 0 ? programProblem(text) : undefined)
           if (problem !== undefined) add(index, problem)
@@ -59,7 +59,7 @@ export function commandSchema(allowed: readonly Placeholder[], rules: CommandRul
 /** Names of hyperparameters that a command uses, in placeholders and conditions. */
 export function hyperparametersUsed(command: CommandTemplate): string[] {
   const conditions = command.flatMap((argument) => (typeof argument === 'string' ? [] : [argument.if]))
-  const placeholders = command.flatMap((argument) => textsOf(argument).flatMap(placeholdersIn))
+  const placeholders = command.flatMap((argument) => argumentsOf(argument).flatMap(placeholdersIn))
   const own: readonly string[] = ownConditions
   return [
     ...conditions.filter((name) => !own.includes(name)),
@@ -72,7 +72,8 @@ export function commandText(command: CommandTemplate): string {
   return command.flatMap((argument) => (typeof argument === 'string' ? [argument] : argument.then)).join(' ')
 }
 
-function textsOf(argument: string | ArgumentGroup): readonly string[] {
+/** All that may stand in its place. */
+export function argumentsOf(argument: string | ArgumentGroup): readonly string[] {
   return typeof argument === 'string' ? [argument] : [...argument.then, ...argument.else]
 }
 

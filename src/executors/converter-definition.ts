@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
 import { type ConverterFile, converterDefinitionSchema } from './converter-schema.js'
 import { ConverterFileError } from './errors.js'
+import { misplacedScript } from './misplaced-script.js'
 import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'
 
 export type { ConverterFile } from './converter-schema.js'
@@ -18,7 +19,15 @@ const KIND = {
 export async function loadConverterDefinition(path: string): Promise<ConverterDefinition> {
   const file = resolve(path)
   const source = await readYamlSource(file, KIND)
-  return { ...parseConverterDefinition(source, file), folder: dirname(file), file }
+  const converter = parseConverterDefinition(source, file)
+  const folder = dirname(file)
+  for (const [index, { command }] of converter.convert.entries()) {
+    const key = `convert[${index}].command`
+    const problem = await misplacedScript(command, { folder, placeholder: 'converter' })
+    if (problem !== undefined)
+      throw new ConverterFileError(`${basename(file)}: "${key}" ${problem}. [${file}]`, { file, key })
+  }
+  return { ...converter, folder, file }
 }
 
 /** Parses the text of a converter file; `file` stands in the error sentences. */

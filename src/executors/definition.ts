@@ -1,7 +1,8 @@
 import { basename, dirname, extname, resolve } from 'node:path'
-import { hyperparametersUsed } from './command-schema.js'
+import { type CommandTemplate, hyperparametersUsed } from './command-schema.js'
 import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 import { TrainerFileError } from './errors.js'
+import { misplacedScript } from './misplaced-script.js'
 import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'
 
 export type { CommandTemplate } from './command-schema.js'
@@ -20,7 +21,14 @@ const KIND = {
 export async function loadTrainerDefinition(path: string): Promise<TrainerDefinition> {
   const file = resolve(path)
   const source = await readYamlSource(file, KIND)
-  return { ...parseTrainerDefinition(source, file), folder: dirname(file), file }
+  const trainer = parseTrainerDefinition(source, file)
+  const folder = dirname(file)
+  for (const { key, command } of commandsOf(trainer)) {
+    const problem = await misplacedScript(command, { folder, placeholder: 'trainer' })
+    if (problem !== undefined)
+      throw new TrainerFileError(`${basename(file)}: "${key}" ${problem}. [${file}]`, { file, key })
+  }
+  return { ...trainer, folder, file }
 }
 
 /** Parses the text of a trainer file; `file` stands in the error sentences. */
@@ -80,20 +88,8 @@ function checkBest({ best, upload, convert }: TrainerFile, file: string): void {
 
 /** Every hyperparameter that is used must be declared, since its type is what keeps free text out of commands. */
 function checkHyperparameters(trainer: TrainerFile, file: string): void {
-  const { scratch, continue: goOn, resume, resume_check: check } = trainer.train
-  const commands = {
-    'train.scratch': scratch,
-    'train.continue': goOn,
-    'train.resume': resume,
-    'train.resume_check': check,
-    cleanup: trainer.cleanup,
-  }
-  const detect = trainer.detect !== undefined && 'command' in trainer.detect ? trainer.detect.command : undefined
-  const uses = [
-    ...Object.entries({ ...commands, 'detect.command': detect }).map(([key, command]) => ({ key, command })),
-    ...trainer.convert.map((step, index) => ({ key: `convert[${index}].command`, command: step.command })),
-  ].flatMap(({ key, command }) =>
-    (command === undefined ? [] : hyperparametersUsed(command)).map((name) => ({ key, name })),
+  const uses = commandsOf(trainer).flatMap(({ key, command }) =>
+    hyperparametersUsed(command).map((name) => ({ key, name })),
   )
   const sets = (trainer.hyperparameter_file?.set ?? []).map((step, index) => ({
     key: `hyperparameter_file.set[${index}].if`,
@@ -105,4 +101,21 @@ function checkHyperparameters(trainer: TrainerFile, file: string): void {
     const out = `add it there with its type, such as ${name}: {type: number}`
     throw new TrainerFileError(`${basename(file)}: ${text}; ${out}. [${file}]`, { file, key })
   }
+}
+
+/** Every command of the file, with its key. */
+function commandsOf(trainer: TrainerFile): readonly { readonly key: string; readonly command: CommandTemplate }[] {
+  const { scratch, continue: goOn, resume, resume_check: check } = trainer.train
+  const commands = {
+    'train.scratch': scratch,
+    'train.continue': goOn,
+    'train.resume': resume,
+    'train.resume_check': check,
+    cleanup: trainer.cleanup,
+    'detect.command': trainer.detect !== undefined && 'command' in trainer.detect ? trainer.detect.command : undefined,
+  }
+  return [
+    ...Object.entries(commands).flatMap(([key, command]) => (command === undefined ? [] : [{ key, command }])),
+    ...trainer.convert.map((step, index) => ({ key: `convert[${index}].command`, command: step.command })),
+  ]
 }

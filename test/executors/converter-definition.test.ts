@@ -1,5 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
-import { parseConverterDefinition } from '../../src/executors/converter-definition.js'
+import { loadConverterDefinition, parseConverterDefinition } from '../../src/executors/converter-definition.js'
+import { rejection } from '../helpers/rejection.js'
+import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 
 const whole = `
 name: mine
@@ -9,6 +13,21 @@ upload: {b: [model.b]}
 `
 
 describe('a converter file', () => {
+  const folder = useTemporaryFolder()
+
+  it('is refused when a script that lies beside it is looked for in the workspace', async () => {
+    await writeFile(join(folder.path, 'convert.sh'), '')
+    const file = join(folder.path, 'c.yaml')
+    await writeFile(file, whole.replace('[python, convert.py,', '[bash, convert.sh,'))
+
+    const error = await rejection(loadConverterDefinition(file))
+
+    expect(error).to.include({ code: 'LF_BAD_CONVERTER_FILE' })
+    expect(error.message)
+      .to.include('c.yaml: "convert[0].command" names "convert.sh"')
+      .and.to.include('"{converter}/convert.sh"')
+  })
+
   it('needs no more than name, formats, command and files', () => {
     const converter = parseConverterDefinition(whole, 'c.yaml')
 

@@ -38,6 +38,51 @@ describe('trainer file', () => {
     expect(definition.convert).to.deep.equal([])
   })
 
+  describe('with a script that lies beside it', () => {
+    const load = async (scratch: string, more = '') => {
+      for (const name of ['train.py', 'run.sh', 'x.js']) await writeFile(join(folder.path, name), '')
+      const file = join(folder.path, 'trainer.yaml')
+      await writeFile(file, `${GOOD.replace('[python, t.py]', scratch)}${more}`)
+      return await loadTrainerDefinition(file)
+    }
+    const refused: readonly (readonly [string, string])[] = [
+      ['[python3, train.py]', '"{trainer}/train.py", or begin the command with "python"'],
+      ['[/usr/bin/python3.11, -u, ./train.py, --fast]', '"{trainer}/train.py", or begin the command with "python"'],
+      ['[torchrun, --nproc-per-node, "2", train.py]', 'write "{trainer}/train.py". ['],
+      ['[python, -m, torch.distributed.run, train.py]', 'write "{trainer}/train.py". ['],
+      ['[bash, run.sh]', 'write "{trainer}/run.sh". ['],
+      ['[node, [x.js, --x]]', 'write "{trainer}/x.js". ['],
+    ]
+    for (const [scratch, wayOut] of refused) {
+      it(`is refused when ${scratch} looks for it in the workspace`, async () => {
+        const error = await rejection(load(scratch))
+
+        expect(error).to.include({ code: 'LF_BAD_TRAINER_FILE' })
+        expect(error.message).to.include('trainer.yaml: "train.scratch" names "').and.to.include(wayOut)
+      })
+    }
+
+    it('is refused for every command', async () => {
+      const error = await rejection(load('[python, train.py]', 'convert: [{format: f, command: [bash, run.sh]}]\n'))
+
+      expect(error.message).to.include('"convert[0].command" names "run.sh"')
+    })
+
+    for (const scratch of [
+      '[python, train.py]',
+      '[python, -u, train.py, x.js]',
+      '[python3, "{trainer}/train.py"]',
+      '[python3, "{trainer}/train.py", x.js]',
+      '[./run.sh, train.py]',
+      '[python3, elsewhere.py]',
+      '[python3, -c, print]',
+    ]) {
+      it(`is accepted with ${scratch}`, async () => {
+        expect((await load(scratch)).folder).to.equal(folder.path)
+      })
+    }
+  })
+
   it('of the fixture trainers is accepted', async () => {
     expect((await loadTrainerDefinition(join(trainers, 'quick/trainer.yaml'))).name).to.equal('quick')
     expect((await loadTrainerDefinition(join(trainers, 'unchanged/trainer.yaml'))).name).to.equal('unchanged')
