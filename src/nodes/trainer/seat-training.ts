@@ -17,6 +17,8 @@ export type SeatTrainingView = {
 /** The training of a seat. A record that is missing or older than one that was seen is no end of the training. */
 export type SeatTraining = {
   read(): Promise<SeatTrainingView>
+  /** The seat has accepted it: from now on its record is missed, if there is none. */
+  hold(training: TrainingRecord): void
   /** The training without a record, if there is one; it is forgotten, since it was asked to end. */
   giveUpLost(): TrainingRecord | undefined
   /** As of the last `read`. */
@@ -64,6 +66,9 @@ export function createSeatTraining(
 
   return {
     read,
+    hold(training) {
+      if (training.endedAt === null) held = training
+    },
     get lost() {
       return lost
     },

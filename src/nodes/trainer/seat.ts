@@ -123,6 +123,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
+    own.hold(training)
     if (!isDeepStrictEqual(training.order, order)) {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }

@@ -1,0 +1,34 @@
+import { expect } from 'chai'
+import { silentLogger } from '../../src/base/logger.js'
+import { createSeatTraining } from '../../src/nodes/trainer/seat-training.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
+import { seatA } from '../queue/orders.js'
+import { aRecord } from '../workers/a-training.js'
+
+describe('the training of a seat', () => {
+  function aSeat(inRedis: TrainingRecord | undefined) {
+    const journal = {
+      unfinishedOfSeat: async () => inRedis,
+      unackedEndsOfSeat: async () => [],
+      load: async () => inRedis,
+    }
+    return createSeatTraining(seatA, { journal, log: silentLogger() })
+  }
+
+  it('is missed if its record is lost before it was read for the first time', async () => {
+    const seat = aSeat(undefined)
+    seat.hold(aRecord())
+
+    const { training, lost } = await seat.read()
+
+    expect(lost).to.include('came back without the record of training training1')
+    expect(training?.errors.prepare).to.equal(lost)
+  })
+
+  it('is not missed if it had ended when the same order came again', async () => {
+    const seat = aSeat(undefined)
+    seat.hold(aRecord({ endedAt: 1 }))
+
+    expect(await seat.read()).to.deep.include({ training: undefined, lost: undefined })
+  })
+})
