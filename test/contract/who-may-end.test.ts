@@ -31,9 +31,9 @@ describe('who may end a program', () => {
   it('is not a stop: the run is asked, and an abort still ends it', () => {
     const { signal, stopSignal, obey } = createRunSwitch({ id: 't1', run: 1 })
 
-    obey({ kind: 'stop', by: 'loop', at: 1 })
+    obey({ kind: 'stop', by: 'loop', at: 1, mark: '1' })
     expect([stopSignal.aborted, signal.aborted]).to.deep.equal([true, false])
-    obey({ kind: 'abort', by: 'cli', at: 2 })
+    obey({ kind: 'abort', by: 'cli', at: 2, mark: '1' })
     expect(signal.reason).to.include({ code: 'LF_TRAINING_ABORTED' })
   })
 })

@@ -16,8 +16,16 @@ export type Requirements = z.infer<typeof requirementsSchema>
 export const intentKinds = ['stop', 'abort'] as const
 export type IntentKind = (typeof intentKinds)[number]
 
-/** That somebody wants a record to end; durable until it is obeyed. An abort is never softened to a stop. */
-export const intentSchema = z.object({ kind: z.enum(intentKinds), by: z.string(), at: z.number() })
+/**
+ * That somebody wants a record to end; durable until it is obeyed. An abort is never softened to a stop. The mark tells a further
+ * stop from the one before.
+ */
+export const intentSchema = z.object({
+  kind: z.enum(intentKinds),
+  by: z.string(),
+  at: z.number(),
+  mark: z.string().default(''),
+})
 export type Intent = z.infer<typeof intentSchema>
 
 const count = z

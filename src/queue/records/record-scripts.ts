@@ -118,16 +118,17 @@ const LOST_INTENT_MS = 7 * 86_400_000
 
 /** For a host that works on a record which Redis does not have, or has as it was before its claim: its renewal answers it. */
 const KEEP_INTENT = `
-local function keepIntent(id, wanted, by)
+local function keepIntent(id, wanted, by, mark)
   local earlier = redis.call('GET', key('intent:' .. id))
   if earlier and cjson.decode(earlier).kind == 'abort' then wanted = 'abort' end
-  redis.call('SET', key('intent:' .. id), cjson.encode({kind = wanted, by = by, at = now()}), 'PX', ${LOST_INTENT_MS})
+  redis.call('SET', key('intent:' .. id), cjson.encode({kind = wanted, by = by, at = now(), mark = mark}), 'PX', ${LOST_INTENT_MS})
 end
 `
 
 /**
- * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or ''. Answers
- * 'asked', 'ended' (now), 'ended-before', 'changed' or 'unknown'.
+ * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or '', mark of this call. Answers
+ * 'asked', 'ended' (now), 'ended-before', 'changed' or 'unknown'. A further stop is passed on, since what it means depends on when
+ * it comes.
  */
 export const INTEND = luaScript(`${LUA_RECORDS}${KEEP_INTENT}
 local id, wanted = ARGV[2], ARGV[3]
@@ -141,21 +142,21 @@ if it[1] == 'waiting' and ARGV[5] ~= '' then
   if it[6] ~= ARGV[5] then return 'changed' end
   note(id, wanted, it[4], '')
   toEnded(id, 'aborted', {})
-  keepIntent(id, 'abort', ARGV[4]) -- Redis may have lost a claim of it
+  keepIntent(id, 'abort', ARGV[4], ARGV[6]) -- Redis may have lost a claim of it
   return 'ended'
 end
 if it[2] ~= '' then
-  local earlier = cjson.decode(it[2]).kind
-  if earlier == 'abort' or earlier == wanted then return 'asked' end
+  local earlier = cjson.decode(it[2])
+  if earlier.kind == 'abort' or earlier.mark == ARGV[6] then return 'asked' end
 end
-redis.call('HSET', recordKey(id), 'intent', cjson.encode({kind = wanted, by = ARGV[4], at = now()}))
+redis.call('HSET', recordKey(id), 'intent', cjson.encode({kind = wanted, by = ARGV[4], at = now(), mark = ARGV[6]}))
 note(id, wanted, it[4], it[5])
 changed(id, it[3], 'intent')
 return 'asked'`)
 
-/** ARGV: id, kind, 'stop' or 'abort', by whom. For a record that Redis has lost. */
+/** ARGV: id, kind, 'stop' or 'abort', by whom, mark of this call. For a record that Redis has lost. */
 export const INTEND_LOST = luaScript(`${LUA_RECORDS}${KEEP_INTENT}
-keepIntent(ARGV[2], ARGV[4], ARGV[5])
+keepIntent(ARGV[2], ARGV[4], ARGV[5], ARGV[6])
 tell(ARGV[2], ARGV[3], 0, 'intent')
 return 1`)
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { RunSupersededError } from '../../base/abort-reasons.js'
 import { RecordLostError } from '../journal-errors.js'
@@ -186,10 +187,10 @@ export function createRecords<T extends object>(
     },
 
     async intend(id, wanted, by, { endIfWaiting } = {}) {
-      return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? ''))
+      return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? '', randomUUID()))
     },
     async intendLost(id, wanted, by) {
-      await call(INTEND_LOST, id, kind, wanted, by)
+      await call(INTEND_LOST, id, kind, wanted, by, randomUUID())
     },
     async reopen({ id, version }, patch) {
       return reopenedSchema.parse(await call(REOPEN, id, version, ...pairs(patch)))

@@ -5,7 +5,7 @@ import type { Claimed, Mark, Records } from '../../queue/records/records.js'
 import type { RunSwitch } from './run-switch.js'
 
 /** One claim of a record by this host. Its writes throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when they may not be made. */
-export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal'> & {
+export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' | 'onStopAgain'> & {
   /** As it was when it was claimed. */
   readonly record: FleetRecord<T>
   readonly claim: Claim
@@ -92,6 +92,7 @@ function toActiveRun<T extends object>(
     signal: control.signal,
     stopSignal: control.stopSignal,
     shutdownSignal: control.shutdownSignal,
+    onStopAgain: control.onStopAgain,
     check: () => records.check(claim),
     update: (patch, mark) => records.update(claim, patch, mark),
     finish: (outcome, patch) => settle(() => records.finish(claim, outcome, patch)),

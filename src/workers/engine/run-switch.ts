@@ -28,6 +28,8 @@ export type RunSwitch = {
   readonly signal: AbortSignal
   /** The program is asked to end politely, and the run goes on with what it has made: TrainingStoppedError. */
   readonly stopSignal: AbortSignal
+  /** Calls for each further stop; returns what ends that. */
+  onStopAgain(listener: () => void): () => void
   /** The worker ends, also if the run was ended before: what follows an end has to be brief. */
   readonly shutdownSignal: AbortSignal
   obey(intent: Intent | null): void
@@ -40,16 +42,25 @@ export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwit
   const end = new AbortController()
   const stop = new AbortController()
   const shutdown = new AbortController()
+  const listeners = new Set<() => void>()
+  let obeyedMark: string | undefined
 
   function obey(intent: Intent | null): void {
     if (intent?.kind === 'abort') end.abort(new TrainingAbortedError())
-    if (intent?.kind === 'stop') stop.abort(new TrainingStoppedError())
+    if (intent?.kind !== 'stop' || intent.mark === obeyedMark) return
+    obeyedMark = intent.mark
+    if (stop.signal.aborted) for (const listener of listeners) listener()
+    else stop.abort(new TrainingStoppedError())
   }
 
   return {
     signal: end.signal,
     stopSignal: stop.signal,
     shutdownSignal: shutdown.signal,
+    onStopAgain(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     obey,
     onRenewed({ outcome, intent }) {
       switch (outcome) {

@@ -222,7 +222,9 @@ function follow(run: Run<TrainingPayload>, { stopSwitch, taken }: TrainingRun): 
   else run.stopSignal.addEventListener('abort', stop, { once: true })
   if (run.signal.aborted) end()
   else run.signal.addEventListener('abort', end, { once: true })
+  const unfollow = run.onStopAgain(stop)
   return () => {
+    unfollow()
     run.stopSignal.removeEventListener('abort', stop)
     run.signal.removeEventListener('abort', end)
   }

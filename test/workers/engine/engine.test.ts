@@ -134,6 +134,26 @@ describe('the engine', () => {
     expect(run.signal.reason).to.include({ code: 'LF_TRAINING_ABORTED' })
   })
 
+  it('passes a further stop on, once, also if its renewal repeats it', async () => {
+    await createSample(records, 't1')
+    const host = await startHost({ leaseMs: 300 })
+    const run = await host.run()
+    let further = 0
+    run.onStopAgain(() => {
+      further += 1
+    })
+    await records.intend('t1', 'stop', 'loop')
+    await until('it is asked to stop', () => run.stopSignal.aborted)
+
+    await records.intend('t1', 'stop', 'loop')
+    await until('it is asked again', () => further === 1)
+    const renewedAt = async () => Number(await redis.link.client.hget('{loopfleet}:records:clock', 'time'))
+    const before = await renewedAt()
+    await until('it has renewed twice', async () => (await renewedAt()) > before + 150)
+
+    expect(further).to.equal(1)
+  })
+
   it('ends a run with the first step for an abort that came before it was claimed', async () => {
     await createSample(records, 't1')
     expect(await records.intend('t1', 'abort', 'cli')).to.equal('asked')

@@ -231,6 +231,25 @@ describe('the pipeline of trainings', () => {
       expect(host.begun.slice(-3)).to.deep.equal(['convert', 'upload-model', 'cleanup'])
     })
 
+    it('a second time, while it detects, ends the detection', async () => {
+      const host = await aHost({
+        stages: {
+          train: (context, deps) => Promise.resolve(untilEnded(context, deps)).catch(() => ({ stopped: true })),
+          detect: untilEnded,
+        },
+      })
+      const id = await of.order()
+      await begins(host, 'train')
+      await of.trainings.request(id, 'stop', 'test')
+      await begins(host, 'detect')
+
+      await of.trainings.request(id, 'stop', 'test')
+      await of.ended(id)
+
+      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(host.begun.slice(-2)).to.deep.equal(['detect', 'cleanup'])
+    })
+
     for (const [what, result, stagesLeft] of [
       ['before the training had ended', undefined, ['train', 'sync-metrics', 'convert', 'upload-model', 'detect']],
       ['and was obeyed by the training', { stopped: true }, ['sync-metrics', 'convert', 'upload-model', 'detect']],
