@@ -16,6 +16,10 @@ export const slowSuites = {
     about: '200 swaps of models under load, with a look at the memory',
     files: ['detector/models/swaps.slow.test.ts', 'end-to-end/detector-swaps.test.ts'],
   },
+  hostile: {
+    about: '20 clients that read nothing before they have sent 80 MB',
+    files: ['end-to-end/detector-clients-hostile.test.ts'],
+  },
   outbox: { about: 'an outbox of 1,000 images', files: ['end-to-end/detector-outbox.test.ts'] },
   files: {
     about: '60 trainings that are ended while they write their model, and thousands of torn models and images',

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
+import { PYTHON_BYTECODE } from '../helpers/python-environment.js'
 
 export type PythonNode = {
   /** The last lines it printed, for messages. */
@@ -23,7 +24,7 @@ export type PythonNodeOptions = {
 /** Starts a node written with the Python library, with a complete environment of its own. */
 export function startPythonNode({ interpreter, script, args, env, cwd }: PythonNodeOptions): PythonNode {
   const lines: string[] = []
-  const complete = { PATH: process.env.PATH ?? '', PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1', ...env }
+  const complete = { PATH: process.env.PATH ?? '', PYTHONUNBUFFERED: '1', ...PYTHON_BYTECODE, ...env }
   const child = execa(interpreter, [fileURLToPath(script), ...args], {
     cwd,
     env: complete,

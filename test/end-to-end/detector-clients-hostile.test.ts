@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import { detect, memoryOf } from '../helpers/edge-clients.js'
 import { type Edge, startEdge } from '../helpers/edge-detector.js'
 import { sendThenRead } from '../helpers/send-then-read.js'
+import { times } from '../helpers/thorough.js'
 import { plainJpeg } from '../inference/images.js'
 
 const MB = 1024 * 1024
@@ -13,7 +14,9 @@ const MOST_BODY = 64 * MB
 const IDLE = 450
 const SLOW = 50
 const ROUNDS = 3
-const REFUSED = 20
+const REFUSED = times(6, 20)
+const GOOD_RATIO = 2
+const PAUSE_MS = 50
 const FORM = { 'content-type': 'multipart/form-data; boundary=b' }
 const PART = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
 
@@ -79,7 +82,8 @@ describe('A whole detector among hostile clients', function () {
   it('serves good clients while 450 connections idle and 50 bodies come slowly, and cuts those off', async () => {
     const ratios: number[] = []
     let crowd: Crowd | undefined
-    for (let round = 0; round < ROUNDS; round += 1) {
+    // The best round counts, since others use the machine too: once one is good, more cannot change that.
+    for (let round = 0; round < ROUNDS && !ratios.some((ratio) => ratio <= GOOD_RATIO); round += 1) {
       crowd?.leave()
       const alone = await timesWhile(() => sleep(2000))
       crowd = gather()
@@ -88,7 +92,7 @@ describe('A whole detector among hostile clients', function () {
       ratios.push(among.p99Ms / alone.p99Ms)
     }
     const last = crowd?.answers ?? []
-    const untilCut = await timesWhile(() => Promise.all(last))
+    const untilCut = await timesWhile(() => Promise.all(last), PAUSE_MS)
     crowd?.leave()
 
     for (const answer of last) expect(await answer).to.match(/^(HTTP\/1\.1 408 |$)/)
@@ -96,8 +100,7 @@ describe('A whole detector among hostile clients', function () {
     console.log(
       `      p99 of good clients among them, by that alone: ${ratios.map((ratio) => ratio.toFixed(1)).join(', ')}`,
     )
-    // The best round, since others use the machine too.
-    expect(Math.min(...ratios)).to.be.at.most(2)
+    expect(Math.min(...ratios)).to.be.at.most(GOOD_RATIO)
   })
 
   /** Connections that idle, and such that send their bodies slowly. */
@@ -123,13 +126,14 @@ describe('A whole detector among hostile clients', function () {
   }
 
   /** What two good clients see while something else goes on. */
-  async function timesWhile(work: () => Promise<unknown>): Promise<{ statuses: number[]; p99Ms: number }> {
+  async function timesWhile(work: () => Promise<unknown>, pauseMs = 0): Promise<{ statuses: number[]; p99Ms: number }> {
     const taken: { readonly status: number; readonly ms: number }[] = []
     let isOver = false
     const clients = Array.from({ length: 2 }, async () => {
       while (!isOver) {
         const startedAt = performance.now()
         taken.push({ status: await good(), ms: performance.now() - startedAt })
+        if (pauseMs > 0) await sleep(pauseMs)
       }
     })
     await work()

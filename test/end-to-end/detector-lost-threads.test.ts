@@ -16,7 +16,7 @@ describe('A detector with threads that hang in native code', function () {
   this.timeout(180_000)
   let edge: Edge
   before(async () => {
-    const backend = ['--backend', 'module', '--module', MODULE, '--format', 'onnx', '--deadline', '2']
+    const backend = ['--backend', 'module', '--module', MODULE, '--format', 'onnx', '--deadline', '2', '--threads', '2']
     edge = await startEdge({ args: backend, listen: ['--port', `${await freePort()}`] })
   })
   after(() => edge.close())

@@ -10,6 +10,8 @@ const SWAPS = times(3, 200)
 const MANY = 200
 const MOST_GROWTH = 1.02
 const CLIENTS = 4
+/** Between two images of a client. */
+const PAUSE_MS = 5
 const MODELS = 3
 
 describe('A whole detector under load', function () {
@@ -43,7 +45,7 @@ describe('A whole detector under load', function () {
   })
 
   it(`follows the Loop's deployment target ${SWAPS} times without a failed request`, async () => {
-    edge = await startEdge({ dialect: '0.8' }) // its status, told after each change, is answered with the target
+    edge = await startEdge({ dialect: '0.8', args: ['--threads', '2'] }) // its status, told after each change, is answered with the target
     const models = [await edge.addModel(), await edge.addModel(), await edge.addModel()]
     const image = await plainJpeg(64, 48, 'red')
     const statuses = new Map<number, number>()
@@ -54,6 +56,7 @@ describe('A whole detector under load', function () {
         const { status, body } = await detect(edge, image, { autoupload: 'disabled' })
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         versions.add(body.box_detections?.[0]?.model_name)
+        await sleep(PAUSE_MS)
       }
     })
     const memory: number[] = []

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type Answer, detect } from '../helpers/edge-clients.js'
@@ -6,7 +7,10 @@ import { type Edge, startEdge } from '../helpers/edge-detector.js'
 const MODULE = fileURLToPath(new URL('../fixtures/inference/misbehaves.mjs', import.meta.url))
 const CLIENTS = 6
 const THREADS = 2
-const ROUNDS = 3
+/** Beside the first, one that meets the threads that were started again; a third only when both came late. */
+const ROUNDS = { least: 2, most: 3 }
+/** Between two images of a client, so that they wait for threads and not for the core that makes the requests. */
+const PAUSE_MS = 10
 /** After the failure has been answered; a hang is seen only after half the deadline. */
 const NEXT_ANSWER_WITHIN_MS = 2000
 const DEADLINE_MS = 8000
@@ -27,9 +31,14 @@ describe('A detector under load', function () {
     const waited: number[] = []
     let isOver = false
     const clients = Array.from({ length: CLIENTS }, async () => {
-      while (!isOver) good.push(await ask('fine'))
+      while (!isOver) {
+        good.push(await ask('fine'))
+        await sleep(PAUSE_MS)
+      }
     })
-    for (let round = 0; round < ROUNDS; round += 1) {
+    // The best round counts, since others use the machine too.
+    const isInTime = () => Math.min(...waited) <= NEXT_ANSWER_WITHIN_MS
+    for (let round = 0; round < ROUNDS.least || (round < ROUNDS.most && !isInTime()); round += 1) {
       faulty.push(...(await Promise.all(Array.from({ length: THREADS }, () => ask(fault)))))
       const failedAt = performance.now()
       good.push(await ask('fine'))
@@ -38,7 +47,6 @@ describe('A detector under load', function () {
     isOver = true
     await Promise.all(clients)
     console.log(`      next good answer after ${waited.map(Math.round).join(', ')} ms`)
-    // The best round, since others use the machine too.
     expect(Math.min(...waited), 'ms to the next good answer').to.be.at.most(NEXT_ANSWER_WITHIN_MS)
     return { faulty, good }
   }
@@ -56,10 +64,11 @@ describe('A detector under load', function () {
     it(`loses only the images at which a thread ${fault}, though all its threads do at once`, async () => {
       const { faulty, good } = await underLoad(fault)
 
-      expect(faulty.map((answer) => answer.status)).to.deep.equal(Array(ROUNDS * THREADS).fill(status))
+      expect(faulty).to.have.lengthOf.at.least(ROUNDS.least * THREADS)
+      expect(new Set(faulty.map((answer) => answer.status))).to.deep.equal(new Set([status]))
       for (const answer of faulty) expect(answer.body.detail).to.be.a('string')
       expect(new Set(good.map((answer) => answer.status))).to.deep.equal(new Set([200]))
-      expect(good.length).to.be.at.least(ROUNDS)
+      expect(good.length).to.be.at.least(ROUNDS.least)
       expect(edge.detector.hasExited).to.equal(false)
     })
   }

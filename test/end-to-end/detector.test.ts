@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import sharp from 'sharp'
@@ -15,178 +14,147 @@ describe('loopfleet detector', function () {
   const start = async (options: EdgeOptions = {}) => {
     edge = await startEdge(options)
   }
-  afterEach(() => edge.close())
 
   for (const dialect of ['0.8', 'current'] as const) {
-    it(`loads what the Loop deploys, and the next model when that changes, in dialect ${dialect}`, async () => {
-      await start({ dialect })
-      expect((await detect(sure)).body.box_detections[0]).to.include({ category_name: 'circle', model_name: '1.0' })
+    describe(`in dialect ${dialect}`, () => {
+      before(() => start({ dialect }))
+      after(() => edge.close())
 
-      const { id, version } = await edge.addModel()
-      await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
-      await edge.untilModel(version)
+      it('sends back the images that the Loop should learn from', async () => {
+        await detect(sure, { 'camera-id': 'front' })
+        await detect(unsure, { 'camera-id': 'front', tags: 'night' })
+        await detect(unsure, { 'camera-id': 'front' }) // seen before
 
-      expect((await detect(sure)).body.box_detections[0].model_name).to.equal(version)
-      await until('the Loop knows it', () => seen()?.status.current_model === version, 20_000)
-      expect(seen()).to.include({ dialect, connected: true, type: 'detector' })
-    })
+        const tags = dialect === '0.8' ? ['front', 'night', 'uncertain'] : ['night', 'uncertain']
+        await until('the Loop has an image', async () => (await inbox()).length > 0, 30_000)
+        expect(await inbox()).to.deep.equal([{ tags, version: '1.0' }])
+      })
 
-    it(`sends back the images that the Loop should learn from, in dialect ${dialect}`, async () => {
-      await start({ dialect })
+      it('loads what the Loop deploys, and the next model when that changes', async () => {
+        expect((await detect(sure)).body.box_detections[0]).to.include({ category_name: 'circle', model_name: '1.0' })
 
-      await detect(sure, { 'camera-id': 'front' })
-      await detect(unsure, { 'camera-id': 'front', tags: 'night' })
-      await detect(unsure, { 'camera-id': 'front' }) // seen before
+        const { id, version } = await edge.addModel()
+        await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
+        await edge.untilModel(version)
 
-      const tags = dialect === '0.8' ? ['front', 'night', 'uncertain'] : ['night', 'uncertain']
-      await until('the Loop has an image', async () => (await inbox()).length > 0, 30_000)
-      expect(await inbox()).to.deep.equal([{ tags, version: '1.0' }])
+        expect((await detect(sure)).body.box_detections[0].model_name).to.equal(version)
+        await until('the Loop knows it', () => seen()?.status.current_model === version, 20_000)
+        expect(seen()).to.include({ dialect, connected: true, type: 'detector' })
+      })
     })
   }
 
-  it('keeps a bad model away, says so, and goes on with the old one', async () => {
-    await start()
-    const bad = new FormData()
-    bad.append('files', new Blob([await zipOf('model.onnx', 'no model at all')]), 'bad.zip')
-    const path = `/api/${ORGANIZATION}/projects/${PROJECT}/onnx`
-    const { id } = JSON.parse(await (await fetch(`${edge.loop.url}${path}`, { method: 'POST', body: bad })).text())
+  describe('once it serves', () => {
+    before(() => start({ dialect: '0.8' }))
+    after(() => edge.close())
 
-    await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
+    it('keeps a bad model away, says so, and goes on with the old one', async () => {
+      const bad = new FormData()
+      bad.append('files', new Blob([await zipOf('model.onnx', 'no model at all')]), 'bad.zip')
+      const path = `/api/${ORGANIZATION}/projects/${PROJECT}/onnx`
+      const { id } = JSON.parse(await (await fetch(`${edge.loop.url}${path}`, { method: 'POST', body: bad })).text())
 
-    await until('the Loop hears of it', () => seen()?.errors.update_model, 30_000)
-    expect((await detect(sure)).body.box_detections[0].model_name).to.equal('1.0')
+      await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
+
+      await until('the Loop hears of it', () => seen()?.errors.update_model, 30_000)
+      expect((await detect(sure)).body.box_detections[0].model_name).to.equal('1.0')
+    })
+
+    it('has no backdoor unless it is told so', async () => {
+      expect((await fetch(`${edge.url}/reset`, { method: 'POST' })).status).to.equal(404)
+    })
+
+    it('lets no second detector on its folder', async () => {
+      const failure = await edge.start().catch(String)
+
+      expect(failure).to.match(/LF_FOLDER_LOCKED/)
+    })
+
+    it('restarts when the Loop asks for it, in dialect 0.8', async () => {
+      const id = await until('the Loop sees it', () => seen()?.id)
+
+      await fetch(`${edge.loop.url}/api/local/nodes/${id}/restart`, { method: 'POST' })
+
+      expect(await edge.detector.exited).to.include({ exitCode: 0 })
+    })
   })
 
-  it('starts and detects without the Loop, and brings what waited when the Loop is back', async () => {
-    await start()
-    await edge.stopLoop()
-    await edge.detector.kill('SIGKILL')
+  describe('that starts', () => {
+    afterEach(() => edge.close())
 
-    await edge.start()
-    const answer = await detect(unsure)
-    expect(answer.body.box_detections[0].model_name).to.equal('1.0')
-    await edge.startLoop()
-
-    await until('the Loop has the image', async () => (await inbox()).length === 1, 60_000)
-    await until('the Loop sees the detector', () => seen()?.status.current_model === '1.0', 30_000)
-  })
-
-  it('loses no image that was acknowledged when it is killed at once', async () => {
-    await start()
-    await edge.stopLoop() // so that nothing goes up before the kill
-    let acknowledged = 0
-    for (let round = 0; round < 5; round += 1) {
-      const uploads = Array.from({ length: 6 }, () =>
-        upload().then(
-          (status) => status === 200,
-          () => false,
-        ),
-      )
-      await uploads[0]
+    it('without the Loop is ready with the model on its disk, and brings what waited when the Loop is back', async () => {
+      await start()
+      await untilReady()
+      await edge.stopLoop()
       await edge.detector.kill('SIGKILL')
-      acknowledged += (await Promise.all(uploads)).filter(Boolean).length
+
       await edge.start()
-    }
+      await untilReady()
+      const answer = await detect(unsure)
+      expect(answer.body.box_detections[0].model_name).to.equal('1.0')
+      await edge.startLoop()
 
-    await edge.startLoop()
+      await until('the Loop has the image', async () => (await inbox()).length === 1, 60_000)
+      await until('the Loop sees the detector', () => seen()?.status.current_model === '1.0', 30_000)
+    })
 
-    await until('the Loop has them all', async () => (await inbox()).length >= acknowledged, 60_000)
-    expect(acknowledged).to.be.at.least(5)
+    it('says 503 and when to come again until it has a model', async () => {
+      await start({ deploys: false, waitForModel: false })
+
+      const answer = await detect(sure)
+
+      expect(answer.status).to.equal(503)
+      expect(answer.body.detail).to.be.a('string')
+      expect(Number(answer.headers.get('retry-after'))).to.be.greaterThan(0)
+      expect(await edge.detector.log())
+        .to.include('loopfleet detector is waiting: no model')
+        .and.not.match(READY)
+
+      await edge.loop.setTarget(ORGANIZATION, PROJECT, (await edge.addModel()).id)
+      await untilReady()
+      expect((await detect(sure)).status).to.equal(200)
+    })
+
+    it('again keeps a pinned version', async () => {
+      await start()
+      const { id, version } = await edge.addModel()
+      expect((await put('/model_version', version)).status).to.equal(200)
+      await edge.untilModel(version)
+
+      await edge.detector.end()
+      await edge.start()
+
+      expect((await edge.about()).version_control).to.equal('specific_version')
+      await edge.untilModel(version)
+      expect(id).to.be.a('string')
+      expect((await put('/model_version', '99.9')).status).to.equal(400)
+    })
+
+    it('is paused where VERSION_CONTROL_DEFAULT says so, and follows when it is told to', async () => {
+      await start({ env: { VERSION_CONTROL_DEFAULT: 'Pause' }, waitForModel: false })
+      await until('the Loop has told its target', () => seen() !== undefined, 30_000)
+      expect(await edge.about()).to.include({ version_control: 'pause', model_info: null })
+
+      await put('/model_version', 'follow_loop')
+
+      await edge.untilModel('1.0')
+    })
+
+    it('with the backdoor wipes everything by it', async () => {
+      await start({ env: { USE_BACKDOOR_CONTROLS: '1' } })
+      await put('/outbox_mode', 'stopped')
+      await upload()
+      const reset = await fetch(`${edge.url}/reset`, { method: 'POST' })
+
+      expect([reset.status, await reset.json()]).to.deep.equal([200, true])
+      await edge.untilModel('1.0')
+      expect(await (await fetch(`${edge.url}/metrics`)).text()).to.contain('outbox_normal 0')
+      expect((await put('/debug_logging', 'on')).status).to.equal(200)
+      expect((await put('/socketio', 'maybe')).status).to.equal(400)
+    })
   })
 
-  it('says 503 and when to come again until it has a model', async () => {
-    await start()
-    await edge.detector.end()
-    await rm(join(edge.data, 'models'), { recursive: true })
-    await edge.loop.setTarget(ORGANIZATION, PROJECT, null)
-    await edge.start({ waitForModel: false })
-
-    const answer = await detect(sure)
-
-    expect(answer.status).to.equal(503)
-    expect(answer.body.detail).to.be.a('string')
-    expect(Number(answer.headers.get('retry-after'))).to.be.greaterThan(0)
-    expect(await edge.detector.log())
-      .to.include('loopfleet detector is waiting: no model')
-      .and.not.match(READY)
-
-    await edge.loop.setTarget(ORGANIZATION, PROJECT, (await edge.addModel()).id)
-    await until('it is ready', async () => READY.test(await edge.detector.log()), 30_000)
-    expect((await detect(sure)).status).to.equal(200)
-  })
-
-  it('is ready with the model on its disk, whether or not the Loop is there', async () => {
-    await start()
-    await until('it is ready', async () => READY.test(await edge.detector.log()))
-    await edge.detector.end()
-    await edge.stopLoop()
-
-    await edge.start()
-
-    await until('it is ready', async () => READY.test(await edge.detector.log()))
-    expect((await detect(sure)).status).to.equal(200)
-    await edge.startLoop()
-  })
-
-  it('keeps a pinned version over restarts', async () => {
-    await start()
-    const { id, version } = await edge.addModel()
-    expect((await put('/model_version', version)).status).to.equal(200)
-    await edge.untilModel(version)
-
-    await edge.detector.end()
-    await edge.start()
-
-    expect((await edge.about()).version_control).to.equal('specific_version')
-    await edge.untilModel(version)
-    expect(id).to.be.a('string')
-    expect((await put('/model_version', '99.9')).status).to.equal(400)
-  })
-
-  it('starts paused where VERSION_CONTROL_DEFAULT says so, and follows when it is told to', async () => {
-    await start({ env: { VERSION_CONTROL_DEFAULT: 'Pause' }, waitForModel: false })
-    await until('the Loop has told its target', () => seen() !== undefined, 30_000)
-    expect(await edge.about()).to.include({ version_control: 'pause', model_info: null })
-
-    await put('/model_version', 'follow_loop')
-
-    await edge.untilModel('1.0')
-  })
-
-  it('has no backdoor unless it is told so, and wipes everything with it', async () => {
-    await start()
-    expect((await fetch(`${edge.url}/reset`, { method: 'POST' })).status).to.equal(404)
-    await edge.detector.end()
-
-    await edge.start({ env: { USE_BACKDOOR_CONTROLS: '1' } })
-    await put('/outbox_mode', 'stopped')
-    await upload()
-    const reset = await fetch(`${edge.url}/reset`, { method: 'POST' })
-
-    expect([reset.status, await reset.json()]).to.deep.equal([200, true])
-    await edge.untilModel('1.0')
-    expect(await (await fetch(`${edge.url}/metrics`)).text()).to.contain('outbox_normal 0')
-    expect((await put('/debug_logging', 'on')).status).to.equal(200)
-    expect((await put('/socketio', 'maybe')).status).to.equal(400)
-  })
-
-  it('restarts when the Loop asks for it, in dialect 0.8', async () => {
-    await start({ dialect: '0.8' })
-    const id = await until('the Loop sees it', () => seen()?.id)
-
-    await fetch(`${edge.loop.url}/api/local/nodes/${id}/restart`, { method: 'POST' })
-
-    expect(await edge.detector.exited).to.include({ exitCode: 0 })
-  })
-
-  it('lets no second detector on its folder', async () => {
-    await start()
-
-    const failure = await edge.start().catch(String)
-
-    expect(failure).to.match(/LF_FOLDER_LOCKED/)
-  })
-
+  const untilReady = () => until('it is ready', async () => READY.test(await edge.detector.log()), 30_000)
   const seen = () => edge.loop.nodes().find(({ type }) => type === 'detector')
 
   async function detect(image: () => Promise<Buffer>, headers: Record<string, string> = {}) {

@@ -22,6 +22,8 @@ export type EdgeOptions = {
   readonly listen?: readonly string[]
   /** Waits until the first model is loaded; on by default. */
   readonly waitForModel?: boolean
+  /** Whether the Loop has a model to deploy when the first detector starts; on by default. */
+  readonly deploys?: boolean
 }
 
 export type ModelFile = { readonly name: string; readonly data: string | Uint8Array }
@@ -82,7 +84,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       return value === undefined ? [] : [[name, value] as const]
     })
     const started = await startCli({
-      args: ['detector', '--data', data, ...listen, '--threads', '2', ...args],
+      args: ['detector', '--data', data, ...listen, '--threads', '1', ...args],
       env: {
         ...Object.fromEntries(inherited),
         LOOP_HOST: `127.0.0.1:${port}`,
@@ -145,7 +147,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     close,
   }
   try {
-    await loop.setTarget(ORGANIZATION, PROJECT, (await addModel()).id)
+    if (options.deploys !== false) await loop.setTarget(ORGANIZATION, PROJECT, (await addModel()).id)
     await start(options)
     return edge
   } catch (error) {

@@ -10,6 +10,12 @@ import { removeTree } from '../../src/base/files.js'
 import { type FolderLock, lockFolder } from '../../src/process/folder-lock.js'
 import { projectRoot } from './project-root.js'
 
+/** Where Python keeps the compiled modules: not beside them, but from one start to the next. */
+export const PYTHON_BYTECODE = {
+  PYTHONPYCACHEPREFIX: join(projectRoot(), '.cache/python-bytecode'),
+  PYTHONDONTWRITEBYTECODE: '', // unlike on some machines
+}
+
 /**
  * The Python interpreter of a virtual environment with these requirements, made on first use and kept in `.cache`.
  * Throws a sentence that names `what` when it cannot be had.
