@@ -9,7 +9,7 @@ import { toCurveView, toLogView } from './views.js'
 
 export type ApiDeps = {
   readonly look: Look
-  readonly journal: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve'>
+  readonly journal: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve' | 'promptly'>
   readonly control: Pick<TrainingControl, 'request' | 'retry'>
   readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
@@ -56,8 +56,11 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
   app.post('/api/trainings/:id/:action', async (request) => {
     const { id, action } = readAction(request)
     if ((await journal.load(id)) === undefined) return unknown(id)
-    if (action !== 'retry') return { id, action, outcome: await control.request(id, action, 'dashboard') }
-    const reopened = await control.retry(id)
+    if (action !== 'retry') {
+      const outcome = await journal.promptly(() => control.request(id, action, 'dashboard'))
+      return { id, action, outcome }
+    }
+    const reopened = await journal.promptly(() => control.retry(id))
     if (reopened.outcome === 'refused') throw new RequestRefusedError(409, reopened.reason)
     return { id, action, outcome: reopened.outcome }
   })
@@ -66,7 +69,7 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
     const hosts = await fleet.hosts()
     if (!hosts.some((host) => host.hostId === hostId))
       throw new RequestRefusedError(404, 'There is no host of that name.')
-    await fleet.setDraining(hostId, action === 'drain')
+    await journal.promptly(() => fleet.setDraining(hostId, action === 'drain'))
     return { hostId, isDraining: action === 'drain' }
   })
 }

@@ -6,6 +6,8 @@ import type { ErrorHandler } from '../base/http/error-answers.js'
 import type { BoardQueues } from '../queue/board-queues.js'
 import type { Fleet, FleetNode } from '../queue/fleet.js'
 import { stepProgressSchema } from '../queue/job-schemas.js'
+import type { RedisLink } from '../queue/open-redis.js'
+import { readWriteState } from '../queue/write-state.js'
 import { RequestRefusedError } from './errors.js'
 
 export const BOARD_PATH = '/queues'
@@ -15,6 +17,7 @@ const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 
 export type BoardDeps = {
+  readonly link: Pick<RedisLink, 'client' | 'url' | 'tryWrites'>
   readonly queues: BoardQueues
   readonly fleet: Pick<Fleet, 'nodes'>
   readonly answerError: ErrorHandler
@@ -51,6 +54,9 @@ export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
         if (request.method !== 'GET' && request.method !== 'HEAD') {
           throw new RequestRefusedError(405, 'Jobs cannot be changed here; stop, abort and retry at /.')
         }
+        const { code, problem } = await readWriteState(deps.link)
+        // BullMQ reads by scripts, which wait like writes.
+        if (code === 'WITHHELD' && problem !== null) throw new RequestRefusedError(503, problem)
         const queues = await deps.queues.takeNew()
         const nodes = queues.length > 0 ? await deps.fleet.nodes() : []
         for (const queue of queues) board.addQueue(toAdapter(queue, nodes))

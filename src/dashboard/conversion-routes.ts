@@ -1,17 +1,20 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Conversions } from '../queue/conversions.js'
+import type { Promptly } from '../queue/promptly.js'
 import { RequestRefusedError } from './errors.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
 import { toConversionView, toLogView } from './views.js'
 
 const listSchema = pageSchema.extend({ failed: z.stringbool().default(false) })
 
+export type ConversionApiDeps = {
+  readonly conversions: Pick<Conversions, 'list' | 'load' | 'count' | 'readLog' | 'retry'>
+  readonly promptly: Promptly
+}
+
 /** What the page reads of conversions and does with them, for programs too. */
-export function registerConversionApi(
-  app: FastifyInstance,
-  { conversions }: { readonly conversions: Pick<Conversions, 'list' | 'load' | 'count' | 'readLog' | 'retry'> },
-): void {
+export function registerConversionApi(app: FastifyInstance, { conversions, promptly }: ConversionApiDeps): void {
   app.get('/api/conversions', async (request) => {
     const { limit, offset, failed: failedOnly } = read(listSchema, request.query)
     const [records, total] = await Promise.all([
@@ -29,7 +32,7 @@ export function registerConversionApi(
   })
   app.post('/api/conversions/:id/retry', async (request) => {
     const { id } = await load(request)
-    const reopened = await conversions.retry(id)
+    const reopened = await promptly(() => conversions.retry(id))
     if (reopened.outcome === 'refused') throw new RequestRefusedError(409, reopened.reason)
     return { id, action: 'retry', outcome: reopened.outcome }
   })

@@ -72,9 +72,9 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
-  registerConversionApi(app, deps)
+  registerConversionApi(app, { ...deps, promptly: deps.journal.promptly })
   registerMetrics(app, look)
-  registerBoard(app, { queues: boardQueues, fleet: deps.fleet, answerError })
+  registerBoard(app, { link: deps.link, queues: boardQueues, fleet: deps.fleet, answerError })
 
   return {
     listen: () => app.listen({ host, port }),

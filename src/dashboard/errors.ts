@@ -19,11 +19,16 @@ export function toErrorAnswer(error: unknown): HttpErrorAnswer {
   return { status, detail: status === 500 ? 'Internal error.' : messageOf(error) }
 }
 
-const UNKNOWN: ReadonlySet<string> = new Set(['LF_TRAINING_UNKNOWN', 'LF_CONVERSION_UNKNOWN'])
+const STATUS: Readonly<Record<string, number>> = {
+  LF_TRAINING_UNKNOWN: 404,
+  LF_CONVERSION_UNKNOWN: 404,
+  LF_REDIS_UNREACHABLE: 503,
+  LF_REDIS_UNFIT: 503,
+}
 
 function statusOf(error: unknown): number {
   if (error instanceof RequestRefusedError) return error.status
-  if (error instanceof LoopfleetError) return UNKNOWN.has(error.code) ? 404 : 409
+  if (error instanceof LoopfleetError) return STATUS[error.code] ?? 409
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   return status >= 400 && status < 500 ? status : 500
 }

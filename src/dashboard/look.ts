@@ -8,7 +8,7 @@ import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {
-  readonly link: Pick<RedisLink, 'client' | 'url' | 'prefix'>
+  readonly link: Pick<RedisLink, 'client' | 'url' | 'tryWrites'>
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
   readonly journal: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
@@ -61,8 +61,13 @@ export function createLook(deps: LookDeps) {
     return { now: deps.now(), nodes: await deps.fleet.nodes() }
   }
 
+  /** BullMQ reads by scripts, which wait like writes. */
+  async function readableQueues(): Promise<readonly string[]> {
+    return (await readWriteState(deps.link)).code === 'WITHHELD' ? [] : await queues.names()
+  }
+
   async function queueCounts() {
-    const names = await queues.names()
+    const names = await readableQueues()
     return { queues: await Promise.all(names.map(async (name) => ({ name, counts: await queues.counts(name) }))) }
   }
 
@@ -91,7 +96,7 @@ export function createLook(deps: LookDeps) {
 
   /** What the hosts that are there work on now, by training. */
   async function currentSteps(): Promise<ReadonlyMap<string, CurrentStep[]>> {
-    const [hosts, known] = await Promise.all([deps.fleet.hosts(), queues.names()])
+    const [hosts, known] = await Promise.all([deps.fleet.hosts(), readableQueues()])
     const ofHosts = new Set(hosts.flatMap(({ hostId }) => workKinds.map((kind) => `${hostId}.${kind}`)))
     const names = known.filter((name) => ofHosts.has(name))
     const found = new Map<string, CurrentStep[]>()

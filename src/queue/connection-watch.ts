@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClosers } from '../base/closers.js'
 import { every } from '../base/every.js'
 import type { Logger } from '../base/logger.js'
+import type { Probe } from './probe.js'
 import type { RedisClient } from './redis-client.js'
 import { pong } from './redis-reasons.js'
 
@@ -22,8 +23,7 @@ export type ConnectionWatchOptions = {
 }
 
 export type ConnectionWatchDeps = {
-  /** A further connection that gives up by itself. */
-  readonly connectOnce: () => RedisClient
+  readonly probe: Pick<Probe, 'connectOnce' | 'condition'>
   readonly log: Logger
 }
 
@@ -49,7 +49,7 @@ const ANSWERS_MS = 1_000
  * word (a NAT, a proxy, a host that vanished) is noticed by the kernel only after a quarter of an hour.
  */
 export function watchConnections(options: ConnectionWatchOptions, deps: ConnectionWatchDeps): ConnectionWatch {
-  const { connectOnce, log } = deps
+  const { probe, log } = deps
   const watched = new Map<RedisClient, Watched>()
   const closers = createClosers(log)
   const lookMs = options.lookMs ?? LOOK_MS
@@ -65,7 +65,9 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     for (const [client, state] of watched) note(client, state)
     if (!silent().length) return
     // While Redis does not answer anybody there is nothing to repair.
-    if (!(await answersOnce(connectOnce(), signal))) return
+    if (!(await answersOnce(probe.connectOnce(), signal))) return
+    // A connection that waits behind a withheld write would only wait again.
+    if ((await probe.condition()) === 'withholds writes') return
     // If Redis itself was silent until now, it answers the others as well.
     await sleep(Math.min(ANSWERS_MS, lookMs), undefined, { signal })
     for (const [client, state] of silent()) if (hasAnswered(client, state)) state.quietLooks = 0

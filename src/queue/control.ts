@@ -53,6 +53,11 @@ redis.call('PUBLISH', ARGV[3], ARGV[1])
 redis.call('PUBLISH', ARGV[4], ARGV[1])
 return 'ok'`)
 
+/** KEYS control. ARGV id, request, channel. */
+const REQUEST_LOST = luaScript(`
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[1])`)
+
 const requestSchema = z.object({ kind: z.enum(controlKinds), by: z.string(), mark: z.string() })
 
 export function createControl(
@@ -115,8 +120,8 @@ export function createControl(
     },
 
     async requestWithoutRecord(id, kind, by) {
-      await link.client.hset(keys.control, id, JSON.stringify({ kind, by, mark: randomUUID() }))
-      await link.client.publish(keys.controlChannel, id)
+      const request = JSON.stringify({ kind, by, mark: randomUUID() })
+      await REQUEST_LOST(link.client, [keys.control], [id, request, keys.controlChannel])
     },
 
     async pending(id) {

@@ -108,6 +108,8 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', math.floor(time[1] * 
 redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
 return false`)
 
+const SET_DRAINING = luaScript('return redis.call(ARGV[1], KEYS[1], ARGV[2])')
+
 const FORGET_AFTER_MS = 86_400_000
 
 export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly protocol?: number } = {}): Fleet {
@@ -135,8 +137,7 @@ export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly
       return seen.map((host) => ({ ...host, isDraining: drained.includes(host.hostId) }))
     },
     async setDraining(hostId, isDraining) {
-      if (isDraining) await link.client.sadd(draining, hostId)
-      else await link.client.srem(draining, hostId)
+      await SET_DRAINING(link.client, [draining], [isDraining ? 'SADD' : 'SREM', hostId])
     },
     isDraining: async (hostId) => (await link.client.sismember(draining, hostId)) === 1,
   }

@@ -9,6 +9,7 @@ import { createRecordReader, type RecordReader } from './journal-reader.js'
 import { ACCEPT, ACK_END, BEGIN_RUN, FINISH, FINISH_STEP, REOPEN, UPDATE } from './journal-scripts.js'
 import type { Stage } from './names.js'
 import type { RedisLink } from './open-redis.js'
+import { type Promptly, promptly } from './promptly.js'
 import type { Subscription } from './subscriptions.js'
 import { createTrainingCurve, type TrainingCurve } from './training-curve.js'
 import { createTrainingLog, type TrainingLog } from './training-log.js'
@@ -29,7 +30,6 @@ import {
   reopenRefusals,
   reopenSentence,
 } from './trainings/training-rules.js'
-import { whenWritable } from './when-writable.js'
 
 export type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from './training-record.js'
 
@@ -58,8 +58,8 @@ export type TakenTraining = { readonly run: number; readonly before: TrainingRec
 export type Journal = TrainingLog &
   TrainingCurve &
   RecordReader & {
-    /** To be awaited before what must be answered soon; throws with the reason when Redis takes no writes. */
-    whenWritable(): Promise<void>
+    /** For what somebody waits for: throws with the reason when it is not done in time, and then it is not done later. */
+    readonly promptly: Promptly
     /** Decides whether an order is a new training, one we have, or none we can take now. */
     accept(order: {
       readonly order: TrainingOrder
@@ -161,7 +161,7 @@ export function createJournal(
     ...createTrainingCurve(link, keys),
     ...createTrainingLog(link, keys, async (id) => (await link.client.hget(keys.training(id), 'endedAt')) !== 'null'),
 
-    whenWritable: () => whenWritable(link),
+    promptly: (work, options) => promptly(link, work, options),
 
     async accept({ order, trainer, seat }) {
       const id = newTrainingId()

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { deadlineNow, LATE } from './deadline.js'
 import { noteRefusal, refusalOf } from './redis-refusals.js'
 
 export type LuaScript = (client: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
@@ -18,16 +19,30 @@ local function stamp()
 end
 `
 
+// The last argument is not the script's: until when it may be carried out, in ms by the clock of Redis, or ''.
+const UNTIL = `
+do
+  local deadline = table.remove(ARGV)
+  if deadline ~= '' then
+    local time = redis.call('TIME')
+    if time[1] * 1000 + time[2] / 1000 > tonumber(deadline) then
+      return redis.error_reply('${LATE} the caller was refused before')
+    end
+  end
+end
+`
+
 /**
  * A script that runs in Redis as one step nothing can come between; sent once, then called by its hash. A Redis that
- * takes no writes for now is waited for, as one that is away.
+ * takes no writes for now is waited for, as one that is away, unless somebody waits for the answer (`promptly`).
  */
-export function luaScript(source: string): LuaScript {
+export function luaScript(body: string): LuaScript {
+  const source = `${UNTIL}${body}`
   const sha = createHash('sha1').update(source).digest('hex')
   return async (client, keys, args) => {
     for (;;) {
       try {
-        const answer = await call(client, keys, args)
+        const answer = await call(client, keys, [...args, deadlineNow() ?? ''])
         noteRefusal(client, undefined, sha)
         return answer
       } catch (error) {

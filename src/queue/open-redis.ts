@@ -4,15 +4,23 @@ import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { watchConnections } from './connection-watch.js'
 import { KEY_PREFIX } from './names.js'
+import { createProbe, type Probe } from './probe.js'
 import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisClient } from './redis-client.js'
-import { RedisForbiddenError, RedisUnreachableError } from './redis-errors.js'
-import { type Outages, watchOutages } from './redis-outages.js'
+import { RedisForbiddenError, RedisUnfitError, RedisUnreachableError } from './redis-errors.js'
+import { errorOfProblem, LOADING, type Outages, watchOutages } from './redis-outages.js'
 import { isCut, isLoginRefusal, onFailedAttempt, whyNoConnection } from './redis-reasons.js'
-import { createFailoverRule, type FailoverRule, isForbidden, noteRefusal, reportRefusals } from './redis-refusals.js'
+import {
+  createFailoverRule,
+  type FailoverRule,
+  isForbidden,
+  noteRefusal,
+  refusalOf,
+  reportRefusals,
+} from './redis-refusals.js'
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
-import { tryWrites } from './try-writes.js'
+import type { WriteAnswer } from './try-writes.js'
 
 /** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
 export type RedisLink = {
@@ -33,6 +41,8 @@ export type RedisLink = {
   problem(): string | undefined
   /** The same, but asks Redis: one that hangs is found within two seconds. */
   check(): Promise<string | undefined>
+  /** What Redis answers to writes, though nothing is written. Throws when it cannot be asked. */
+  tryWrites(): Promise<WriteAnswer>
   close(): Promise<void>
   /** Closes it without waiting for answers, which then never come. */
   leave(): void
@@ -40,6 +50,8 @@ export type RedisLink = {
 
 export type OpenRedisOptions = {
   readonly connectTimeoutMs?: number
+  /** Whether a Redis that is loading its data set is waited for beyond that; true by default. */
+  readonly waitsForLoading?: boolean
   /** How often to look for connections that have fallen silent. */
   readonly lookMs?: number
   /** 'read' also takes a Redis that rejects writes (a replica, one that is full), and must not be written to. */
@@ -48,7 +60,8 @@ export type OpenRedisOptions = {
   readonly signal?: AbortSignal
 }
 
-const ONCE_MS = 5_000
+const CONNECT_MS = 10_000
+const LOOK_MS = 1_000
 const QUIT_MS = 2_000
 
 /**
@@ -65,9 +78,11 @@ export async function openRedis(
   const rule = createFailoverRule()
   const client = createClient(address, rule)
   const { access = 'write', lookMs } = options
-  const outages = watchOutages(client, { url: address.shown, ...(lookMs && { everyMs: lookMs }) }, { log })
+  const probe = createProbe(client, { prefix: KEY_PREFIX })
+  const outages = watchOutages(client, { url: address.shown, ...(lookMs && { everyMs: lookMs }) }, { probe, log })
   try {
-    await connect(client, address, options)
+    await connect(client, address, options, probe)
+    if (access !== 'read') await untilWritesAreAnswered(probe, address, options)
     await check(client, address, options, log)
   } catch (error) {
     outages.close()
@@ -75,7 +90,7 @@ export async function openRedis(
     throw error
   }
   reportRefusals(client, address.shown, log)
-  return createLink(client, { address, access, rule, outages, lookMs }, log)
+  return createLink(client, { address, access, rule, outages, probe, lookMs }, log)
 }
 
 async function check(client: Redis, { shown }: RedisAddress, { access }: OpenRedisOptions, log: Logger): Promise<void> {
@@ -105,9 +120,15 @@ function createClient(address: RedisAddress, rule: FailoverRule): RedisClient {
   return address.url === undefined ? new RedisClient(options) : new RedisClient(address.url, options)
 }
 
-async function connect(client: Redis, address: RedisAddress, options: OpenRedisOptions): Promise<void> {
-  const { connectTimeoutMs: timeoutMs = 10_000, signal } = options
+async function connect(
+  client: Redis,
+  address: RedisAddress,
+  options: OpenRedisOptions,
+  probe: Pick<Probe, 'condition'>,
+): Promise<void> {
+  const { connectTimeoutMs: timeoutMs = CONNECT_MS, waitsForLoading = true, signal } = options
   let lastError: Error | undefined
+  let isLoading = false
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = () => reject(lastError)
@@ -116,7 +137,12 @@ async function connect(client: Redis, address: RedisAddress, options: OpenRedisO
     lastError = error
     if (isLoginRefusal(error)) fail()
   })
-  const timer = setTimeout(() => fail(), timeoutMs)
+  const giveUp = async () => {
+    isLoading = client.status === 'connect' && (await probe.condition()) === 'loading'
+    if (isLoading && waitsForLoading) timer = setTimeout(() => void giveUp(), LOOK_MS)
+    else fail()
+  }
+  let timer = setTimeout(() => void giveUp(), timeoutMs)
   const onAbort = () => fail()
   if (signal?.aborted === true) fail()
   signal?.addEventListener('abort', onAbort, { once: true })
@@ -125,6 +151,7 @@ async function connect(client: Redis, address: RedisAddress, options: OpenRedisO
   try {
     await Promise.race([ready, failed])
   } catch {
+    if (isLoading) throw errorOfProblem(address.shown, LOADING)
     const reason = lastError === undefined ? silenceOf(client, timeoutMs) : await reasonAtStart(lastError, client)
     throw new RedisUnreachableError({ url: address.shown, reason }, lastError)
   } finally {
@@ -132,6 +159,24 @@ async function connect(client: Redis, address: RedisAddress, options: OpenRedisO
     signal?.removeEventListener('abort', onAbort)
     failed.catch(() => undefined)
     stopListening()
+  }
+}
+
+/** A pause of writes lasts as long as somebody has asked for, so it is waited for as a connection is. */
+async function untilWritesAreAnswered(
+  probe: Pick<Probe, 'tryWrites'>,
+  { shown: url }: RedisAddress,
+  { connectTimeoutMs = CONNECT_MS, signal }: OpenRedisOptions,
+): Promise<void> {
+  const until = performance.now() + connectTimeoutMs
+  for (;;) {
+    const { refusal: refused } = await probe.tryWrites().catch((error: unknown) => {
+      throw new RedisUnreachableError({ url, reason: messageOf(error) }, error)
+    })
+    const refusal = refusalOf(new Error(refused))
+    if (refusal?.code !== 'WITHHELD') return // the checks name what else is wrong
+    if (signal?.aborted === true || performance.now() > until)
+      throw new RedisUnfitError({ url, fault: `takes no writes: ${refusal.fault}`, wayOut: refusal.wayOut })
   }
 }
 
@@ -153,44 +198,23 @@ type LinkOptions = {
   readonly access: RedisLink['access']
   readonly rule: FailoverRule
   readonly outages: Outages
+  readonly probe: Probe
   readonly lookMs: number | undefined
 }
 
 function createLink(client: RedisClient, options: LinkOptions, log: Logger): RedisLink {
-  const { address, access, rule, outages, lookMs } = options
+  const { address, access, rule, outages, probe, lookMs } = options
   const duplicates = new Set<RedisClient>()
   let isClosed = false
-  const watch = watchConnections({ url: address.shown, lookMs }, { connectOnce, log })
+  const watch = watchConnections({ url: address.shown, lookMs }, { probe, log })
   watch.add(client)
   if (access !== 'read') {
     rule.begin({
       onRefused: (refusal) => noteRefusal(client, refusal, 'the connection'),
       // Those that only read were not refused, and are still where they were.
       onSettled: watch.reconnectOlder,
-      tryWrites: tryWritesOnce,
+      tryWrites: probe.tryWrites,
     })
-  }
-
-  function connectOnce(): RedisClient {
-    const limits = {
-      connectTimeout: ONCE_MS,
-      commandTimeout: ONCE_MS,
-      retryStrategy: () => null,
-      reconnectOnError: null,
-    }
-    const lazily = { lazyConnect: true, enableReadyCheck: false, replyMapping: 'legacy' } as const
-    return new RedisClient({ ...client.options, ...limits, ...lazily })
-  }
-
-  async function tryWritesOnce(): Promise<string> {
-    const once = connectOnce()
-    once.on('error', () => undefined) // reported by the rejection
-    try {
-      await once.connect()
-      return await tryWrites({ client: once, prefix: KEY_PREFIX })
-    } finally {
-      once.close()
-    }
   }
 
   function track(copy: RedisClient): void {
@@ -234,6 +258,7 @@ function createLink(client: RedisClient, options: LinkOptions, log: Logger): Red
     subscribe: subscriptions.subscribe,
     problem: outages.problem,
     check: outages.check,
+    tryWrites: probe.tryWrites,
     onReconnect(listener) {
       reconnectListeners.add(listener)
       return () => reconnectListeners.delete(listener)

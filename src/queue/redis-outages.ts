@@ -3,6 +3,8 @@ import { createClosers } from '../base/closers.js'
 import { every } from '../base/every.js'
 import { isWithin } from '../base/is-within.js'
 import type { Logger } from '../base/logger.js'
+import type { Condition, Probe } from './probe.js'
+import { RedisUnfitError, RedisUnreachableError } from './redis-errors.js'
 import { onFailedAttempt, pong, whyNoConnection } from './redis-reasons.js'
 import { refusalNow } from './redis-refusals.js'
 
@@ -21,22 +23,51 @@ export type OutageOptions = {
   readonly everyMs?: number
 }
 
+export type OutageDeps = { readonly probe: Pick<Probe, 'condition'>; readonly log: Logger }
+
 const EVERY_MS = 5_000
 // Twice as long as the pause between questions.
 const SILENT_PAUSES = 2
 const CHECK_MS = 2_000
-const SILENT = 'Redis does not answer.'
+/** After that, a further connection finds out why. */
+const ANSWER_MS = 500
+
+type Waiting = Exclude<Condition, 'answers'>
+
+/** Why a connection that is open gets no answers. */
+const CONDITIONS = {
+  silent: {
+    problem: 'Redis does not answer.',
+    began: 'Redis does not answer; waiting for it',
+    ended: 'Redis answers again',
+  },
+  'withholds writes': {
+    problem: 'Redis withholds writes (CLIENT PAUSE, as a failover sends it).',
+    fault: 'takes no writes: it withholds them (CLIENT PAUSE, as a failover sends it)',
+    wayOut: 'wait until the pause is over, or end it with CLIENT UNPAUSE',
+    began: 'Redis withholds writes; waiting for it',
+    ended: 'Redis takes writes again',
+  },
+  loading: {
+    problem: 'Redis is loading its data set.',
+    fault: 'is loading its data set',
+    wayOut: 'wait until it has',
+    began: 'Redis is loading its data set; waiting for it',
+    ended: 'Redis has loaded its data set',
+  },
+} as const satisfies Readonly<Record<Waiting, object>>
 
 /**
  * Logs an outage: each cause once, since it may change while it lasts (a server that is killed comes back with a password), and
  * its end. A server that keeps its connections open and answers nothing is one as well.
  */
-export function watchOutages(client: Redis, options: OutageOptions, deps: { readonly log: Logger }): Outages {
+export function watchOutages(client: Redis, options: OutageOptions, deps: OutageDeps): Outages {
   const { url, everyMs = EVERY_MS } = options
-  const { log } = deps
+  const { probe, log } = deps
   const reported = new Set<string>()
   const closers = createClosers(log)
   let problem: string | undefined
+  let condition: Waiting | undefined
   let asked: Promise<void> | undefined
   let isExplaining = false
   let isClosed = false
@@ -50,6 +81,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: { read
     isExplaining = false
     if (isClosed || client.status === 'ready') return
     problem = `Redis ${fault}: ${reason}.`
+    condition = undefined
     if (!isNew(kind)) return
     if (fault === 'is unreachable') log.warn({ url, reason }, 'Redis unreachable; waiting for it')
     else log.error({ url, reason }, `Redis ${fault}; waiting for it`)
@@ -61,13 +93,15 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: { read
     return true
   }
 
-  function noteSilence(): void {
-    problem = SILENT
-    if (isNew('silent')) log.warn({ url }, 'Redis does not answer; waiting for it')
+  function noteCondition(found: Waiting): void {
+    condition = found
+    problem = CONDITIONS[found].problem
+    if (isNew(found)) log.warn({ url }, CONDITIONS[found].began)
   }
 
   function noteEnd(how: string): void {
     problem = undefined
+    condition = undefined
     if (reported.size > 0) log.info({ url }, how)
     reported.clear()
   }
@@ -76,7 +110,8 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: { read
   function ask(): Promise<void> {
     asked ??= pong(client)
       .then(() => {
-        if (problem === SILENT) noteEnd('Redis answers again')
+        if (condition === 'silent') noteEnd(CONDITIONS.silent.ended)
+        if (condition === 'withholds writes') void noteEndOfPause()
       })
       .finally(() => {
         asked = undefined
@@ -86,39 +121,85 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: { read
 
   const isAnswering = (limitMs: number) => isWithin(ask(), limitMs).catch(() => false)
 
+  /** A connection that was made again is answered until it writes, so writes are what is asked about. */
+  async function noteEndOfPause(): Promise<void> {
+    const found = await probe.condition()
+    if (isClosed || condition !== 'withholds writes' || client.status !== 'ready') return
+    if (found === 'answers') noteEnd(CONDITIONS[condition].ended)
+    else noteCondition(found)
+  }
+
   async function look(): Promise<void> {
     if (client.status === 'ready') {
-      const isAnswered = await isAnswering(SILENT_PAUSES * everyMs)
-      if (!isAnswered && !isClosed && client.status === 'ready') noteSilence()
+      if (condition === 'withholds writes') return await noteEndOfPause()
+      if (await isAnswering(SILENT_PAUSES * everyMs)) return
+      const found = await probe.condition()
+      if (!isClosed && client.status === 'ready' && asked !== undefined) noteCondition(toWaiting(found))
       return
     }
-    // The driver waits without limit for the answers of its handshake.
+    // The driver waits without limit for the answers of its handshake, and for the end of loading.
     const seen = [client.stream, client.stream?.bytesRead]
     const isQuiet = client.status === 'connect' && seen.every((each, index) => each === lastSeen[index])
     quietLooks = isQuiet ? quietLooks + 1 : 0
     lastSeen = seen
-    if (quietLooks >= SILENT_PAUSES) noteSilence()
+    if (quietLooks >= SILENT_PAUSES) noteCondition('silent')
+    else await noteLoading()
+  }
+
+  async function noteLoading(): Promise<void> {
+    if (client.status !== 'connect' || condition !== undefined) return
+    const found = await probe.condition()
+    if (found === 'loading' && !isClosed && client.status === 'connect') noteCondition(found)
   }
 
   function whyNot(): string | undefined {
-    if (client.status === 'ready') return problem === SILENT ? problem : undefined
+    if (client.status === 'ready') return condition === undefined ? undefined : problem
     const refusal = refusalNow(client) // then it is made again and again
     const known = refusal && `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}.`
     return problem ?? known ?? 'Redis is unreachable.'
   }
 
+  async function check(): Promise<string | undefined> {
+    await noteLoading()
+    const known = whyNot()
+    if (known !== undefined || (await isAnswering(ANSWER_MS))) return known
+    const [found, isAnswered] = await Promise.all([probe.condition(), isAnswering(CHECK_MS - ANSWER_MS)])
+    if (isAnswered) return undefined
+    const waiting = toWaiting(found)
+    // A short silence is no news.
+    if (waiting !== 'silent' && !isClosed && client.status === 'ready') noteCondition(waiting)
+    return whyNot() ?? CONDITIONS[waiting].problem
+  }
+
   onFailedAttempt(client, (error) => void explain(error))
-  client.on('ready', () => noteEnd('Redis reconnected'))
+  client.on('ready', () => {
+    if (condition === 'withholds writes') return // until it takes writes
+    noteEnd(condition === 'loading' ? CONDITIONS.loading.ended : 'Redis reconnected')
+  })
   every(everyMs, look, closers, 'outages')
 
   return {
     problem: whyNot,
-    async check() {
-      return whyNot() ?? ((await isAnswering(CHECK_MS)) ? undefined : (whyNot() ?? SILENT))
-    },
+    check,
     close() {
       isClosed = true
       void closers.closeAll()
     },
   }
+}
+
+/** The sentence while Redis is loading its data set. */
+export const LOADING = CONDITIONS.loading.problem
+
+/** The error for a caller that does not wait. */
+export function errorOfProblem(url: string, problem: string): RedisUnfitError | RedisUnreachableError {
+  const known = Object.values(CONDITIONS).find((each) => each.problem === problem)
+  if (known !== undefined && 'fault' in known)
+    return new RedisUnfitError({ url, fault: known.fault, wayOut: known.wayOut })
+  return new RedisUnreachableError({ url, reason: problem.replace(/\.$/, '') })
+}
+
+/** A connection that alone gets no answers is made again by the watch on connections. */
+function toWaiting(found: Condition): Waiting {
+  return found === 'answers' ? 'silent' : found
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
+import type { WriteAnswer } from './try-writes.js'
 
 /** Why a server that answers does not carry a command out now; nothing of the command was done. */
 export type Refusal = {
@@ -30,6 +31,14 @@ const TAKES_NO_WRITES: Known = {
   },
 }
 
+/** No answer of Redis: see Probe. */
+const WITHHELD: Known = {
+  WITHHELD: {
+    fault: 'it withholds them (CLIENT PAUSE, as a failover sends it)',
+    wayOut: 'wait until the pause is over, or end it with CLIENT UNPAUSE',
+  },
+}
+
 const FORBIDDEN = { fault: 'the rules of its user forbid it', wayOut: 'allow it (docs/reference/redis.md)' }
 
 /** After so long without a refusal the server is asked whether it takes writes again. */
@@ -45,7 +54,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const code = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
   const inScript = /: -([A-Z]+) /.exec(error.message)?.[1] ?? ''
   for (const each of [code, inScript]) {
-    const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each]
+    const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each] ?? WITHHELD[each]
     if (known !== undefined) return { code: each, ...known }
   }
   return isForbidden(error) ? { code: 'NOPERM', reason: error.message, ...FORBIDDEN } : undefined
@@ -61,8 +70,8 @@ export type FailoverDeps = {
   readonly onRefused: (refusal: Refusal | undefined) => void
   /** Called when refusals have ended, with the time of the last one (`performance.now()`). */
   readonly onSettled: (refusedAt: number) => void
-  /** What the server to which the address leads now says to writes: a refusal, or '' for none. Rejects if it cannot be asked. */
-  readonly tryWrites: () => Promise<string>
+  /** What the server to which the address leads now answers to writes. Rejects if it cannot be asked. */
+  readonly tryWrites: () => Promise<WriteAnswer>
 }
 
 export type FailoverRule = {
@@ -94,7 +103,7 @@ export function createFailoverRule(): FailoverRule {
   async function ask(): Promise<void> {
     const askedAfter = refusedAt
     const isRefusing = await deps?.tryWrites().then(
-      (refused) => isElsewhere(refusalOf(new Error(refused))),
+      ({ refusal }) => isElsewhere(refusalOf(new Error(refusal))),
       () => true,
     )
     if (deps === undefined || refusedAt !== askedAfter) return // closed, or refused again, so that it is asked again

@@ -1,6 +1,5 @@
 import type { RedisLink } from './open-redis.js'
 import { refusalOf } from './redis-refusals.js'
-import { tryWrites } from './try-writes.js'
 
 /** Whether Redis takes writes of this user; null when that cannot be known. */
 export type WriteState = {
@@ -14,9 +13,9 @@ export type WriteState = {
 }
 
 /** Asks Redis without writing anything; needs neither INFO nor CONFIG. Throws when it cannot be asked. */
-export async function readWriteState(link: Pick<RedisLink, 'client' | 'url' | 'prefix'>): Promise<WriteState> {
+export async function readWriteState(link: Pick<RedisLink, 'client' | 'url' | 'tryWrites'>): Promise<WriteState> {
   const { url } = link
-  const refused = await tryWrites(link)
+  const { refusal: refused } = await link.tryWrites()
   if (refused === '') return { url, takesWrites: true, code: null, problem: null }
   const refusal = refusalOf(new Error(refused))
   if (refusal === undefined) {

@@ -21,6 +21,14 @@ export const seatA = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c11', name: 'Seat
 export const seatB = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c22', name: 'Seat B' }
 export const yes: Answer = { success: true, error_msg: null, payload: null }
 
+type NodeSettings = {
+  /** Before Redis gets an order. */
+  readonly slow?: Promise<unknown>
+  /** Before the seat gets the answer of Redis to an order. */
+  readonly late?: Promise<unknown>
+  readonly acksEnd?: () => boolean
+}
+
 /** A node with two seats in every test of a suite, the Loop's part played by the test over a real socket. */
 export function useSeatPair() {
   let redis: RedisFixture
@@ -38,7 +46,7 @@ export function useSeatPair() {
   }
 
   /** Which seat speaks over a connection, its status says. */
-  async function aNode({ slow, acksEnd = () => true }: { slow?: Promise<unknown>; acksEnd?: () => boolean } = {}) {
+  async function aNode({ slow, late, acksEnd = () => true }: NodeSettings = {}) {
     const peers = new Map<string, Socket>()
     const loop: SocketLoop = await startSocketLoop({
       onConnect(socket) {
@@ -56,7 +64,9 @@ export function useSeatPair() {
     const control = createControl(redis.link, journal, redis.queues)
     const accept: Journal['accept'] = async (order) => {
       await slow
-      return journal.accept(order)
+      const accepted = await journal.accept(order)
+      await late
+      return accepted
     }
     const sockets: LoopSocket[] = []
     const node = createTrainerNode(

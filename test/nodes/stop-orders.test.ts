@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { controlKinds } from '../../src/queue/control.js'
+import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
 import { orderCurrent } from './bad-orders.js'
 import { seatA, seatB, useSeatPair, yes } from './seat-pair.js'
@@ -123,4 +124,20 @@ describe('a seat that is to stop or abort answers', () => {
       expect(await control.pending(id)).to.equal('abort')
     })
   }
+
+  it('nothing of an order that was refused, since the answer of Redis came too late', async () => {
+    let go: (value?: unknown) => void = () => undefined
+    const late = new Promise((resolve) => {
+      go = resolve
+    })
+    const { begin, journal } = await aNode({ late })
+
+    const answer = await begin()
+    go()
+
+    expect(answer).to.include({ success: false })
+    await until('it is taken back', async () => (await newest(journal)).outcome === 'aborted')
+    expect(await waiting()).to.equal(0)
+    expect(await begin(orderCurrent({ training_number: 9 }))).to.deep.equal(yes)
+  })
 })

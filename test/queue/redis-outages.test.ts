@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
@@ -100,4 +101,35 @@ describe('an outage of Redis', function () {
     ])
     expect(await link.check()).to.equal(undefined)
   })
+
+  for (const [what, prepare] of [
+    ['', async () => undefined],
+    [
+      ' although its connections are cut meanwhile',
+      (redis: OwnRedis) => redis.call('CLIENT', 'KILL', 'TYPE', 'normal'),
+    ],
+  ] as const) {
+    it(`that withholds writes is logged once, and once when it takes them again${what}`, async () => {
+      const redis = await aRedis()
+      const { link, lines } = await open(redis.url, 100)
+      await redis.call('CLIENT', 'PAUSE', '600000', 'WRITE')
+      const written = Promise.all([link.client.set('a', '1'), link.client.set('b', '2')])
+
+      await until('it is logged', () => lines().length > 0)
+      await prepare(redis)
+      await sleep(4_000) // many times as long as a connection may be silent
+      const problem = link.problem()
+      await redis.call('CLIENT', 'UNPAUSE')
+      await written
+      await until('it is over', () => lines().length > 1)
+
+      const [first, last, ...others] = lines()
+      expect(first).to.contain('Redis withholds writes; waiting for it')
+      expect(last).to.contain('Redis takes writes again')
+      expect(others).to.deep.equal([])
+      expect(problem).to.contain('Redis withholds writes')
+      expect(link.problem()).to.equal(undefined)
+      expect(await link.check()).to.equal(undefined)
+    })
+  }
 })

@@ -35,6 +35,11 @@ export const REFUSALS: Readonly<Record<string, Refusal>> = {
     begin: failToSave,
     end: command('CONFIG', 'SET', 'stop-writes-on-bgsave-error', 'no'),
   },
+  'withholding them': {
+    code: 'WITHHELD',
+    begin: command('CLIENT', 'PAUSE', '600000', 'WRITE'),
+    end: command('CLIENT', 'UNPAUSE'),
+  },
   'short of rights': {
     code: 'NOPERM',
     begin: command('ACL', 'SETUSER', 'default', '-@write'),

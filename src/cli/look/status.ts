@@ -87,7 +87,7 @@ async function warningsOfAll(journal: FleetLink['journal']): Promise<readonly Tr
 
 async function look({ link, fleet, queues, journal, conversions }: FleetLink) {
   const redis = await readWriteState(link)
-  const names = await queues.names()
+  const names = redis.code === 'WITHHELD' ? [] : await queues.names() // BullMQ counts by scripts, which wait like writes
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
   const warnings = await warningsOfAll(journal)
   return {

@@ -67,7 +67,9 @@ export async function act(
 ): Promise<void> {
   await changeFleet(async ({ journal, control }) => {
     const { id } = await find(journal, wanted)
-    const answer = action === 'retry' ? await retry(control, id) : await control.request(id, action, 'cli')
+    const answer = await journal.promptly<keyof typeof sentences | 'asked'>(() =>
+      action === 'retry' ? retry(control, id) : control.request(id, action, 'cli'),
+    )
     if (flags.json === true) return printJson({ id, action, ok: true, answer })
     process.stdout.write(`${answer === 'asked' ? `Asked to ${action}` : sentences[answer]}: ${id}\n`)
   })

@@ -22,7 +22,7 @@ async function withFleet(work: Work, access: 'read' | 'write'): Promise<void> {
   await withClosers(context.log, async (closers) => {
     // What goes wrong with Redis is thrown, in a sentence; a warning before it says the same less well.
     const log = context.log.level === 'warn' ? context.log.child({}, { level: 'error' }) : context.log
-    const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, access }
+    const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, waitsForLoading: false, access }
     const fleet = await openFleetLink({ ...context, log, signal }, closers, options)
     closers.add('work', () => ending.abort())
     await work(fleet, context)

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import type { Closers } from '../../base/closers.js'
+import { isWithin } from '../../base/is-within.js'
 import type { Logger } from '../../base/logger.js'
 import type { Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
@@ -13,6 +14,7 @@ import {
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
 import type { ControlKind } from '../../queue/control.js'
+import { withoutDeadline } from '../../queue/deadline.js'
 import type { Fleet } from '../../queue/fleet.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
@@ -64,6 +66,9 @@ export type Seat = Service &
     reset(): Promise<void>
   }
 
+/** The order is durable; if Redis is unreachable just then, it is queued when Redis is back. */
+const QUEUED_MS = 1_000
+
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   const { identity, profile, dialect } = options
   const { journal, control, queues } = deps
@@ -74,9 +79,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     {
       open,
       events: {
-        begin_training: (...args) => inTurn(() => begin(args[0], args[1], args[2])),
-        stop_training: () => inTurn(() => request('stop')),
-        abort_training: () => inTurn(() => request('abort')),
+        begin_training: (...args) => inTurn((refused) => begin(args[0], args[1], args[2], refused)),
+        stop_training: () => inTurn((refused) => request('stop', refused)),
+        abort_training: () => inTurn((refused) => request('abort', refused)),
       },
       report,
       announcement: () => ({
@@ -107,41 +112,59 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   }
 
   // A stop that comes right behind its order must find it, also when they came over two connections.
-  function inTurn(obey: () => Promise<true>): Promise<true> {
-    const turn = lastTurn.then(obey)
-    lastTurn = turn.catch(() => undefined) // the caller has the error
-    return turn
+  async function inTurn(obey: (refused: AbortSignal) => Promise<() => Promise<void>>): Promise<true> {
+    const turn = journal.promptly(obey, { after: lastTurn })
+    lastTurn = turn
+    const finish = await turn
+    await finish()
+    return true
   }
 
-  async function begin(organization: unknown, project: unknown, config: unknown): Promise<true> {
+  /** Answers what is left to do when the order is durable. */
+  async function begin(
+    organization: unknown,
+    project: unknown,
+    config: unknown,
+    refused: AbortSignal,
+  ): Promise<() => Promise<void>> {
     const order = parseBeginTraining(organization, project, config)
     for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
-    await journal.whenWritable()
     const { lost, training: held } = await own.read()
     const isGone = lost !== undefined && (await journal.unfinishedOfSeat(identity.uuid))?.id !== held?.id
     if (isGone) throw new SeatBusyError(lost)
     const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
+    if (refused.aborted && accepted.outcome === 'accepted') await takeBack(training)
     own.hold(training)
     if (!isDeepStrictEqual(training.order, order)) {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
-    // Also for a repeated order: the job may be missing when we died between the journal and the queue.
-    if (training.endedAt === null) await deps.queueTraining?.(training)
-    log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
-    node.sendStatus()
-    return true
+    return async () => {
+      // Also for a repeated order: the job may be missing when we died between the journal and the queue.
+      if (training.endedAt === null) await isWithin(Promise.resolve(deps.queueTraining?.(training)), QUEUED_MS)
+      log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
+      node.sendStatus()
+    }
   }
 
-  async function request(kind: ControlKind): Promise<true> {
+  /** Redis had carried the order out in time, but its answer came too late. */
+  async function takeBack({ id }: TrainingRecord): Promise<never> {
+    log.warn({ trainingId: id }, 'order aborted: it was refused, since the answer of Redis came too late')
+    await withoutDeadline(() => control.request(id, 'abort', 'refused order'))
+    throw new SeatBusyError('The order was refused.')
+  }
+
+  async function request(kind: ControlKind, refused: AbortSignal): Promise<() => Promise<void>> {
     const training = await journal.unfinishedOfSeat(identity.uuid)
-    log.info({ kind, trainingId: training?.id }, 'asked to end the training')
+    refused.throwIfAborted()
     if (training !== undefined) await control.request(training.id, kind, 'loop')
     const lost = training === undefined ? own.giveUpLost() : undefined
     if (lost !== undefined) await control.requestWithoutRecord(lost.id, kind, 'loop')
-    if (lost !== undefined) node.sendStatus()
-    return true
+    return async () => {
+      log.info({ kind, trainingId: training?.id ?? lost?.id }, 'asked to end the training')
+      if (lost !== undefined) node.sendStatus()
+    }
   }
 
   function trainingChanged(trainingId: string): void {
@@ -206,7 +229,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     ...node,
     trainingChanged,
     async reset() {
-      await inTurn(() => request('abort'))
+      await inTurn((refused) => request('abort', refused))
       node.sendStatus()
     },
   }

@@ -2,13 +2,13 @@ import type { Logger } from '../../base/logger.js'
 import type { Control } from '../control.js'
 import type { Journal } from '../journal.js'
 import type { RedisLink } from '../open-redis.js'
+import { promptly } from '../promptly.js'
 import type { Queues } from '../queues.js'
 import { PROTOCOL } from '../records/protocol.js'
 import { recordKeys } from '../records/record-keys.js'
 import { createRecords, type Records } from '../records/records.js'
 import { createTrainingCurve } from '../training-curve.js'
 import { createTrainingLog } from '../training-log.js'
-import { whenWritable } from '../when-writable.js'
 import { migrateTrainings } from './migrate-trainings.js'
 import { createTrainingControl } from './training-control.js'
 import { createTrainingOrders } from './training-orders.js'
@@ -71,7 +71,7 @@ export function createTrainings(
     ...createTrainingCurve(link, keys),
     ...{ records, expireLog },
     migrate: (queues) => migrateTrainings(link, queues, { log }),
-    whenWritable: () => whenWritable(link),
+    promptly: (work, options) => promptly(link, work, options),
     watch(onChange) {
       const unfinished = () => link.client.zrange(keys.open(trainingDefinition.kind), 0, '-1')
       return watchTrainings(onChange, { link, unfinished, log })
