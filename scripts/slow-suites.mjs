@@ -36,11 +36,16 @@ export const slowSuites = {
       'end-to-end/ended-without-redis.test.ts',
       'end-to-end/long-outage.test.ts',
       'end-to-end/node-and-redis-killed.test.ts',
+      'end-to-end/redis-of-operators.test.ts',
     ],
   },
   services: {
     about: 'every service stopped and aborted at six moments of its start',
     files: ['contract/services.test.ts'],
+  },
+  gpus: {
+    about: 'every way in which a host has too few GPUs, and in which nvidia-smi stops answering',
+    files: ['end-to-end/gpu-inventory.test.ts', 'end-to-end/gpu-figures.test.ts'],
   },
   demo: { about: 'every way in which the demo ends', files: ['end-to-end/demo.test.ts'] },
   examples: {

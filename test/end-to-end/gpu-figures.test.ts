@@ -7,6 +7,7 @@ import { type StepProgress, stepProgressSchema } from '../../src/queue/job-schem
 import { queueNames } from '../../src/queue/names.js'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
 const SMI = fileURLToPath(new URL('../fixtures/nvidia-smi', import.meta.url))
@@ -59,8 +60,8 @@ describe('the progress of a train job', function () {
     expect(shortest, 'time from one write to the second after it').to.be.above(900)
   })
 
-  const broken = { hangs: 'hangs', fails: 'fails' } as const
-  for (const [folder, what] of Object.entries(broken)) {
+  // Whether it fails or hangs, what it last said is not shown again; that a training goes on when it fails: gpu-inventory.
+  for (const what of ['hangs', 'fails'].slice(0, times(1, 2))) {
     it(`has no new GPU figures when nvidia-smi ${what} meanwhile, and the training goes on`, async () => {
       const choice = join(temporary.path, 'switch')
       await writeFile(choice, 'two-gpus')
@@ -69,7 +70,7 @@ describe('the progress of a train job', function () {
       await order({ epochs: 30, epoch_seconds: 0.2 })
       await progress(({ gpus }) => gpus !== null)
 
-      await writeFile(choice, folder)
+      await writeFile(choice, what)
       await running.until({ ended: true })
 
       expect(running.seen().outcome).to.equal('completed')

@@ -6,6 +6,7 @@ import { createFleet } from '../../src/queue/fleet.js'
 import { isWaiting } from '../../src/queue/waiting.js'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { times } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 
 const SMI = fileURLToPath(new URL('../fixtures/nvidia-smi', import.meta.url))
@@ -97,11 +98,12 @@ describe('a fleet with GPUs', function () {
     expect(records.map(({ facts }) => facts.device)).to.deep.equal(Array(4).fill('GPU 0, 1'))
   })
 
-  for (const [what, smiCase, env] of [
+  const tooFew = [
     ['CUDA_VISIBLE_DEVICES leaves one of two cards', 'two', { CUDA_VISIBLE_DEVICES: '1' }],
     ['there is no GPU', 'one', { CUDA_VISIBLE_DEVICES: '-1' }],
     ['its GPUs cannot be read', 'driver-mismatch', {}],
-  ] as const) {
+  ] as const
+  for (const [what, smiCase, env] of tooFew.slice(0, times(1, tooFew.length))) {
     it(`takes no training that needs two GPUs where ${what}, and leaves it queued`, async () => {
       await start(smiCase, { trainerFile: NEEDS_TWO, env })
 

@@ -21,7 +21,7 @@ describe('a training on a machine', function () {
   })
 
   it('whose clock jumps by an hour, to and fro, is one run of one program', async () => {
-    fleet = await startFleet({ lockMs: 3000, env: { NODE_OPTIONS: preload('jumps-its-clock') } })
+    fleet = await startFleet({ lockMs: 3000, threads: 1, env: { NODE_OPTIONS: preload('jumps-its-clock') } })
     await fleet.order({ hyperparameters: SOME_SECONDS })
     await fleet.until({ epoch: 39 }, 60_000)
     const starts = await fleet.starts()
@@ -34,7 +34,7 @@ describe('a training on a machine', function () {
 
   it('whose event loop is blocked for longer than the lock is taken over, and has no effect twice', async () => {
     const env = { NODE_OPTIONS: preload('blocks-on-signal'), BLOCK_MS: '9000' }
-    fleet = await startFleet({ workers: ['a', 'b'], lockMs: 2000, env })
+    fleet = await startFleet({ workers: ['a', 'b'], lockMs: 2000, threads: 1, env })
     await fleet.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.1 } })
     await fleet.until({ epoch: 3 }, 40_000)
     const { hostId } = await fleet.record()
@@ -54,15 +54,15 @@ describe('a training on a machine', function () {
     ['read-only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
   ] as const) {
     it(`goes on in the same program while Redis is ${trouble} for some seconds`, async () => {
-      fleet = await startFleet({ lockMs: 2000 })
+      fleet = await startFleet({ lockMs: 2000, threads: 1 })
       const [worker] = fleet.workers
-      await fleet.order({ hyperparameters: { epochs: 80, epoch_seconds: 0.1 } })
+      await fleet.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.1 } })
       await fleet.until({ epoch: 3 }, 40_000)
 
       await fleet.link.client.call(begin[0], ...begin.slice(1))
       await sleep(4000) // longer than any lock
       await fleet.link.client.call(end[0], ...end.slice(1))
-      await fleet.until({ epoch: 79 }, 60_000)
+      await fleet.until({ epoch: 59 }, 60_000)
       const starts = await fleet.starts()
       await fleet.until({ ended: true }, 60_000)
 
@@ -73,7 +73,7 @@ describe('a training on a machine', function () {
   }
 
   it('whose disk is full says so, waits, and goes on when there is room', async function () {
-    fleet = await startFleet({ workers: [] })
+    fleet = await startFleet({ workers: [], threads: 1 })
     const disk = join(fleet.folder, 'host-a')
     await mkdir(disk)
     const mounted = await execa('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk], { reject: false })

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { REDIS_RULE } from '../../src/queue/redis-errors.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { isThorough } from '../helpers/thorough.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis, startVirtualAddress } from '../queue/own-redis.js'
 import { REFUSALS } from '../queue/refusals.js'
@@ -24,7 +25,7 @@ describe('a training with a Redis of an operator', function () {
   }
 
   async function aFleet(redisUrl: string): Promise<Fleet> {
-    const fleet = await startFleet({ redisUrl, lockMs: 2_000 })
+    const fleet = await startFleet({ redisUrl, lockMs: 2_000, threads: 1 })
     stops.push(() => fleet.close())
     return fleet
   }
@@ -77,22 +78,27 @@ describe('a training with a Redis of an operator', function () {
 
     for (const { code, begin, end } of Object.values(REFUSALS)) {
       await begin(redis)
-      const status = await fleet.run('status')
-      const trainings = await fleet.run('trainings')
-      const hosts = await fleet.run('hosts')
       const json = await fleet.run('status', '--json')
       const stop = await fleet.run('trainings', 'stop', id)
+      if (isThorough || code === 'READONLY') await expectShown(fleet, id, redis.url) // the tables read the same for every reason
       await end(redis)
 
-      expect([status.exitCode, trainings.exitCode], status.output).to.deep.equal([0, 0])
-      expect(status.output).to.contain(`${fleet.id}-a`).and.to.contain(`Redis at ${redis.url} takes no writes`)
       expect(JSON.parse(json.output).redis).to.include({ takesWrites: false, code })
-      expect(trainings.output).to.contain(id)
-      for (const { output } of [trainings, hosts]) expect(output).to.contain(`Redis at ${redis.url} takes no writes`)
       expect(stop.exitCode).to.equal(1)
       expect(stop.output).to.match(/does not take writes|takes no writes|forbids its user/)
     }
     await fleet.abort()
     await fleet.until({ ended: true }, 30_000)
   })
+
+  async function expectShown(fleet: Fleet, id: string, url: string): Promise<void> {
+    const status = await fleet.run('status')
+    const trainings = await fleet.run('trainings')
+    const hosts = await fleet.run('hosts')
+
+    expect([status.exitCode, trainings.exitCode], status.output).to.deep.equal([0, 0])
+    expect(status.output).to.contain(`${fleet.id}-a`)
+    expect(trainings.output).to.contain(id)
+    for (const { output } of [status, trainings, hosts]) expect(output).to.contain(`Redis at ${url} takes no writes`)
+  }
 })
