@@ -9,6 +9,7 @@ import { onAbort } from '../loop/client/patience.js'
 import type { EmitOptions, LoopSocket, LoopSocketHandler } from '../loop/client/socket.js'
 import type { Answer } from '../loop/protocol/index.js'
 import type { Fleet, FleetNode } from '../queue/fleet.js'
+import { levelOf } from '../queue/redis-refusals.js'
 import type { NodeIdentity } from './identity.js'
 
 export type LoopNodeOptions = {
@@ -273,7 +274,7 @@ function createOutageLog(log: Logger, texts: { readonly failed: string; readonly
   let isFailing = false
   return {
     failed(error) {
-      log[isFailing ? 'debug' : 'warn']({ reason: messageOf(error) }, texts.failed)
+      log[isFailing ? 'debug' : levelOf(error)]({ reason: messageOf(error) }, texts.failed)
       isFailing = true
     },
     recovered() {

@@ -12,6 +12,7 @@ import { queueNames } from './names.js'
 import type { RedisLink } from './open-redis.js'
 import { createQueueTraining } from './queue-training.js'
 import type { Queues } from './queues.js'
+import { levelOf } from './redis-refusals.js'
 import type { Subscription } from './subscriptions.js'
 
 export const controlKinds = ['stop', 'abort'] as const
@@ -96,7 +97,7 @@ export function createControl(
     }
     async function lookSafely(): Promise<void> {
       await look().catch((error: unknown) => {
-        if (!over.signal.aborted) log.warn({ err: error }, 'requests to stop cannot be read')
+        if (!over.signal.aborted) log[levelOf(error)]({ err: error }, 'requests to stop cannot be read')
       })
     }
     const subscription = await link.subscribe(keys.controlChannel, lookSafely, { onReconnect: lookSafely })

@@ -7,7 +7,9 @@ import { breakLock, releaseHeldJobs } from './held-jobs.js'
 import { createJobEvents } from './job-events.js'
 import { type JobState, type JobView, toJobView } from './job-view.js'
 import { createLocalEvents } from './local-events.js'
+import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'
+import { levelOf, whileRefused } from './redis-refusals.js'
 import { type AddOptions, toJobsOptions } from './retry-rules.js'
 import { waitForJob } from './run-job.js'
 import { createStepQueue, type StepQueue } from './step-queue.js'
@@ -59,6 +61,9 @@ export type Queues = {
 /** Many processes may ask for the same id; it repeats once for all of them. */
 export type RepeatOptions = Omit<AddOptions, 'lifo'> & { readonly everyMs: number }
 
+/** KEYS the names of all queues. ARGV name. */
+const LIST = luaScript("return redis.call('SADD', KEYS[1], ARGV[1])")
+
 // Somebody may take the job between the breaking of its lock and its removal.
 const REMOVE_ATTEMPTS = 5
 
@@ -92,12 +97,12 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
   })
   async function register(name: string): Promise<void> {
     if (registered.has(name)) return
-    await link.client.sadd(namesKey, name)
+    await LIST(link.client, [namesKey], [name])
     registered.add(name)
   }
 
   function registerSafely(name: string): void {
-    register(name).catch((error: unknown) => log.warn({ err: error, queue: name }, 'queue is not listed'))
+    register(name).catch((error: unknown) => log[levelOf(error)]({ err: error, queue: name }, 'queue is not listed'))
   }
 
   async function add(queue: string, name: string, data: object, options: AddOptions): Promise<void> {
@@ -130,8 +135,8 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
       await schedule(queue, name, data, options)
       forgetRepeat(queue, options.id)
       const again = () => {
-        schedule(queue, name, data, options).catch((error: unknown) =>
-          log.warn({ err: error, queue }, 'repeating job not scheduled again'),
+        whileRefused(() => schedule(queue, name, data, options)).catch((error: unknown) =>
+          log[levelOf(error)]({ err: error, queue }, 'repeating job not scheduled again'),
         )
       }
       const stops = [clock.onSetBack(again), link.onReconnect(again)]

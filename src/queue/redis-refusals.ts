@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
@@ -41,6 +42,7 @@ const WITHHELD: Known = {
 
 const FORBIDDEN = { fault: 'the rules of its user forbid it', wayOut: 'allow it (docs/reference/redis.md)' }
 
+const AGAIN_MS = 500
 /** After so long without a refusal the server is asked whether it takes writes again. */
 const QUIET_MS = 1_500
 const LONGEST_PAUSE_MS = 1_000
@@ -63,6 +65,26 @@ export function refusalOf(error: unknown): Refusal | undefined {
 /** Whether the rules of the user (ACL) forbid a command, a key or a channel; a script says it in words of its own. */
 export function isForbidden(error: unknown): boolean {
   return /^NOPERM|The user executing the script can't/.test(messageOf(error))
+}
+
+/**
+ * For the log: an error that only follows from an outage, which the link logs once with its cause, or from the end of this part, is
+ * no news.
+ */
+export function levelOf(error: unknown): 'debug' | 'warn' {
+  return refusalOf(error) !== undefined || messageOf(error) === 'Connection is closed.' ? 'debug' : 'warn'
+}
+
+/** Does it again as long as Redis refuses it. */
+export async function whileRefused<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (refusalOf(error) === undefined) throw error
+      await sleep(AGAIN_MS)
+    }
+  }
 }
 
 export type FailoverDeps = {

@@ -6,6 +6,7 @@ import { closeOrLeave } from './close-or-leave.js'
 import { toJobFailure } from './job-failure.js'
 import type { RedisLink } from './open-redis.js'
 import { untilAborted } from './records/until-aborted.js'
+import { levelOf, whileRefused } from './redis-refusals.js'
 
 /**
  * A step of a run: its id is `<id>.<run>.<step>.<born>`, so that adding it twice is adding it once. A record that Redis has
@@ -87,7 +88,10 @@ export function createStepQueue(options: StepQueueOptions, deps: StepQueueDeps):
   // Redis may have lost what it had not given out yet.
   function addAgain(): void {
     for (const each of pending.values()) {
-      if (!each.hasBegun) each.add().catch((error: unknown) => log.warn({ err: error, queue: name }, 'step not added'))
+      if (each.hasBegun) continue
+      whileRefused(each.add).catch((error: unknown) =>
+        log[levelOf(error)]({ err: error, queue: name }, 'step not added'),
+      )
     }
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from '../../base/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import { reportOrLeave } from '../close-or-leave.js'
 import type { RedisLink } from '../open-redis.js'
+import { levelOf } from '../redis-refusals.js'
 import type { Claim, Granted, Leases, Renewal } from './leases.js'
 import { untilAborted } from './until-aborted.js'
 
@@ -37,7 +38,7 @@ export function createLeaseKeeper({ leaseMs }: LeaseKeeperOptions, deps: LeaseKe
       const returned = await untilAborted(leases.returnExpired(), signal)
       if (returned.length > 0) deps.onReturned(returned)
     } catch (error) {
-      if (!signal.aborted) log.warn({ err: error }, 'leases not renewed')
+      if (!signal.aborted) log[levelOf(error)]({ err: error }, 'leases not renewed')
     }
   }
 
