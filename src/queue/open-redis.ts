@@ -62,6 +62,8 @@ export type OpenRedisOptions = {
 
 const CONNECT_MS = 10_000
 const LOOK_MS = 1_000
+/** So long before it gives up, Redis is asked whether it is loading. */
+const ASK_MS = 1_500
 const QUIT_MS = 2_000
 
 /**
@@ -129,6 +131,7 @@ async function connect(
   const { connectTimeoutMs: timeoutMs = CONNECT_MS, waitsForLoading = true, signal } = options
   let lastError: Error | undefined
   let isLoading = false
+  let isOver = false
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = () => reject(lastError)
@@ -137,12 +140,14 @@ async function connect(
     lastError = error
     if (isLoginRefusal(error)) fail()
   })
+  const until = performance.now() + timeoutMs
   const giveUp = async () => {
-    isLoading = client.status === 'connect' && (await probe.condition()) === 'loading'
-    if (isLoading && waitsForLoading) timer = setTimeout(() => void giveUp(), LOOK_MS)
-    else fail()
+    isLoading = (await probe.condition()) === 'loading'
+    if (isOver) return
+    if (!isLoading || !waitsForLoading) timer = setTimeout(() => fail(), until - performance.now())
+    else timer = setTimeout(() => void giveUp(), LOOK_MS)
   }
-  let timer = setTimeout(() => void giveUp(), timeoutMs)
+  let timer = setTimeout(() => void giveUp(), timeoutMs - ASK_MS)
   const onAbort = () => fail()
   if (signal?.aborted === true) fail()
   signal?.addEventListener('abort', onAbort, { once: true })
@@ -155,6 +160,7 @@ async function connect(
     const reason = lastError === undefined ? silenceOf(client, timeoutMs) : await reasonAtStart(lastError, client)
     throw new RedisUnreachableError({ url: address.shown, reason }, lastError)
   } finally {
+    isOver = true
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
     failed.catch(() => undefined)

@@ -30,10 +30,18 @@ describe('an outage of Redis', function () {
     return redis
   }
 
-  async function open(url: string, lookMs?: number): Promise<{ link: RedisLink; lines: () => string[] }> {
+  async function open(
+    url: string,
+    lookMs?: number,
+    connectTimeoutMs?: number,
+  ): Promise<{ link: RedisLink; lines: () => string[] }> {
     let text = ''
     const log = createLogger({ destination: { write: (line: string) => (text += line) } })
-    const link = await openRedis(url, { log }, lookMs === undefined ? {} : { lookMs })
+    const options = {
+      ...(lookMs !== undefined && { lookMs }),
+      ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
+    }
+    const link = await openRedis(url, { log }, options)
     stops.push(() => link.close())
     text = '' // without warnings about its settings
     const lines = () => text.split('\n').filter((line) => line.includes('"msg":"Redis ') || line.includes('silent'))
@@ -132,4 +140,82 @@ describe('an outage of Redis', function () {
       expect(await link.check()).to.equal(undefined)
     })
   }
+
+  describe('that is loading its data set', () => {
+    /** Loads for some seconds whenever it is started. */
+    async function aLargeRedis(): Promise<OwnRedis> {
+      const slowly = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024']
+      const redis = await startOwnRedis(folder.path, '--enable-debug-command', 'yes', ...slowly)
+      stops.push(() => redis.close())
+      await redis.call('DEBUG', 'POPULATE', '4000', 'key', '30')
+      await redis.call('BGREWRITEAOF')
+      await until('it is written', async () =>
+        String(await redis.call('INFO', 'persistence')).includes('aof_rewrite_in_progress:0'),
+      )
+      return redis
+    }
+
+    it('is named when a command is given, and is waited for by a part', async () => {
+      const redis = await aLargeRedis()
+      await redis.kill()
+      const started = redis.start()
+      await isLoading(redis)
+
+      const asked = { connectTimeoutMs: 800, waitsForLoading: false, access: 'read' } as const
+      const error = await rejection(openRedis(redis.url, { log: silentLogger() }, asked))
+      const { link } = await open(redis.url, undefined, 500)
+
+      expect(error).to.have.property('code', 'LF_REDIS_UNFIT')
+      expect(error.message).to.equal(`Redis at ${redis.url} is loading its data set; wait until it has.`)
+      expect(await link.client.ping()).to.equal('PONG')
+      await started
+    })
+
+    it('is left when the part is asked to end meanwhile', async () => {
+      const redis = await aLargeRedis()
+      await redis.kill()
+      const started = redis.start()
+      await isLoading(redis)
+      const ending = new AbortController()
+      const opened = openRedis(redis.url, { log: silentLogger() }, { connectTimeoutMs: 100, signal: ending.signal })
+
+      setTimeout(() => ending.abort(), 1_000)
+
+      expect(await rejection(opened))
+        .to.have.property('code')
+        .that.is.oneOf(['LF_REDIS_UNFIT', 'LF_REDIS_UNREACHABLE'])
+      await started
+    })
+
+    it('is named once in the log, and to those that ask, when it is started again', async () => {
+      const redis = await aLargeRedis()
+      const { link, lines } = await open(redis.url, 100)
+      await redis.kill()
+      await until('it is unreachable', () => lines().length > 0)
+      const started = redis.start()
+      await until('it is named', () => lines().length > 1)
+
+      const problems = [link.problem(), await link.check()]
+      await started
+      await until('it is over', () => lines().length > 2)
+
+      expect(problems).to.deep.equal(Array(2).fill('Redis is loading its data set.'))
+      const [first, second, last, ...others] = lines()
+      expect(first).to.contain('Redis unreachable; waiting for it')
+      expect(second).to.contain('Redis is loading its data set; waiting for it')
+      expect(last).to.contain('Redis has loaded its data set')
+      expect(others).to.deep.equal([])
+    })
+  })
 })
+
+async function isLoading(redis: OwnRedis): Promise<void> {
+  const answersLoading = async () => {
+    const client = new Redis(redis.port, '127.0.0.1', { enableReadyCheck: false, retryStrategy: () => null })
+    client.on('error', () => undefined)
+    const answer = await client.ping().catch((error: Error) => error.message)
+    client.disconnect()
+    return answer.startsWith('LOADING')
+  }
+  await until('it is loading', answersLoading)
+}
