@@ -59,6 +59,7 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
         const waitMs = signal.aborted ? 0 : await waitAfter(error, { stage, attempt, unclassified })
         if (waitMs === undefined && !signal.aborted) {
           noted.add(error)
+          if (unclassified === UNCLASSIFIED_ATTEMPTS) giveUp(stage, job)
           throw error
         }
         await wait(waitMs ?? 0, { error, attempt, job, signal })
@@ -91,6 +92,12 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
     const message = `attempt ${attempt + 1} in ${Math.ceil(waitMs / 1000)} s: ${messageOf(error)}`
     if (!signal.aborted) void job.show({ gpus: null, process: null, message }) // it may be long
     await sleep(waitMs, undefined, { signal }).catch(() => undefined) // the caller reads the signal
+  }
+
+  function giveUp({ name }: Stage, job: ShownAttempt): void {
+    const line = `${name} given up after ${UNCLASSIFIED_ATTEMPTS} attempts`
+    training.output.write(line)
+    void job.log(line)
   }
 
   function toAttempt(stage: Stage, attempt: number, handle: StepHandle): ShownAttempt {

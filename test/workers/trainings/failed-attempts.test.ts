@@ -141,6 +141,10 @@ describe('attempts at the steps of a training', () => {
     await of.ended(id)
 
     expect(takes(host, 'upload-model')).to.equal(10)
+    const [job] = await redis.queues.jobs('host-a.upload', ['failed'])
+    expect(await redis.queues.logs('host-a.upload', job?.id ?? '')).to.include(
+      'upload-model given up after 10 attempts',
+    )
     expect(await of.record(id)).to.deep.include({
       outcome: 'failed',
       errors: { upload_model: 'EACCES: permission denied' },
