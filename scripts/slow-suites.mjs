@@ -39,6 +39,7 @@ export const slowSuites = {
       'end-to-end/redis-of-operators.test.ts',
     ],
   },
+  launch: { about: 'both signals from a timeout above a part', files: ['cli/launch.test.ts'] },
   services: {
     about: 'every service stopped and aborted at six moments of its start',
     files: ['contract/services.test.ts'],

@@ -2,7 +2,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Command } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { silentLogger } from '../../src/base/logger.js'
 import { createProgram } from '../../src/cli/program.js'
 import { createFleet } from '../../src/queue/fleet.js'
@@ -26,10 +26,13 @@ describe('the commands of loopfleet', function () {
     expect(commands).to.deep.include(['trainings', 'logs'])
 
     for (const command of commands) {
-      const { exitCode, stdout } = await run([...command, '--help'])
+      const { exitCode, stdout } = await helpHere(command)
       expect(exitCode, command.join(' ')).to.equal(0)
       expect(stdout).to.contain(`Usage: loopfleet ${command.join(' ')}`)
     }
+    const { exitCode, stdout } = await run(['trainings', 'logs', '--help'])
+    expect(exitCode).to.equal(0)
+    expect(stdout).to.contain('Usage: loopfleet trainings logs')
   })
 
   it('tell the version of the package', async () => {
@@ -243,6 +246,27 @@ function expectSentence({ exitCode, stderr }: CliEnd, sentence: RegExp): void {
   expect(stderr).to.match(sentence)
   expect(exitCode, stderr).to.be.oneOf([1, 2])
   expect(stderr, 'a stack trace').not.to.match(/^\s+at |\\n {4}at /m)
+}
+
+/** `--help` of a command in this process: to start one for each command takes seconds. */
+async function helpHere(command: readonly string[]): Promise<{ exitCode: number | undefined; stdout: string }> {
+  const program = createProgram()
+  let stdout = ''
+  for (const each of [program, ...subcommandsOf(program)])
+    each.exitOverride().configureOutput({
+      writeOut(text) {
+        stdout += text
+      },
+    })
+  const end = await program.parseAsync([...command, '--help'], { from: 'user' }).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  return { exitCode: end instanceof CommanderError ? end.exitCode : undefined, stdout }
+}
+
+function subcommandsOf(command: Command): Command[] {
+  return command.commands.flatMap((sub) => [sub, ...subcommandsOf(sub)])
 }
 
 /** `['status']`, `['trainings', 'logs']` …: every command and subcommand. */

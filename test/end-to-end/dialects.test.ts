@@ -37,6 +37,7 @@ for (const dialect of ['current', '0.8'] as const) {
     let tap: WireTap
     before(async () => {
       fleet = await startFleet({
+        threads: 1,
         dialect,
         project: { ...IMAGES, box_categories: 2, point_categories: 1 },
         env: { LOOP_ORGANIZATION: 'acme', LOOP_PROJECT: 'demo', LOOP_USERNAME: 'ada', LOOP_PASSWORD: 'love lace' },

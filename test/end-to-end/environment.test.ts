@@ -11,7 +11,7 @@ describe('the environment names of the Python library', function () {
   afterEach(async () => fleet?.close())
 
   it('RESTART_AFTER_TRAINING: the trainer node exits with 0 after a training, and its next life takes the next', async () => {
-    fleet = await startFleet({ env: { RESTART_AFTER_TRAINING: '1' } })
+    fleet = await startFleet({ threads: 1, env: { RESTART_AFTER_TRAINING: '1' } })
     await fleet.order({ hyperparameters: { epochs: 1 } })
     await fleet.until({ ended: true })
     expect(await fleet.trainer.exited).to.deep.equal(HAS_DONE_ITS_WORK)

@@ -40,7 +40,7 @@ describe('existing scripts in a fleet', function () {
     describe(`of ${name}`, () => {
       before(async () => {
         scripts = await install(name)
-        fleet = await startFleet({ trainerFile: join(scripts, 'trainer.yaml'), pathInFront: scripts })
+        fleet = await startFleet({ trainerFile: join(scripts, 'trainer.yaml'), pathInFront: scripts, threads: 1 })
       })
       after(async () => {
         await fleet?.close()

@@ -92,7 +92,7 @@ describe('the progress of a train job', function () {
   })
 
   async function start(options: FleetOptions) {
-    const running = await startFleet(options)
+    const running = await startFleet({ threads: 1, ...options })
     fleet = running
     return {
       fleet: running,

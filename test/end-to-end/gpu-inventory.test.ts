@@ -21,7 +21,7 @@ describe('a fleet with GPUs', function () {
 
   async function start(smiCase: string, options: FleetOptions = {}): Promise<void> {
     const env = { NVIDIA_SMI_CASE: smiCase, ...options.env }
-    fleet = await startFleet({ gpus: 'all', pathInFront: join(SMI, 'cases'), ...options, env })
+    fleet = await startFleet({ threads: 1, gpus: 'all', pathInFront: join(SMI, 'cases'), ...options, env })
   }
 
   const waiting = async (trainer: string) =>

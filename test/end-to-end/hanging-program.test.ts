@@ -19,7 +19,7 @@ describe('a training program that hangs', function () {
     await cp(QUICK, folder, { recursive: true })
     const trainerFile = join(folder, 'trainer.yaml')
     await writeFile(trainerFile, `${await readFile(trainerFile, 'utf8')}\nsign_of_life_minutes: 0.1\n`)
-    fleet = await startFleet({ trainerFile })
+    fleet = await startFleet({ trainerFile, threads: 1 })
   })
   after(async () => {
     await fleet?.close().finally(() => removeTree(folder))

@@ -9,7 +9,7 @@ describe('the figures of a training', function () {
   this.timeout(90_000)
   let fleet: Fleet
   before(async () => {
-    fleet = await startFleet({ trainerFile: join(figures, 'unmeasured.yaml') })
+    fleet = await startFleet({ trainerFile: join(figures, 'unmeasured.yaml'), threads: 1 })
   })
   after(() => fleet?.close())
 

@@ -15,7 +15,7 @@ describe('the mock trainer in a fleet', function () {
 
   before(async () => {
     const env = { USE_BACKDOOR_CONTROLS: '1' }
-    fleet = await startFleet({ trainerFile: 'mock', trainerFlags: ['--port', '0'], env })
+    fleet = await startFleet({ trainerFile: 'mock', threads: 1, trainerFlags: ['--port', '0'], env })
     address = `http://127.0.0.1:${fleet.trainer.facts.port}`
   })
   afterEach(async function () {

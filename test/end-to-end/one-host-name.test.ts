@@ -8,7 +8,7 @@ describe('two workers with one host name', function () {
   let fleet: Fleet
 
   before(async () => {
-    fleet = await startFleet()
+    fleet = await startFleet({ threads: 1 })
   })
   after(() => fleet.close())
 

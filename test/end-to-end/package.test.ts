@@ -69,9 +69,10 @@ describe('The packed package', function () {
 
     const install = ['exec', '--yes', '--package', archive, '--', 'loopfleet', '--version']
     const { stdout: version } = await execa('npm', install, { ...npm, env: { ...npm.env, ...proxies } })
+    // What npx has installed; a second call of npx would install it once more.
     const { exitCode, stdout, stderr } = await execa(
-      'npx',
-      ['--yes', '--package', archive, 'loopfleet', 'demo', '--short', '--json'],
+      join(await npxFolder(home), '.bin/loopfleet'),
+      ['demo', '--short', '--json'],
       { ...npm, env: { ...npm.env, ...pipSettings() }, reject: false },
     )
 
@@ -177,10 +178,15 @@ function pipSettings(): Record<string, string> {
   return Object.fromEntries(Object.entries(process.env).filter(isSetting)) as Record<string, string>
 }
 
-async function packagesWithScripts(home: string): Promise<string[]> {
+/** The packages that npx has installed. */
+async function npxFolder(home: string): Promise<string> {
   const runs = join(home, 'cache/_npx')
   const [run = ''] = await readdir(runs)
-  const lock = JSON.parse(await readFile(join(runs, run, 'node_modules/.package-lock.json'), 'utf8'))
+  return join(runs, run, 'node_modules')
+}
+
+async function packagesWithScripts(home: string): Promise<string[]> {
+  const lock = JSON.parse(await readFile(join(await npxFolder(home), '.package-lock.json'), 'utf8'))
   const packages = Object.entries<{ hasInstallScript?: boolean }>(lock.packages)
   return packages
     .filter(([, { hasInstallScript }]) => hasInstallScript === true)

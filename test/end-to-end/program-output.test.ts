@@ -36,7 +36,7 @@ describe('what a training program prints', function () {
   }
 
   it('is followed from before a host takes the training', async () => {
-    fleet = await startFleet({ workers: [] })
+    fleet = await startFleet({ workers: [], threads: 1 })
     await fleet.order({ hyperparameters: { epochs: 3 } })
     const { id } = await fleet.record()
 
@@ -59,7 +59,7 @@ describe('what a training program prints', function () {
       'Gr\ufffd\ufffde \ufffd end',
     ])
     before(async () => {
-      fleet = await startFleet({ trainerFile: join(TALKS, 'talks.yaml') })
+      fleet = await startFleet({ trainerFile: join(TALKS, 'talks.yaml'), threads: 1 })
     })
     after(async () => fleet?.close())
 
@@ -102,7 +102,7 @@ describe('what a training program prints', function () {
 
   describe('in colours', () => {
     before(async () => {
-      fleet = await startFleet({ trainerFile: join(TALKS, 'colours.yaml') })
+      fleet = await startFleet({ trainerFile: join(TALKS, 'colours.yaml'), threads: 1 })
       await fleet.order()
       await fleet.until({ ended: true })
     })
@@ -137,7 +137,7 @@ describe('what a training program prints', function () {
 
   it('cannot stop the workers by a line at which a pattern hangs: the pattern is named, and they work on', async () => {
     const limits = { lockMs: 2000, stalledMs: 500, seats: 2, places: 1, workers: ['a', 'b'] }
-    fleet = await startFleet({ trainerFile: join(TALKS, 'careless-pattern.yaml'), ...limits })
+    fleet = await startFleet({ trainerFile: join(TALKS, 'careless-pattern.yaml'), threads: 1, ...limits })
     try {
       await fleet.order()
       await fleet.order()

@@ -13,7 +13,7 @@ describe('a trainer plug-in in a fleet', function () {
   let fleet: Fleet
 
   before(async () => {
-    fleet = await startFleet({ trainerFile: join(trainers, 'plugin/quick.js') })
+    fleet = await startFleet({ trainerFile: join(trainers, 'plugin/quick.js'), threads: 1 })
   })
   afterEach(async function () {
     await tidyUp(fleet, this.currentTest)

@@ -21,7 +21,7 @@ describe('A detector backend that fails', () => {
   const pools = usePools()
 
   async function start(backend: Backend, options: Partial<InferencePoolOptions> = {}): Promise<InferencePool> {
-    return await pools.start({ ...options, backend })
+    return await pools.start({ threads: 1, ...options, backend })
   }
   const module = (modelFolder = folder.path, file = 'misbehaves.mjs'): Backend => ({
     kind: 'module',

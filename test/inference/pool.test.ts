@@ -53,7 +53,10 @@ describe('The inference pool', () => {
 
   describe('on an image', () => {
     it('answers boxes of a grid model in whole pixels of the image, cut at its border', async () => {
-      const pool = await start('red-is-an-object.onnx', { backend: { decoderFile: await decoderFile(grid) } })
+      const pool = await start('red-is-an-object.onnx', {
+        threads: 1,
+        backend: { decoderFile: await decoderFile(grid) },
+      })
       // One cell of 80x80 pixels at column 0, row 2: its centre is (40, 200), its box 24x16 input pixels, x10 each way.
       const bytes = await redOnGreen(640, 480, { left: 0, top: 160, width: 80, height: 80 })
 
@@ -77,9 +80,11 @@ describe('The inference pool', () => {
         },
       }
       const byType = await start('red-is-an-object.onnx', {
+        threads: 1,
         backend: { ...points.backend, decoderFile: await decoderFile(grid) },
       })
       const byFile = await start('red-is-an-object.onnx', {
+        threads: 1,
         backend: { decoderFile: await decoderFile({ ...grid, point_categories: ['A'] }) },
       })
       const bytes = await redOnGreen(640, 480, { left: 320, top: 160, width: 80, height: 80 })
@@ -92,8 +97,8 @@ describe('The inference pool', () => {
     })
 
     it('reads YOLO v5 and v8 without a decoder.json, through the grey frame and back', async () => {
-      const v5 = await start('constant-yolov5.onnx')
-      const v8 = await start('constant-yolov8.onnx', { backend: { resolution: 64 } })
+      const v5 = await start('constant-yolov5.onnx', { threads: 1 })
+      const v8 = await start('constant-yolov8.onnx', { threads: 1, backend: { resolution: 64 } })
       const bytes = await plainJpeg(640, 480, '#ff0000')
 
       const [first, second] = (await v5.detect({ bytes })).detections.box_detections
@@ -107,7 +112,7 @@ describe('The inference pool', () => {
     })
 
     it('reads end-to-end models, whose boxes are finished', async () => {
-      const pool = await start('constant-end-to-end.onnx')
+      const pool = await start('constant-end-to-end.onnx', { threads: 1 })
 
       const { box_detections } = (await pool.detect({ bytes: await plainJpeg(640, 480, '#ff0000') })).detections
 
@@ -154,7 +159,7 @@ describe('The inference pool', () => {
     })
 
     it('reads a file as it reads bytes, and leaves the bytes usable', async () => {
-      const pool = await start('constant-yolov5.onnx')
+      const pool = await start('constant-yolov5.onnx', { threads: 1 })
       const bytes = await plainJpeg(64, 64, '#ff0000')
       const path = join(folder, 'image.jpg')
       await writeFile(path, bytes)
