@@ -1,4 +1,6 @@
+import { statfs } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import { dirname } from 'node:path'
 import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 
@@ -11,6 +13,7 @@ export type NoConnection = {
 }
 
 const GREETING_MS = 500
+const FULL_BYTES = 64 * 1024
 
 /** The commonest mistakes, for which the driver names neither the mistake nor the way out. */
 export async function whyNoConnection(error: Error, options: RedisOptions): Promise<NoConnection> {
@@ -19,7 +22,18 @@ export async function whyNoConnection(error: Error, options: RedisOptions): Prom
     return { kind: message.split(' ', 1).join(), reason: loginReason(message), fault: 'refuses the login' }
   const greeting = isCut(error) ? await readGreeting(options) : undefined
   if (greeting !== undefined) return { kind: greeting, reason: greeting, fault: 'refuses connections' }
-  return { kind: kindOf(error), reason: reasonOf(error), fault: 'is unreachable' }
+  const disk = await fullDiskOf(options)
+  if (disk === undefined) return { kind: kindOf(error), reason: reasonOf(error), fault: 'is unreachable' }
+  return { kind: 'full disk', reason: `${reasonOf(error)}; ${disk}; make room there`, fault: 'is unreachable' }
+}
+
+/** A Redis that appends to a file with each write ends when it cannot. That of this machine has its socket beside that file. */
+async function fullDiskOf({ path }: RedisOptions): Promise<string | undefined> {
+  if (!path) return undefined
+  const folder = dirname(path)
+  const facts = await statfs(folder).catch(() => undefined) // the folder is gone
+  if (facts === undefined || facts.blocks === 0 || facts.bavail * facts.bsize >= FULL_BYTES) return undefined
+  return `the disk of ${folder} is full`
 }
 
 /** A wrong password does not get better by waiting. */

@@ -1,8 +1,12 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { execa } from 'execa'
 import { Redis } from 'ioredis'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
+import { startRedisServer } from '../../src/queue/redis-server.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
@@ -140,6 +144,36 @@ describe('an outage of Redis', function () {
       expect(await link.check()).to.equal(undefined)
     })
   }
+
+  it('since the disk is full, on which the Redis of this machine has its files, is named', async function () {
+    const disk = join(folder.path, 'disk')
+    await mkdir(disk)
+    const mounted = await execa('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { reject: false })
+    if (mounted.exitCode !== 0) return this.skip() // only root may mount
+    stops.push(() => execa('umount', ['--lazy', disk]))
+    try {
+      const server = await startRedisServer({ folder: join(disk, 'redis') }, { log: silentLogger() })
+      stops.push(() => server.close())
+      const { link, lines } = await open(server.url, 100)
+      const full = `the disk of ${join(disk, 'redis')} is full; make room there`
+
+      await writeFile(join(disk, 'filler'), Buffer.alloc(16e6)).catch(() => undefined)
+      const written = link.client.set('a', 'x'.repeat(100_000))
+      await until('the cause is logged', () => lines().some((line) => line.includes(full)))
+      const asked = { log: silentLogger() }
+      await until('a command names it', async () =>
+        openRedis(server.url, asked, { connectTimeoutMs: 50, waitsForLoading: false, access: 'read' }).then(
+          async (opened) => void (await opened.close()),
+          (error: Error) => error.message.includes(full),
+        ),
+      )
+      await rm(join(disk, 'filler'))
+
+      expect(await written).to.equal('OK')
+    } finally {
+      for (const stop of stops.splice(0).reverse()) await stop() // before the folder is removed
+    }
+  })
 
   describe('that is loading its data set', () => {
     /** Loads for some seconds whenever it is started. */
