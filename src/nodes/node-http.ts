@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 import type { HealthOptions } from '../base/http/health.js'
 import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger.js'
+import { RedisUnfitError, RedisUnreachableError } from '../queue/redis-errors.js'
 
 /** What the common REST endpoints of a node act on. */
 export type NodeSwitches = {
@@ -36,12 +38,18 @@ export function createNodeHttp(
 export function createSwitchServer(rules: NodeHttpRules, deps: { readonly log: Logger }): FastifyInstance {
   const { allowedHosts, whyNotReady, ending } = rules
   const { app } = createHttpServer(
-    { maxBodyBytes: 1024, finishAnswersMs: FINISH_MS, allowedHosts, whyNotReady, ending },
+    { maxBodyBytes: 1024, finishAnswersMs: FINISH_MS, allowedHosts, whyNotReady, ending, toErrorAnswer: answerOutage },
     deps,
   )
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
   return app
+}
+
+/** What Redis does not carry out now may be asked for again. */
+function answerOutage(error: unknown): HttpErrorAnswer | undefined {
+  const isOutage = error instanceof RedisUnreachableError || error instanceof RedisUnfitError
+  return isOutage ? { status: 503, detail: error.message, retryAfterSeconds: 2 } : undefined
 }
 
 /** The two switches alone, on a server that hands bodies on as text. */

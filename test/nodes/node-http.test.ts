@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { silentLogger } from '../../src/base/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
+import { RedisUnfitError, RedisUnreachableError } from '../../src/queue/redis-errors.js'
 import { sendThenRead } from '../helpers/send-then-read.js'
 
 describe('the REST endpoints of a node', () => {
@@ -92,4 +93,21 @@ describe('the REST endpoints of a node', () => {
 
     expect((await put('/socketio', 'off')).statusCode).to.equal(500)
   })
+
+  for (const error of [
+    new RedisUnfitError({ url: 'redis://x', fault: 'takes no writes', wayOut: 'wait' }),
+    new RedisUnreachableError({ url: 'redis://x', reason: 'no answer' }),
+  ]) {
+    it(`answers a reset with 503 and the reason when it is refused by ${error.code}`, async () => {
+      const reset = () => Promise.reject(error)
+      const backdoor = { reset, sendStatus: () => undefined }
+      const switches = { setOnline: async () => undefined, setDebugLogging: () => undefined, backdoor }
+      const broken = createNodeHttp(switches, { log: silentLogger() })
+
+      const answer = await broken.inject({ method: 'POST', url: '/reset' })
+      await broken.close()
+
+      expect([answer.statusCode, answer.json()]).to.deep.equal([503, { detail: error.message }])
+    })
+  }
 })
