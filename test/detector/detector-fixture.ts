@@ -52,7 +52,7 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
   await writeFile(decoderFile, JSON.stringify(GRID))
   const modelFile = fileURLToPath(new URL('../fixtures/onnx/red-is-an-object.onnx', import.meta.url))
   const backend = { kind: 'onnx' as const, modelFile, decoderFile, categories: CATEGORIES }
-  const pool = await createInferencePool({ threads: 2, backend }, { log })
+  const pool = await createInferencePool({ threads: 1, backend }, { log })
   const modelJson = modelJsonSchema.parse({
     id: 'model-1',
     organization: 'zauberzeug',

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { exportDataset } from '../../src/executors/dataset/index.js'
 import { stringifyForPython } from '../../src/executors/yaml-for-python.js'
 import { imageDataSchema } from '../../src/loop/protocol/index.js'
-import { pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { category } from './support.js'
 
@@ -30,7 +30,7 @@ describe('category names in dataset.yaml', function () {
   /** What PyYAML makes of texts, all in one start of Python. */
   async function readByPython(texts: readonly string[]): Promise<unknown[]> {
     const script = 'import json, sys, yaml; print(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))'
-    const { stdout } = await execa(python, ['-c', script], { input: JSON.stringify(texts) })
+    const { stdout } = await execa(python, ['-c', script], { input: JSON.stringify(texts), env: PYTHON_BYTECODE })
     return JSON.parse(stdout)
   }
 
@@ -46,7 +46,9 @@ describe('category names in dataset.yaml', function () {
       signal: new AbortController().signal,
     })
     const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))'
-    const { stdout } = await execa(python, ['-c', script, join(folder.path, 'dataset/dataset.yaml')])
+    const { stdout } = await execa(python, ['-c', script, join(folder.path, 'dataset/dataset.yaml')], {
+      env: PYTHON_BYTECODE,
+    })
     return JSON.parse(stdout)
   }
 
