@@ -1,6 +1,4 @@
-import process from 'node:process'
 import { expect } from 'chai'
-import { Redis } from 'ioredis'
 import { answerSchema } from '../../src/loop/protocol/index.js'
 import type { TrainingRequest } from '../../src/mock/loop/index.js'
 import { until } from '../helpers/until.js'
@@ -70,60 +68,6 @@ describe('a seat', () => {
       expect(ack.error_msg).to.include('takes no writes: its memory is full; raise maxmemory')
       expect(await seats.journal.count()).to.equal(0)
       expect((await seats.order()).ack).to.include({ success: true })
-    })
-
-    describe('or asked to end its training while Redis does not carry writes out', function () {
-      this.timeout(60_000)
-      const outages = [
-        [
-          'since it withholds them',
-          () => seats.redis.link.client.call('CLIENT', 'PAUSE', '600000', 'WRITE'),
-          () => operator('CLIENT', 'UNPAUSE'),
-        ],
-        [
-          'since it hangs',
-          async () => void process.kill(seats.redis.server.pid, 'SIGSTOP'),
-          async () => void process.kill(seats.redis.server.pid, 'SIGCONT'),
-        ],
-        [
-          'since it is a replica',
-          () => operator('REPLICAOF', '127.0.0.1', '1'),
-          () => operator('REPLICAOF', 'NO', 'ONE'),
-        ],
-      ] as const
-      const operator = async (...[name = '', ...args]: string[]) => {
-        const client = new Redis(seats.redis.server.url.replace('unix://', ''))
-        await client.call(name, ...args).finally(() => client.disconnect())
-      }
-
-      for (const [why, begin, end] of outages) {
-        it(`refuses it within seconds ${why}, and does not obey later`, async () => {
-          await seats.startNode({ seats: 2 })
-          const { number } = await seats.order({ trainer: UUID_A })
-          const { id } = await seats.unfinished()
-          await begin()
-          const askedAt = performance.now()
-
-          const answers = await Promise.all([
-            seats.order({ trainer: UUID_B }),
-            seats.loop.stopTraining(ORGANIZATION, PROJECT, number),
-            seats.loop.abortTraining(ORGANIZATION, PROJECT, number),
-          ]).finally(end)
-          const seconds = (performance.now() - askedAt) / 1000
-          await seats.redis.link.client.set('behind', '1')
-
-          for (const answer of answers) {
-            const { success, error_msg } = answerSchema.parse(answer.ack)
-            expect(success).to.equal(false)
-            expect(error_msg).to.match(/Redis at .* (takes no writes|cannot be used)/)
-          }
-          expect(seconds).to.be.below(5)
-          expect(await seats.journal.count()).to.equal(1)
-          expect(await seats.control.pending(id)).to.equal(null)
-          expect((await seats.unfinished()).id).to.equal(id)
-          expect((await seats.order({ trainer: UUID_B })).ack).to.include({ success: true })
-        })
-      }
     })
 
     it('acks the same order again without another training', async () => {
