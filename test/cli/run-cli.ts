@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,8 @@ import { execa } from 'execa'
 /** The folder of package.json: the tests lie in it, and compiled one folder further down. */
 export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)))
 const main = join(packageRoot, 'dist/src/cli/main.js')
+/** The command `loopfleet`, which needs one process of Node less than `main` for parts that get a parent. */
+const loopfleet = join(packageRoot, 'dist/src/cli/launch/loopfleet.sh')
 
 export type CliEnd = { readonly exitCode: number | undefined; readonly stdout: string; readonly stderr: string }
 
@@ -16,9 +18,10 @@ export async function runCli(
   args: readonly string[],
   options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<CliEnd> {
-  const { exitCode, stdout, stderr } = await execa(process.execPath, [main, ...args], {
+  const PATH = [dirname(process.execPath), process.env.PATH].filter(Boolean).join(delimiter)
+  const { exitCode, stdout, stderr } = await execa(loopfleet, [...args], {
     cwd: options.cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: options.cwd, ...options.env },
+    env: { PATH, HOME: options.cwd, ...options.env },
     extendEnv: false,
     reject: false,
     timeout: 25_000,

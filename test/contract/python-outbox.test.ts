@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { imageMetadataSchema } from '../../src/loop/protocol/index.js'
 import { useOutboxes } from '../detector/outbox/an-outbox.js'
-import { pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 
@@ -20,7 +20,8 @@ describe('the outbox of the Python library as published', () => {
   it('is taken over as it lies there: every image is sent, with what the library wrote about it', async function () {
     this.timeout(300_000)
     const interpreter = await pythonEnvironment(LIBRARY, REQUIREMENTS)
-    const env = { DATA_FOLDER: folder.path, LOOP_HOST: '127.0.0.1:9', LOOP_ORGANIZATION: 'acme', LOOP_PROJECT: 'demo' }
+    const place = { LOOP_HOST: '127.0.0.1:9', LOOP_ORGANIZATION: 'acme', LOOP_PROJECT: 'demo' }
+    const env = { ...PYTHON_BYTECODE, DATA_FOLDER: folder.path, ...place }
     await execa(interpreter, [fileURLToPath(SCRIPT)], { env, cwd: folder.path })
     const [left] = await readdir(join(folder.path, 'outbox/normal'))
     const loop = await serve()

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { parse } from 'yaml'
 import { writeHyperparameterFile } from '../../src/executors/hyperparameter-file.js'
-import { pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { makeDefinition, makeOrder } from './support.js'
@@ -72,7 +72,7 @@ hyperparameter_file:
     const text = await write({ lr0: 1e-7, fl_gamma: -3, mosaic: 0, optimizer: 'yes' })
 
     const script = 'import sys, yaml; print(repr(list(yaml.safe_load(sys.stdin).values())[:6]))'
-    const { stdout } = await execa(python, ['-c', script], { input: text })
+    const { stdout } = await execa(python, ['-c', script], { input: text, env: PYTHON_BYTECODE })
 
     expect(stdout).to.equal("[1e-07, -3.0, 0.0001, 3, False, 'yes']")
   })
@@ -89,7 +89,7 @@ hyperparameter_file:
     await writeHyperparameterFile({ definition, workspace: folder.path, order: makeOrder() })
 
     const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))'
-    const { stdout } = await execa(python, ['-c', script, join(folder.path, 'hyp.yaml')])
+    const { stdout } = await execa(python, ['-c', script, join(folder.path, 'hyp.yaml')], { env: PYTHON_BYTECODE })
 
     expect(JSON.parse(stdout)).to.deep.equal(then)
   })
