@@ -8,7 +8,6 @@ import { models } from './figures/models.js'
 import { order } from './figures/order.js'
 import { outbox } from './figures/outbox.js'
 import { queueCost } from './figures/queue-cost.js'
-import { records } from './figures/records.js'
 import { statusLatency } from './figures/status-latency.js'
 import { runFigures } from './run-figures.js'
 
@@ -20,7 +19,6 @@ await runFigures([
   statusLatency,
   idleSeats,
   queueCost,
-  records,
   converter,
   outbox,
   annotator,

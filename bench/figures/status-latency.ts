@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger.js'
 import { createRandom } from '../../src/mock/loop/generator/random.js'
-import { createJournal } from '../../src/queue/journal.js'
 import { openRedis } from '../../src/queue/open-redis.js'
+import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { until } from '../../test/helpers/until.js'
 import { type Bench, compare, type Figure, type FigureLine, percentile } from '../figure.js'
 import { startFleet } from '../parts/fleet-process.js'
@@ -32,7 +32,7 @@ async function* measure(bench: Bench): AsyncGenerator<FigureLine> {
   }
 }
 
-/** The training stays without a worker: the bench itself writes what a worker would into the journal. */
+/** The training stays without a worker: the bench itself writes what a worker would into its record. */
 async function measureOurs(bench: Bench, run: number): Promise<number[]> {
   const folder = join(bench.folder, `ours-${run}`)
   const loop = await startLoop(join(folder, 'loop'), { images: 3, seed: bench.seed })
@@ -41,17 +41,18 @@ async function measureOurs(bench: Bench, run: number): Promise<number[]> {
   try {
     await untilIdle(loop, 1)
     const number = await loop.order(SMALL)
-    const journal = createJournal(link)
-    const training = (await journal.list({ limit: 1, offset: 0 }))[0]
-    if (training === undefined) throw new Error('The journal has no training.')
-    const fence = await journal.beginRun(training.id, { hostId: 'bench', workerPid: 1 })
-    await journal.update(training.id, fence, { state: 'running', progress: 0 })
+    const { records } = createTrainings(link, {}, { log: silentLogger() })
+    const [training] = (await records.list({ limit: 1 })).records
+    if (training === undefined) throw new Error('There is no training.')
+    const claimed = await records.claim(training, { host: 'bench', incarnation: 'bench', leaseMs: 86_400_000 })
+    if (claimed.outcome !== 'claimed') throw new Error(`The training is not claimed: ${claimed.outcome}.`)
+    await records.update(claimed.claim, { state: 'running', progress: 0 })
     const random = createRandom(`status/${bench.seed}/${run}`)
     const changes: Change[] = []
     for (let index = 1; index <= bench.size(200, 10); index++) {
       await sleep(random.range(20, 120))
       const change = { progress: index / 1000, time: Date.now() }
-      await journal.update(training.id, fence, { progress: change.progress })
+      await records.update(claimed.claim, { progress: change.progress })
       changes.push(change)
     }
     return await latencies(loop, number, changes)

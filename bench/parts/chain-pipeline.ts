@@ -1,4 +1,3 @@
-import process from 'node:process'
 import type { Logger } from '../../src/base/logger.js'
 import type { TrainerDefinition } from '../../src/executors/definition.js'
 import { createSlots } from '../../src/executors/gpu/slots.js'
@@ -7,23 +6,23 @@ import { createModelExchange } from '../../src/loop/client/model-exchange.js'
 import { createLoopRest } from '../../src/loop/client/rest.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { parseBeginTraining } from '../../src/loop/protocol/index.js'
-import { createControl } from '../../src/queue/control.js'
-import { stepJobSchema, trainingJobSchema } from '../../src/queue/job-schemas.js'
-import { createJournal, type TrainingRecord } from '../../src/queue/journal.js'
-import { queueNames, workKinds } from '../../src/queue/names.js'
+import { queueNames, type WorkKind } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
+import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { confirmedPoint } from '../../src/workers/confirmed-point.js'
-import { createDispatcher } from '../../src/workers/dispatcher.js'
-import { journalStore } from '../../src/workers/journal-store.js'
+import { createEngine, type Engine } from '../../src/workers/engine/engine.js'
+import { toWork } from '../../src/workers/engine/pipeline.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'
 import { createModelSets } from '../../src/workers/model-sets.js'
 import { createPlaces } from '../../src/workers/places.js'
+import type { RunStore } from '../../src/workers/run-store.js'
 import { allStages } from '../../src/workers/stages/index.js'
 import type { Stages } from '../../src/workers/stages/stage.js'
-import { createStepRunner } from '../../src/workers/step-runner.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 import { createTrainingRun } from '../../src/workers/training-run.js'
+import { createTrainingPipeline } from '../../src/workers/trainings/training-pipeline.js'
 import { workspacePaths } from '../../src/workers/workspace-paths.js'
 import type { Chain } from './chain.js'
 
@@ -37,11 +36,10 @@ export type PipelineOptions = {
   readonly folder: string
 }
 
-/** A worker's dispatcher, walk and step runner with journal and fences, on stages that do nothing. */
+/** A host's engine and pipeline of trainings with records and fences, on stages that do nothing. */
 export function openPipeline({ link, definition, folder }: PipelineOptions, { log }: { readonly log: Logger }): Chain {
   const queues = createQueues(link, { log })
-  const journal = createJournal(link)
-  const control = createControl(link, journal, queues)
+  const trainings = createTrainings(link, {}, { log })
   const session = createLoopSession({ host: '127.0.0.1:9' }, { log }) // nobody is asked
   const rest = createLoopRest(session)
   const stageDeps = {
@@ -54,14 +52,13 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     createPool: () => Promise.reject(new Error('No stage detects here.')),
   } as const
 
-  function createRun(record: TrainingRecord, run: number) {
+  function openRun(record: TrainingRecord, run: number, store: RunStore) {
     const { id, order, seat } = record
     const paths = workspacePaths(folder, order, id)
     const stopSwitch = createStopSwitch()
     const modelSets = createModelSets({ workspace: paths.workspace, folder: paths.models })
     const { organization, project } = order
     const point = async () => ({ trainImageCount: 0, testImageCount: 0, hyperparameters: {} })
-    const store = journalStore(journal, { id, run })
     const metricsSync = createMetricsSync(
       { trainingId: id, run, seat, organization, project, point },
       { queues, modelSets, confirmed: confirmedPoint(store), signal: stopSwitch.endSignal, log },
@@ -71,39 +68,53 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     return createTrainingRun(parts, store)
   }
 
-  const dispatcher = createDispatcher(
-    { hostId: HOST, workerPid: process.pid },
+  const stepsOf = (kind: WorkKind) => queues.steps(queueNames.host(HOST, kind))
+  const steps = {
+    download: stepsOf('download'),
+    train: stepsOf('train'),
+    convert: stepsOf('convert'),
+    upload: stepsOf('upload'),
+    detect: stepsOf('detect'),
+  }
+  const left = new Set<() => void>()
+  const pipeline = createTrainingPipeline(
+    { hostId: HOST, pid: 1 },
     {
-      queues,
-      journal,
-      control,
-      places: createPlaces(2, () => undefined),
+      ...{ trainings, steps, stages, stageDeps, openRun, log },
+      places: createPlaces(2, () => engine.wake()),
       slots: createSlots({ gpus: null }),
-      stages,
-      createRun,
+      names: () => [definition.name],
       sweepTraining: async () => undefined,
-      log,
+      async onLeft() {
+        for (const tell of left) tell()
+      },
     },
   )
-  const runStep = createStepRunner({ stages, stageDeps, journal, findRun: dispatcher.findRun })
-  for (const kind of workKinds) {
-    queues.consume(queueNames.host(HOST, kind), runStep, { schema: stepJobSchema, concurrency: 2 })
-  }
-  const trainings = queueNames.trainings(definition.name)
-  queues.consume(trainings, dispatcher.take, { schema: trainingJobSchema, concurrency: 2 })
+  const engine: Engine = createEngine(
+    { hostId: HOST, leaseMs: 30_000 },
+    { link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, log },
+  )
+  const { signal } = new AbortController()
+  const started = Promise.all(Object.values(steps).map((queue) => queue.start({ signal }))).then(() =>
+    engine.start({ signal }),
+  )
   let count = 0
 
   return {
     async run() {
+      await started
       count += 1
       const config = { categories: [], training_number: count, model_variant: 'small', hyperparameters: {} }
       const order = parseBeginTraining('o', 'p', config)
-      const accepted = await journal.accept({ order, trainer: definition.name, seat: { uuid: 'seat', name: 'seat' } })
+      const over = new Promise<void>((resolve) => left.add(resolve))
+      const accepted = await trainings.accept({ order, trainer: definition.name, seat: { uuid: 'seat', name: 'seat' } })
       if (accepted.outcome === 'refused') throw new Error(accepted.reason)
-      const { id } = accepted.training
-      await queues.runJob(trainings, 'training', { trainingId: id }, { id })
+      await over
+      left.clear()
     },
     async close() {
+      await engine.stop()
+      await Promise.all(Object.values(steps).map((queue) => queue.stop()))
       await queues.close()
       session.close()
     },

@@ -20,7 +20,7 @@ export function loadEnvironment(raw: RawEnvironment = hostEnvironment()): Loaded
   const read = ([name, variable]: [string, Variable]): [string, unknown] => {
     const source = [name, variable.alias].find((one) => one !== undefined && isSet(raw[one]))
     const value = parse(name, variable, { source, text: source === undefined ? undefined : raw[source] })
-    if (value !== undefined && variable.internal !== true) sources[name] = inWords(variable, value, source)
+    if (value !== undefined) sources[name] = inWords(variable, value, source)
     return [name, value]
   }
   const environment = Object.fromEntries(Object.entries(variables).map(read)) as Environment

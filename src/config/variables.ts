@@ -24,8 +24,6 @@ export type Variable = {
   readonly meaning: string
   /** Never printed. */
   readonly secret?: true
-  /** For the change from one engine to another; neither listed nor logged. */
-  readonly internal?: true
 }
 
 /** All environment variables of loopfleet; docs/reference/configuration.md lists them from here. */
@@ -88,15 +86,6 @@ export const variables = {
   LOOPFLEET_LOCK_MS: {
     schema: wholeNumber(1000, DAY_MS).default(30_000),
     meaning: 'A host that says nothing for so long loses its trainings and conversions to another.',
-  },
-  LOOPFLEET_STALLED_MS: {
-    schema: wholeNumber(100, DAY_MS).default(2_000),
-    meaning: 'How often hosts look for trainings whose host has gone.',
-  },
-  LOOPFLEET_ENGINE: {
-    schema: z.enum(['jobs', 'records']).default('jobs'),
-    meaning: 'What trainings are kept and worked on by; the same for all parts of a fleet.',
-    internal: true,
   },
   LOOPFLEET_LEND_PLACE_SECONDS: {
     schema: wholeNumber(1, DAY_MS / 1000).default(120),

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Fleet } from '../queue/fleet.js'
-import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'
@@ -9,8 +9,8 @@ import { toCurveView, toLogView } from './views.js'
 
 export type ApiDeps = {
   readonly look: Look
-  readonly journal: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve' | 'promptly'>
-  readonly control: Pick<TrainingControl, 'request' | 'retry'>
+  readonly trainings: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve' | 'promptly'> &
+    Pick<TrainingControl, 'request' | 'retry'>
   readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
 }
 
@@ -18,7 +18,7 @@ const actionSchema = idSchema.extend({ action: z.enum(['stop', 'abort', 'retry']
 const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum(['drain', 'undrain']) })
 
 /** What the page reads and does, for programs too. */
-export function registerApi(app: FastifyInstance, { look, journal, control, fleet }: ApiDeps): void {
+export function registerApi(app: FastifyInstance, { look, trainings, fleet }: ApiDeps): void {
   app.get('/api/trainings', async (request) => await look.trainings(read(pageSchema, request.query)))
   app.get('/api/redis', async () => await look.redis())
   app.get('/api/hosts', async () => await look.hosts())
@@ -44,23 +44,23 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
   app.get('/api/trainings/:id/log', async (request) => {
     const { id } = readTraining(request)
     const { from, limit } = read(logSchema, request.query)
-    if ((await journal.load(id)) === undefined) return unknown(id)
-    const entries = await journal.readLog(id, from === undefined ? { limit } : { from, limit })
+    if ((await trainings.load(id)) === undefined) return unknown(id)
+    const entries = await trainings.readLog(id, from === undefined ? { limit } : { from, limit })
     return toLogView(entries, from)
   })
   app.get('/api/trainings/:id/curve', async (request) => {
     const { id } = readTraining(request)
-    if ((await journal.load(id)) === undefined) return unknown(id)
-    return toCurveView(await journal.readCurve(id))
+    if ((await trainings.load(id)) === undefined) return unknown(id)
+    return toCurveView(await trainings.readCurve(id))
   })
   app.post('/api/trainings/:id/:action', async (request) => {
     const { id, action } = readAction(request)
-    if ((await journal.load(id)) === undefined) return unknown(id)
+    if ((await trainings.load(id)) === undefined) return unknown(id)
     if (action !== 'retry') {
-      const outcome = await journal.promptly(() => control.request(id, action, 'dashboard'))
+      const outcome = await trainings.promptly(() => trainings.request(id, action, 'dashboard'))
       return { id, action, outcome }
     }
-    const reopened = await journal.promptly(() => control.retry(id))
+    const reopened = await trainings.promptly(() => trainings.retry(id))
     if (reopened.outcome === 'refused') throw new RequestRefusedError(409, reopened.reason)
     return { id, action, outcome: reopened.outcome }
   })
@@ -69,7 +69,7 @@ export function registerApi(app: FastifyInstance, { look, journal, control, flee
     const hosts = await fleet.hosts()
     if (!hosts.some((host) => host.hostId === hostId))
       throw new RequestRefusedError(404, 'There is no host of that name.')
-    await journal.promptly(() => fleet.setDraining(hostId, action === 'drain'))
+    await trainings.promptly(() => fleet.setDraining(hostId, action === 'drain'))
     return { hostId, isDraining: action === 'drain' }
   })
 }

@@ -23,7 +23,7 @@ export type BoardDeps = {
   readonly answerError: ErrorHandler
 }
 
-/** bull-board over all queues of the fleet, also those that come later. It can look, not act: acting is the journal's. */
+/** bull-board over all queues of the fleet, also those that come later. It can look, not act: acting is for the API. */
 export function registerBoard(app: FastifyInstance, deps: BoardDeps): void {
   const serverAdapter = new FastifyAdapter()
   serverAdapter.setBasePath(BOARD_PATH)

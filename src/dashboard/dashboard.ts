@@ -6,7 +6,7 @@ import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
-import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'
@@ -31,8 +31,7 @@ export type DashboardOptions = {
 export type DashboardDeps = {
   readonly link: RedisLink
   readonly queues: Queues
-  readonly journal: TrainingsOfFleet
-  readonly control: TrainingControl
+  readonly trainings: TrainingsOfFleet & TrainingControl
   readonly conversions: Conversions
   readonly fleet: Fleet
   readonly log: Logger
@@ -72,7 +71,7 @@ export function createDashboard(options: DashboardOptions, deps: DashboardDeps):
   })
   registerPage(app)
   registerApi(app, { ...deps, look })
-  registerConversionApi(app, { ...deps, promptly: deps.journal.promptly })
+  registerConversionApi(app, { ...deps, promptly: deps.trainings.promptly })
   registerMetrics(app, look)
   registerBoard(app, { link: deps.link, queues: boardQueues, fleet: deps.fleet, answerError })
 

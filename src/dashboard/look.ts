@@ -3,14 +3,14 @@ import type { Fleet } from '../queue/fleet.js'
 import { stages, workKinds } from '../queue/names.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
-import type { TrainingsOfFleet } from '../queue/trainings/trainings.js'
+import type { TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {
   readonly link: Pick<RedisLink, 'client' | 'url' | 'tryWrites'>
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
-  readonly journal: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'>
+  readonly trainings: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
   readonly conversions: Pick<Conversions, 'list' | 'count' | 'countOpen'>
   readonly now: () => number
@@ -24,25 +24,25 @@ export type Page = { readonly limit: number; readonly offset: number }
 export type Look = ReturnType<typeof createLook>
 
 export function createLook(deps: LookDeps) {
-  const { queues, journal } = deps
+  const { queues, trainings: store } = deps
 
   async function trainings(page: Page) {
-    const [records, counts, steps] = await Promise.all([journal.list(page), trainingCounts(), currentSteps()])
+    const [records, counts, steps] = await Promise.all([store.list(page), trainingCounts(), currentSteps()])
     const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
     return { now: deps.now(), ...counts, ...page, trainings: views }
   }
 
   async function trainingCounts() {
     const [total, unfinished, waitingByTrainer] = await Promise.all([
-      journal.count(),
-      journal.count({ unfinishedOnly: true }),
-      journal.countWaiting(),
+      store.count(),
+      store.count({ unfinishedOnly: true }),
+      store.countWaiting(),
     ])
     return { total, unfinished, waitingByTrainer }
   }
 
   async function training(id: string) {
-    const record = await journal.load(id)
+    const record = await store.load(id)
     if (record === undefined) return undefined
     const steps = record.endedAt === null ? await currentSteps() : new Map<string, CurrentStep[]>()
     // All in their order: the page shows those to come, too.

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { confusionMatrixSchema, trainerStates, trainingOrderSchema } from '../loop/protocol/index.js'
-import { RecordInvalidError } from './journal-errors.js'
 import { stages } from './names.js'
+import { RecordInvalidError } from './records/record-errors.js'
 import { lives } from './records/record-schema.js'
 
 const counted = z.int().min(0).nullable()

@@ -1,10 +1,10 @@
 import type { ModelEvent } from '../executors/events.js'
 import type { ConfusionMatrix } from '../loop/protocol/index.js'
-import type { TrainingRecord } from '../queue/journal.js'
+import type { TrainingRecord } from '../queue/training-record.js'
 
-const MAX_CLASSES = 500 // in the journal; the Loop gets all
+const MAX_CLASSES = 500 // in the record; the Loop gets all
 
-/** What the journal keeps of a new best model: only what was measured, F1 as reported or else from the counts. */
+/** What the record keeps of a new best model: only what was measured, F1 as reported or else from the counts. */
 export function toBestModel(event: ModelEvent, epoch: number | null): NonNullable<TrainingRecord['best']> {
   const counts = event.confusion_matrix
   const count = Object.keys(counts).length

@@ -18,7 +18,7 @@ const programEndSchema = z.object({
   outOfMemory: z.boolean().optional(),
 })
 
-/** A failure as the journal keeps it: what, where, and of a program how it ended and what it said last. */
+/** A failure as the record keeps it: what, where, and of a program how it ended and what it said last. */
 export function toFailureFacts(
   thrown: unknown,
   where: Pick<FailureFacts, 'stage' | 'hostId' | 'attempt' | 'at'>,

@@ -28,7 +28,7 @@ export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' 
 export type MetricsSyncDeps = {
   readonly queues: Pick<Queues, 'runJob'>
   readonly modelSets: ModelSets
-  /** What the journal knows of the last acked point: another host may restore its set without knowing. */
+  /** What the record knows of the last acked point: another host may restore its set without knowing. */
   readonly confirmed: ConfirmedPoint
   readonly signal: AbortSignal
   readonly log: Logger

@@ -2,7 +2,7 @@ import type { Stage as StageName } from '../queue/names.js'
 
 /** What the pipeline needs of a training: its steps, its lease, and what its trainer asks for. */
 export type Walk = {
-  /** Runs one step as a job, or passes over it when the journal says it is done. */
+  /** Runs one step as a job, or passes over it if it was done before. */
   step(stage: StageName): Promise<void>
   /** Waits for the slots the trainer needs, and gives them back when the work is done. */
   withLease(work: () => Promise<void>): Promise<void>

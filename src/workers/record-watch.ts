@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises'
 import { hasCode } from '../base/files.js'
 import type { Logger } from '../base/logger.js'
-import type { RunInRedis } from '../queue/journal.js'
-import { lostSentence } from '../queue/journal-errors.js'
+import { lostSentence } from '../queue/records/record-errors.js'
+import type { RunInRedis } from '../queue/records/records.js'
 
 /** What this host works on, and how to ask Redis for its record. */
 export type HeldWork = {

@@ -1,7 +1,7 @@
 import { RunSupersededError } from '../base/abort-reasons.js'
-import type { TrainingRecord } from '../queue/journal.js'
-import { RecordLostError } from '../queue/journal-errors.js'
+import { RecordLostError } from '../queue/records/record-errors.js'
 import type { CurvePoint } from '../queue/training-curve.js'
+import type { TrainingRecord } from '../queue/training-record.js'
 import type { TrainingRun } from './training-run.js'
 
 const BATCH = 500

@@ -4,14 +4,14 @@ import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { BACKDOOR_FILE } from '../executors/workspace.js'
 import type { Backdoor, BackdoorMessage } from '../queue/backdoor.js'
-import type { Journal } from '../queue/journal.js'
 import type { Subscription } from '../queue/subscriptions.js'
+import type { TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { workspacePaths } from './workspace-paths.js'
 
 export type TrainingBackdoorOptions = { readonly hostId: string; readonly dataFolder: string }
 export type TrainingBackdoorDeps = {
   readonly backdoor: Pick<Backdoor, 'watch'>
-  readonly journal: Pick<Journal, 'load'>
+  readonly trainings: Pick<TrainingsOfFleet, 'load'>
   readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
   readonly log: Logger
 }
@@ -24,7 +24,7 @@ export function openTrainingBackdoor(
   let last: Promise<void> = Promise.resolve()
 
   async function obey({ trainingId, kill, line }: BackdoorMessage): Promise<void> {
-    const training = await deps.journal.load(trainingId)
+    const training = await deps.trainings.load(trainingId)
     if (training === undefined || training.hostId !== hostId) return
     deps.log.warn({ trainingId, kill, line }, 'asked for by the backdoor')
     if (line !== undefined) {

@@ -3,10 +3,8 @@ import type { Converter } from '../executors/converter.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
 import type { Slots } from '../executors/gpu/slots.js'
-import type { Control } from '../queue/control.js'
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
-import type { Journal } from '../queue/journal.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
 import type { Trainings } from '../queue/trainings/trainings.js'
@@ -26,19 +24,13 @@ export type WorkerOptions = {
   readonly places?: number | undefined
   /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
   readonly lendPlaceAfterMs?: number
-  /** How long a job's lock lives without renewal; another host takes over within this plus two checks. */
+  /** How long a record stays with a host that does not renew its lease; then another host takes it over. */
   readonly lockMs?: number
-  readonly stalledMs?: number
   /** Which workspaces of ended trainings are kept. */
   readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
   /** A folder that all hosts see, and how often a changed checkpoint is packed into it. */
   readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
 }
-
-/** What trainings are kept and worked on by; the same for all hosts of a fleet. */
-export type TrainingEngine =
-  | { readonly kind: 'jobs'; readonly journal: Journal; readonly control: Control }
-  | { readonly kind: 'records'; readonly trainings: Trainings }
 
 export type WorkerDeps = {
   readonly link: RedisLink
@@ -48,7 +40,7 @@ export type WorkerDeps = {
   /** What the slots are made of. */
   readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
   readonly stageDeps: StageDeps
-  readonly engine: TrainingEngine
+  readonly trainings: Trainings
   readonly conversions?: Conversions
   /** REST address of the Loop, for authors of converters. */
   readonly loopAddress?: string

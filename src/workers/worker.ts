@@ -2,7 +2,6 @@ import process from 'node:process'
 import { availableCpus } from '../base/available-cpus.js'
 import type { Closers } from '../base/closers.js'
 import { every } from '../base/every.js'
-import type { Logger } from '../base/logger.js'
 import { createService, type Service } from '../base/service.js'
 import type { FleetHost } from '../queue/fleet.js'
 import { checkFolderReader } from '../queue/records/least-reader.js'
@@ -10,13 +9,12 @@ import { forgetUnneeded } from './checkpoints/forget.js'
 import { createHostConversions } from './conversions/host-conversions.js'
 import { createDrain, type Drain } from './drain.js'
 import { createEngine, type Engine } from './engine/engine.js'
-import type { HostTrainings, HostTrainingsDeps, HostWork } from './host-work.js'
+import type { HostTrainings, HostWork } from './host-work.js'
 import { openTrainingRun } from './open-training-run.js'
 import { createPlaces, type Places } from './places.js'
-import { createQueuedTrainings } from './queued-trainings.js'
 import { createRecordWatch } from './record-watch.js'
 import { createServed, gpuStateOf, type Served } from './served.js'
-import { createRecordTrainings } from './trainings/record-trainings.js'
+import { createHostTrainings } from './trainings/host-trainings.js'
 import { DEFAULT_KEEP, type WorkerDeps, type WorkerOptions } from './worker-options.js'
 import { createWorkspaceKeeper, type WorkspaceKeeper } from './workspace-keeper.js'
 
@@ -26,7 +24,7 @@ const HEARTBEAT_MS = 5000
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
   const log = deps.log.child({ component: 'worker', host: options.hostId })
   const host = openHost(options, { ...deps, log })
-  const { engine, trainings, keeper, drain, work } = host
+  const { engine, keeper, drain, work } = host
   let isServing = false
 
   /** Takes what the GPUs suffice for, and nothing else, so that the rest is left to other hosts. */
@@ -70,9 +68,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
       await each.prepare(signal, closers)
     }
     signal.throwIfAborted()
-    closers.add('work', () => Promise.all([engine.stop(), trainings.end()]))
+    closers.add('work', () => engine.stop())
     if (work.some(({ works }) => works.length > 0)) await engine.start({ signal })
-    trainings.begin()
     isServing = true
     serve()
     keeper.tidy()
@@ -104,19 +101,18 @@ function openHost(options: WorkerOptions, deps: WorkerDeps): Host {
   const follow = () => {
     for (const each of work) each.follow()
   }
-  const records = deps.engine.kind === 'records' ? deps.engine.trainings : deps.engine.journal
   const places = createPlaces(wantedPlaces(options, deps), () => trainings.follow())
   const served = createServed({ trainers: options.trainers, converters }, log)
   const drain = createDrain({ hostId }, { fleet: deps.fleet, onChange: follow, log })
   const shared = { places, served, isDraining: () => drain.isDraining, onChange: () => engine.wake(), log }
   const keeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder },
-    { journal: records, isActive: (id) => trainings.active.some((each) => each.id === id), now: Date.now, log },
+    { records: deps.trainings, isActive: (id) => trainings.active.some((each) => each.id === id), now: Date.now, log },
   )
-  const forgetCheckpoints = () => forgetUnneeded(options, { journal: records, log })
+  const forgetCheckpoints = () => forgetUnneeded(options, { trainings: deps.trainings, log })
   const sweep = async (id: string) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id)))
-  const trainings = openTrainings(options, deps, {
-    ...{ ...shared, mayTake: drain.mayTake, sweepTraining: sweep },
+  const trainings: HostTrainings = createHostTrainings(options, {
+    ...{ ...deps, ...shared, sweepTraining: sweep },
     openRun(record, run, store) {
       const opened = openTrainingRun(record, run, options, { queues: deps.queues, store, log })
       keeper.tidy(record.order)
@@ -160,24 +156,6 @@ function openHost(options: WorkerOptions, deps: WorkerDeps): Host {
   }
 
   return { engine, trainings, work, places, served, drain, keeper, records: watch, follow, forgetCheckpoints, describe }
-}
-
-type TrainingsDeps = HostTrainingsDeps & {
-  readonly mayTake: () => Promise<boolean>
-  readonly onChange: () => void
-  readonly log: Logger
-}
-
-function openTrainings(options: WorkerOptions, deps: WorkerDeps, more: TrainingsDeps): HostTrainings {
-  const { engine } = deps
-  switch (engine.kind) {
-    case 'jobs':
-      return createQueuedTrainings(options, { ...deps, ...engine, ...more })
-    case 'records':
-      return createRecordTrainings(options, { ...deps, ...engine, ...more })
-    default:
-      return engine satisfies never
-  }
 }
 
 function wantedPlaces({ places }: WorkerOptions, { gpus: { offer } }: Pick<WorkerDeps, 'gpus'>): number {

@@ -19,7 +19,7 @@ export type WorkspaceKeeperOptions = {
 }
 
 export type WorkspaceKeeperDeps = {
-  readonly journal: { load(id: string): Promise<WorkspaceOwner | undefined> }
+  readonly records: { load(id: string): Promise<WorkspaceOwner | undefined> }
   /** A training or conversion of this host that winds down still needs its workspace. */
   readonly isActive: (id: string) => boolean
   readonly now: () => number
@@ -35,7 +35,7 @@ export type WorkspaceKeeper = {
   tidy(beginning?: Context): void
   /** Resolves when all that was asked for so far is done; what goes wrong is logged. */
   settled(): Promise<void>
-  /** Of trainings that the journal does not know: it has lost them, so their models are kept. One sentence. */
+  /** Of trainings without a record: Redis has lost it, so their models are kept. One sentence. */
   readonly errors: readonly string[]
   /** Leaves the rest for the next time. */
   close(): Promise<void>
@@ -122,7 +122,7 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
   /** Undefined for a training that has not ended; one without a record has ended when it was last touched. */
   async function whenEnded(workspace: Workspace): Promise<Ended | undefined> {
     if (deps.isActive(workspace.id)) return undefined
-    const record = await deps.journal.load(workspace.id)
+    const record = await deps.records.load(workspace.id)
     if (record === undefined) {
       const { mtimeMs } = await lstat(workspace.path)
       return { ...workspace, outcome: 'unknown', endedAt: mtimeMs }

@@ -6,11 +6,11 @@ import { type Command, CommanderError } from 'commander'
 import { silentLogger } from '../../src/base/logger.js'
 import { createProgram } from '../../src/cli/program.js'
 import { createFleet } from '../../src/queue/fleet.js'
-import { createJournal } from '../../src/queue/journal.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { anOrder, seatA } from '../queue/orders.js'
 import { startRedisFixture } from '../queue/redis-fixture.js'
+import { playTrainings } from '../queue/trainings/kept.js'
 import { type CliEnd, packageRoot, runCli } from './run-cli.js'
 
 const quick = join(packageRoot, 'test/fixtures/trainers/quick/trainer.yaml')
@@ -170,11 +170,11 @@ describe('the commands of loopfleet', function () {
 
     it('show when things were, and say that what has ended is not stopped', async () => {
       const env = { REDIS_URL: redis.server.url }
-      const journal = createJournal(redis.link)
-      const answer = await journal.accept({ order: anOrder(), seat: seatA, trainer: 'quick' })
+      const trainings = playTrainings(redis)
+      const answer = await trainings.accept({ order: anOrder(), seat: seatA, trainer: 'quick' })
       if (answer.outcome === 'refused') throw new Error(answer.reason)
       const { training } = answer
-      await journal.finish(training.id, null, { outcome: 'aborted' })
+      await trainings.finish(training.id, null, { outcome: 'aborted' })
 
       const [shown, stopped] = [
         await run(['trainings', 'show', training.id], env),
@@ -185,8 +185,8 @@ describe('the commands of loopfleet', function () {
       expect(stopped.stdout).to.equal(`It had ended before, so nothing was done: ${training.id}`)
     })
 
-    it('read and end trainings on records when the fleet keeps them so', async () => {
-      const env = { REDIS_URL: redis.server.url, LOOPFLEET_ENGINE: 'records' }
+    it('read and end trainings ', async () => {
+      const env = { REDIS_URL: redis.server.url }
       const trainings = createTrainings(redis.link, {}, { log: silentLogger() })
       const answer = await trainings.accept({ order: anOrder({ trainingNumber: 8 }), seat: seatA, trainer: 'quick' })
       if (answer.outcome === 'refused') throw new Error(answer.reason)
@@ -194,12 +194,10 @@ describe('the commands of loopfleet', function () {
 
       const listed = await run(['trainings'], env)
       const status = await run(['status', '--json'], env)
-      const elsewhere = await run(['trainings', '--json'], { ...env, LOOPFLEET_ENGINE: 'jobs' })
       const aborted = await run(['trainings', 'abort', id], env)
 
       expect(listed.stdout).to.match(new RegExp(`^${id} .*waiting for a host`, 'm'))
       expect(JSON.parse(status.stdout).trainings).to.deep.equal({ waiting: { quick: 1 } })
-      expect(elsewhere.stdout).to.not.include(id)
       expect(aborted.stdout).to.equal(`Ended, since no host had it: ${id}`)
       expect(await trainings.load(id)).to.include({ outcome: 'aborted' })
     })
@@ -207,7 +205,7 @@ describe('the commands of loopfleet', function () {
     it('give the reason for which a training has no log', async () => {
       const env = { REDIS_URL: redis.server.url }
       const fleet = createFleet(redis.link)
-      const answer = await createJournal(redis.link).accept({
+      const answer = await playTrainings(redis).accept({
         order: anOrder({ trainingNumber: 9 }),
         seat: seatA,
         trainer: 'quick',

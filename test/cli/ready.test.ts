@@ -143,7 +143,7 @@ describe('a part', function () {
       LOOP_HOST: '127.0.0.1:1 from HOST',
       DATA_FOLDER: `${data} from --data`,
       LOOPFLEET_LOCK_MS: '4000 from LOOPFLEET_LOCK_MS',
-      LOOPFLEET_STALLED_MS: '2000 by default',
+      LOOPFLEET_LEND_PLACE_SECONDS: '120 by default',
       REDIS_URL: '*** from REDIS_URL',
     })
     expect(settings).not.to.have.any.keys('SYNC_CYCLES', 'MAX_OUTBOX_SIZE', 'TRAINER_IDLE_TIMEOUT_SEC', 'NODE_PORT')

@@ -24,7 +24,7 @@ describe('loopfleet up', function () {
       ['up', '--trainer', trainer, '--converter', converter, '--gpus', 'none', '--port', '0', '--data', folder],
       {
         cwd: folder,
-        env: { LOOP_HOST: loop.host, LOOPFLEET_LOCK_MS: '2000', LOOPFLEET_STALLED_MS: '500' },
+        env: { LOOP_HOST: loop.host, LOOPFLEET_LOCK_MS: '2000' },
       },
     )
   })

@@ -167,7 +167,6 @@ describe('the environment', () => {
 
   for (const [name, max] of [
     ['LOOPFLEET_LOCK_MS', 86_400_000],
-    ['LOOPFLEET_STALLED_MS', 86_400_000],
     ['LOOPFLEET_LEND_PLACE_SECONDS', 86_400],
     ['LOOPFLEET_CHECKPOINT_SECONDS', 86_400],
   ] as const) {

@@ -32,7 +32,7 @@ export class GuideWalk {
     this.folder = folder
     this.#replacements = [...replacements]
     const PATH = `${join(folder, 'bin')}:${process.env.PATH}`
-    this.#env = { PATH, HOME: folder, LOOPFLEET_LOCK_MS: '2000', LOOPFLEET_STALLED_MS: '500' }
+    this.#env = { PATH, HOME: folder, LOOPFLEET_LOCK_MS: '2000' }
   }
 
   static async start(replacements: readonly Replacement[] = []): Promise<GuideWalk> {

@@ -52,7 +52,7 @@ describe('access to the dashboard', () => {
         const { status } = await send(dashboard.url, `/api/trainings/${id}/abort`, 'POST', headers)
 
         expect(status).to.equal(403)
-        expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+        expect(await dashboard.trainings.load(id)).to.include({ outcome: null })
       })
     }
 

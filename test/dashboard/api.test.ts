@@ -38,6 +38,7 @@ describe('dashboard api', () => {
     const { id } = await dashboard.order()
     const host = { hostId: 'host-a', pid: 11, trainers: ['shapes'], places: 2, free: 1, gpus: [gpu] }
     await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.redis.queues.add('host-b.upload', 'upload-model', {}, { id: 'x.1.upload-model' })
     await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
 
     const { status, body } = await get('/api/fleet')
@@ -78,7 +79,7 @@ describe('dashboard api', () => {
 
   it('shows the figures of the GPU and the program of a running train job', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
+    const run = await dashboard.trainings.beginRun(id, hostA)
     await dashboard.fleet.announceHost({ hostId: 'host-a', pid: 11, trainers: ['shapes'] }, { ttlMs: 60_000 })
     const progress = { progress: 0.5, epoch: 3, epochs: 6, gpus: [gpu], process: { cpuPercent: 98, memoryBytes: 2e8 } }
     const { queues, begun, end } = await beginTrainStep(dashboard, id, run, progress)
@@ -95,9 +96,9 @@ describe('dashboard api', () => {
 
   it('gives the log from where the reader has stopped', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.appendLog(id, 'epoch 1')
+    await dashboard.trainings.appendLog(id, 'epoch 1')
     const first = await get(`/api/trainings/${id}/log`)
-    await dashboard.journal.appendLog(id, 'epoch 2')
+    await dashboard.trainings.appendLog(id, 'epoch 2')
 
     const second = await get(`/api/trainings/${id}/log?from=${String(first.body.cursor)}`)
 
@@ -114,34 +115,34 @@ describe('dashboard api', () => {
       body: { id, action: 'abort', outcome: 'ended' },
     })
 
-    expect(await dashboard.journal.load(id)).to.include({ outcome: 'aborted' })
+    expect(await dashboard.trainings.load(id)).to.include({ outcome: 'aborted' })
   })
 
   it('notes down a stop for the worker that has the training', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
-    await dashboard.journal.update(id, run, { best: { epoch: 1, f1: 0.5 } })
+    const run = await dashboard.trainings.beginRun(id, hostA)
+    await dashboard.trainings.update(id, run, { best: { epoch: 1, f1: 0.5 } })
 
     expect((await post(`/api/trainings/${id}/stop`)).body).to.include({ outcome: 'asked' })
 
-    expect(await dashboard.control.pending(id)).to.equal('stop')
+    expect(await dashboard.trainings.pending(id)).to.equal('stop')
     expect(await get(`/api/trainings/${id}`)).to.have.nested.property('body.stopRequested', true)
   })
 
-  it('retries a failed training through the journal', async () => {
+  it('retries a failed training', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
+    await dashboard.trainings.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
     expect((await get(`/api/trainings/${id}`)).body.actions).to.eql(['retry'])
 
     expect((await post(`/api/trainings/${id}/retry`)).status).to.equal(200)
 
-    expect(await dashboard.journal.load(id)).to.deep.include({ outcome: null, endedAt: null, errors: {} })
-    expect(await dashboard.redis.queues.job('trainings.shapes', id)).to.have.property('state', 'waiting')
+    expect(await dashboard.trainings.load(id)).to.deep.include({ outcome: null, endedAt: null, errors: {} })
+    expect((await dashboard.trainings.load(id))?.life).to.equal('waiting')
   })
 
   it('tells why a training failed, with the last lines of its program', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
+    const run = await dashboard.trainings.beginRun(id, hostA)
     const failure = {
       stage: 'train',
       code: 'LF_TRAINER_EXITED',
@@ -154,7 +155,7 @@ describe('dashboard api', () => {
       lastLogLines: ['loading', 'CUDA out of memory'],
       at: 5,
     } as const
-    await dashboard.journal.update(id, run, { facts: { failure } })
+    await dashboard.trainings.update(id, run, { facts: { failure } })
 
     const { body } = await get(`/api/trainings/${id}`)
 
@@ -163,8 +164,8 @@ describe('dashboard api', () => {
 
   it('gives the curves of a training, with gaps where it told nothing', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.addPoints(id, [{ epoch: 1, values: { loss: 2 } }])
-    await dashboard.journal.addPoints(id, [{ epoch: 2, values: { loss: 1, f1: 0.5 } }])
+    await dashboard.trainings.addPoints(id, [{ epoch: 1, values: { loss: 2 } }])
+    await dashboard.trainings.addPoints(id, [{ epoch: 2, values: { loss: 1, f1: 0.5 } }])
 
     expect((await get(`/api/trainings/${id}/curve`)).body).to.eql({
       epochs: [1, 2],
@@ -193,6 +194,7 @@ describe('dashboard api', () => {
     const name = 'a "card"\nwith \\'
     const host = { hostId: 'host-a', pid: 11, trainers: ['shapes'], places: 2, free: 1, gpus: [{ ...gpu, name }] }
     await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.redis.queues.add('host-a.train', 'train', {}, { id: 'x.1.train' })
     await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
     await dashboard.conversions.plan(anOrderToConvert, { definition: 'd1', lookedAt: 0 })
 
@@ -235,6 +237,7 @@ describe('dashboard api', () => {
       errors: ['Redis came back without a record', 'and another'],
     }
     await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
+    await dashboard.redis.queues.add('host-a.train', 'train', {}, { id: 'x.1.train' })
     await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'A', type: 'trainer' }, { ttlMs: 60_000 })
 
     const lines = (await (await fetch(`${dashboard.url}/metrics`)).text()).split('\n')
@@ -300,7 +303,7 @@ describe('dashboard api', () => {
 
     expect((await post(`/api/trainings/${id}/delete`)).status).to.equal(400)
     expect((await get(`/api/trainings/${id}/abort`)).status).to.equal(404)
-    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+    expect(await dashboard.trainings.load(id)).to.include({ outcome: null })
   })
 
   it('says 503 while Redis is away instead of hanging', async () => {

@@ -1,22 +1,21 @@
 import { silentLogger } from '../../src/base/logger.js'
 import { createDashboard } from '../../src/dashboard/dashboard.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
-import { type Control, createControl } from '../../src/queue/control.js'
 import { type Conversions, createConversions } from '../../src/queue/conversions.js'
 import { createFleet, type Fleet } from '../../src/queue/fleet.js'
-import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { anOrder, seatA } from '../queue/orders.js'
 import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
+import { type PlayedTrainings, playTrainings } from '../queue/trainings/kept.js'
 
 /** A dashboard over a real Redis of its own. */
 export type DashboardFixture = {
   readonly redis: RedisFixture
-  readonly journal: Journal
-  readonly control: Control
+  readonly trainings: PlayedTrainings
   readonly conversions: Conversions
   readonly fleet: Fleet
   readonly url: string
-  /** A training as a seat's order makes it: in the journal and in the queue. */
+  /** A training as a seat's order makes it. */
   order(change?: Partial<TrainingOrder>, seat?: { uuid: string; name: string }): Promise<TrainingRecord>
   /** A further dashboard of the same fleet; closed with the fixture. */
   another(options: { readonly token?: string; readonly host?: string; readonly ending?: AbortSignal }): Promise<string>
@@ -27,8 +26,7 @@ export async function startDashboardFixture(
   options: { readonly ending?: AbortSignal } = {},
 ): Promise<DashboardFixture> {
   const redis = await startRedisFixture()
-  const journal = createJournal(redis.link)
-  const control = createControl(redis.link, journal, redis.queues)
+  const trainings = playTrainings(redis)
   const fleet = createFleet(redis.link)
   const conversions = createConversions(redis.link, {}, { log: silentLogger() })
   const closers: (() => Promise<void>)[] = []
@@ -38,7 +36,7 @@ export async function startDashboardFixture(
     readonly host?: string
     readonly ending?: AbortSignal
   }): Promise<string> {
-    const deps = { link: redis.link, queues: redis.queues, journal, control, conversions, fleet, log: silentLogger() }
+    const deps = { link: redis.link, queues: redis.queues, trainings, conversions, fleet, log: silentLogger() }
     const dashboard = createDashboard({ ...options, port: 0 }, deps)
     closers.push(() => dashboard.close())
     return await dashboard.listen()
@@ -46,17 +44,14 @@ export async function startDashboardFixture(
 
   return {
     redis,
-    journal,
-    control,
+    trainings,
     conversions,
     fleet,
     url: await another(options),
     another,
     async order(change = {}, seat = seatA) {
-      const answer = await journal.accept({ order: anOrder(change), trainer: 'shapes', seat })
+      const answer = await trainings.accept({ order: anOrder(change), trainer: 'shapes', seat })
       if (answer.outcome === 'refused') throw new Error(answer.reason)
-      const { id } = answer.training
-      await redis.queues.add('trainings.shapes', 'training', { trainingId: id }, { id })
       return answer.training
     },
     async close() {

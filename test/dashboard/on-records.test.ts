@@ -11,7 +11,7 @@ import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
 
 const log = silentLogger()
 
-describe('the dashboard of trainings on records', () => {
+describe('the dashboard of trainings', () => {
   let redis: RedisFixture
   let trainings: Trainings
   let dashboard: Dashboard
@@ -21,7 +21,7 @@ describe('the dashboard of trainings on records', () => {
     const { link, queues } = redis
     trainings = createTrainings(link, {}, { log })
     const parts = { link, queues, log, conversions: createConversions(link, {}, { log }), fleet: createFleet(link) }
-    dashboard = createDashboard({ port: 0 }, { ...parts, journal: trainings, control: trainings })
+    dashboard = createDashboard({ port: 0 }, { ...parts, trainings })
     url = await dashboard.listen()
   })
   after(async () => {

@@ -37,8 +37,8 @@ describe('fleet page', function () {
 
   it('shows a training with its progress, its host and its best F1', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
-    await dashboard.journal.update(id, run, { state: 'running', progress: 0.42, best: { epoch: 2, f1: 0.813 } })
+    const run = await dashboard.trainings.beginRun(id, hostA)
+    await dashboard.trainings.update(id, run, { state: 'running', progress: 0.42, best: { epoch: 2, f1: 0.813 } })
 
     await page.goto(dashboard.url)
     const row = page.locator(`[data-training="${id}"]`)
@@ -57,8 +57,8 @@ describe('fleet page', function () {
 
   it('shows what nobody measured as unknown', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
-    await dashboard.journal.update(id, run, { best: { epoch: null } })
+    const run = await dashboard.trainings.beginRun(id, hostA)
+    await dashboard.trainings.update(id, run, { best: { epoch: null } })
 
     await page.goto(`${dashboard.url}/#${id}`)
     const row = page.locator(`[data-training="${id}"]`)
@@ -73,12 +73,12 @@ describe('fleet page', function () {
 
   it('follows the log of the chosen training', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.appendLog(id, 'epoch 1: loss 0.9')
+    await dashboard.trainings.appendLog(id, 'epoch 1: loss 0.9')
 
     await page.goto(dashboard.url)
     await page.getByRole('button', { name: 'zauberzeug/shapes#1' }).click()
     await page.getByText('epoch 1: loss 0.9').waitFor()
-    await dashboard.journal.appendLog(id, 'epoch 2: loss 0.5')
+    await dashboard.trainings.appendLog(id, 'epoch 2: loss 0.5')
     await page.getByText('epoch 2: loss 0.5').waitFor()
 
     expect(await page.locator('#log').textContent()).to.equal('epoch 1: loss 0.9\nepoch 2: loss 0.5\n')
@@ -86,18 +86,18 @@ describe('fleet page', function () {
 
   it('retries a failed training at the press of a button', async () => {
     const { id } = await dashboard.order()
-    await dashboard.journal.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
+    await dashboard.trainings.finish(id, null, { outcome: 'failed', errors: { run_training: 'exit code 1' } })
 
     await page.goto(dashboard.url)
     await page.getByRole('button', { name: 'retry' }).click()
     await page.getByRole('button', { name: 'abort' }).waitFor()
 
-    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+    expect(await dashboard.trainings.load(id)).to.include({ outcome: null })
   })
 
   it('shows the cause of a failure with the last lines of the program', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, { hostId: 'host-a', workerPid: 1 })
+    const run = await dashboard.trainings.beginRun(id, { hostId: 'host-a' })
     const failure = {
       stage: 'train',
       code: 'LF_TRAINER_EXITED',
@@ -109,8 +109,8 @@ describe('fleet page', function () {
       lastLogLines: ['loading', SCRIPT],
       at: Date.now(),
     } as const
-    await dashboard.journal.update(id, run, { facts: { failure } })
-    await dashboard.journal.finish(id, run, { outcome: 'failed', errors: { run_training: 'exit code 3' } })
+    await dashboard.trainings.update(id, run, { facts: { failure } })
+    await dashboard.trainings.finish(id, run, { outcome: 'failed', errors: { run_training: 'exit code 3' } })
 
     await page.goto(`${dashboard.url}/#${id}`)
     await page.getByText('The trainer ended by itself.').waitFor()
@@ -140,13 +140,13 @@ describe('fleet page', function () {
   it('draws the curves of a training and counts the best model by category', async () => {
     const { id, order } = await dashboard.order()
     const category = order.categories[0]?.id ?? ''
-    const run = await dashboard.journal.beginRun(id, { hostId: 'host-a', workerPid: 1 })
+    const run = await dashboard.trainings.beginRun(id, { hostId: 'host-a' })
     for (const epoch of [1, 2, 3]) {
       const values = { 'train/loss': 3 / epoch, 'val/loss': 4 / epoch, f1: epoch / 4, [SCRIPT]: epoch }
-      await dashboard.journal.addPoints(id, [{ epoch, values }])
+      await dashboard.trainings.addPoints(id, [{ epoch, values }])
     }
     const classes = { [category]: { tp: 8, fp: 2, fn: 0 }, [SCRIPT]: { tp: 0, fp: 0, fn: 0 } }
-    await dashboard.journal.update(id, run, { best: { epoch: 2, f1: 0.9, classes } })
+    await dashboard.trainings.update(id, run, { best: { epoch: 2, f1: 0.9, classes } })
 
     await page.goto(`${dashboard.url}/#${id}`)
     await page.locator('.curve').first().waitFor()
@@ -209,8 +209,10 @@ describe('fleet page', function () {
 
   it('names a pattern that was switched off', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
-    await dashboard.journal.update(id, run, { facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } } })
+    const run = await dashboard.trainings.beginRun(id, hostA)
+    await dashboard.trainings.update(id, run, {
+      facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } },
+    })
 
     await page.goto(`${dashboard.url}/#${id}`)
     await page.locator('#facts').getByText(`progress.log is off ${SCRIPT}`).waitFor()
@@ -233,8 +235,10 @@ describe('fleet page', function () {
 
   it('names the warnings of a training in the table', async () => {
     const { id } = await dashboard.order()
-    const run = await dashboard.journal.beginRun(id, hostA)
-    await dashboard.journal.update(id, run, { facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } } })
+    const run = await dashboard.trainings.beginRun(id, hostA)
+    await dashboard.trainings.update(id, run, {
+      facts: { warnings: { run, texts: [`progress.log is off ${SCRIPT}`] } },
+    })
 
     await page.goto(dashboard.url)
     await page.locator(`[data-training="${id}"] .warning`).getByText(`progress.log is off ${SCRIPT}`).waitFor()
@@ -317,20 +321,20 @@ describe('fleet page', function () {
     await page.goto(dashboard.url)
     page.once('dialog', (dialog) => void dialog.dismiss())
     await page.getByRole('button', { name: 'abort' }).click()
-    expect(await dashboard.journal.load(id)).to.include({ outcome: null })
+    expect(await dashboard.trainings.load(id)).to.include({ outcome: null })
 
     page.once('dialog', (dialog) => void dialog.accept())
     await page.getByRole('button', { name: 'abort' }).click()
     await page.getByText('aborted').waitFor()
 
-    expect(await dashboard.journal.load(id)).to.include({ outcome: 'aborted' })
+    expect(await dashboard.trainings.load(id)).to.include({ outcome: 'aborted' })
   })
 
   it('shows hostile names as text', async () => {
     const { id } = await dashboard.order({ modelVariant: SCRIPT }, { uuid: 'seat-a', name: SCRIPT })
-    const run = await dashboard.journal.beginRun(id, { hostId: SCRIPT, workerPid: 1 })
-    await dashboard.journal.update(id, run, { state: 'running', errors: { [SCRIPT]: SCRIPT }, modelVersion: SCRIPT })
-    await dashboard.journal.appendLog(id, SCRIPT)
+    const run = await dashboard.trainings.beginRun(id, { hostId: SCRIPT })
+    await dashboard.trainings.update(id, run, { state: 'running', errors: { [SCRIPT]: SCRIPT }, modelVersion: SCRIPT })
+    await dashboard.trainings.appendLog(id, SCRIPT)
     await dashboard.redis.queues.add('<img src=x onerror=hit>', SCRIPT, { text: SCRIPT }, { id: 'a' })
     const host = {
       hostId: SCRIPT,
@@ -355,15 +359,15 @@ describe('fleet page', function () {
   })
 
   it('shows bull-board without loading anything from elsewhere', async () => {
-    const { id } = await dashboard.order()
+    const id = 'x.1.train'
     const { queues } = await dashboard.redis.another() // the emptied Redis has forgotten the queue's name
-    await queues.add('trainings.shapes', 'training', { trainingId: 'other' }, { id: 'other' })
+    await queues.add('host-a.train', 'train', {}, { id })
     const outside: string[] = []
     page.on('response', (response) => {
       if (!response.url().startsWith(dashboard.url)) outside.push(response.url())
     })
 
-    await page.goto(`${dashboard.url}/queues/queue/trainings.shapes/${id}`)
+    await page.goto(`${dashboard.url}/queues/queue/host-a.train/${id}`)
     await page.getByText(id).first().waitFor()
 
     expect(outside).to.eql([])

@@ -54,9 +54,9 @@ describe('the dashboard while Redis withholds writes', function () {
       expect(status).to.equal(503)
       expect(text).to.contain('takes no writes: it withholds them')
       expect(seconds).to.be.below(4)
-      expect((await dashboard.journal.load(id))?.outcome).to.equal(null)
-      expect(await dashboard.control.pending(id)).to.equal(null)
-      await dashboard.journal.finish(id, null, { outcome: 'aborted' })
+      expect((await dashboard.trainings.load(id))?.outcome).to.equal(null)
+      expect(await dashboard.trainings.pending(id)).to.equal(null)
+      await dashboard.trainings.finish(id, null, { outcome: 'aborted' })
     })
   }
 })

@@ -26,7 +26,7 @@ describe('a fleet with a shared folder for checkpoints', function () {
 
   const start = async (...workers: string[]) => {
     const env = { LOOPFLEET_CHECKPOINTS: shared, LOOPFLEET_CHECKPOINT_SECONDS: '1' }
-    fleet = await startFleet({ workers, lockMs: 3000, stalledMs: 500, env })
+    fleet = await startFleet({ workers, lockMs: 3000, env })
   }
 
   it('goes on on the other host when the one that trains dies as a whole', async () => {

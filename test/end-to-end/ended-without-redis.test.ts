@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type CliProcess, startCli } from '../helpers/cli-process.js'
 import { converterFile } from '../helpers/converter-fleet.js'
-import { engineVariables, type Fleet, startFleet } from '../helpers/fleet.js'
+import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { FLEET_VARIABLE } from '../helpers/fleet-processes.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { isThorough } from '../helpers/thorough.js'
@@ -40,7 +40,6 @@ describe('parts that are asked to end while Redis is', function () {
           PATH: process.env.PATH ?? '',
           [FLEET_VARIABLE]: fleet.id,
           REDIS_URL: redis.url,
-          ...engineVariables,
           LOOP_HOST: fleet.loop.host,
           DATA_FOLDER: join(folder.path, args[0]),
         },

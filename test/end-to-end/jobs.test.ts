@@ -4,11 +4,11 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { createFleet } from '../../src/queue/fleet.js'
 import { stepProgressSchema } from '../../src/queue/job-schemas.js'
-import type { TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames, type Stage, stages, workKinds } from '../../src/queue/names.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { allStages } from '../../src/workers/stages/index.js'
 import { MAIN } from '../helpers/cli-process.js'
-import { engineVariables, type Fleet, startFleet } from '../helpers/fleet.js'
+import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { until } from '../helpers/until.js'
 
 const EPOCHS = 3
@@ -200,7 +200,7 @@ describe('after a training Redis holds', function () {
       it(`ends without a word when nobody reads what "${args.join(' ')}" prints any more`, async () => {
         const command = [MAIN, ...args, ...(args.includes('logs') ? [training.id] : [])]
         const place = { REDIS_URL: fleet.redis.url, DATA_FOLDER: fleet.folder }
-        const env = { PATH: process.env.PATH, ...place, ...engineVariables }
+        const env = { PATH: process.env.PATH, ...place }
         const child = spawn(process.execPath, command, { env, stdio: ['ignore', 'pipe', 'pipe'] })
         child.stdout.destroy()
 

@@ -86,7 +86,7 @@ describe('a training during an outage', function () {
   })
 
   it('goes on in the same program although Redis hangs for longer than locks live', async () => {
-    const impatient = await startFleet({ lockMs: 1500, stalledMs: 500 })
+    const impatient = await startFleet({ lockMs: 1500 })
     try {
       await impatient.order({ hyperparameters: SOME_SECONDS })
       await impatient.until({ epoch: 3 })

@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { queueNames } from '../../src/queue/names.js'
 import { warningsOf } from '../../src/queue/training-warnings.js'
 import { MAIN } from '../helpers/cli-process.js'
-import { engineVariables, type Fleet, startFleet } from '../helpers/fleet.js'
+import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { until } from '../helpers/until.js'
 
 const TALKS = fileURLToPath(new URL('../fixtures/trainers/talks', import.meta.url))
@@ -24,7 +24,7 @@ describe('what a training program prints', function () {
     const command = [ON_A_TERMINAL, process.execPath, MAIN, 'trainings', 'logs', ...flags, (await fleet.record()).id]
     const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' }
     const options = {
-      env: { ...inherited, TERM: 'xterm-256color', REDIS_URL: fleet.redis.url, ...engineVariables, ...env },
+      env: { ...inherited, TERM: 'xterm-256color', REDIS_URL: fleet.redis.url, ...env },
     }
     return (await promisify(execFile)('python3', command, options)).stdout
   }
@@ -136,7 +136,7 @@ describe('what a training program prints', function () {
   })
 
   it('cannot stop the workers by a line at which a pattern hangs: the pattern is named, and they work on', async () => {
-    const limits = { lockMs: 2000, stalledMs: 500, seats: 2, places: 1, workers: ['a', 'b'] }
+    const limits = { lockMs: 2000, seats: 2, places: 1, workers: ['a', 'b'] }
     fleet = await startFleet({ trainerFile: join(TALKS, 'careless-pattern.yaml'), threads: 1, ...limits })
     try {
       await fleet.order()

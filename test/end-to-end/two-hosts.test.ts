@@ -10,7 +10,7 @@ describe('two hosts', function () {
   let fleet: Fleet
 
   beforeEach(async () => {
-    fleet = await startFleet({ workers: ['a', 'b'], lockMs: 3000, stalledMs: 500 })
+    fleet = await startFleet({ workers: ['a', 'b'], lockMs: 3000 })
   })
   afterEach(async () => fleet?.close())
 

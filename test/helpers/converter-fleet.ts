@@ -75,7 +75,6 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
         REDIS_URL: redis.url,
         LOOP_HOST: loop.host,
         DATA_FOLDER: join(folder, 'data'),
-        LOOPFLEET_STALLED_MS: '500',
         LOOPFLEET_LOG_LEVEL: 'debug',
         ...env,
       },

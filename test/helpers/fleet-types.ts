@@ -1,10 +1,10 @@
 import type { Effect, FaultRule, LocalLoop, TrainingRequest } from '../../src/mock/loop/index.js'
-import type { TrainingRecord } from '../../src/queue/journal.js'
 import type { Stage } from '../../src/queue/names.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import type { Queues } from '../../src/queue/queues.js'
 import type { EmbeddedRedis } from '../../src/queue/redis-server.js'
-import type { TrainingsOfFleet } from '../../src/queue/trainings/trainings.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
+import type { TrainingsOfFleet } from '../../src/queue/trainings/trainings-of-fleet.js'
 import type { CliExit, CliProcess, CliRun } from './cli-process.js'
 
 export type FleetOptions = {
@@ -21,7 +21,6 @@ export type FleetOptions = {
   /** Instead of the embedded Redis, for the parts and for the test. */
   readonly redisUrl?: string
   readonly lockMs?: number
-  readonly stalledMs?: number
   readonly seats?: number
   /** More options of the trainer node. */
   readonly trainerFlags?: readonly string[]

@@ -7,11 +7,11 @@ import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger.js'
 import { type Effect, startLocalLoop } from '../../src/mock/loop/index.js'
 import { jobStates } from '../../src/queue/job-view.js'
-import { createJournal, type TrainingRecord } from '../../src/queue/journal.js'
 import { queueNames } from '../../src/queue/names.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { allStages } from '../../src/workers/stages/index.js'
 import { type CliProcess, runCli, startCli } from './cli-process.js'
@@ -24,11 +24,6 @@ export type { Fleet, FleetCondition, FleetOptions, FleetWorker, Hold, QuickStart
 const ORGANIZATION = 'zauberzeug'
 const QUICK = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'] as const
-
-/** What the trainings of the fleets of this test run are kept and worked on by. */
-const isOnRecords = process.env.LOOPFLEET_ENGINE === 'records'
-/** For further commands of the same fleet. */
-export const engineVariables: Readonly<Record<string, string>> = isOnRecords ? { LOOPFLEET_ENGINE: 'records' } : {}
 
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const id = `e2e-${randomBytes(3).toString('hex')}`
@@ -63,7 +58,7 @@ async function openFleet(
   closers.push(() => link.close())
   const queues = createQueues(link, { log })
   closers.push(() => queues.close())
-  const journal = isOnRecords ? createTrainings(link, {}, { log }) : createJournal(link)
+  const journal = createTrainings(link, {}, { log })
   const config = { project_name: 'shapes', complete: 8, inbox: 2, box_categories: 2, ...options.project }
   await loop.generate(config)
   const project = config.project_name
@@ -84,13 +79,11 @@ async function openFleet(
     })
     return {
       ...Object.fromEntries(inherited),
-      ...engineVariables,
       [FLEET_VARIABLE]: id,
       REDIS_URL: redisUrl,
       LOOP_HOST: between?.host ?? loop.host,
       LOOP_PROTOCOL: options.dialect ?? 'current',
       LOOPFLEET_LOCK_MS: String(options.lockMs ?? 30_000),
-      LOOPFLEET_STALLED_MS: String(options.stalledMs ?? 500),
       LOOPFLEET_THREADS: String(options.threads ?? 2),
       LOOPFLEET_LOG_LEVEL: 'debug',
       ...(options.login && { LOOP_USERNAME: options.login.username, LOOP_PASSWORD: options.login.password }),

@@ -24,7 +24,7 @@ for (const dialect of ['current', '0.8'] as const) {
       await seats.startNode({ dialect, ...options })
       await seats.order()
       const { id } = await seats.unfinished()
-      return { id, run: await seats.journal.beginRun(id, hostA) }
+      return { id, run: await seats.trainings.beginRun(id, hostA) }
     }
 
     it('sees state, progress, errors and uptime of every change within 100 ms (p95)', async () => {
@@ -36,7 +36,7 @@ for (const dialect of ['current', '0.8'] as const) {
         const progress = (change + 1) / (ROUNDS * states.length)
         const errors = { run_training: `change ${change}` }
         const before = performance.now()
-        await seats.journal.update(id, run, { state, progress, errors })
+        await seats.trainings.update(id, run, { state, progress, errors })
         await seen(() => (status().errors as Record<string, string>)?.run_training === errors.run_training)
         delays.push(performance.now() - before)
         const shown = status()
@@ -59,7 +59,7 @@ for (const dialect of ['current', '0.8'] as const) {
       const { id, run } = await aTraining({ heartbeatMs: 20 })
 
       for (const state of states) {
-        await seats.journal.update(id, run, { state })
+        await seats.trainings.update(id, run, { state })
         await seen(() => status().state === expectedText(state))
         const first = Number(status().uptime)
         await seen(() => Number(status().uptime) > first)
@@ -69,7 +69,7 @@ for (const dialect of ['current', '0.8'] as const) {
 
     it('hears of it every 5 s when nobody says otherwise', async () => {
       const { id, run } = await aTraining({ heartbeatMs: undefined })
-      await seats.journal.update(id, run, { state: 'running', progress: 0.5 })
+      await seats.trainings.update(id, run, { state: 'running', progress: 0.5 })
       await seen(() => status().progress === 0.5)
       const heardAt = () => seats.shown(UUID_A)?.lastSeen ?? 0
 

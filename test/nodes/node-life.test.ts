@@ -17,7 +17,7 @@ describe('a trainer node', () => {
       const { id } = await seats.unfinished()
       expect(await isOver(over)).to.equal(false)
 
-      await seats.journal.finish(id, null, { outcome: 'failed', errors: { run_training: 'it died' } })
+      await seats.trainings.finish(id, null, { outcome: 'failed', errors: { run_training: 'it died' } })
 
       expect(await over).to.equal('a training has ended')
       const [farewell, idle] = (seats.shown()?.history ?? []).slice(-2)
@@ -31,10 +31,10 @@ describe('a trainer node', () => {
       await seats.order({ trainer: UUID_B })
       const [a, b] = [await seats.unfinished(UUID_A), await seats.unfinished(UUID_B)]
 
-      await seats.journal.finish(a.id, null, { outcome: 'completed' })
+      await seats.trainings.finish(a.id, null, { outcome: 'completed' })
       await seats.settled('idle')
       expect(await isOver(over)).to.equal(false)
-      await seats.journal.finish(b.id, null, { outcome: 'completed' })
+      await seats.trainings.finish(b.id, null, { outcome: 'completed' })
 
       expect(await over).to.equal('a training has ended')
     })
@@ -60,7 +60,7 @@ describe('a trainer node', () => {
 
       expect(await Promise.race([over, sleep(2000)])).to.equal(undefined)
       const endedAt = performance.now()
-      await seats.journal.finish(id, null, { outcome: 'completed' })
+      await seats.trainings.finish(id, null, { outcome: 'completed' })
 
       await over
       expect(performance.now() - endedAt).to.be.at.least(1400)
@@ -80,7 +80,7 @@ describe('a trainer node', () => {
 
       const reset = await post('/reset')
       expect([reset.statusCode, reset.json()]).to.deep.equal([200, null])
-      expect((await seats.journal.load(id))?.outcome).to.equal('aborted')
+      expect((await seats.trainings.load(id))?.outcome).to.equal('aborted')
       await until('both are idle', () => [UUID_A, UUID_B].every((uuid) => seats.shown(uuid)?.state === 'idle'))
 
       const before = seats.shown()?.lastSeen ?? 0

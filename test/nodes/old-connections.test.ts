@@ -31,50 +31,50 @@ describe('of events of an old connection of a seat', () => {
   }
 
   it('what had arrived is obeyed in its order, and its repetition is the same training', async () => {
-    const { begin, journal, go, answers } = await interrupted({ acksEnd: () => false })
+    const { begin, trainings, go, answers } = await interrupted({ acksEnd: () => false })
 
     const repeated = begin()
     go()
 
     expect(await repeated).to.deep.equal(yes)
-    expect(await journal.count()).to.equal(1)
-    expect((await newest(journal)).outcome).to.equal('aborted')
+    expect(await trainings.count()).to.equal(1)
+    expect((await newest(trainings)).outcome).to.equal('aborted')
     expect(answers()).to.equal(0)
   })
 
   it('a repetition after the Loop has acknowledged the end is a new training', async () => {
-    const { begin, journal, go } = await interrupted()
+    const { begin, trainings, go } = await interrupted()
     go()
-    await until('the order is taken', async () => (await journal.count()) === 1)
-    await endAcked(journal)
+    await until('the order is taken', async () => (await trainings.count()) === 1)
+    await endAcked(trainings)
 
     expect(await begin()).to.deep.equal(yes)
 
-    expect(await journal.count()).to.equal(2)
-    expect(await newest(journal)).to.include({ outcome: null, stopRequested: false })
+    expect(await trainings.count()).to.equal(2)
+    expect(await newest(trainings)).to.include({ outcome: null, stopRequested: false })
   })
 
   it('a stop that arrived over it does not end what was ordered over the new one', async () => {
-    const { begin, journal, go } = await interrupted()
+    const { begin, trainings, go } = await interrupted()
 
     const next = begin(orderCurrent({ training_number: 8 }))
     go()
 
     expect(await next).to.deep.equal(yes)
-    expect(await newest(journal)).to.include({ outcome: null, stopRequested: false })
-    expect((await newest(journal)).order.trainingNumber).to.equal(8)
+    expect(await newest(trainings)).to.include({ outcome: null, stopRequested: false })
+    expect((await newest(trainings)).order.trainingNumber).to.equal(8)
   })
 
   it('what is sent on it after that is not heard', async () => {
-    const { begin, request, journal, old, go } = await interrupted()
+    const { begin, request, trainings, old, go } = await interrupted()
     go()
 
     old.emit('begin_training', 'acme', 'pets', orderCurrent({ training_number: 9 }))
     old.emit('stop_training')
     expect(await begin(orderCurrent({ training_number: 8 }))).to.deep.equal(yes)
 
-    expect(await newest(journal)).to.include({ outcome: null, stopRequested: false })
-    expect((await journal.list()).map(({ order }) => order.trainingNumber)).to.deep.equal([8, 7])
+    expect(await newest(trainings)).to.include({ outcome: null, stopRequested: false })
+    expect((await trainings.list()).map(({ order }) => order.trainingNumber)).to.deep.equal([8, 7])
     expect(await request('stop')).to.deep.equal(yes)
   })
 })

@@ -18,7 +18,7 @@ describe('a seat', () => {
       node = await seats.startNode()
       await seats.order()
       const { id, order: taken } = await seats.unfinished()
-      const run = await seats.journal.beginRun(id, hostA)
+      const run = await seats.trainings.beginRun(id, hostA)
       const category = taken.categories[0]?.id ?? ''
       const counts = { trainImageCount: 1, testImageCount: 1, hyperparameters: { resolution: 640 } }
       const point = { confusionMatrix: { [category]: matrix }, epoch: 4, ...counts }
@@ -49,7 +49,7 @@ describe('a seat', () => {
 
     it('not for a run that is superseded', async () => {
       const job = await aPoint()
-      await seats.journal.beginRun(job.trainingId, hostA)
+      await seats.trainings.beginRun(job.trainingId, hostA)
 
       await until('it was refused', async () => {
         await send(job).catch(() => undefined)

@@ -5,11 +5,10 @@ import { createLeases } from '../../src/queue/records/leases.js'
 import { createTrainings, type Trainings } from '../../src/queue/trainings/trainings.js'
 import { until } from '../helpers/until.js'
 import { claimAs, hostA } from '../queue/records/sample-records.js'
-import { keepOnRecords } from '../queue/trainings/kept.js'
 import { ORGANIZATION, PROJECT, useSeats } from './seats-fixture.js'
 
 describe('a seat whose training is a record', () => {
-  const seats = useSeats(keepOnRecords)
+  const seats = useSeats()
   let trainings: Trainings
   beforeEach(() => {
     trainings = createTrainings(seats.redis.link, {}, { log: silentLogger() })

@@ -3,7 +3,7 @@ import { answerSchema } from '../../src/loop/protocol/index.js'
 import type { TrainingRequest } from '../../src/mock/loop/index.js'
 import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
-import { ORGANIZATION, PROJECT, TRAININGS, UUID_A, UUID_B, useSeats } from './seats-fixture.js'
+import { ORGANIZATION, PROJECT, UUID_A, UUID_B, useSeats } from './seats-fixture.js'
 
 describe('a seat', () => {
   const seats = useSeats()
@@ -18,7 +18,7 @@ describe('a seat', () => {
       const record = await seats.unfinished()
       expect(record).to.include({ trainer: 'quick', state: 'initialized' })
       expect(record.order).to.include({ organization: ORGANIZATION, project: PROJECT, trainingNumber: number })
-      expect(await seats.redis.queues.job(TRAININGS, record.id)).to.include({ state: 'waiting' })
+      expect(record.life).to.equal('waiting')
       await seats.settled('initialized')
     })
 
@@ -39,8 +39,7 @@ describe('a seat', () => {
         expect(ack.error_msg)
           .to.match(/^begin_training: /)
           .and.include(field)
-        expect(await seats.journal.count()).to.equal(0)
-        expect(await seats.redis.queues.counts(TRAININGS)).to.include({ waiting: 0 })
+        expect(await seats.trainings.count()).to.equal(0)
       })
     }
 
@@ -52,7 +51,7 @@ describe('a seat', () => {
 
       expect(ack).to.include({ success: false, payload: 'refused' })
       expect(ack.error_msg).to.include('"Seat A" is busy').and.include(`${ORGANIZATION}/${PROJECT}#${number}`)
-      expect(await seats.journal.count()).to.equal(1)
+      expect(await seats.trainings.count()).to.equal(1)
     })
 
     it('refuses one within seconds while Redis takes no writes, with the reason, and leaves nothing of it behind', async () => {
@@ -66,7 +65,7 @@ describe('a seat', () => {
       expect(performance.now() - begunAt).to.be.below(8_000)
       expect(ack).to.include({ success: false })
       expect(ack.error_msg).to.include('takes no writes: its memory is full; raise maxmemory')
-      expect(await seats.journal.count()).to.equal(0)
+      expect(await seats.trainings.count()).to.equal(0)
       expect((await seats.order()).ack).to.include({ success: true })
     })
 
@@ -79,23 +78,22 @@ describe('a seat', () => {
 
       expect(ack.success).to.equal(true)
       expect((await seats.unfinished()).id).to.equal(id)
-      expect(await seats.redis.queues.counts(TRAININGS)).to.include({ waiting: 1 })
+      expect(await seats.trainings.countWaiting()).to.deep.equal({ quick: 1 })
     })
 
-    it('takes it anew when the Loop has acknowledged its end, however soon', async () => {
+    it('takes it as a new one when the Loop has acknowledged its end, however soon', async () => {
       await seats.startNode()
       const { number } = await seats.order()
       const { id } = await seats.unfinished()
-      await seats.redis.queues.remove(TRAININGS, id)
-      await seats.journal.finish(id, null, { outcome: 'completed' })
-      await until('the end is acknowledged', async () => (await seats.journal.load(id))?.endAckedAt !== null)
+      await seats.trainings.finish(id, null, { outcome: 'completed' })
+      await until('the end is acknowledged', async () => (await seats.trainings.load(id))?.endAckedAt !== null)
 
       const { ack } = await seats.order({ training_number: number })
 
       expect(ack.success).to.equal(true)
       const again = await seats.unfinished()
       expect(again.id).not.to.equal(id)
-      expect(await seats.redis.queues.job(TRAININGS, again.id)).to.include({ state: 'waiting' })
+      expect(again.life).to.equal('waiting')
     })
 
     it('refuses one that another seat has, naming the holder', async () => {
@@ -117,19 +115,6 @@ describe('a seat', () => {
       expect(ack.success).to.equal(true)
       expect((await seats.unfinished(UUID_B)).seat.name).to.equal('Seat B')
     })
-
-    it('queues it after a restart when it died between the journal and the queue', async () => {
-      const first = await seats.startNode()
-      await seats.order()
-      const { id } = await seats.unfinished()
-      await first.stop()
-      await seats.redis.queues.remove(TRAININGS, id)
-
-      await seats.startAgain()
-
-      await until('the job is there', async () => (await seats.redis.queues.job(TRAININGS, id)) !== undefined)
-      await seats.settled('initialized')
-    })
   })
 
   describe('that is asked to end its training', () => {
@@ -143,26 +128,14 @@ describe('a seat', () => {
         await seats.startNode()
         const { number } = await seats.order()
         const { id } = await seats.unfinished()
-        const run = await seats.journal.beginRun(id, hostA)
-        await seats.journal.update(id, run, { state: 'running', best: { epoch: 1 } })
-        // The worker that has it is deaf.
-        let isTaken = false
-        const worker = seats.redis.queues.consume(
-          TRAININGS,
-          (_job, signal) => {
-            isTaken = true
-            return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-          },
-          { schema: { safeParse: (data: unknown) => ({ success: true, data }) } as never },
-        )
-        await until('a worker has it', () => isTaken)
+        const run = await seats.trainings.beginRun(id, hostA)
+        await seats.trainings.update(id, run, { state: 'running', best: { epoch: 1 } })
 
         const { ack } = await ask(number)
 
         expect(answerSchema.parse(ack).success).to.equal(true)
-        expect(await seats.control.pending(id)).to.equal(kind)
+        expect(await seats.trainings.pending(id)).to.equal(kind)
         expect((await seats.unfinished()).stopRequested).to.equal(true)
-        await worker.close({ cancel: new Error('over') })
       })
 
       it(`ends a training that waits for a host at once on ${kind}`, async () => {
@@ -173,7 +146,7 @@ describe('a seat', () => {
         const { ack } = await ask(number)
 
         expect(answerSchema.parse(ack).success).to.equal(true)
-        expect((await seats.journal.load(id))?.outcome).to.equal('aborted')
+        expect((await seats.trainings.load(id))?.outcome).to.equal('aborted')
         await seats.settled('idle')
       })
     }
@@ -183,7 +156,7 @@ describe('a seat', () => {
       const { number } = await seats.order()
       const { id } = await seats.unfinished()
       seats.loop.addFault({ match: { event: 'update_trainer' }, kind: 'delay', delayMs: 1000 })
-      await seats.journal.finish(id, null, { outcome: 'completed' })
+      await seats.trainings.finish(id, null, { outcome: 'completed' })
 
       const { ack } = await seats.loop.stopTraining(ORGANIZATION, PROJECT, number)
 

@@ -4,19 +4,18 @@ import { createLoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket, type LoopSocket } from '../../src/loop/client/socket.js'
 import { type Answer, answerSchema, okAnswer } from '../../src/loop/protocol/index.js'
 import { createTrainerNode } from '../../src/nodes/trainer/trainer-node.js'
-import { type ControlKind, createControl } from '../../src/queue/control.js'
 import { createFleet } from '../../src/queue/fleet.js'
-import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
-import { queueNames } from '../../src/queue/names.js'
-import { createQueueTraining } from '../../src/queue/queue-training.js'
+import type { IntentKind } from '../../src/queue/records/record-schema.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
+import type { TrainingsOfFleet } from '../../src/queue/trainings/trainings-of-fleet.js'
 import { type SocketLoop, startSocketLoop } from '../helpers/socket-loop.js'
 import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
 import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
+import { type PlayedTrainings, playTrainings } from '../queue/trainings/kept.js'
 import { orderCurrent } from './bad-orders.js'
 
 const log = silentLogger()
-export const TRAININGS = queueNames.trainings('quick')
 export const seatA = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c11', name: 'Seat A' }
 export const seatB = { uuid: '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c22', name: 'Seat B' }
 export const yes: Answer = { success: true, error_msg: null, payload: null }
@@ -60,11 +59,10 @@ export function useSeatPair() {
     closers.push(() => loop.close())
     const session = createLoopSession({ host: loop.host }, { log })
     closers.push(() => session.close())
-    const journal = createJournal(redis.link)
-    const control = createControl(redis.link, journal, redis.queues)
-    const accept: Journal['accept'] = async (order) => {
+    const trainings = playTrainings(redis)
+    const accept: TrainingsOfFleet['accept'] = async (order) => {
       await slow
-      const accepted = await journal.accept(order)
+      const accepted = await trainings.accept(order)
       await late
       return accepted
     }
@@ -84,9 +82,7 @@ export function useSeatPair() {
           return socket
         },
         queues: redis.queues,
-        journal: { ...journal, accept },
-        control,
-        queueTraining: createQueueTraining(redis.queues),
+        trainings: { ...trainings, accept },
         fleet: createFleet(redis.link),
         log,
         now: Date.now,
@@ -111,40 +107,34 @@ export function useSeatPair() {
       peer,
       peers,
       sockets,
-      journal,
-      control,
+      trainings,
       begin: (config: unknown = orderCurrent(), seat = seatA) => ask('begin_training', ['acme', 'pets', config], seat),
-      request: (kind: ControlKind, seat = seatA) => ask(`${kind}_training`, [], seat),
+      request: (kind: IntentKind, seat = seatA) => ask(`${kind}_training`, [], seat),
     }
   }
 
-  const waiting = async () => (await redis.queues.counts(TRAININGS)).waiting
-  const newest = async (journal: Journal): Promise<TrainingRecord> => {
-    const [record] = await journal.list({ limit: 1 })
+  const waiting = async () => (await playTrainings(redis).countWaiting()).quick ?? 0
+  const newest = async (trainings: PlayedTrainings): Promise<TrainingRecord> => {
+    const [record] = await trainings.list({ limit: 1 })
     if (record === undefined) throw new Error('there is no training')
     return record
   }
   /** A host has taken it, and runs it until it is told otherwise. */
-  async function taken(journal: Journal): Promise<TrainingRecord> {
-    const { id } = await newest(journal)
-    const worker = redis.queues.consume(
-      TRAININGS,
-      (_job, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-      { schema: { safeParse: (data: unknown) => ({ success: true, data }) } as never },
-    )
-    closers.push(() => worker.close({ cancel: new Error('over') }))
-    await until('a host has it', () => redis.queues.isActive(TRAININGS, id))
-    await journal.beginRun(id, hostA)
-    return newest(journal)
+  async function taken(trainings: PlayedTrainings): Promise<TrainingRecord> {
+    const { id } = await newest(trainings)
+    await trainings.beginRun(id, hostA)
+    return newest(trainings)
   }
-  async function ended(journal: Journal, outcome: 'completed' | 'aborted' | 'failed'): Promise<TrainingRecord> {
-    const { id } = await newest(journal)
-    await redis.queues.remove(TRAININGS, id)
-    await journal.finish(id, null, { outcome })
-    return newest(journal)
+  async function ended(
+    trainings: PlayedTrainings,
+    outcome: 'completed' | 'aborted' | 'failed',
+  ): Promise<TrainingRecord> {
+    const { id } = await newest(trainings)
+    await trainings.finish(id, null, { outcome })
+    return newest(trainings)
   }
-  const endAcked = (journal: Journal) =>
-    until('the Loop has acknowledged its end', async () => (await newest(journal)).endAckedAt !== null)
+  const endAcked = (trainings: PlayedTrainings) =>
+    until('the Loop has acknowledged its end', async () => (await newest(trainings)).endAckedAt !== null)
 
   return { aNode, newest, taken, ended, endAcked, waiting, closeAll, queues: () => redis.queues }
 }

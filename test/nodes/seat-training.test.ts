@@ -7,12 +7,12 @@ import { aRecord } from '../workers/a-training.js'
 
 describe('the training of a seat', () => {
   function aSeat(inRedis: TrainingRecord | undefined) {
-    const journal = {
+    const trainings = {
       unfinishedOfSeat: async () => inRedis,
       unackedEndsOfSeat: async () => [],
       load: async () => inRedis,
     }
-    return createSeatTraining(seatA, { journal, log: silentLogger() })
+    return createSeatTraining(seatA, { trainings, log: silentLogger() })
   }
 
   it('is missed if its record is lost before it was read for the first time', async () => {

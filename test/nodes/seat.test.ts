@@ -88,8 +88,8 @@ describe('a seat', () => {
       await until('it is away', () => seats.shown()?.connected === false)
       const heard = seats.shown()?.lastSeen
 
-      await seats.journal.update(id, await seats.journal.beginRun(id, hostA), { state: 'running' })
-      await seats.journal.update(id, null, { progress: 0.5 })
+      await seats.trainings.update(id, await seats.trainings.beginRun(id, hostA), { state: 'running' })
+      await seats.trainings.update(id, null, { progress: 0.5 })
 
       expect(seats.shown()).to.include({ connected: false, lastSeen: heard })
       await node.setOnline(true)

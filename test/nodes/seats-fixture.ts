@@ -5,20 +5,17 @@ import { createLoopSocket } from '../../src/loop/client/socket.js'
 import { type Answer, answerSchema, type Dialect } from '../../src/loop/protocol/index.js'
 import { type LocalLoop, startLocalLoop, type TrainingRequest } from '../../src/mock/loop/index.js'
 import { createTrainerNode, type TrainerNode, type TrainerNodeOptions } from '../../src/nodes/trainer/trainer-node.js'
-import { type Control, createControl } from '../../src/queue/control.js'
 import { createFleet } from '../../src/queue/fleet.js'
-import { createJournal, type Journal, type TrainingRecord } from '../../src/queue/journal.js'
-import { queueNames } from '../../src/queue/names.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from '../queue/redis-fixture.js'
-import { type KeepTrainings, type Kept, keepInJournal } from '../queue/trainings/kept.js'
+import { type Kept, keepTrainings, type PlayedTrainings, playTrainings } from '../queue/trainings/kept.js'
 
 export const ORGANIZATION = 'zauberzeug'
 export const PROJECT = 'shapes'
 export const UUID_A = '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c11'
 export const UUID_B = '0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c22'
-export const TRAININGS = queueNames.trainings('quick')
 
 const log = silentLogger()
 const identities = [
@@ -37,10 +34,8 @@ const QUIET = { heartbeatMs: 60_000 }
 export type Seats = {
   readonly redis: RedisFixture
   readonly loop: LocalLoop
-  /** Of those in the journal. */
-  readonly journal: Journal
-  readonly control: Control
-  /** However the suite keeps them. */
+  readonly trainings: PlayedTrainings
+  /** The same, as a host sees them. */
   readonly kept: Kept
   /** Starts a node and waits until all its seats are idle at the Loop. */
   startNode(options?: NodeOptions): Promise<TrainerNode>
@@ -56,12 +51,11 @@ export type Seats = {
 }
 
 /** To be called in a suite; everything is fresh in every test but the Redis server. */
-export function useSeats(keep: KeepTrainings = keepInJournal): Seats {
+export function useSeats(): Seats {
   const folder = useTemporaryFolder()
   let redis: RedisFixture
   let loop: LocalLoop
-  let journal: Journal
-  let control: Control
+  let trainings: PlayedTrainings
   let kept: Kept
   let session: LoopSession
   let nodes: TrainerNode[]
@@ -71,9 +65,8 @@ export function useSeats(keep: KeepTrainings = keepInJournal): Seats {
   after(() => redis.close())
   beforeEach(async () => {
     await redis.link.client.flushall()
-    journal = createJournal(redis.link)
-    control = createControl(redis.link, journal, redis.queues)
-    kept = keep(redis)
+    trainings = playTrainings(redis)
+    kept = keepTrainings(redis)
     loop = await startLocalLoop({ folder: join(folder.path, 'loop') }, { log })
     await loop.generate({ project_name: PROJECT, complete: 2, box_categories: 1 })
     session = createLoopSession({ host: loop.host }, { log })
@@ -94,9 +87,7 @@ export function useSeats(keep: KeepTrainings = keepInJournal): Seats {
       {
         createSocket: () => createLoopSocket({ nodeType: 'trainer' }, { session, log }),
         queues: redis.queues,
-        journal: kept.trainings,
-        control: kept.trainings,
-        ...(kept.queueTraining && { queueTraining: kept.queueTraining }),
+        trainings,
         fleet: createFleet(redis.link),
         log,
         now: Date.now,
@@ -115,11 +106,8 @@ export function useSeats(keep: KeepTrainings = keepInJournal): Seats {
     get loop() {
       return loop
     },
-    get journal() {
-      return journal
-    },
-    get control() {
-      return control
+    get trainings() {
+      return trainings
     },
     get kept() {
       return kept

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
-import { createJournal } from '../../src/queue/journal.js'
+import { silentLogger } from '../../src/base/logger.js'
+import { recordKeys } from '../../src/queue/records/record-keys.js'
 import { waitForJob } from '../../src/queue/run-job.js'
+import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { rejection } from '../helpers/rejection.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -153,11 +155,11 @@ describe('while Redis is killed and comes back', () => {
     await consumer.close()
   })
 
-  it('watchers of the journal hear of every unfinished training again', async () => {
-    const journal = createJournal(redis.link)
-    await redis.link.client.zadd('{loopfleet}:trainings-unfinished', 1, 'abc')
+  it('watchers of trainings hear of every unfinished training again', async () => {
+    const trainings = createTrainings(redis.link, {}, { log: silentLogger() })
+    await redis.link.client.zadd(recordKeys(redis.link).open('training'), 1, 'abc')
     const heard: string[] = []
-    const watch = await journal.watch((id) => heard.push(id))
+    const watch = await trainings.watch((id) => heard.push(id))
 
     await killRedis()
 

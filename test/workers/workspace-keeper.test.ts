@@ -2,7 +2,7 @@ import { link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
-import type { TrainingRecord } from '../../src/queue/journal.js'
+import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from '../../src/workers/workspace-keeper.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { aRecord } from './a-training.js'
@@ -42,7 +42,7 @@ describe('the keeper of workspaces', () => {
     const keeper = createWorkspaceKeeper(
       { dataFolder: folder.path, keepOld: false, keepFailedMs: 14 * DAY, maxBytes: 0, ...options },
       {
-        journal: { load: load ?? (async (id) => records.get(id)) },
+        records: { load: load ?? (async (id) => records.get(id)) },
         isActive: (id) => id === active,
         now: () => NOW,
         log: silentLogger(),

@@ -65,7 +65,6 @@ export async function startWorker(
       places: settings.places,
       lendPlaceAfterMs: environment.LOOPFLEET_LEND_PLACE_SECONDS * 1000,
       lockMs: environment.LOOPFLEET_LOCK_MS,
-      stalledMs: environment.LOOPFLEET_STALLED_MS,
       keep: {
         keepOld: environment.KEEP_OLD_TRAININGS,
         keepFailedMs: environment.LOOPFLEET_KEEP_FAILED_DAYS * 86_400_000,

@@ -127,7 +127,7 @@ async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { read
   const training = await control.training(PROJECT, number)
   const evaluation = await control.evaluation(PROJECT, training.models[0]?.version ?? '')
   const nodeState = await control.nodeState(node)
-  return { nodeState, training, evaluation, seconds, ...(await readJournal(parts, deps)) }
+  return { nodeState, training, evaluation, seconds, ...(await readRecord(parts, deps)) }
 }
 
 async function follow(control: LoopControl, number: number, node: string, { context, view }: DemoDeps): Promise<void> {
@@ -141,11 +141,11 @@ async function follow(control: LoopControl, number: number, node: string, { cont
   }
 }
 
-/** Seconds per step and the last failure, as the journal has them. */
-async function readJournal(parts: Parts, { context, closers }: DemoDeps) {
+/** Seconds per step and the last failure, as its record has them. */
+async function readRecord(parts: Parts, { context, closers }: DemoDeps) {
   const environment = { ...context.environment, REDIS_URL: fact(parts.redis, 'url') }
-  const { journal } = await openFleetLink({ ...context, environment }, closers)
-  const [training] = await journal.list({ limit: 1 })
+  const { trainings } = await openFleetLink({ ...context, environment }, closers)
+  const [training] = await trainings.list({ limit: 1 })
   const steps = Object.entries(training?.steps ?? {}).sort(([, a], [, b]) => a.at - b.at)
   const stages = Object.fromEntries(steps.map(([stage, step]) => [stage, Math.round(step.seconds * 100) / 100]))
   return { stages, failure: training && failureOf(training) }

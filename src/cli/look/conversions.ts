@@ -43,10 +43,10 @@ export async function logs(wanted: string, flags: { follow: boolean }): Promise<
 }
 
 export async function retry(wanted: string | undefined, flags: { all?: boolean; json?: boolean }): Promise<void> {
-  await changeFleet(async ({ conversions, journal }) => {
+  await changeFleet(async ({ conversions, trainings }) => {
     const ids = flags.all === true ? await allFailed(conversions) : [(await find(conversions, wanted)).id]
     for (const id of ids) {
-      const reopened = await journal.promptly(() => conversions.retry(id))
+      const reopened = await trainings.promptly(() => conversions.retry(id))
       // Of all of them, one that somebody else has retried meanwhile is fine.
       if (reopened.outcome === 'refused' && flags.all !== true) throw new InvalidInputError(reopened.reason)
     }

@@ -61,12 +61,12 @@ export function presenceOf({ isAlive, seenAt }: { readonly isAlive: boolean; rea
 }
 
 export async function drain(hostId: string, isDraining: boolean, flags: { json: boolean }): Promise<void> {
-  await changeFleet(async ({ fleet, journal }) => {
+  await changeFleet(async ({ fleet, trainings }) => {
     const host = (await fleet.hosts()).find((each) => each.hostId === hostId)
     if (host === undefined) {
       throw new InvalidInputError(`There is no host "${hostId}"; \`loopfleet hosts\` lists them all.`)
     }
-    await journal.promptly(() => fleet.setDraining(hostId, isDraining))
+    await trainings.promptly(() => fleet.setDraining(hostId, isDraining))
     if (flags.json) return printJson({ hostId, isDraining, trainings: host.trainings })
     const left = host.trainings.length
     const rest = left === 0 ? 'and has none' : `and finishes the ${left} it has`

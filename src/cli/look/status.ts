@@ -78,21 +78,21 @@ function printWarnings(warnings: readonly TrainingWarning[]): void {
 type TrainingWarning = { readonly id: string; readonly name: string; readonly text: string }
 
 /** Of trainings that go on. */
-async function warningsOfAll(journal: FleetLink['journal']): Promise<readonly TrainingWarning[]> {
-  const trainings = await journal.list({ limit: 1000, unfinishedOnly: true })
+async function warningsOfAll(store: FleetLink['trainings']): Promise<readonly TrainingWarning[]> {
+  const trainings = await store.list({ limit: 1000, unfinishedOnly: true })
   return trainings.flatMap((training) =>
     warningsOf(training).map((text) => ({ id: training.id, name: trainingName(training.order), text })),
   )
 }
 
-async function look({ link, fleet, queues, journal, conversions }: FleetLink) {
+async function look({ link, fleet, queues, trainings, conversions }: FleetLink) {
   const redis = await readWriteState(link)
   const names = redis.code === 'WITHHELD' ? [] : await queues.names() // BullMQ counts by scripts, which wait like writes
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
-  const warnings = await warningsOfAll(journal)
+  const warnings = await warningsOfAll(trainings)
   return {
     ...{ redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) },
-    trainings: { waiting: await journal.countWaiting() },
+    trainings: { waiting: await trainings.countWaiting() },
     conversions: { ...(await conversions.countOpen()), failed: await conversions.count({ failedOnly: true }) },
   }
 }

@@ -6,7 +6,7 @@ import { failureOf } from '../../queue/failure-facts.js'
 import { reportedErrors } from '../../queue/reported-errors.js'
 import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
-import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import { isUnserved, isWaiting } from '../../queue/waiting.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
@@ -17,8 +17,8 @@ import { trainingSilence } from './silence.js'
 import { changeFleet, readFleet } from './with-fleet.js'
 
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
-  await readFleet(async ({ link, journal, fleet }) => {
-    const trainings = await journal.list({ limit: flags.limit })
+  await readFleet(async ({ link, trainings: store, fleet }) => {
+    const trainings = await store.list({ limit: flags.limit })
     if (flags.json) return printJson(trainings.map(toView))
     const isOutOfDate = await printRedisProblem(link)
     const rows = trainings.map((training) => toRow(training, Date.now()))
@@ -35,8 +35,8 @@ export async function list(flags: { json: boolean; limit: number }): Promise<voi
 }
 
 export async function show(wanted: string, flags: { json?: boolean }): Promise<void> {
-  await readFleet(async ({ journal }) => {
-    const training = await find(journal, wanted)
+  await readFleet(async ({ trainings }) => {
+    const training = await find(trainings, wanted)
     if (flags.json === true) return printJson(toView(training))
     const { failure, facts, warnings, ...view } = toView(training)
     // What stages note for themselves is for programs, except for what it runs on.
@@ -51,12 +51,12 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
 }
 
 export async function logs(wanted: string, flags: { follow: boolean }): Promise<void> {
-  await readFleet(async ({ journal, fleet }, { environment, signal }) => {
-    const training = await find(journal, wanted)
+  await readFleet(async ({ trainings, fleet }, { environment, signal }) => {
+    const training = await find(trainings, wanted)
     const { id, order, endedAt } = training
     const { log: file } = workspacePaths(resolve(environment.DATA_FOLDER), order, id)
     const why = { silence: trainingSilence(training, await fleet.hosts()), isWaiting: isWaiting(training) }
-    await printLog({ id, hasEnded: endedAt !== null, file, ...why }, { ...flags, signal }, journal)
+    await printLog({ id, hasEnded: endedAt !== null, file, ...why }, { ...flags, signal }, trainings)
   })
 }
 
@@ -65,18 +65,18 @@ export async function act(
   wanted: string,
   flags: { json?: boolean },
 ): Promise<void> {
-  await changeFleet(async ({ journal, control }) => {
-    const { id } = await find(journal, wanted)
-    const answer = await journal.promptly<keyof typeof sentences | 'asked'>(() =>
-      action === 'retry' ? retry(control, id) : control.request(id, action, 'cli'),
+  await changeFleet(async ({ trainings }) => {
+    const { id } = await find(trainings, wanted)
+    const answer = await trainings.promptly<keyof typeof sentences | 'asked'>(() =>
+      action === 'retry' ? retry(trainings, id) : trainings.request(id, action, 'cli'),
     )
     if (flags.json === true) return printJson({ id, action, ok: true, answer })
     process.stdout.write(`${answer === 'asked' ? `Asked to ${action}` : sentences[answer]}: ${id}\n`)
   })
 }
 
-async function retry(control: TrainingControl, id: string): Promise<'queued'> {
-  const reopened = await control.retry(id)
+async function retry(trainings: TrainingControl, id: string): Promise<'queued'> {
+  const reopened = await trainings.retry(id)
   if (reopened.outcome === 'refused') throw new InvalidInputError(reopened.reason)
   return 'queued'
 }
@@ -87,8 +87,8 @@ const sentences = {
   'ended-before': 'It had ended before, so nothing was done',
 }
 
-async function find(journal: TrainingsOfFleet, wanted: string): Promise<TrainingRecord> {
-  const training = await journal.find(wanted)
+async function find(trainings: TrainingsOfFleet, wanted: string): Promise<TrainingRecord> {
+  const training = await trainings.find(wanted)
   if (training !== undefined) return training
   throw new InvalidInputError(`There is no training "${wanted}"; \`loopfleet trainings\` lists them all.`)
 }

@@ -3,8 +3,7 @@ import { type Variable, variables } from '../../config/variables.js'
 
 /** The reference page of the environment variables, made from their schemas. */
 export function configurationPage(): string {
-  const all: [string, Variable][] = Object.entries(variables)
-  const entries = all.filter(([, { internal }]) => internal !== true)
+  const entries: [string, Variable][] = Object.entries(variables)
   return `# Configuration
 
 <!-- Made by \`npm run docs\` from src/config/variables.ts; changes here are lost. -->

@@ -1,9 +1,9 @@
 import type { TrainerStatusView } from '../../loop/protocol/index.js'
-import type { TrainingRecord } from '../../queue/journal.js'
+import type { TrainingRecord } from '../../queue/training-record.js'
 import type { NodeIdentity } from '../identity.js'
 import type { TrainerProfile } from './profile.js'
 
-/** What the Loop is told of a seat: its training as the journal has it, or idle. `nowMs` is wall-clock time. */
+/** What the Loop is told of a seat: its training as its record has it, or idle. `nowMs` is wall-clock time. */
 export function toSeatStatus(
   identity: NodeIdentity,
   profile: TrainerProfile,

@@ -1,8 +1,8 @@
 import type { Logger } from '../../base/logger.js'
 import { errorKeyOf } from '../../queue/error-keys.js'
-import { lostSentence } from '../../queue/journal-errors.js'
+import { lostSentence } from '../../queue/records/record-errors.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 
 /** What a seat has, as Redis says and as it remembers. */
 export type SeatTrainingView = {
@@ -28,17 +28,17 @@ export type SeatTraining = {
 export function createSeatTraining(
   { uuid }: { readonly uuid: string },
   deps: {
-    readonly journal: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'unackedEndsOfSeat' | 'load'>
+    readonly trainings: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'unackedEndsOfSeat' | 'load'>
     readonly log: Logger
   },
 ): SeatTraining {
-  const { journal, log } = deps
+  const { trainings, log } = deps
   let held: TrainingRecord | undefined
   let lost: string | undefined
 
   async function read(): Promise<SeatTrainingView> {
-    const unfinished = await journal.unfinishedOfSeat(uuid)
-    const ends = await journal.unackedEndsOfSeat(uuid)
+    const unfinished = await trainings.unfinishedOfSeat(uuid)
+    const ends = await trainings.unackedEndsOfSeat(uuid)
     const now = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
     const record = await recordOf(held, now, ends)
     if (held === undefined || (record !== undefined && record.run >= held.run)) {
@@ -61,7 +61,7 @@ export function createSeatTraining(
     ends: readonly TrainingRecord[],
   ): Promise<TrainingRecord | undefined> {
     if (wanted === undefined) return undefined
-    return [now, ...ends].find((each) => each?.id === wanted.id) ?? (await journal.load(wanted.id))
+    return [now, ...ends].find((each) => each?.id === wanted.id) ?? (await trainings.load(wanted.id))
   }
 
   return {

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import type { Closers } from '../../base/closers.js'
-import { isWithin } from '../../base/is-within.js'
 import type { Logger } from '../../base/logger.js'
 import type { Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
@@ -13,17 +12,16 @@ import {
   toTrainerStatus,
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
-import type { ControlKind } from '../../queue/control.js'
 import { withoutDeadline } from '../../queue/deadline.js'
 import type { Fleet } from '../../queue/fleet.js'
 import type { JobHandle } from '../../queue/job-handle.js'
 import { type MetricsJob, metricsJobSchema } from '../../queue/job-schemas.js'
-import { RecordLostError } from '../../queue/journal-errors.js'
 import { queueNames } from '../../queue/names.js'
-import type { QueueTraining } from '../../queue/queue-training.js'
 import type { Queues } from '../../queue/queues.js'
+import { RecordLostError } from '../../queue/records/record-errors.js'
+import type { IntentKind } from '../../queue/records/record-schema.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
-import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
@@ -46,10 +44,7 @@ export type SeatDeps = {
   /** A fresh socket, not started. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly journal: TrainingsOfFleet
-  readonly control: TrainingControl
-  /** Absent on records, where an accepted training is offered to hosts. */
-  readonly queueTraining?: QueueTraining
+  readonly trainings: TrainingsOfFleet & TrainingControl
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
@@ -60,20 +55,17 @@ export type SeatDeps = {
 /** One trainer identity at the Loop: takes orders, reports its training, passes its metrics on. */
 export type Seat = Service &
   Pick<LoopNode, 'setOnline' | 'sendStatus' | 'whenConnected' | 'whyNotReady' | 'over'> & {
-    /** A training in the journal has changed; the seat reports it immediately when it is its own. */
+    /** A training has changed; the seat reports it immediately when it is its own. */
     trainingChanged(trainingId: string): void
     /** Aborts its training, if it has one. */
     reset(): Promise<void>
   }
 
-/** The order is durable; if Redis is unreachable just then, it is queued when Redis is back. */
-const QUEUED_MS = 1_000
-
 export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   const { identity, profile, dialect } = options
-  const { journal, control, queues } = deps
+  const { trainings, queues } = deps
   const log = deps.log.child({ component: 'seat', seat: identity.name })
-  const own = createSeatTraining(identity, { journal, log })
+  const own = createSeatTraining(identity, { trainings, log })
   const node = createLoopNode(
     { ...options, reconnectsWhenRefused: true },
     {
@@ -99,8 +91,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     current = (await own.read()).training
-    // An order we wrote down but died before queueing: adding it again is harmless when it is there.
-    if (current !== undefined) await deps.queueTraining?.(current)
     // The lock on our folder proves that the earlier holder of these is dead; the training must not wait for its locks.
     await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
     signal.throwIfAborted()
@@ -113,7 +103,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   // A stop that comes right behind its order must find it, also when they came over two connections.
   async function inTurn(obey: (refused: AbortSignal) => Promise<() => Promise<void>>): Promise<true> {
-    const turn = journal.promptly(obey, { after: lastTurn })
+    const turn = trainings.promptly(obey, { after: lastTurn })
     lastTurn = turn
     const finish = await turn
     await finish()
@@ -130,9 +120,9 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const order = parseBeginTraining(organization, project, config)
     for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
     const { lost, training: held } = await own.read()
-    const isGone = lost !== undefined && (await journal.unfinishedOfSeat(identity.uuid))?.id !== held?.id
+    const isGone = lost !== undefined && (await trainings.unfinishedOfSeat(identity.uuid))?.id !== held?.id
     if (isGone) throw new SeatBusyError(lost)
-    const accepted = await journal.accept({ order, trainer: profile.name, seat: identity })
+    const accepted = await trainings.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
     if (refused.aborted && accepted.outcome === 'accepted') await takeBack(training)
@@ -141,8 +131,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
     return async () => {
-      // Also for a repeated order: the job may be missing when we died between the journal and the queue.
-      if (training.endedAt === null) await isWithin(Promise.resolve(deps.queueTraining?.(training)), QUEUED_MS)
       log.info({ trainingId: training.id, outcome: accepted.outcome, number: order.trainingNumber }, 'order taken')
       node.sendStatus()
     }
@@ -151,16 +139,16 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   /** Redis had carried the order out in time, but its answer came too late. */
   async function takeBack({ id }: TrainingRecord): Promise<never> {
     log.warn({ trainingId: id }, 'order aborted: it was refused, since the answer of Redis came too late')
-    await withoutDeadline(() => control.request(id, 'abort', 'refused order'))
+    await withoutDeadline(() => trainings.request(id, 'abort', 'refused order'))
     throw new SeatBusyError('The order was refused.')
   }
 
-  async function request(kind: ControlKind, refused: AbortSignal): Promise<() => Promise<void>> {
-    const training = await journal.unfinishedOfSeat(identity.uuid)
+  async function request(kind: IntentKind, refused: AbortSignal): Promise<() => Promise<void>> {
+    const training = await trainings.unfinishedOfSeat(identity.uuid)
     refused.throwIfAborted()
-    if (training !== undefined) await control.request(training.id, kind, 'loop')
+    if (training !== undefined) await trainings.request(training.id, kind, 'loop')
     const lost = training === undefined ? own.giveUpLost() : undefined
-    if (lost !== undefined) await control.requestWithoutRecord(lost.id, kind, 'loop')
+    if (lost !== undefined) await trainings.requestWithoutRecord(lost.id, kind, 'loop')
     return async () => {
       log.info({ kind, trainingId: training?.id ?? lost?.id }, 'asked to end the training')
       if (lost !== undefined) node.sendStatus()
@@ -183,7 +171,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     for (const ended of ends) if (hasReportedErrors || hasErrors(ended)) await emitStatus(ended)
     const isAcked = await emitStatus(current)
     if (!isAcked || ends.length === 0) return isAcked
-    for (const ended of ends) await journal.ackEnd(ended)
+    for (const ended of ends) await trainings.ackEnd(ended)
     deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
     return true
   }
@@ -220,7 +208,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   // A point waits for its record: a later take of the training may have the same run again, and the same point.
   async function checkRun(trainingId: string, run: number): Promise<void> {
-    const { state, found } = await journal.compareRun(trainingId, run)
+    const { state, found } = await trainings.compareRun(trainingId, run)
     if (state === 'newer') throw new RunSupersededError({ trainingId, run })
     if (state === 'lost') throw new RecordLostError({ what: `training ${trainingId}`, run, found }, 'transient')
   }

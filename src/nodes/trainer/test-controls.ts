@@ -4,7 +4,7 @@ import type { Logger } from '../../base/logger.js'
 import type { Backdoor } from '../../queue/backdoor.js'
 import type { Subscription } from '../../queue/subscriptions.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 
 const errorNames = ['begin_training', 'save_model', 'get_new_model', 'crash_training'] as const
 /** Which steps of the mock trainer shall fail. */
@@ -25,7 +25,7 @@ export type TestControls = {
 
 export type TestControlsDeps = {
   readonly backdoor: Pick<Backdoor, 'tell'>
-  readonly journal: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'load' | 'watch'>
+  readonly trainings: Pick<TrainingsOfFleet, 'unfinishedOfSeat' | 'load' | 'watch'>
   readonly log: Logger
 }
 
@@ -33,13 +33,13 @@ export async function openTestControls(
   { seats }: { readonly seats: readonly string[] },
   deps: TestControlsDeps,
 ): Promise<TestControls> {
-  const { backdoor, journal, log } = deps
+  const { backdoor, trainings: records, log } = deps
   /** Training and run → the settings its host was told last. */
   const told = new Map<string, string>()
   let settings: MockSettings = {}
 
   async function inWork(): Promise<TrainingRecord[]> {
-    const all = await Promise.all(seats.map((uuid) => journal.unfinishedOfSeat(uuid)))
+    const all = await Promise.all(seats.map((uuid) => records.unfinishedOfSeat(uuid)))
     return all.filter((training) => training !== undefined).filter(({ hostId }) => hostId !== null)
   }
 
@@ -64,7 +64,7 @@ export async function openTestControls(
       .catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'settings of the backdoor not told'))
   }
 
-  const watch: Subscription = await journal.watch(look)
+  const watch: Subscription = await records.watch(look)
   return {
     async kill() {
       const trainings = await running()

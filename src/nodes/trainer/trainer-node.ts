@@ -4,9 +4,8 @@ import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Fleet } from '../../queue/fleet.js'
-import type { QueueTraining } from '../../queue/queue-training.js'
 import type { Queues } from '../../queue/queues.js'
-import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings.js'
+import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import type { NodeIdentity } from '../identity.js'
 import { createNodeLife } from './node-life.js'
 import type { TrainerProfile } from './profile.js'
@@ -32,10 +31,7 @@ export type TrainerNodeDeps = {
   /** One socket per seat, since the Loop's events carry no trainer id. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly journal: TrainingsOfFleet
-  readonly control: TrainingControl
-  /** Absent on records, where an accepted training is offered to hosts. */
-  readonly queueTraining?: QueueTraining
+  readonly trainings: TrainingsOfFleet & TrainingControl
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
@@ -56,7 +52,7 @@ export type TrainerNode = Service & {
   readonly over: Promise<string>
 }
 
-/** A trainer node: its seats, and the watch on the journal that keeps the Loop up to date. */
+/** A trainer node: its seats, and the watch on the trainings that keeps the Loop up to date. */
 export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNodeDeps): TrainerNode {
   const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
   const life = createNodeLife(options, { log })
@@ -69,10 +65,10 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     closers.add('log', () => log.info('trainer node stopped'))
     closers.add('life', () => life.close()) // behind the seats, which report to it until they have stopped
     closers.add('seats', () => Promise.all(seats.map((seat) => seat.stop())))
-    const watch = await deps.journal.watch((id) => {
+    const watch = await deps.trainings.watch((id) => {
       for (const seat of seats) seat.trainingChanged(id)
     })
-    closers.add('journal', () => watch.close())
+    closers.add('trainings', () => watch.close())
     await Promise.all(seats.map((seat) => seat.start({ signal })))
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
   }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { RecordInvalidError } from '../journal-errors.js'
-import { RecordTooNewError } from './record-errors.js'
+import { RecordInvalidError, RecordTooNewError } from './record-errors.js'
 import {
   type FleetRecord,
   type PayloadDefinition,

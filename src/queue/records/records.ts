@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { RunSupersededError } from '../../base/abort-reasons.js'
-import { RecordLostError } from '../journal-errors.js'
 import type { LuaScript } from '../lua-script.js'
 import type { RedisLink } from '../open-redis.js'
 import type { Claim, Claimant } from './leases.js'
 import { KEPT_CHANGES } from './lua-records.js'
 import { PROTOCOL } from './protocol.js'
+import { RecordLostError } from './record-errors.js'
 import { parseRecord, toHash, toPayloadPairs } from './record-hash.js'
 import { checkRecordId, checkRecordName, recordKeys } from './record-keys.js'
 import { createRecordReader, type RecordReader } from './record-reader.js'
@@ -46,6 +46,9 @@ export type Claimed<T> =
   | { readonly outcome: 'too-new'; readonly protocol: number }
   /** Redis was restarted, and hosts that may have it have not renewed yet. */
   | { readonly outcome: 'settling'; readonly waitMs: number }
+
+/** What Redis has of a run that is at work: `newer` means that it must end. `found` is the run in the record, null without one. */
+export type RunInRedis = { readonly state: 'same' | 'newer' | 'lost'; readonly found: number | null }
 
 /** What a write is worth to its run; `best` also forgets counted failures. A failure has a name, and is counted once. */
 export type Mark = 'best' | 'useful' | 'excused' | { readonly failure: string }

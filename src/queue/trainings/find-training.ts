@@ -1,4 +1,4 @@
-import { TrainingAmbiguousError } from '../journal-errors.js'
+import { TrainingAmbiguousError } from './training-errors.js'
 
 export type TrainingIndex = {
   /** The newest training of this name (organization/project#number). */

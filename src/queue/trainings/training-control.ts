@@ -1,16 +1,16 @@
-import type { Control } from '../control.js'
-import { TrainingUnknownError } from '../journal-errors.js'
 import type { RedisLink } from '../open-redis.js'
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'
+import { TrainingUnknownError } from './training-errors.js'
 import { type TrainingPayload, trainingDefinition } from './training-payload.js'
+import type { TrainingControl } from './trainings-of-fleet.js'
 
 /** How trainings are stopped and aborted from anywhere in the fleet. */
 export function createTrainingControl(
   link: RedisLink,
   records: Records<TrainingPayload>,
   expireLog: (id: string) => Promise<void>,
-): Pick<Control, 'request' | 'requestWithoutRecord'> {
+): Pick<TrainingControl, 'request' | 'requestWithoutRecord'> {
   const keys = recordKeys(link)
   return {
     async request(id, kind, by) {

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { Journal, Reopened } from '../journal.js'
-import { TrainingUnknownError } from '../journal-errors.js'
 import type { RedisLink } from '../open-redis.js'
 import { KEPT_CHANGES } from '../records/lua-records.js'
 import { parseRecord, toHash, toPayloadPairs } from '../records/record-hash.js'
 import { checkRecordName, recordKeys } from '../records/record-keys.js'
 import { type TrainingRecord, trainingName } from '../training-record.js'
+import { TrainingUnknownError } from './training-errors.js'
 import { toTraining, trainingDefinition } from './training-payload.js'
 import {
   BLANK,
@@ -17,8 +16,7 @@ import {
   reopenSentence,
 } from './training-rules.js'
 import { ACCEPT, ACK_END, REOPEN } from './training-scripts.js'
-
-export type TrainingOrders = Pick<Journal, 'accept' | 'ackEnd' | 'reopen'>
+import type { Reopened, TrainingOrders } from './trainings-of-fleet.js'
 
 const acceptedSchema = z.union([
   z.tuple([z.literal('accepted'), z.string(), z.array(z.string())]),
@@ -36,7 +34,7 @@ export function createTrainingOrders(
   link: RedisLink,
   load: (id: string) => Promise<TrainingRecord | undefined>,
   { protocol }: { readonly protocol: number },
-): TrainingOrders {
+): TrainingOrders & { reopen(id: string): Promise<Reopened> } {
   const keys = recordKeys(link)
 
   async function mustLoad(id: string): Promise<TrainingRecord> {

@@ -1,6 +1,4 @@
 import type { Logger } from '../../base/logger.js'
-import type { RunInRedis } from '../journal.js'
-import type { RecordReader } from '../journal-reader.js'
 import type { RedisLink } from '../open-redis.js'
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'
@@ -8,12 +6,7 @@ import type { TrainingRecord } from '../training-record.js'
 import { findTrainingId } from './find-training.js'
 import { trainingKeys } from './training-keys.js'
 import { type TrainingPayload, toTraining, trainingDefinition } from './training-payload.js'
-
-export type TrainingReader = RecordReader & {
-  unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
-  unackedEndsOfSeat(uuid: string): Promise<readonly TrainingRecord[]>
-  compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis>
-}
+import type { TrainingReader } from './trainings-of-fleet.js'
 
 /** Trainings as other rooms read them; one that cannot be read does not hide the others. */
 export function createTrainingReader(

@@ -1,6 +1,4 @@
 import type { Logger } from '../../base/logger.js'
-import type { Control } from '../control.js'
-import type { Journal } from '../journal.js'
 import type { RedisLink } from '../open-redis.js'
 import { promptly } from '../promptly.js'
 import type { Queues } from '../queues.js'
@@ -14,16 +12,8 @@ import { createTrainingControl } from './training-control.js'
 import { createTrainingOrders } from './training-orders.js'
 import { type TrainingPayload, trainingDefinition } from './training-payload.js'
 import { createTrainingReader } from './training-reader.js'
+import type { TrainingControl, TrainingsOfFleet } from './trainings-of-fleet.js'
 import { watchTrainings } from './watch-trainings.js'
-
-/** What only the host that works on a training may do to its record; on records it has a `Run` for that. */
-type OfTheHost = 'take' | 'beginRun' | 'checkRun' | 'update' | 'finishStep' | 'excuseRun' | 'finish'
-
-/** The trainings of the fleet as nodes, hosts, dashboard and CLI see them. */
-export type TrainingsOfFleet = Omit<Journal, OfTheHost>
-
-/** Stop, abort and retry, from anywhere in the fleet. */
-export type TrainingControl = Pick<Control, 'request' | 'requestWithoutRecord' | 'retry'>
 
 /** The trainings of the fleet: a thin module on their records, with the rules of seats and of repeated orders. */
 export type Trainings = TrainingsOfFleet &

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../base/logger.js'
-import type { Journal } from '../../queue/journal.js'
+import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import { DEFAULT_KEEP, type WorkerOptions } from '../worker-options.js'
 import { forgetEnded, isOver } from './store.js'
 
@@ -10,12 +10,12 @@ const FORGETTING_MS = 5000
 /** Removes packed checkpoints that no training needs, also of trainings that were ended while no host had them. */
 export async function forgetUnneeded(
   { checkpoints, keep }: Pick<WorkerOptions, 'checkpoints' | 'keep'>,
-  { journal, log }: { readonly journal: Pick<Journal, 'load'>; readonly log: Logger },
+  { trainings, log }: { readonly trainings: Pick<TrainingsOfFleet, 'load'>; readonly log: Logger },
 ): Promise<void> {
   if (checkpoints === undefined) return
   const { folder } = checkpoints
   const { keepFailedMs } = { ...DEFAULT_KEEP, ...keep }
-  const isGone = async (id: string) => isOver(await journal.load(id), { keepFailedMs, now: Date.now() })
+  const isGone = async (id: string) => isOver(await trainings.load(id), { keepFailedMs, now: Date.now() })
   const forgetting = forgetEnded(folder, isGone).catch((error: unknown) => {
     log.warn({ err: error, folder }, 'folder for checkpoints not usable')
   })

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { packTar } from '../../base/archives/tar.js'
 import { messageOf } from '../../base/errors.js'
 import { hasCode, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/files.js'
-import type { TrainingRecord } from '../../queue/journal.js'
+import type { TrainingRecord } from '../../queue/training-record.js'
 import {
   CheckpointBrokenError,
   CheckpointFolderError,
@@ -115,7 +115,7 @@ export function isOver(
   record: Pick<TrainingRecord, 'outcome' | 'endedAt'> | undefined,
   options: { readonly keepFailedMs: number; readonly now: number },
 ): boolean {
-  // What our journal does not know may be of another fleet.
+  // What has no record here may be of another fleet.
   if (record === undefined || record.endedAt === null) return false
   return record.outcome !== 'failed' || options.now - record.endedAt > options.keepFailedMs
 }

@@ -36,7 +36,7 @@ export function createHostConversions(options: HostConversionsOptions, deps: Hos
   const keeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder, of: 'conversions' },
     {
-      journal: { load: async (id) => folderOwnerOf(await conversions.load(id)) },
+      records: { load: async (id) => folderOwnerOf(await conversions.load(id)) },
       ...{ isActive: deps.isActive, now: Date.now, log },
     },
   )

@@ -1,7 +1,7 @@
 import type { Logger } from '../../base/logger.js'
-import { RecordInvalidError } from '../../queue/journal-errors.js'
 import type { Claimant } from '../../queue/records/leases.js'
 import { rank, type WaitingRecord } from '../../queue/records/rank.js'
+import { RecordInvalidError } from '../../queue/records/record-errors.js'
 import type { Work } from './pipeline.js'
 import { createRunSwitch } from './run-switch.js'
 import type { Runs } from './runs.js'

@@ -1,7 +1,7 @@
 import { RunSupersededError } from '../../base/abort-reasons.js'
-import type { RunInRedis } from '../../queue/journal.js'
-import { RecordLostError } from '../../queue/journal-errors.js'
 import type { Claim } from '../../queue/records/leases.js'
+import { RecordLostError } from '../../queue/records/record-errors.js'
+import type { RunInRedis } from '../../queue/records/records.js'
 
 /** What Redis has of a claim that the host works on. */
 export async function compareClaim(records: { check(claim: Claim): Promise<void> }, claim: Claim): Promise<RunInRedis> {

@@ -1,7 +1,7 @@
 import { RunSupersededError } from '../../base/abort-reasons.js'
 import type { Logger } from '../../base/logger.js'
-import { RecordLostError } from '../../queue/journal-errors.js'
 import type { Renewal } from '../../queue/records/leases.js'
+import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { ActiveRun } from './pipeline.js'
 
 /** The runs of this host, from their claim to their end. */

@@ -1,5 +1,5 @@
-import { RecordLostError } from '../../queue/journal-errors.js'
 import type { Stage as StageName } from '../../queue/names.js'
+import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'
 import type { Run } from '../engine/pipeline.js'

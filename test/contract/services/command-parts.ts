@@ -22,8 +22,6 @@ import { createInferencePool, createProcessPool } from '../../../src/inference/p
 import { paths } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
-import { createControl } from '../../../src/queue/control.js'
-import { createJournal } from '../../../src/queue/journal.js'
 import { startRedisServer } from '../../../src/queue/redis-server.js'
 import { createTrainings } from '../../../src/queue/trainings/trainings.js'
 
@@ -51,7 +49,6 @@ export const commandPartNames = [
   'worker command',
   'GPU watch',
   'output thread',
-  'watch for requests to stop',
   'watch for changes of trainings',
   'inference pool',
   'inference process',
@@ -127,11 +124,6 @@ export function commandParts(deps: CommandPartsDeps): Readonly<Record<CommandPar
       const reader = thread.open({ patterns: [], onMatch: () => undefined, onMiss: () => undefined })
       closers.add('reader', () => reader.finish())
       await reader.feed(Buffer.from('a line\na line without its end'))
-    }),
-    'watch for requests to stop': opened(async (_context, closers) => {
-      const control = createControl(fleet.link, createJournal(fleet.link), fleet.queues)
-      const watch = await control.watch(() => undefined)
-      closers.add('control', () => watch.close())
     }),
     'watch for changes of trainings': opened(async (_context, closers) => {
       const watch = await createTrainings(fleet.link, {}, { log }).watch(() => undefined)

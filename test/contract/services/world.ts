@@ -27,12 +27,9 @@ import { createDetectorNode } from '../../../src/nodes/detector/detector-node.js
 import { createTrainerNode } from '../../../src/nodes/trainer/trainer-node.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
 import { createBackdoor } from '../../../src/queue/backdoor.js'
-import { createControl } from '../../../src/queue/control.js'
 import { createConversions } from '../../../src/queue/conversions.js'
 import { createFleet } from '../../../src/queue/fleet.js'
-import { createJournal } from '../../../src/queue/journal.js'
 import { queueNames } from '../../../src/queue/names.js'
-import { createQueueTraining } from '../../../src/queue/queue-training.js'
 import { createQueues } from '../../../src/queue/queues.js'
 import { createChangeFeed } from '../../../src/queue/records/change-feed.js'
 import { createLeaseKeeper } from '../../../src/queue/records/lease-keeper.js'
@@ -41,7 +38,7 @@ import { createTrainings } from '../../../src/queue/trainings/trainings.js'
 import { createEngine } from '../../../src/workers/engine/engine.js'
 import { toWork } from '../../../src/workers/engine/pipeline.js'
 import { createWorker } from '../../../src/workers/worker.js'
-import type { TrainingEngine } from '../../../src/workers/worker-options.js'
+import type {} from '../../../src/workers/worker-options.js'
 import { modelDownload, startModelLoop } from '../../detector/models/model-loop.js'
 import { buildDouble, FORMAT } from '../../detector/models/pool-double.js'
 import { until } from '../../helpers/until.js'
@@ -76,7 +73,6 @@ export const serviceNames = [
   'models of a detector',
   'outbox',
   'worker',
-  'worker on records',
   'change feed',
   'lease keeper',
   'steps of a host',
@@ -97,9 +93,8 @@ export async function startWorld(): Promise<World> {
   const things = watchSharedThings(redis.link)
   const { link, log } = things
   const queues = createQueues(link, { log })
-  const journal = createJournal(link)
   const fleet = createFleet(link)
-  const control = createControl(link, journal, queues)
+  const trainings = createTrainings(link, {}, { log })
   const conversions = createConversions(link, {}, { log })
   const idleWork = toWork({
     kind: 'conversion',
@@ -108,8 +103,7 @@ export async function startWorld(): Promise<World> {
     free: () => 1,
     carryOut: async () => undefined,
   })
-  const queueTraining = createQueueTraining(queues)
-  const shared = { queues, journal, fleet, control, queueTraining, conversions, log }
+  const shared = { queues, trainings, fleet, conversions, log }
   await installModel(join(folder, 'models'))
   const first = create('outbox')
   await first.service.start({ signal: new AbortController().signal })
@@ -160,7 +154,7 @@ export async function startWorld(): Promise<World> {
         { detector: detector(), rest, createSocket: () => socket('detector', PLACE), log },
       )
 
-    const worker = (engine: TrainingEngine) =>
+    const worker = () =>
       createWorker(
         {
           hostId: randomUUID(),
@@ -170,7 +164,7 @@ export async function startWorld(): Promise<World> {
           converters: [converter],
         },
         {
-          ...{ ...shared, link, engine },
+          ...{ ...shared, link },
           slots: createSlots({ gpus: null }),
           gpus: things.gpus,
           sweepOwned: async () => [],
@@ -226,8 +220,7 @@ export async function startWorld(): Promise<World> {
       detector: () => withWork(detector(), (one) => one.reset()),
       'models of a detector': () => withWork(models(), (one) => one.setVersionControl('pause')),
       outbox: () => withWork(outbox(), (one) => one.save({ image: { bytes: Buffer.alloc(1000) }, metadata: {} })),
-      worker: () => worker({ kind: 'jobs', journal, control }),
-      'worker on records': () => worker({ kind: 'records', trainings: createTrainings(link, {}, { log }) }),
+      worker,
       'change feed': () => createChangeFeed(link, {}, { log }),
       'lease keeper': () =>
         createLeaseKeeper(
@@ -247,7 +240,7 @@ export async function startWorld(): Promise<World> {
         folder,
         loopHost: loop.host,
         redisUrl: redis.server.url,
-        fleet: { ...shared, link, backdoor: createBackdoor(link), engine: { kind: 'jobs', journal, control } },
+        fleet: { ...shared, link, backdoor: createBackdoor(link) },
         trainer,
         detector,
       }),

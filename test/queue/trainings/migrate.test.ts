@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
-import { createJournal } from '../../../src/queue/journal.js'
+import type { RedisLink } from '../../../src/queue/open-redis.js'
 import { checkRedisReader } from '../../../src/queue/records/least-reader.js'
 import type { TrainingRecord } from '../../../src/queue/training-record.js'
+import { parseTrainingRecord } from '../../../src/queue/training-record.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
 import { claimAs, hostA } from '../records/sample-records.js'
 import { type RedisFixture, startRedisFixture } from '../redis-fixture.js'
@@ -37,7 +38,7 @@ for (const build of ['7de4018', '1806581'])
       )
 
     it('are records that hold what the journal held, by which all of them are found', async () => {
-      const before = await createJournal(redis.link).list()
+      const before = await oldTrainings(redis.link)
 
       await trainings.migrate(redis.queues)
 
@@ -76,7 +77,7 @@ for (const build of ['7de4018', '1806581'])
     })
 
     it('are at their seats, and are the same when their orders are repeated', async () => {
-      const old = (await createJournal(redis.link).find('zauberzeug/demo#2')) ?? { id: '' }
+      const old = await oldTraining(redis.link, 2)
       const order = await redis.link.client.hget(`{loopfleet}:training:${old.id}`, 'order')
       await trainings.migrate(redis.queues)
 
@@ -106,7 +107,7 @@ for (const build of ['7de4018', '1806581'])
     })
 
     it('have their logs and curves', async () => {
-      const { id } = (await createJournal(redis.link).find('zauberzeug/demo#2')) ?? { id: '' }
+      const { id } = await oldTraining(redis.link, 2)
       await redis.link.client.expire(`{loopfleet}:log:${id}`, 1000)
 
       await trainings.migrate(redis.queues)
@@ -137,7 +138,7 @@ for (const build of ['7de4018', '1806581'])
     })
 
     it('that cannot be read stay as they are, and do not hide the others', async () => {
-      const { id } = (await createJournal(redis.link).find('zauberzeug/demo#4')) ?? { id: '' }
+      const { id } = await oldTraining(redis.link, 4)
       await redis.link.client.hset(`{loopfleet}:training:${id}`, 'state', 'no json')
       const hash = await redis.link.client.hgetall(`{loopfleet}:training:${id}`)
 
@@ -150,7 +151,7 @@ for (const build of ['7de4018', '1806581'])
     })
 
     it('of which a part was migrated before the process died are migrated with the rest', async () => {
-      const broken = (await createJournal(redis.link).find('zauberzeug/demo#2')) ?? { id: '' }
+      const broken = await oldTraining(redis.link, 2)
       const key = `{loopfleet}:training:${broken.id}`
       const state = await redis.link.client.hget(key, 'state')
       await redis.link.client.hset(key, 'state', 'no json')
@@ -164,3 +165,18 @@ for (const build of ['7de4018', '1806581'])
       expect(await oldKeys()).to.deep.equal([])
     })
   })
+
+/** Trainings as the journal of builds before records kept them, the newest first. */
+async function oldTrainings({ client }: Pick<RedisLink, 'client'>): Promise<readonly TrainingRecord[]> {
+  const ids = await client.zrevrange('{loopfleet}:trainings', 0, '-1')
+  const found = await Promise.all(
+    ids.map(async (id) => parseTrainingRecord(id, await client.hgetall(`{loopfleet}:training:${id}`))),
+  )
+  return found.filter((training) => training !== undefined)
+}
+
+async function oldTraining(link: Pick<RedisLink, 'client'>, number: number): Promise<TrainingRecord> {
+  const found = (await oldTrainings(link)).find(({ order }) => order.trainingNumber === number)
+  if (found === undefined) throw new Error(`There is no training ${number}.`)
+  return found
+}

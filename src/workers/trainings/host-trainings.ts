@@ -2,22 +2,22 @@ import process from 'node:process'
 import type { Closers } from '../../base/closers.js'
 import { queueNames, type WorkKind } from '../../queue/names.js'
 import type { StepQueue } from '../../queue/step-queue.js'
-import type { Trainings } from '../../queue/trainings/trainings.js'
 import { toWork } from '../engine/pipeline.js'
-import type { HostTrainings, HostTrainingsDeps } from '../host-work.js'
+import type { HostTrainings } from '../host-work.js'
+import type { Served } from '../served.js'
 import { allStages } from '../stages/index.js'
 import type { WorkerDeps, WorkerOptions } from '../worker-options.js'
-import { createTrainingPipeline } from './training-pipeline.js'
+import { createTrainingPipeline, type TrainingPipelineDeps } from './training-pipeline.js'
 
-export type RecordTrainingsDeps = HostTrainingsDeps &
-  Pick<WorkerDeps, 'queues' | 'slots' | 'stageDeps'> & {
-    readonly trainings: Trainings
+export type HostTrainingsDeps = Omit<TrainingPipelineDeps, 'steps' | 'stages' | 'names'> &
+  Pick<WorkerDeps, 'queues' | 'trainings'> & {
+    readonly served: Pick<Served, 'has'>
     /** The host may claim more, or of other trainers, than before. */
     readonly onChange: () => void
   }
 
-/** Trainings as records that the engine of this host claims. */
-export function createRecordTrainings(options: WorkerOptions, deps: RecordTrainingsDeps): HostTrainings {
+/** The trainings that the engine of this host claims. */
+export function createHostTrainings(options: WorkerOptions, deps: HostTrainingsDeps): HostTrainings {
   const { hostId, trainers, lendPlaceAfterMs } = options
   const stepsOf = (kind: WorkKind) => deps.queues.steps(queueNames.host(hostId, kind))
   const steps: Readonly<Record<WorkKind, StepQueue>> = {
@@ -37,6 +37,7 @@ export function createRecordTrainings(options: WorkerOptions, deps: RecordTraini
 
   async function prepare(signal: AbortSignal, closers: Closers): Promise<void> {
     if (trainers.length === 0) return
+    await deps.trainings.migrate(deps.queues)
     const queues = Object.values(steps)
     closers.add('steps of trainings', () => Promise.all(queues.map((queue) => queue.stop())))
     await Promise.all(queues.map((queue) => queue.start({ signal })))
@@ -49,8 +50,6 @@ export function createRecordTrainings(options: WorkerOptions, deps: RecordTraini
     },
     held: pipeline.held,
     prepare,
-    begin: () => undefined, // the engine claims as soon as it has started
     follow: deps.onChange,
-    end: async () => undefined, // the engine ends its runs
   }
 }
