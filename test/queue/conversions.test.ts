@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger.js'
 import { conversionIdOf } from '../../src/queue/conversion-record.js'
 import { type ConversionOrder, type Conversions, createConversions } from '../../src/queue/conversions.js'
+import { PROTOCOL } from '../../src/queue/records/protocol.js'
 import { recordKeys } from '../../src/queue/records/record-keys.js'
 import { rejection } from '../helpers/rejection.js'
 import { claimAs, endLease, hostA, hostB } from './records/sample-records.js'
@@ -137,9 +138,11 @@ describe('the records of conversions', () => {
   })
 
   it('are not written by an older version that plans them, when a newer one has written them', async () => {
-    const newer = createConversions(redis.link, { protocol: 2 }, { log })
+    const newer = createConversions(redis.link, { protocol: PROTOCOL + 1 }, { log })
     await newer.plan(order, { definition: 'd1', lookedAt: 0 })
-    await newer.records.finish(await claimAs(newer.records, id, { ...hostA, protocol: 2 }), 'failed', { failure })
+    await newer.records.finish(await claimAs(newer.records, id, { ...hostA, protocol: PROTOCOL + 1 }), 'failed', {
+      failure,
+    })
 
     expect(await plan('d2')).to.equal('failed')
     expect(await newer.load(id)).to.include({ state: 'failed', definition: 'd1' })

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { createFleet, type Fleet } from '../../src/queue/fleet.js'
 import { raiseRedisReader } from '../../src/queue/records/least-reader.js'
+import { PROTOCOL } from '../../src/queue/records/protocol.js'
 import { rejection } from '../helpers/rejection.js'
 import { until } from '../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'
@@ -47,7 +48,7 @@ describe('the fleet', () => {
   it('refuses a part beside living ones without a protocol number, and only beside those', async () => {
     const old = { ...host, hostId: 'old', protocol: undefined }
     await fleet.announceHost(host, { ttlMs: 10_000 })
-    await createFleet(redis.link, { protocol: 2 }).announceNode(node, { ttlMs: 10_000 })
+    await createFleet(redis.link, { protocol: PROTOCOL + 1 }).announceNode(node, { ttlMs: 10_000 })
     await fleet.checkParts('new')
     expect((await fleet.hosts()).map(({ protocol }) => protocol)).to.deep.equal([1])
 
@@ -68,7 +69,7 @@ describe('the fleet', () => {
     await raiseRedisReader(redis.link, 2)
 
     expect(await rejection(fleet.checkParts('new'))).to.include({ code: 'LF_DATA_TOO_NEW' })
-    await createFleet(redis.link, { protocol: 2 }).checkParts('new')
+    await createFleet(redis.link, { protocol: PROTOCOL + 1 }).checkParts('new')
   })
 
   it('refuses a second node with the uuid of a living one, naming that', async () => {

@@ -5,6 +5,7 @@ import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Fleet } from '../../queue/fleet.js'
 import type { Queues } from '../../queue/queues.js'
+import type { Trainings } from '../../queue/trainings/trainings.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import type { NodeIdentity } from '../identity.js'
 import { createNodeLife } from './node-life.js'
@@ -31,7 +32,7 @@ export type TrainerNodeDeps = {
   /** One socket per seat, since the Loop's events carry no trainer id. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly trainings: TrainingsOfFleet & TrainingControl
+  readonly trainings: TrainingsOfFleet & TrainingControl & Pick<Trainings, 'migrate'>
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
@@ -65,12 +66,19 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     closers.add('log', () => log.info('trainer node stopped'))
     closers.add('life', () => life.close()) // behind the seats, which report to it until they have stopped
     closers.add('seats', () => Promise.all(seats.map((seat) => seat.stop())))
+    await migrate()
     const watch = await deps.trainings.watch((id) => {
       for (const seat of seats) seat.trainingChanged(id)
     })
     closers.add('trainings', () => watch.close())
     await Promise.all(seats.map((seat) => seat.start({ signal })))
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
+  }
+
+  // A host may be started later, and the seats must know their trainings.
+  async function migrate(): Promise<void> {
+    await deps.fleet.checkParts(options.identities[0]?.uuid ?? '')
+    await deps.trainings.migrate(deps.queues)
   }
 
   return {

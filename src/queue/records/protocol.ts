@@ -4,7 +4,10 @@ import { LoopfleetError } from '../../base/errors.js'
  * What this build reads and writes in Redis and in data folders. Raised by one when an older build could misread what
  * this one writes.
  */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
+
+/** Builds with a lower number, or none, keep trainings elsewhere. */
+const LEAST_BESIDE = 2
 
 /** What an announcement of a host or node says of its build; builds before protocol numbers say nothing. */
 export type AnnouncedPart = { readonly name: string; readonly protocol?: number }
@@ -24,10 +27,10 @@ export class FleetTooOldError extends LoopfleetError {
 }
 
 /**
- * Throws LF_FLEET_TOO_OLD if a living part has no protocol number: its build has records of another form. Parts with
- * another number than ours may be there: they do not claim records that they cannot read.
+ * Throws LF_FLEET_TOO_OLD if a living part is of a build that keeps trainings elsewhere. Parts of newer builds may be there:
+ * we do not claim records that we cannot read.
  */
 export function checkAnnounced(living: readonly AnnouncedPart[]): void {
-  const old = living.filter(({ protocol }) => protocol === undefined).map(({ name }) => name)
+  const old = living.filter(({ protocol = 0 }) => protocol < LEAST_BESIDE).map(({ name }) => name)
   if (old.length > 0) throw new FleetTooOldError(old)
 }

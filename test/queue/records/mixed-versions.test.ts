@@ -83,9 +83,9 @@ describe('this version beside the next one', () => {
       { name: 'b', protocol: NEXT },
     ])
 
-    expect(() => checkAnnounced([{ name: 'a', protocol: 1 }, { name: 'host b' }, { name: 'node c' }])).to.throw(
-      'host b, node c',
-    )
+    expect(() =>
+      checkAnnounced([{ name: 'a', protocol: PROTOCOL }, { name: 'host b', protocol: 1 }, { name: 'node c' }]),
+    ).to.throw('host b, node c')
   })
 })
 

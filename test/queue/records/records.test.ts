@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { createLeases } from '../../../src/queue/records/leases.js'
+import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { rejection } from '../../helpers/rejection.js'
@@ -38,7 +39,7 @@ describe('a record', () => {
 
     expect(again).to.equal('exists')
     expect(await records.load('t1')).to.deep.include({
-      ...{ id: 't1', kind: 'training', name: 'yolo', life: 'waiting', run: 0, version: 1, protocol: 1 },
+      ...{ id: 't1', kind: 'training', name: 'yolo', life: 'waiting', run: 0, version: 1, protocol: PROTOCOL },
       ...{ host: null, incarnation: null, intent: null, outcome: null, startedAt: null, endedAt: null },
       ...{ requires: { gpus: 0 }, use: 'excused', fruitlessRuns: 0, failures: 0, payload: samplePayload },
     })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
 import { conversionDefinition, conversionPayloadSchema } from '../../../src/queue/conversion-record.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
+import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords } from '../../../src/queue/records/records.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
@@ -136,10 +137,10 @@ describe('trainings on records', () => {
   })
 
   it('of which one cannot be read hide neither the others nor the ends of their seat', async () => {
-    const newer = createTrainings(redis.link, { protocol: 2 }, { log })
+    const newer = createTrainings(redis.link, { protocol: PROTOCOL + 1 }, { log })
     const first = await newer.accept({ order: anOrder(), trainer: 'shapes', seat: seatA })
     if (first.outcome === 'refused') throw new Error(first.reason)
-    const claim = await claimAs(newer.records, first.training.id, { ...hostA, protocol: 2 })
+    const claim = await claimAs(newer.records, first.training.id, { ...hostA, protocol: PROTOCOL + 1 })
     await newer.records.finish(claim, 'completed')
     const second = await accepted({ trainingNumber: 2 })
     await trainings.records.finish(await claimAs(trainings.records, second, hostA), 'completed')
@@ -150,7 +151,7 @@ describe('trainings on records', () => {
   })
 
   it('of a newer version can still be aborted', async () => {
-    const newer = createTrainings(redis.link, { protocol: 2 }, { log })
+    const newer = createTrainings(redis.link, { protocol: PROTOCOL + 1 }, { log })
     const answer = await newer.accept({ order: anOrder(), trainer: 'shapes', seat: seatA })
     if (answer.outcome === 'refused') throw new Error(answer.reason)
 

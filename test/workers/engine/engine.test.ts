@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
+import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { createEngine, type Engine } from '../../../src/workers/engine/engine.js'
@@ -248,14 +249,14 @@ describe('the engine', () => {
   })
 
   it('leaves a record of a newer protocol to a host that can read it', async () => {
-    await createRecords(redis.link, sampleTraining, { protocol: 2 }).create({
+    await createRecords(redis.link, sampleTraining, { protocol: PROTOCOL + 1 }).create({
       ...{ id: 't1', name: 'yolo', payload: { order: 'o', progress: null, steps: {} } },
     })
     await createSample(records, 't2')
 
-    const older = await startHost({ hostId: 'old', protocol: 1, most: 5 })
+    const older = await startHost({ hostId: 'old', protocol: PROTOCOL, most: 5 })
     await older.run()
-    const newer = await startHost({ hostId: 'new', protocol: 2 })
+    const newer = await startHost({ hostId: 'new', protocol: PROTOCOL + 1 })
 
     expect((await newer.run()).record.id).to.equal('t1')
     expect(older.runs.map(({ record }) => record.id)).to.deep.equal(['t2'])
@@ -264,12 +265,12 @@ describe('the engine', () => {
   it('does not take over what a host of a newer protocol has written, after that one is gone', async () => {
     await createSample(records, 't1')
     const link = await openRedis(redis.server.url, { log })
-    const newer = await startHost({ hostId: 'new', protocol: 2 }, link)
+    const newer = await startHost({ hostId: 'new', protocol: PROTOCOL + 1 }, link)
     await newer.run()
     await createSample(records, 't2')
     await link.close()
 
-    const older = await startHost({ hostId: 'old', protocol: 1, most: 5 })
+    const older = await startHost({ hostId: 'old', protocol: PROTOCOL, most: 5 })
     await older.run()
     const waits = async () => (await redis.link.client.hget('{loopfleet}:records:record:t1', 'life')) === 'waiting'
     await until('its lease has run out', waits)
