@@ -3,7 +3,6 @@ import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { answerSchema } from '../../src/loop/protocol/index.js'
 import type { RedisFixture } from '../queue/redis-fixture.js'
-import { waysOfKeeping } from '../queue/trainings/kept.js'
 import { ORGANIZATION, PROJECT, UUID_A, UUID_B, useSeats } from './seats-fixture.js'
 
 type Outage = readonly [
@@ -25,39 +24,35 @@ const OUTAGES: readonly Outage[] = [
 describe('a seat while Redis carries no writes out, since', function () {
   this.timeout(60_000)
 
-  for (const { title, keep } of waysOfKeeping) {
-    describe(title, () => {
-      const seats = useSeats(keep)
+  const seats = useSeats()
 
-      for (const [why, begin, end] of OUTAGES) {
-        it(`${why}, refuses order, stop and abort within seconds, and does not obey later`, async () => {
-          const { trainings } = seats.kept
-          await seats.startNode({ seats: 2 })
-          const { number } = await seats.order({ trainer: UUID_A })
-          const before = await trainings.unfinishedOfSeat(UUID_A)
-          await begin(seats.redis)
-          const askedAt = performance.now()
+  for (const [why, begin, end] of OUTAGES) {
+    it(`${why}, refuses order, stop and abort within seconds, and does not obey later`, async () => {
+      const { trainings } = seats.kept
+      await seats.startNode({ seats: 2 })
+      const { number } = await seats.order({ trainer: UUID_A })
+      const before = await trainings.unfinishedOfSeat(UUID_A)
+      await begin(seats.redis)
+      const askedAt = performance.now()
 
-          const answers = await Promise.all([
-            seats.order({ trainer: UUID_B }),
-            seats.loop.stopTraining(ORGANIZATION, PROJECT, number),
-            seats.loop.abortTraining(ORGANIZATION, PROJECT, number),
-          ]).finally(() => end(seats.redis))
-          const seconds = (performance.now() - askedAt) / 1000
-          await seats.redis.link.client.set('behind', '1')
+      const answers = await Promise.all([
+        seats.order({ trainer: UUID_B }),
+        seats.loop.stopTraining(ORGANIZATION, PROJECT, number),
+        seats.loop.abortTraining(ORGANIZATION, PROJECT, number),
+      ]).finally(() => end(seats.redis))
+      const seconds = (performance.now() - askedAt) / 1000
+      await seats.redis.link.client.set('behind', '1')
 
-          for (const answer of answers) {
-            const { success, error_msg } = answerSchema.parse(answer.ack)
-            expect(success).to.equal(false)
-            expect(error_msg).to.match(/Redis at .* (takes no writes|cannot be used)/)
-          }
-          expect(seconds).to.be.below(5)
-          expect(await trainings.count()).to.equal(1)
-          expect(before).to.include({ outcome: null })
-          expect(await trainings.unfinishedOfSeat(UUID_A)).to.deep.equal(before)
-          expect((await seats.order({ trainer: UUID_B })).ack).to.include({ success: true })
-        })
+      for (const answer of answers) {
+        const { success, error_msg } = answerSchema.parse(answer.ack)
+        expect(success).to.equal(false)
+        expect(error_msg).to.match(/Redis at .* (takes no writes|cannot be used)/)
       }
+      expect(seconds).to.be.below(5)
+      expect(await trainings.count()).to.equal(1)
+      expect(before).to.include({ outcome: null })
+      expect(await trainings.unfinishedOfSeat(UUID_A)).to.deep.equal(before)
+      expect((await seats.order({ trainer: UUID_B })).ack).to.include({ success: true })
     })
   }
 })
