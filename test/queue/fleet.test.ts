@@ -50,7 +50,7 @@ describe('the fleet', () => {
     await fleet.announceHost(host, { ttlMs: 10_000 })
     await createFleet(redis.link, { protocol: PROTOCOL + 1 }).announceNode(node, { ttlMs: 10_000 })
     await fleet.checkParts('new')
-    expect((await fleet.hosts()).map(({ protocol }) => protocol)).to.deep.equal([1])
+    expect((await fleet.hosts()).map(({ protocol }) => protocol)).to.deep.equal([PROTOCOL])
 
     await fleet.announceHost(old, { ttlMs: 10_000 })
     await fleet.announceNode({ ...node, uuid: 'u2', name: 'Old node', protocol: undefined }, { ttlMs: 10_000 })
@@ -66,7 +66,7 @@ describe('the fleet', () => {
   })
 
   it('refuses a part that may not read what is in Redis any more', async () => {
-    await raiseRedisReader(redis.link, 2)
+    await raiseRedisReader(redis.link, PROTOCOL + 1)
 
     expect(await rejection(fleet.checkParts('new'))).to.include({ code: 'LF_DATA_TOO_NEW' })
     await createFleet(redis.link, { protocol: PROTOCOL + 1 }).checkParts('new')

@@ -53,7 +53,7 @@ describe('the engine', () => {
   })
 
   async function startHost(options: HostOptions = {}, link: RedisLink = redis.link): Promise<Host> {
-    const { hostId = 'a', most = 1, protocol = 1, leaseMs = LEASE_MS } = options
+    const { hostId = 'a', most = 1, protocol = PROTOCOL, leaseMs = LEASE_MS } = options
     const runs: Run<SamplePayload>[] = []
     let underWay = 0
     const work = toWork({
@@ -275,7 +275,7 @@ describe('the engine', () => {
     const waits = async () => (await redis.link.client.hget('{loopfleet}:records:record:t1', 'life')) === 'waiting'
     await until('its lease has run out', waits)
 
-    const another = await startHost({ hostId: 'new2', protocol: 2, most: 5 })
+    const another = await startHost({ hostId: 'new2', protocol: PROTOCOL + 1, most: 5 })
     expect((await another.run()).record.id).to.equal('t1')
     expect(older.runs.map(({ record }) => record.id)).to.deep.equal(['t2'])
   })
