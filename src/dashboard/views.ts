@@ -1,7 +1,7 @@
 import { plainText } from '../base/terminal/plain-text.js'
 import type { ConversionRecord } from '../queue/conversions.js'
 import { failureOf } from '../queue/failure-facts.js'
-import { recordStepSchema, type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
+import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/job-schemas.js'
 import type { JobView } from '../queue/job-view.js'
 import { queueNames, type Stage, stages } from '../queue/names.js'
 import type { CurvePoint } from '../queue/training-curve.js'
@@ -109,10 +109,8 @@ export function toCurrentStep(queue: string, job: JobView): (CurrentStep & { tra
 }
 
 function stepOf(data: unknown): { readonly trainingId: string; readonly stage: Stage } | undefined {
-  const onRecords = recordStepSchema.safeParse(data).data
-  return onRecords === undefined
-    ? stepJobSchema.safeParse(data).data
-    : { trainingId: onRecords.id, stage: onRecords.step }
+  const step = stepJobSchema.safeParse(data).data
+  return step && { trainingId: step.id, stage: step.step }
 }
 
 /** A conversion as page and API show it. */

@@ -2,20 +2,8 @@ import { z } from 'zod'
 import { confusionMatrixSchema } from '../loop/protocol/index.js'
 import { stages } from './names.js'
 
-/** A training in `trainings.<trainer>`; everything else about it is in the journal. */
-export const trainingJobSchema = z.object({ trainingId: z.string().min(1) })
-export type TrainingJob = z.infer<typeof trainingJobSchema>
-
-/** One step on a queue of the host that works on the training. */
-export const stepJobSchema = z.object({
-  trainingId: z.string().min(1),
-  run: z.int().min(1),
-  stage: z.enum(stages),
-})
-export type StepJob = z.infer<typeof stepJobSchema>
-
-/** One step on records, as `StepQueue` makes it; its record says whose it is. */
-export const recordStepSchema = z.object({ id: z.string().min(1), run: z.int().min(1), step: z.enum(stages) })
+/** One step on a queue of a host, as `StepQueue` makes it; its record says whose it is. */
+export const stepJobSchema = z.object({ id: z.string().min(1), run: z.int().min(1), step: z.enum(stages) })
 
 /** One point of a training's chart, on the queue of the seat that tells the Loop. */
 export const metricsJobSchema = z.object({

@@ -23,18 +23,12 @@ export type WorkKind = (typeof workKinds)[number]
 
 /** The queues by what they are for; a name that cannot stand in a Redis key is refused with a sentence. */
 export const queueNames = {
-  trainings: (trainer: string): string => `trainings.${checkName('Trainer', trainer)}`,
   host: (hostId: string, kind: WorkKind): string => `${checkHostId(hostId)}.${kind}`,
   node: (uuid: string): string => `node.${checkName('Node', uuid)}`,
   /** The steps of the conversions that the host has claimed. */
   conversions: (hostId: string): string => `${checkHostId(hostId)}.conversions`,
   /** When to look for models that this converter has to convert. */
   scans: (converter: string): string => `scans.${checkName('Converter', converter)}`,
-}
-
-/** The id of a step's job: another run of the same training has other ids. */
-export function stepId(trainingId: string, run: number, stage: Stage): string {
-  return `${trainingId}.${run}.${stage}`
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/

@@ -37,8 +37,8 @@ export const trainingRecordSchema = z.object({
   state: z.enum(trainerStates),
   progress: z.number().nullable(),
   errors: z.record(z.string(), z.string()),
-  /** Known on records only: an unfinished one of the journal has no life of its own. */
-  life: z.enum(lives).optional(),
+  /** Builds before records did not write it. */
+  life: z.enum(lives).default('waiting'),
   /** How often a host has taken it; also the fence. */
   run: z.int().min(0),
   hostId: z.string().nullable(),
@@ -90,19 +90,7 @@ const SPREAD = new Map([
   ['facts', 'fact'],
 ])
 
-/** The fields and values of a hash, in turns, as HSET takes them; every value is JSON. */
-export function toHashPairs(fields: Partial<TrainingRecord>): string[] {
-  return Object.entries(fields).flatMap(([field, value]) => {
-    if (value === undefined) return []
-    const prefix = SPREAD.get(field)
-    if (prefix === undefined) return [field, JSON.stringify(value)]
-    return Object.entries(Object(value)).flatMap(([key, each]) =>
-      each === undefined ? [] : [`${prefix}:${key}`, JSON.stringify(each)],
-    )
-  })
-}
-
-/** Reads a hash; undefined when there is none. Throws LF_RECORD_INVALID. */
+/** Reads a hash of builds before records; undefined when there is none. Throws LF_RECORD_INVALID. */
 export function parseTrainingRecord(key: string, hash: Readonly<Record<string, string>>): TrainingRecord | undefined {
   if (Object.keys(hash).length === 0) return undefined
   const record: Record<string, unknown> = {}

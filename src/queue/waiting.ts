@@ -1,11 +1,11 @@
 import type { TrainingRecord } from './training-record.js'
 
 type Host = { readonly isAlive: boolean; readonly isDraining: boolean; readonly trainers: readonly string[] }
-type Waiting = Pick<TrainingRecord, 'endedAt' | 'run' | 'life'>
+type Waiting = Pick<TrainingRecord, 'life'>
 
-/** No host has it. In the journal only: no host has taken it since it was ordered. */
-export function isWaiting({ endedAt, run, life }: Waiting): boolean {
-  return life === undefined ? endedAt === null && run === 0 : life === 'waiting'
+/** No host has it. */
+export function isWaiting({ life }: Waiting): boolean {
+  return life === 'waiting'
 }
 
 /** It waits, and none of these hosts would take it: none serves its trainer, or those that do are offline or draining. */

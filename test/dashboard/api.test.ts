@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { queueNames, stepId } from '../../src/queue/names.js'
+import { stepJobSchema } from '../../src/queue/job-schemas.js'
+import { queueNames } from '../../src/queue/names.js'
 import { hostA } from '../queue/orders.js'
 import { aFailure, anOrderToConvert, failConversion } from './conversions.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
@@ -336,7 +337,6 @@ describe('dashboard api', () => {
 
 /** A worker that is busy with a train step which has told its progress. */
 async function beginTrainStep(dashboard: DashboardFixture, trainingId: string, run: number, progress: object) {
-  const { stepJobSchema } = await import('../../src/queue/job-schemas.js')
   const queue = queueNames.host('host-a', 'train')
   let end: () => void = () => undefined
   const ended = new Promise<void>((resolve) => {
@@ -355,7 +355,7 @@ async function beginTrainStep(dashboard: DashboardFixture, trainingId: string, r
     },
     { concurrency: 1, schema: stepJobSchema },
   )
-  const id = stepId(trainingId, run, 'train')
-  const work = dashboard.redis.queues.runJob(queue, 'train', { trainingId, run, stage: 'train' }, { id })
+  const id = `${trainingId}.${run}.train.1-0`
+  const work = dashboard.redis.queues.runJob(queue, 'train', { id: trainingId, run, step: 'train' }, { id })
   return { queues: work.then(() => consumer.close()), begun, end }
 }

@@ -33,7 +33,7 @@ describe('queues on the dashboard', () => {
       concurrency: 1,
       schema: stepJobSchema,
     })
-    await queues.runJob('host-b.train', 'train', { trainingId: 'x', run: 1, stage: 'train' }, { id: 'x.1.train' })
+    await queues.runJob('host-b.train', 'train', { id: 'x', run: 1, step: 'train' }, { id: 'x.1.train' })
     await consumer.close()
 
     const response = await fetch(`${dashboard.url}/queues/api/queues/host-b.train/x.1.train`)

@@ -1,21 +1,15 @@
 import { expect } from 'chai'
-import { queueNames, stepId } from '../../src/queue/names.js'
+import { queueNames } from '../../src/queue/names.js'
 
 describe('queue names', () => {
-  it('name the queues by trainer, host and node', () => {
-    expect(queueNames.trainings('yolov5')).to.equal('trainings.yolov5')
+  it('name the queues by host and node', () => {
     expect(queueNames.host('lab-1', 'train')).to.equal('lab-1.train')
     expect(queueNames.node('85ef6a43')).to.equal('node.85ef6a43')
-  })
-
-  it('give every step of every run an id of its own', () => {
-    expect(stepId('abc', 2, 'upload-model')).to.equal('abc.2.upload-model')
   })
 
   for (const bad of ['', 'lab:1', 'a b', '../x', '{x}', 'x'.repeat(200), 'ä', '.hidden', 'a\u0000b']) {
     it(`refuse ${JSON.stringify(bad.slice(0, 10))} with a sentence`, () => {
       expect(() => queueNames.host(bad, 'train')).to.throw('cannot name a queue')
-      expect(() => queueNames.trainings(bad)).to.throw('cannot name a queue')
       expect(() => queueNames.node(bad)).to.throw('cannot name a queue')
     })
   }

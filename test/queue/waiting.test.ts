@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { isUnserved } from '../../src/queue/waiting.js'
 
-const training = { endedAt: null, run: 0, trainer: 'shapes' } as const
+const training = { life: 'waiting', trainer: 'shapes' } as const
 const host = { isAlive: true, isDraining: false, trainers: ['other', 'shapes'] }
 
 describe('a waiting training', () => {
@@ -20,14 +20,8 @@ describe('a waiting training', () => {
     expect(isUnserved(training, [{ ...host, isAlive: false }, host])).to.equal(false)
   })
 
-  it('is none once a host has begun it or it has ended', () => {
-    expect(isUnserved({ ...training, run: 1 }, [])).to.equal(false)
-    expect(isUnserved({ ...training, endedAt: 1 }, [])).to.equal(false)
-  })
-
-  it('is one on records as long as no host has it, also after it was handed back', () => {
-    expect(isUnserved({ ...training, run: 2, life: 'waiting' }, [])).to.equal(true)
-    expect(isUnserved({ ...training, run: 2, life: 'claimed' }, [])).to.equal(false)
-    expect(isUnserved({ ...training, run: 2, endedAt: 1, life: 'ended' }, [])).to.equal(false)
+  it('is none once a host has it or it has ended', () => {
+    expect(isUnserved({ ...training, life: 'claimed' }, [])).to.equal(false)
+    expect(isUnserved({ ...training, life: 'ended' }, [])).to.equal(false)
   })
 })

@@ -29,6 +29,7 @@ export function aRecord(change: Partial<TrainingRecord> = {}): TrainingRecord {
   return {
     id: 'training1',
     trainer: 'quick',
+    life: 'waiting',
     order: anOrder(),
     seat: seatA,
     createdAt: 1_000_000,

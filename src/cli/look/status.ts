@@ -101,13 +101,11 @@ type View = Awaited<ReturnType<typeof look>>
 
 /** The queues that living hosts and nodes work on or wait for. */
 function queuesOf({ hosts, nodes }: View): ReadonlySet<string> {
-  const trainers = [...hosts.flatMap((host) => host.trainers), ...nodes.flatMap((node) => node.trainer ?? [])]
   const converters = [...hosts.flatMap((host) => host.converters), ...nodes.flatMap((node) => node.converter ?? [])]
   return new Set([
     ...hosts.flatMap(({ hostId }) => workKinds.map((kind) => queueNames.host(hostId, kind))),
     ...hosts.flatMap(({ hostId, converters }) => (converters.length > 0 ? [queueNames.conversions(hostId)] : [])),
     ...nodes.map(({ uuid }) => queueNames.node(uuid)),
-    ...trainers.map(queueNames.trainings),
     ...converters.map(queueNames.scans),
   ])
 }
