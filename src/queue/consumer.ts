@@ -1,60 +1,46 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { z } from 'zod'
-import { RunSupersededError, WorkerShutdownError } from '../base/abort-reasons.js'
-import { UNCLASSIFIED_ATTEMPTS } from '../base/back-off.js'
-import type { ClockWatch } from '../base/clock-watch.js'
-import { isUnclassified, LoopfleetError } from '../base/errors.js'
+import { retry } from '../base/back-off.js'
+import { isUnclassified, messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
-import { countFailure, takeBackJob } from './held-jobs.js'
 import { type JobFailure, toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
-import { promoteLateRetries } from './late-retries.js'
 import type { LocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
-import { HandBackError, LockLostError } from './queue-errors.js'
-import { programAttemptsOf, retryDelayMs } from './retry-rules.js'
-import { releaseUndelivered } from './undelivered-jobs.js'
+import { attemptsOf, backOffOf } from './retry-rules.js'
 
 export type JobHandler<T> = (job: JobHandle<T>, signal: AbortSignal) => Promise<unknown>
 
 export type ConsumeOptions<T> = {
   readonly schema: z.ZodType<T>
   readonly concurrency?: number
-  /** A job is given to another worker when its holder has not renewed its lock for so long. */
-  readonly lockMs?: number
-  /** How often to look for such jobs. */
-  readonly stalledMs?: number
-  /**
-   * Asked when the lock is lost and another worker has had the job since: whether that one has begun the work, so that
-   * ours must end. Without it, having had the job is enough.
-   */
-  readonly isTakenOver?: (data: T) => Promise<boolean>
 }
 
 export type Consumer = {
-  /** How many handlers run now. */
+  /** How many jobs are handled now, those that wait for another attempt included. */
   readonly running: number
-  /** Takes no more jobs; running handlers go on. */
-  pause(): Promise<void>
-  resume(): Promise<void>
-  /** How many handlers may run from now on; what runs already goes on. */
-  setConcurrency(most: number): void
-  /** Waits for running handlers, after aborting them with the reason when one is given, and lets go of Redis. */
+  /**
+   * Waits for running handlers, after aborting them with the reason when one is given, and lets go of Redis. A job that
+   * waits for another attempt, or whose handler fails from now on, goes back to the queue.
+   */
   close(options?: { readonly cancel?: unknown }): Promise<void>
 }
 
 export type ConsumerDeps = {
   readonly link: RedisLink
   readonly local: LocalEvents
-  readonly clock: ClockWatch
   readonly log: Logger
 }
 
-const HAND_BACK_PAUSE_MS = 200
+// A job of a process that was killed is taken up again after both. A lock that runs out under a living process is no
+// harm: the job is given out twice at most, and what comes of it is known here.
+const LOCK_MS = 5_000
+const STALLED_MS = 1_000
+/** How many outcomes are kept that Redis has not taken. */
+const KEPT_OUTCOMES = 100
 
-/** Works on a queue's jobs: see `Queues.consume`. */
+/** Works on a queue's jobs, each at least once: see `Queues.consume`. */
 export function createConsumer<T>(
   queue: string,
   handler: JobHandler<T>,
@@ -62,178 +48,103 @@ export function createConsumer<T>(
   deps: ConsumerDeps,
 ): Consumer {
   const { link, local, log } = deps
-  const lockMs = options.lockMs ?? 30_000
-  const running = new Map<string, RunningJob>()
-  let isPaused = false
-  let cancel: { readonly reason: unknown } | undefined
+  const cancelled = new AbortController()
+  const ending = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  const known = new Map<string, Work>()
+  const finished: string[] = []
   let closing: Promise<void> | undefined
 
-  // BullMQ passes a signal only to processors that declare three parameters.
-  const worker = new Worker(queue, async (job: Job, token?: string, signal?: AbortSignal) => work(job, token, signal), {
+  const worker = new Worker(queue, work, {
     connection: link.connection(),
     prefix: link.prefix,
     concurrency: options.concurrency ?? 1,
-    lockDuration: lockMs,
-    stalledInterval: options.stalledMs ?? 2_000,
-    maxStalledCount: 1_000_000_000, // counts a lifetime, hand-overs included; the journal limits runs instead
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_MS,
+    maxStalledCount: 1_000_000_000, // an outage of Redis is no fault of the job
     runRetryDelay: 1_000,
-    settings: { backoffStrategy: retryDelayMs },
   })
-  const tokenStart = `${worker.id}:`
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
-  // Told when Redis has it.
-  worker.on('completed', (job, result: unknown) => local.tell(queue, job.id ?? '', result))
+  // Emitted when Redis has it.
+  worker.on('completed', (job, result: unknown) => {
+    known.delete(keyOf(job))
+    local.tell(queue, job.id ?? '', result)
+  })
   worker.on('failed', (job) => local.tell(queue, job?.id ?? ''))
   const stopTelling = local.open(queue)
-  worker.on('lockRenewalFailed', (ids) => {
-    for (const id of ids) void keepOrCancel(id)
-  })
-  // Sooner than others find out that its locks have run out meanwhile.
-  const stopListening = link.onReconnect(() => {
-    for (const id of running.keys()) void keepOrCancel(id)
-  })
 
-  const stopLooking = releaseUndelivered({ queue, tokenStart, isRunning: (id) => running.has(id) }, deps)
-  const stopPromoting = promoteLateRetries(worker, deps)
+  // What leaves it is a value, UnrecoverableError or WaitingError: BullMQ itself never delays a job, since a delayed one
+  // is due by the clock of the host.
+  async function work(job: Job, token?: string): Promise<unknown> {
+    const own = known.get(keyOf(job)) ?? begin(job)
+    try {
+      return await own.outcome
+    } catch (error) {
+      if (ending.signal.aborted) return await handBack(job, token)
+      const failure = failureOf(job, own, error)
+      log.debug({ err: error, queue, jobId: job.id, failure: failure.failure }, 'job failed')
+      throw withStackOf(error, new UnrecoverableError(JSON.stringify(failure)))
+    }
+  }
 
-  async function work(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
+  // After an outage of Redis that is longer than its lock a job is given to us again, while its handler runs or when Redis
+  // has missed its value. One that failed is tried again.
+  function begin(job: Job): Work {
     const id = job.id ?? ''
-    const earlier = running.get(id)
-    if (earlier !== undefined) return await adopt(earlier, job, token)
-    // A worker that was waiting for a job when it was paused still takes that one.
-    if (isPaused) return await handBack(job, token)
-
-    const abort = new AbortController()
-    signal?.addEventListener('abort', () => abort.abort(signal.reason), { once: true })
-    let settle: () => void = () => undefined
-    const settled = new Promise<void>((resolve) => (settle = resolve))
-    const outcome = handle(job, abort)
-    const own: RunningJob = {
-      abort,
-      token,
-      begun: job.attemptsStarted,
-      settled,
-      outcome,
-      isAdopted: false,
-      isMissing: false,
-      job,
-    }
-    running.set(id, own)
-    local.began(queue, id, outcome)
-    try {
-      return await outcome
-    } catch (error) {
-      if (own.isAdopted) throw error // settled by whoever has the lock now
-      return await settleFailure(job, token, error)
-    } finally {
-      running.delete(id)
+    const key = keyOf(job)
+    const own: Work = { outcome: Promise.resolve(), attempts: 0 }
+    own.outcome = attempt(job, own)
+    known.set(key, own)
+    running.add(own.outcome)
+    local.began(queue, id, own.outcome)
+    const end = () => {
+      running.delete(own.outcome)
       local.ended(queue, id)
-      settle()
     }
+    own.outcome.then(
+      () => {
+        finished.push(key)
+        if (finished.length > KEPT_OUTCOMES) known.delete(finished.shift() ?? '')
+        end()
+      },
+      () => {
+        known.delete(key)
+        end()
+      },
+    )
+    return own
   }
 
-  async function handle(job: Job, abort: AbortController): Promise<unknown> {
-    if (cancel !== undefined) abort.abort(cancel.reason)
-    try {
-      abort.signal.throwIfAborted()
-      return await handler(toHandle(queue, job, options.schema, deps), abort.signal)
-    } catch (thrown) {
-      throw causeOf(thrown, abort.signal)
-    }
+  function attempt(job: Job, own: Work): Promise<unknown> {
+    return retry(
+      async (number) => {
+        own.attempts = number
+        return await handler(toHandle(queue, job, options.schema, deps), cancelled.signal)
+      },
+      {
+        signal: ending.signal,
+        attempts: attemptsOf(job),
+        backOff: backOffOf(job),
+        onRetry({ error, attempt: number, waitMs }) {
+          log.debug({ err: error, queue, jobId: job.id, attempt: number, waitMs }, 'job is tried again')
+          const line = `attempt ${number} failed: ${messageOf(error)}; the next one in ${Math.ceil(waitMs / 1000)} s`
+          job.log(line).catch((notKept: unknown) => log.debug({ err: notKept, queue }, 'log of a job was not kept'))
+        },
+      },
+    )
   }
 
-  // Our own job came back after its lock had run out (Redis was away for longer): what runs goes on, under the new lock.
-  async function adopt(earlier: RunningJob, job: Job, token: string | undefined): Promise<unknown> {
-    if (earlier.abort.signal.aborted) {
-      await earlier.settled
-      return await handBack(job, token)
-    }
-    log.info({ queue, jobId: job.id }, 'own job received again; its run continues')
-    Object.assign(earlier, { isAdopted: true, token, begun: job.attemptsStarted })
-    try {
-      return await earlier.outcome
-    } catch (error) {
-      // What ran was fenced off while the job was ours again: it begins anew instead of failing for good.
-      const isCutOff = error instanceof LockLostError || error instanceof RunSupersededError
-      return isCutOff ? await handBack(job, token) : await settleFailure(job, token, error)
-    }
-  }
-
-  // A lock that is lost, or a job that Redis does not know any more, ends nothing: only another one that has begun does.
-  async function keepOrCancel(id: string): Promise<void> {
-    const own = running.get(id)
-    if (own === undefined) return
-    try {
-      if (await isOurs(id, own)) return
-    } catch {
-      return // Redis is away again; the next renewal finds out
-    }
-    log.warn({ queue, jobId: id }, 'another worker has begun the job; it is cancelled here')
-    own.abort.abort(new LockLostError({ queue, id }))
-  }
-
-  async function isOurs(id: string, own: RunningJob): Promise<boolean> {
-    const { token = '' } = own
-    const back = await takeBackJob(link, queue, { id, token, begun: own.begun, tokenStart }, lockMs)
-    if (back.outcome === 'held') {
-      own.isMissing = false
-      return true
-    }
-    if (await options.isTakenOver?.(dataOf(own.job))) return false
-    if (back.outcome === 'missing') {
-      if (!own.isMissing) log.error({ queue, jobId: id }, 'job missing in Redis; its run continues')
-      own.isMissing = true
-      return true
-    }
-    if (options.isTakenOver === undefined) return false
-    // Given back by the other one before it began: ours again, if it still waits.
-    const again = await takeBackJob(link, queue, { id, token, begun: back.begun, tokenStart }, lockMs)
-    if (again.outcome === 'held') own.begun = back.begun
-    return true
-  }
-
-  function dataOf(job: Job): T {
-    return toHandle(queue, job, options.schema, deps).data
-  }
-
-  async function settleFailure(job: Job, token: string | undefined, error: unknown): Promise<never> {
-    if (error instanceof HandBackError || error instanceof WorkerShutdownError) return await handBack(job, token)
-    const failure = toJobFailure(error)
-    const reason = JSON.stringify(failure)
-    log.debug({ err: error, queue, jobId: job.id, failure: failure.failure }, 'job failed')
-    if (failure.failure === 'fatal' || (failure.failure === 'program' && (await isGivenUp(job)))) {
-      throw withStackOf(error, new UnrecoverableError(reason))
-    }
-    if (failure.failure === 'transient' && isUnclassified(error)) await giveUpUnclassified(job, failure, error)
-    throw withStackOf(error, new Error(reason))
-  }
-
-  async function giveUpUnclassified(job: Job, failure: JobFailure, error: unknown): Promise<void> {
-    const count = await countFailure(link, { queue, id: job.id ?? '' }, 'unclassified')
-    if (count < UNCLASSIFIED_ATTEMPTS) return
-    const message = `${failure.message} (given up after ${count} attempts)`
-    const reason: JobFailure = { ...failure, failure: 'fatal', message }
-    throw withStackOf(error, new UnrecoverableError(JSON.stringify(reason)))
-  }
-
-  // The worker would take the job again in the same breath; a pause leaves it to others first.
+  // One that is not ours any more is given out again anyway.
   async function handBack(job: Job, token: string | undefined): Promise<never> {
-    await job.moveToWait(token)
-    if (!isPaused) await sleep(HAND_BACK_PAUSE_MS)
+    await job
+      .moveToWait(token)
+      .catch((error: unknown) => log.debug({ err: error, queue, jobId: job.id }, 'job not handed back'))
     throw new WaitingError()
   }
 
-  async function isGivenUp(job: Job): Promise<boolean> {
-    return (await countFailure(link, { queue, id: job.id ?? '' }, 'program')) >= programAttemptsOf(job)
-  }
-
   async function close(): Promise<void> {
-    isPaused = true
-    stopLooking()
-    stopPromoting()
-    stopListening()
     await worker.pause(true)
-    while (running.size > 0) await Promise.all([...running.values()].map(({ settled }) => settled))
+    while (running.size > 0) await Promise.allSettled(running)
     await closeOrLeave(link, worker.close())
     stopTelling()
   }
@@ -242,46 +153,30 @@ export function createConsumer<T>(
     get running() {
       return running.size
     },
-    async pause() {
-      isPaused = true
-      await worker.pause(true)
-    },
-    async resume() {
-      isPaused = false
-      await worker.resume()
-    },
-    setConcurrency(most) {
-      worker.concurrency = most
-    },
     close(closeOptions = {}) {
-      if ('cancel' in closeOptions) {
-        cancel ??= { reason: closeOptions.cancel }
-        for (const { abort } of running.values()) abort.abort(closeOptions.cancel)
-      }
+      ending.abort()
+      if ('cancel' in closeOptions) cancelled.abort(closeOptions.cancel)
       closing ??= close()
       return closing
     },
   }
 }
 
-type RunningJob = {
-  readonly abort: AbortController
-  readonly settled: Promise<void>
-  /** What the handler answers or throws. */
-  readonly outcome: Promise<unknown>
-  /** Of the lock under which it runs, and the how-many-th start of the job that is. */
-  token: string | undefined
-  begun: number
-  isAdopted: boolean
-  /** Redis does not know it any more. */
-  isMissing: boolean
-  readonly job: Job
+type Work = {
+  /** What the last attempt answers or throws. */
+  outcome: Promise<unknown>
+  attempts: number
 }
 
-// What breaks inside a handler when its signal aborts (a socket, a timer) is told as the abort.
-function causeOf(thrown: unknown, signal: AbortSignal): unknown {
-  if (!signal.aborted || thrown instanceof LoopfleetError) return thrown
-  return signal.reason instanceof LoopfleetError ? signal.reason : thrown
+// A job that is added again under the id of an earlier one, as to a Redis that came back empty, is another one.
+function keyOf(job: Job): string {
+  return `${job.id}\n${job.timestamp}`
+}
+
+function failureOf(job: Job, { attempts }: Work, error: unknown): JobFailure {
+  const failure = toJobFailure(error)
+  if (!isUnclassified(error) || attempts >= attemptsOf(job)) return failure
+  return { ...failure, failure: 'fatal', message: `${failure.message} (given up after ${attempts} attempts)` }
 }
 
 function withStackOf(cause: unknown, error: Error): Error {

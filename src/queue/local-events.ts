@@ -13,8 +13,6 @@ export type LocalEvents = {
   began(queue: string, id: string, outcome: Promise<unknown>): void
   /** The handler has ended; its outcome is known here for some seconds more, since Redis may have lost the job by now. */
   ended(queue: string, id: string): void
-  /** The job is removed on purpose. */
-  forget(queue: string, id: string): void
   outcomeOf(queue: string, id: string): Promise<unknown> | undefined
   /** That the job has changed; `result` is what its handler returned, once Redis has it. */
   tell(queue: string, id: string, result?: unknown): void
@@ -46,7 +44,6 @@ export function createLocalEvents(): LocalEvents {
         if (outcomes.get(key) === outcome) outcomes.delete(key)
       }, KEPT_MS).unref()
     },
-    forget: (queue, id) => void outcomes.delete(keyOf(queue, id)),
     outcomeOf: (queue, id) => outcomes.get(keyOf(queue, id)),
     isOpen: (queue) => (consumers.get(queue) ?? 0) > 0,
     listen(queue, id, onChange) {

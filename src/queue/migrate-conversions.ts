@@ -61,7 +61,7 @@ export async function migrateConversions(
   { log }: { readonly log: Logger },
 ): Promise<void> {
   const { prefix, client } = link
-  const indexes = ['conversions', 'conversions-failed', 'conversions-converted'].map((name) => `${prefix}:${name}`)
+  const indexes = ['conversions', 'conversions-failed', 'conversions-converted'].map((index) => `${prefix}:${index}`)
   const ids = await client.zrange(indexes[0] ?? '', 0, '-1')
   let count = 0
   for (const id of ids) {

@@ -34,33 +34,6 @@ export class JobRemovedError extends LoopfleetError {
   }
 }
 
-/** Thrown by a handler: the job goes back to the head of its queue and no attempt is used up. */
-export class HandBackError extends LoopfleetError {
-  static {
-    this.prototype.name = 'HandBackError'
-  }
-  constructor(message = 'The job is handed back to its queue.') {
-    super('LF_HAND_BACK', message, { failure: 'transient' })
-  }
-}
-
-/** The reason on a handler's signal when its lock is gone: somebody else may be at the same job already. */
-export class LockLostError extends LoopfleetError {
-  static {
-    this.prototype.name = 'LockLostError'
-  }
-  constructor(details: { readonly queue: string; readonly id: string }) {
-    super(
-      'LF_LOCK_LOST',
-      `The lock of job ${details.id} in queue ${details.queue} was lost; another worker may have it.`,
-      {
-        details,
-        failure: 'transient',
-      },
-    )
-  }
-}
-
 /** A job's data do not fit the schema of its queue: trying again cannot help. */
 export class JobDataError extends LoopfleetError {
   static {

@@ -3,7 +3,6 @@ import { createClockWatch } from '../base/clock-watch.js'
 import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } from './consumer.js'
-import { breakLock, releaseHeldJobs } from './held-jobs.js'
 import { createJobEvents } from './job-events.js'
 import { type JobState, type JobView, toJobView } from './job-view.js'
 import { createLocalEvents } from './local-events.js'
@@ -28,12 +27,12 @@ export type Queues = {
     data: object,
     options: AddOptions & { readonly signal?: AbortSignal },
   ): Promise<unknown>
-  /** Adds a job every so often from now on, wherever it is asked for; a job that still waits is not added twice. */
-  repeat(queue: string, name: string, data: object, options: RepeatOptions): Promise<void>
+  /**
+   * Adds a job every so often from now on, wherever it is asked for; a job that still waits is not added twice. What it
+   * returns ends only that the schedule is written again here, after a restart of Redis or when the clock is set back.
+   */
+  repeat(queue: string, name: string, data: object, options: RepeatOptions): Promise<() => void>
   stopRepeating(queue: string, id: string): Promise<void>
-  /** False when there was nothing to remove, or a worker holds it and `force` is not given. */
-  remove(queue: string, id: string, options?: { readonly force?: boolean }): Promise<boolean>
-  isActive(queue: string, id: string): Promise<boolean>
   counts(queue: string): Promise<Record<string, number>>
   job(queue: string, id: string): Promise<JobView | undefined>
   /** Jobs by state, the newest of each first; `start` and `end` (inclusive) count within a state. */
@@ -46,10 +45,9 @@ export type Queues = {
   /** Every queue that was ever used, sorted. */
   names(): Promise<readonly string[]>
   /**
-   * Takes jobs from a holder that is proven dead: the next stalled check hands them on. Returns the ids it held. `'all'`
-   * is for a host's own queues.
+   * Handles each job at least once: a failure that is worth it is tried again within the job; a job of a process that was
+   * killed is taken up again within some seconds.
    */
-  releaseHeldBy(queue: string, ids: readonly string[] | 'all'): Promise<readonly string[]>
   consume<T>(queue: string, handler: JobHandler<T>, options: ConsumeOptions<T>): Consumer
   /** A queue of this host for the steps of its records; the caller starts and stops it. */
   steps(queue: string): StepQueue
@@ -63,9 +61,6 @@ export type RepeatOptions = Omit<AddOptions, 'lifo'> & { readonly everyMs: numbe
 
 /** KEYS the names of all queues. ARGV name. */
 const LIST = luaScript("return redis.call('SADD', KEYS[1], ARGV[1])")
-
-// Somebody may take the job between the breaking of its lock and its removal.
-const REMOVE_ATTEMPTS = 5
 
 export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Queues {
   const log = deps.log.child({ component: 'queue' })
@@ -140,28 +135,16 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
         )
       }
       const stops = [clock.onSetBack(again), link.onReconnect(again)]
-      repeated.set(`${queue}\n${options.id}`, () => {
+      const stopWatching = () => {
         for (const stop of stops) stop()
-      })
+      }
+      repeated.set(`${queue}\n${options.id}`, stopWatching)
+      return stopWatching
     },
     async stopRepeating(queue, id) {
       forgetRepeat(queue, id)
       await open(queue).removeJobScheduler(id)
     },
-    async remove(queue, id, options = {}) {
-      for (let attempt = 1; attempt <= REMOVE_ATTEMPTS; attempt++) {
-        if ((await open(queue).getJob(id)) === undefined) return false
-        if (options.force === true) await breakLock(link, queue, id)
-        if ((await open(queue).remove(id)) === 1) {
-          local.forget(queue, id)
-          local.tell(queue, id)
-          return true
-        }
-        if (options.force !== true) return false // a worker holds it
-      }
-      return false
-    },
-    isActive: async (queue, id) => (await open(queue).getJobState(id)) === 'active',
     counts: (queue) => open(queue).getJobCounts(),
     async job(queue, id) {
       const job = await open(queue).getJob(id)
@@ -180,10 +163,9 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     // A step logs the lines of a moment as one entry.
     logs: async (queue, id) => (await open(queue).getJobLogs(id)).logs.flatMap((entry) => entry.split('\n')),
     names: async () => (await link.client.smembers(namesKey)).sort(),
-    releaseHeldBy: (queue, ids) => releaseHeldJobs(link, queue, ids),
     consume(queue, handler, options) {
       registerSafely(queue)
-      const consumer = createConsumer(queue, handler, options, { link, local, clock, log })
+      const consumer = createConsumer(queue, handler, options, { link, local, log })
       consumers.add(consumer)
       return consumer
     },

@@ -1,12 +1,10 @@
 import type { BackoffOptions, JobsOptions } from 'bullmq'
-import { backOffMs } from '../base/back-off.js'
+import type { BackOffOptions } from '../base/back-off.js'
 
 /** How a job is tried again; what a failure is, its error says (`failure`). */
 export type RetryOptions = {
   /** In all, whatever the failures are; practically unlimited by default, for an outage of the network may be long. */
   readonly attempts?: number
-  /** Failures of an external program; after so many the job fails. */
-  readonly programAttempts?: number
   readonly backOff?: { readonly firstMs?: number; readonly maxMs?: number }
 }
 
@@ -20,8 +18,8 @@ export type AddOptions = RetryOptions & {
 }
 
 const MANY_ATTEMPTS = 1_000_000
-const PROGRAM_ATTEMPTS = 3
 const KEPT = 1_000
+const KEPT_LOGS = 500
 const BY_CLASS = 'by-class'
 
 /** The same in BullMQ's words; finished jobs are kept, since only a kept id makes adding twice harmless. */
@@ -30,7 +28,6 @@ export function toJobsOptions(options: AddOptions): JobsOptions {
     type: BY_CLASS,
     delay: options.backOff?.firstMs,
     maxMs: options.backOff?.maxMs,
-    programAttempts: options.programAttempts,
   }
   return {
     jobId: options.id,
@@ -39,32 +36,27 @@ export function toJobsOptions(options: AddOptions): JobsOptions {
     lifo: options.lifo ?? false,
     removeOnComplete: { count: options.keep ?? KEPT },
     removeOnFail: { count: options.keep ?? KEPT },
+    keepLogs: KEPT_LOGS,
   }
 }
 
-/** After how many failures of its program the job is given up. */
-export function programAttemptsOf(job: { readonly opts: JobsOptions }): number {
-  return storedRules(job).programAttempts ?? PROGRAM_ATTEMPTS
+/** How often the handler of a job is called at most. */
+export function attemptsOf(job: { readonly opts: JobsOptions }): number {
+  return job.opts.attempts ?? MANY_ATTEMPTS
 }
 
-/** The back-off strategy of every worker: exponential with jitter, up to five minutes. */
-export function retryDelayMs(
-  attemptsMade: number,
-  _type?: string,
-  _error?: Error,
-  job?: { readonly opts: JobsOptions },
-) {
-  const { delay: firstMs, maxMs } = job === undefined ? {} : storedRules(job)
-  return backOffMs(attemptsMade, {
+/** The pauses between the attempts. */
+export function backOffOf(job: { readonly opts: JobsOptions }): BackOffOptions {
+  const { delay: firstMs, maxMs } = storedRules(job)
+  return {
     ...(firstMs === undefined ? {} : { firstMs }),
     ...(maxMs === undefined ? {} : { maxMs }),
-  })
+  }
 }
 
 type StoredRules = {
   readonly delay?: number | undefined
   readonly maxMs?: number | undefined
-  readonly programAttempts?: number | undefined
 }
 
 // They travel in the job itself, so that whatever worker takes it keeps to them.

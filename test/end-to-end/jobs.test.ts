@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { z } from 'zod'
 import { createFleet } from '../../src/queue/fleet.js'
 import { stepProgressSchema } from '../../src/queue/job-schemas.js'
 import { queueNames, type Stage, stages, workKinds } from '../../src/queue/names.js'
@@ -212,8 +213,9 @@ describe('after a training Redis holds', function () {
 
     it('says who is there and who is away, and leaves out the queues of who has gone, unless something waits in them', async () => {
       await fleet.queues.add('node.with-work', 'told', {}, { id: 'one' })
-      await fleet.queues.add('node.without', 'told', {}, { id: 'one' })
-      await fleet.queues.remove('node.without', 'one')
+      const consumer = fleet.queues.consume('node.without', async () => 'done', { schema: z.unknown() })
+      await fleet.queues.runJob('node.without', 'told', {}, { id: 'one' })
+      await consumer.close()
       const others = createFleet(fleet.link)
       const away = { hostId: 'gpu-away', pid: 1, trainers: [] }
       await others.announceHost(away, { ttlMs: 1 })

@@ -65,10 +65,11 @@ describe('a seat', () => {
       seats.loop.dropSockets()
       await until('it is away', () => seats.shown()?.connected === false)
       const sent = send(job)
-      await until('the seat has it', async () => seats.redis.queues.isActive(queueNames.node(UUID_A), 'm1'))
+      const state = async () => (await seats.redis.queues.job(queueNames.node(UUID_A), 'm1'))?.state
+      await until('the seat has it', async () => (await state()) === 'active')
 
       await node.stop()
-      expect((await seats.redis.queues.job(queueNames.node(UUID_A), 'm1'))?.state).to.equal('waiting')
+      expect(await state()).to.equal('waiting')
       seats.loop.clearFaults(outage.id)
       await seats.startAgain()
 

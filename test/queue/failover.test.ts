@@ -134,7 +134,7 @@ describe('after a failover behind one address', function () {
       await finished
       return { done: true }
     }
-    queues.consume('q', work, { schema, lockMs: 20_000, stalledMs: 500 })
+    queues.consume('q', work, { schema })
     const result = queues.runJob('q', 'n', { n: 1 }, { id: 'one' })
     await until('it has begun', () => begun === 1)
 

@@ -86,7 +86,9 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
       )
     })
     closers.add('uploads', () => uploads.close())
-    await queues.repeat(scans, 'scan', EVERYWHERE, { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS })
+    const options = { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS }
+    const stopWatching = await queues.repeat(scans, 'scan', EVERYWHERE, options)
+    closers.add('schedule', async () => stopWatching())
     await ask(EVERYWHERE)
     log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'scans scheduled')
   }

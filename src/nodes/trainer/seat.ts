@@ -91,8 +91,6 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     current = (await own.read()).training
-    // The lock on our folder proves that the earlier holder of these is dead; the training must not wait for its locks.
-    await queues.releaseHeldBy(queueNames.node(identity.uuid), 'all')
     signal.throwIfAborted()
     const settings = { concurrency: 1, schema: metricsJobSchema }
     const metrics = queues.consume(queueNames.node(identity.uuid), passMetrics, settings)

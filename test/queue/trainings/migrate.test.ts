@@ -134,7 +134,7 @@ for (const build of ['7de4018', '1806581'])
       expect(await trainings.list()).to.deep.equal(first)
       expect(await redis.queues.job('host-a.train', 's1')).to.not.equal(undefined)
       await checkRedisReader(redis.link)
-      await redis.queues.remove('host-a.train', 's1')
+      await redis.queues.destroy('host-a.train')
     })
 
     it('that cannot be read stay as they are, and do not hide the others', async () => {
