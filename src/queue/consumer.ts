@@ -6,6 +6,7 @@ import type { Logger } from '../base/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { type JobFailure, toJobFailure } from './job-failure.js'
 import { type JobHandle, toHandle } from './job-handle.js'
+import { createWorks, type Work } from './job-works.js'
 import type { LocalEvents } from './local-events.js'
 import type { RedisLink } from './open-redis.js'
 import { attemptsOf, backOffOf } from './retry-rules.js'
@@ -33,12 +34,10 @@ export type ConsumerDeps = {
   readonly log: Logger
 }
 
-// A job of a process that was killed is taken up again after both. A lock that runs out under a living process is no
-// harm: the job is given out twice at most, and what comes of it is known here.
+// A job of a process that was killed is taken up again after both. When the lock of a living process runs out, another
+// process may handle the job a second time, which points of metrics and scans allow.
 const LOCK_MS = 5_000
 const STALLED_MS = 1_000
-/** How many outcomes are kept that Redis has not taken. */
-const KEPT_OUTCOMES = 100
 
 /** Works on a queue's jobs, each at least once: see `Queues.consume`. */
 export function createConsumer<T>(
@@ -50,9 +49,9 @@ export function createConsumer<T>(
   const { link, local, log } = deps
   const cancelled = new AbortController()
   const ending = new AbortController()
-  const running = new Set<Promise<unknown>>()
-  const known = new Map<string, Work>()
-  const finished: string[] = []
+  const { schema } = options
+  const attempts = { queue, handler, schema, ending: ending.signal, cancelled: cancelled.signal }
+  const works = createWorks((job, own) => attempt(job, own, attempts, deps), { queue, local })
   let closing: Promise<void> | undefined
 
   const worker = new Worker(queue, work, {
@@ -67,7 +66,7 @@ export function createConsumer<T>(
   worker.on('error', (error) => log.debug({ err: error, queue }, 'worker of a queue reports an error'))
   // Emitted when Redis has it.
   worker.on('completed', (job, result: unknown) => {
-    known.delete(keyOf(job))
+    works.forget(job)
     local.tell(queue, job.id ?? '', result)
   })
   worker.on('failed', (job) => local.tell(queue, job?.id ?? ''))
@@ -76,7 +75,7 @@ export function createConsumer<T>(
   // What leaves it is a value, UnrecoverableError or WaitingError: BullMQ itself never delays a job, since a delayed one
   // is due by the clock of the host.
   async function work(job: Job, token?: string): Promise<unknown> {
-    const own = known.get(keyOf(job)) ?? begin(job)
+    const own = works.take(job)
     try {
       return await own.outcome
     } catch (error) {
@@ -85,53 +84,6 @@ export function createConsumer<T>(
       log.debug({ err: error, queue, jobId: job.id, failure: failure.failure }, 'job failed')
       throw withStackOf(error, new UnrecoverableError(JSON.stringify(failure)))
     }
-  }
-
-  // After an outage of Redis that is longer than its lock a job is given to us again, while its handler runs or when Redis
-  // has missed its value. One that failed is tried again.
-  function begin(job: Job): Work {
-    const id = job.id ?? ''
-    const key = keyOf(job)
-    const own: Work = { outcome: Promise.resolve(), attempts: 0 }
-    own.outcome = attempt(job, own)
-    known.set(key, own)
-    running.add(own.outcome)
-    local.began(queue, id, own.outcome)
-    const end = () => {
-      running.delete(own.outcome)
-      local.ended(queue, id)
-    }
-    own.outcome.then(
-      () => {
-        finished.push(key)
-        if (finished.length > KEPT_OUTCOMES) known.delete(finished.shift() ?? '')
-        end()
-      },
-      () => {
-        known.delete(key)
-        end()
-      },
-    )
-    return own
-  }
-
-  function attempt(job: Job, own: Work): Promise<unknown> {
-    return retry(
-      async (number) => {
-        own.attempts = number
-        return await handler(toHandle(queue, job, options.schema, deps), cancelled.signal)
-      },
-      {
-        signal: ending.signal,
-        attempts: attemptsOf(job),
-        backOff: backOffOf(job),
-        onRetry({ error, attempt: number, waitMs }) {
-          log.debug({ err: error, queue, jobId: job.id, attempt: number, waitMs }, 'job is tried again')
-          const line = `attempt ${number} failed: ${messageOf(error)}; the next one in ${Math.ceil(waitMs / 1000)} s`
-          job.log(line).catch((notKept: unknown) => log.debug({ err: notKept, queue }, 'log of a job was not kept'))
-        },
-      },
-    )
   }
 
   // One that is not ours any more is given out again anyway.
@@ -144,14 +96,14 @@ export function createConsumer<T>(
 
   async function close(): Promise<void> {
     await worker.pause(true)
-    while (running.size > 0) await Promise.allSettled(running)
+    while (works.running.size > 0) await Promise.allSettled(works.running)
     await closeOrLeave(link, worker.close())
     stopTelling()
   }
 
   return {
     get running() {
-      return running.size
+      return works.running.size
     },
     close(closeOptions = {}) {
       ending.abort()
@@ -162,15 +114,32 @@ export function createConsumer<T>(
   }
 }
 
-type Work = {
-  /** What the last attempt answers or throws. */
-  outcome: Promise<unknown>
-  attempts: number
+type Attempts<T> = {
+  readonly queue: string
+  readonly handler: JobHandler<T>
+  readonly schema: z.ZodType<T>
+  readonly ending: AbortSignal
+  readonly cancelled: AbortSignal
 }
 
-// A job that is added again under the id of an earlier one, as to a Redis that came back empty, is another one.
-function keyOf(job: Job): string {
-  return `${job.id}\n${job.timestamp}`
+function attempt<T>(job: Job, own: Work, options: Attempts<T>, { log }: Pick<ConsumerDeps, 'log'>): Promise<unknown> {
+  const { queue, handler, schema, ending, cancelled } = options
+  return retry(
+    async (number) => {
+      own.attempts = number
+      return await handler(toHandle(queue, job, schema, { log }), cancelled)
+    },
+    {
+      signal: ending,
+      attempts: attemptsOf(job),
+      backOff: backOffOf(job),
+      onRetry({ error, attempt: number, waitMs }) {
+        log.debug({ err: error, queue, jobId: job.id, attempt: number, waitMs }, 'job is tried again')
+        const line = `attempt ${number} failed: ${messageOf(error)}; the next one in ${Math.ceil(waitMs / 1000)} s`
+        job.log(line).catch((notKept: unknown) => log.debug({ err: notKept, queue }, 'log of a job was not kept'))
+      },
+    },
+  )
 }
 
 function failureOf(job: Job, { attempts }: Work, error: unknown): JobFailure {
