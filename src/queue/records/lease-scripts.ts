@@ -83,8 +83,7 @@ local back = {}
 for _, id in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
   local it = redis.call('HMGET', recordKey(id), 'host', 'incarnation')
   if it[1] == ARGV[2] and it[2] ~= ARGV[3] then
-    toWaiting(id, 'taken-back', {'incarnation', ''})
-    table.insert(back, id)
+    if toWaiting(id, 'taken-back', {'incarnation', ''}) then table.insert(back, id) end
   end
 end
 return back`)

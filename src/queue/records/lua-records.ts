@@ -44,11 +44,30 @@ local function unlist(id, kind, name)
   redis.call('ZREM', key('paused:' .. kind .. ':' .. name), id)
 end
 
--- With a pause it is offered to hosts only after that.
+local function toEnded(id, outcome, fields)
+  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'run', 'host')
+  local at = stamp()
+  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', '', 'outcome', outcome, unpack(fields))
+  redis.call('ZREM', key('leases'), id)
+  unlist(id, it[1], it[2])
+  redis.call('ZREM', key('open:' .. it[1]), id)
+  redis.call('ZADD', key('ended:' .. it[1]), at, id)
+  redis.call('ZADD', key('ended:' .. it[1] .. ':' .. outcome), at, id)
+  note(id, 'ended', it[3], it[4])
+  return changed(id, it[1], 'ended')
+end
+
+-- With a pause it is offered to hosts only after that. One that somebody has aborted ends instead: no host has it, and the next one
+-- may have a place for it only hours later. Answers nothing then.
 local function toWaiting(id, what, fields, pauseMs)
-  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'run', 'host')
+  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'run', 'host', 'intent', 'life')
   redis.call('ZREM', key('leases'), id)
   if not it[1] then return end
+  if it[7] == 'claimed' and it[6] ~= '' and cjson.decode(it[6]).kind == 'abort' then
+    note(id, what, it[4], it[5])
+    toEnded(id, 'aborted', fields)
+    return
+  end
   redis.call('HSET', recordKey(id), 'life', 'waiting', unpack(fields))
   if pauseMs and pauseMs > 0 then
     redis.call('ZADD', key('paused:' .. it[1] .. ':' .. it[2]), now() + pauseMs, id)
@@ -67,19 +86,6 @@ local function toClaimed(id, what, claim, fields)
   redis.call('ZADD', key('leases'), now() + claim.leaseMs, id)
   note(id, what, claim.run, claim.host)
   return changed(id, it[1], what)
-end
-
-local function toEnded(id, outcome, fields)
-  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'run', 'host')
-  local at = stamp()
-  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', '', 'outcome', outcome, unpack(fields))
-  redis.call('ZREM', key('leases'), id)
-  unlist(id, it[1], it[2])
-  redis.call('ZREM', key('open:' .. it[1]), id)
-  redis.call('ZADD', key('ended:' .. it[1]), at, id)
-  redis.call('ZADD', key('ended:' .. it[1] .. ':' .. outcome), at, id)
-  note(id, 'ended', it[3], it[4])
-  return changed(id, it[1], 'ended')
 end
 
 -- The id must be free.

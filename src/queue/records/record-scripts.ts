@@ -33,7 +33,7 @@ local lease = redis.call('ZSCORE', key('leases'), id)
 if it[1] == 'claimed' and lease and tonumber(lease) > t then return {'taken'} end
 if it[2] ~= ARGV[3] then return {'changed'} end
 if settling > 0 then return {'settling', settling} end
-if it[1] == 'claimed' then toWaiting(id, 'expired', {}) end
+if it[1] == 'claimed' and not toWaiting(id, 'expired', {}) then return {'taken'} end
 local before = redis.call('HGETALL', recordKey(id))
 local fruitless = tonumber(it[6])
 if it[5] == 'none' then fruitless = fruitless + 1 end

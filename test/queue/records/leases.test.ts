@@ -167,6 +167,45 @@ describe('the lease of a record', () => {
     expect(await next.takeBack()).to.deep.equal([])
   })
 
+  describe('that ends while somebody wants the record to be aborted', () => {
+    const ways: readonly [string, (claim: Claim) => Promise<unknown>][] = [
+      ['by running out', async () => [await endLease(redis.link, 't1'), await ofB.returnExpired()]],
+      [
+        'as another host would claim it',
+        async () => [await endLease(redis.link, 't1'), await tryClaim(records, 't1', hostB)],
+      ],
+      ['as its host hands it back', (claim) => records.release(claim)],
+      ['as its host hands it back for a while', (claim) => records.release(claim, { pauseMs: 60_000 })],
+      [
+        'as the next life of its host takes it back',
+        () => createLeases(redis.link, { ...hostA, incarnation: 'next' }).takeBack(),
+      ],
+    ]
+    for (const [title, end] of ways) {
+      it(`${title}, ends the record, which waits for no host`, async () => {
+        const claim = await claimAs(records, 't1', hostA)
+        await records.intend('t1', 'abort', 'loop')
+
+        await end(claim)
+
+        expect(await records.load('t1')).to.include({ life: 'ended', outcome: 'aborted', intent: null })
+        expect((await records.waiting(['yolo'])).records).to.deep.equal([])
+        expect(await renewed(ofA, claim)).to.deep.equal(['ended'])
+        expect(await records.reopen({ id: 't1', version: (await records.load('t1'))?.version ?? 0 })).to.equal('ok')
+        expect(await records.load('t1')).to.include({ life: 'waiting', outcome: null })
+      })
+    }
+
+    it('leaves one that is only to be stopped to the next host, which may have to upload its model', async () => {
+      await claimAs(records, 't1', hostA)
+      await records.intend('t1', 'stop', 'loop')
+      await endLease(redis.link, 't1')
+
+      expect(await ofB.returnExpired()).to.deep.equal(['t1'])
+      expect((await records.load('t1'))?.intent).to.include({ kind: 'stop' })
+    })
+  })
+
   describe('when the clock of Redis', () => {
     for (const [title, byMs] of [
       ['goes back by an hour', -3_600_000],
