@@ -37,7 +37,7 @@ module.exports = {
     {
       name: 'stages-never-import-stages',
       severity: 'error',
-      from: { path: '^src/workers/stages/([^/]+)\\.ts$', pathNot: '^src/workers/stages/(index|stage)\\.ts$' },
+      from: { path: '^src/workers/stages/([^/]+)\\.ts$', pathNot: '^src/workers/stages/stage\\.ts$' },
       to: { path: '^src/workers/stages/', pathNot: '^src/workers/stages/stage\\.ts$' },
     },
     {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Logger } from '../../src/base/logger.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
-import { allStages } from '../../src/workers/stages/index.js'
+import { allStages } from '../../src/workers/pipeline.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 
 /** The same jobs by loopfleet's queues, without journal, fences and stages. */

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { commandSchema } from './command-schema.js'
+import { type DatasetFormat, datasetFormats } from './dataset/formats.js'
 import { hyperparameterFileSchema } from './hyperparameter-file-schema.js'
 import { hyperparametersSchema } from './hyperparameter-schema.js'
 import { isInnerPath } from './paths.js'
@@ -34,7 +35,7 @@ export const gpusSchema = z.union([z.literal('auto'), z.int().min(0).max(64)], {
   error: 'must be a number from 0 to 64, or auto (a GPU where the host has one, else the CPU)',
 })
 
-const datasetFormats = ['raw', 'yolo', 'yolo_classification', 'coco'] as const
+const formatNames = Object.keys(datasetFormats) as readonly DatasetFormat[]
 
 const TRAINING: readonly Placeholder[] = ['workspace', 'trainer', 'dataset', 'model_variant', 'resolution']
 const CONVERTING: readonly Placeholder[] = [...TRAINING, 'model', 'output']
@@ -126,7 +127,7 @@ export const trainerDefinitionSchema = z.strictObject({
     )
     .default([])
     .describe('The provided pretrained models.'),
-  dataset: z.enum(datasetFormats, { error: `must be ${datasetFormats.join(', ')}` }),
+  dataset: z.enum(formatNames, { error: `must be ${formatNames.join(', ')}` }),
   python: pythonSchema(),
   train: trainSchema,
   checkpoint: z
@@ -163,7 +164,6 @@ export const trainerDefinitionSchema = z.strictObject({
 export type TrainerFile = z.output<typeof trainerDefinitionSchema>
 /** An argument list as it is started. */
 export type Command = readonly [string, ...string[]]
-export type DatasetFormat = TrainerFile['dataset']
 
 function regexSchema(groups: readonly string[]) {
   return z

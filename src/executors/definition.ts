@@ -6,7 +6,7 @@ import { misplacedScript } from './misplaced-script.js'
 import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'
 
 export type { CommandTemplate } from './command-schema.js'
-export { type Command, type DatasetFormat, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
+export { type Command, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 
 /** A trainer file with the absolute folder it lies in; scripts beside it are found there. */
 export type TrainerDefinition = TrainerFile & { readonly folder: string; readonly file: string }

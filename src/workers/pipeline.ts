@@ -1,4 +1,27 @@
 import type { Stage as StageName } from '../queue/names.js'
+import { cleanup } from './stages/cleanup.js'
+import { convert } from './stages/convert.js'
+import { detect } from './stages/detect.js'
+import { downloadData } from './stages/download-data.js'
+import { downloadModel } from './stages/download-model.js'
+import type { Stages } from './stages/stage.js'
+import { syncMetrics } from './stages/sync-metrics.js'
+import { train } from './stages/train.js'
+import { uploadDetections } from './stages/upload-detections.js'
+import { uploadModel } from './stages/upload-model.js'
+
+/** Every stage under the name of its job. */
+export const allStages: Stages = {
+  'download-data': downloadData,
+  'download-model': downloadModel,
+  train,
+  'sync-metrics': syncMetrics,
+  convert,
+  'upload-model': uploadModel,
+  detect,
+  'upload-detections': uploadDetections,
+  cleanup,
+}
 
 /** What the pipeline needs of a training: its steps, its lease, and what its trainer asks for. */
 export type Walk = {

@@ -3,7 +3,7 @@ import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/execu
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { Stage as StageName } from '../../src/queue/names.js'
 import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/training-record.js'
-import { allStages } from '../../src/workers/stages/index.js'
+import { allStages } from '../../src/workers/pipeline.js'
 import type { Stage, Stages } from '../../src/workers/stages/stage.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 import type { TrainingRun } from '../../src/workers/training-run.js'

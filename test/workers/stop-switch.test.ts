@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from '../../src/base/abort-reasons.js'
-import { allStages } from '../../src/workers/stages/index.js'
+import { allStages } from '../../src/workers/pipeline.js'
 import { createStopSwitch } from '../../src/workers/stop-switch.js'
 
 describe('the stop switch of a training', () => {

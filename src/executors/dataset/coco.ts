@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
 import { type Box, checkSize, clipBox, clipTo, squareAround } from './boxes.js'
-import { type DatasetWriting, setsOf } from './writing.js'
+import { type DatasetWriter, type DatasetWriting, setsOf } from './writing.js'
 
 type Classes = ReadonlyMap<string, { readonly number: number; readonly category: Category }>
 type Annotation = { readonly category_id: number; readonly bbox: number[]; readonly area: number }
@@ -13,7 +13,9 @@ type Annotation = { readonly category_id: number; readonly bbox: number[]; reado
  * as COCO has them. A category's number is its place in the list plus one; points are key points inside squares of
  * `point_size`.
  */
-export async function writeCocoDataset(writing: DatasetWriting): Promise<void> {
+export const coco: DatasetWriter = { write }
+
+async function write(writing: DatasetWriting): Promise<void> {
   const { target, categories } = writing
   const classes: Classes = new Map(categories.map((category, index) => [category.id, { number: index + 1, category }]))
   await mkdir(join(target, 'annotations'))

@@ -2,14 +2,10 @@ import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree } from '../../base/files.js'
 import type { ImageData } from '../../loop/protocol/index.js'
-import type { DatasetFormat } from '../definition.js'
 import { DatasetError } from '../errors.js'
 import { DATASET_FOLDER } from '../workspace.js'
-import { writeCocoDataset } from './coco.js'
-import { writeRawDataset } from './raw.js'
-import type { DatasetWriting, ExportOptions } from './writing.js'
-import { writeYoloDataset } from './yolo.js'
-import { classified, writeYoloClassificationDataset } from './yolo-classification.js'
+import { type DatasetFormat, datasetFormats } from './formats.js'
+import type { DatasetWriter, ExportOptions } from './writing.js'
 
 /** `trainCount` includes the validation images, as the Loop counts them. */
 export type ExportCounts = { readonly trainCount: number; readonly valCount: number; readonly testCount: number }
@@ -19,34 +15,19 @@ export type ExportCounts = { readonly trainCount: number; readonly valCount: num
  * appears at once when it is whole; an older one is replaced. Throws LF_BAD_DATASET when there is nothing to train on.
  */
 export async function exportDataset(format: DatasetFormat, options: ExportOptions): Promise<ExportCounts> {
-  const { categories } = options
-  const images = format === 'yolo_classification' ? classified(options.images, categories) : options.images
+  const writer: DatasetWriter = datasetFormats[format]
+  const images = writer.choose?.(options) ?? options.images
   const counts = countSets(images)
-  checkImages(format, images, counts)
+  checkImages(writer, images, counts)
   const finalFolder = join(options.folder, DATASET_FOLDER)
   const target = `${finalFolder}.partial`
   await removeTree(target)
   await mkdir(target, { recursive: true })
-  await writeFormat(format, { ...options, images, target, finalFolder })
+  await writer.write({ ...options, images, target, finalFolder })
   options.signal.throwIfAborted()
   await removeTree(finalFolder)
   await rename(target, finalFolder)
   return counts
-}
-
-function writeFormat(format: DatasetFormat, writing: DatasetWriting): Promise<void> {
-  switch (format) {
-    case 'raw':
-      return writeRawDataset(writing)
-    case 'yolo':
-      return writeYoloDataset(writing)
-    case 'yolo_classification':
-      return writeYoloClassificationDataset(writing)
-    case 'coco':
-      return writeCocoDataset(writing)
-    default:
-      return format satisfies never
-  }
 }
 
 function countSets(images: readonly ImageData[]): ExportCounts {
@@ -58,7 +39,7 @@ function countSets(images: readonly ImageData[]): ExportCounts {
 // Only these may name files; what the Loop sends is an UUID, but a hostile one must not become a path or an option.
 const IMAGE_ID = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 
-function checkImages(format: DatasetFormat, images: readonly ImageData[], counts: ExportCounts): void {
+function checkImages({ needsTestImages }: DatasetWriter, images: readonly ImageData[], counts: ExportCounts): void {
   const seen = new Set<string>()
   for (const { id } of images) {
     if (!IMAGE_ID.test(id)) {
@@ -70,7 +51,9 @@ function checkImages(format: DatasetFormat, images: readonly ImageData[], counts
   if (counts.trainCount === counts.valCount) {
     throw new DatasetError('The project has no image in the train set; label some first.')
   }
-  if (format.startsWith('yolo') && counts.testCount + counts.valCount === 0) {
-    throw new DatasetError('The project has no image in the test set, which YOLO needs; put some there first.')
+  if (needsTestImages !== undefined && counts.testCount + counts.valCount === 0) {
+    throw new DatasetError(
+      `The project has no image in the test set, which ${needsTestImages} needs; put some there first.`,
+    )
   }
 }

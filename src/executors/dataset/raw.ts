@@ -2,10 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { ImageData } from '../../loop/protocol/index.js'
-import type { DatasetWriting } from './writing.js'
+import type { DatasetWriter, DatasetWriting } from './writing.js'
 
 /** The Loop's own data: `dataset.json` with categories and annotations, and `images/<id>.jpg`. */
-export async function writeRawDataset(writing: DatasetWriting): Promise<void> {
+export const raw: DatasetWriter = { write }
+
+async function write(writing: DatasetWriting): Promise<void> {
   await mkdir(join(writing.target, 'images'))
   for (const { id } of writing.images) {
     writing.signal.throwIfAborted()

@@ -3,16 +3,18 @@ import { join } from 'node:path'
 import { linkOrCopy, safePathSegment } from '../../base/files.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
 import { DatasetError } from '../errors.js'
-import type { DatasetWriting } from './writing.js'
+import type { DatasetWriter, DatasetWriting, ExportOptions } from './writing.js'
+
+/** `<set>/<category>/<id>.jpg` for `train`, `test` and `val`; categories without an image have no folder. */
+export const yoloClassification: DatasetWriter = { choose: classified, needsTestImages: 'YOLO', write }
 
 /** The images that have a classification of one of these categories; the others say nothing to such a training. */
-export function classified(images: readonly ImageData[], categories: readonly Category[]): ImageData[] {
+function classified({ images, categories }: Pick<ExportOptions, 'images' | 'categories'>): ImageData[] {
   const ids = new Set(categories.map(({ id }) => id))
   return images.filter((image) => ids.has(image.classification_annotation?.category_id ?? ''))
 }
 
-/** `<set>/<category>/<id>.jpg` for `train`, `test` and `val`; categories without an image have no folder. */
-export async function writeYoloClassificationDataset(writing: DatasetWriting): Promise<void> {
+async function write(writing: DatasetWriting): Promise<void> {
   const folders = foldersOf(writing.categories)
   for (const image of writing.images) {
     writing.signal.throwIfAborted()

@@ -5,14 +5,16 @@ import type { Category, ImageData, ImageSet } from '../../loop/protocol/index.js
 import { DatasetError } from '../errors.js'
 import { stringifyForPython } from '../yaml-for-python.js'
 import { type Box, checkSize, clipBox, squareAround } from './boxes.js'
-import { type DatasetWriting, setsOf } from './writing.js'
+import { type DatasetWriter, type DatasetWriting, setsOf } from './writing.js'
 
 /**
  * `train/`, `test/` and, if there are validation images, `val/` with `<id>.jpg` and `<id>.txt` (`class xc yc w h`,
  * relative, 6 decimals), and `dataset.yaml`. The class is the category's place in the list; points become squares of
  * the category's `point_size`.
  */
-export async function writeYoloDataset(writing: DatasetWriting): Promise<void> {
+export const yolo: DatasetWriter = { needsTestImages: 'YOLO', write }
+
+async function write(writing: DatasetWriting): Promise<void> {
   checkFolder(writing.finalFolder)
   const sets = setsOf(writing.images)
   for (const set of sets) await mkdir(join(writing.target, set))

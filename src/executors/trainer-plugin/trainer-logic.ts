@@ -1,4 +1,5 @@
 import type { Category, ConfusionMatrix } from '../../loop/protocol/index.js'
+import type { DatasetFormat } from '../dataset/formats.js'
 import type { GpuCount } from '../gpu/slots.js'
 import type { VisibleGpu } from '../gpu/visible-gpus.js'
 import type { TrainerReports } from './reports.js'
@@ -88,7 +89,7 @@ export type TrainerLogic = {
   readonly architecture?: string
   /** The pretrained models that can be ordered. */
   readonly models?: readonly { readonly name: string; readonly label?: string; readonly description?: string }[]
-  readonly dataset: 'raw' | 'yolo' | 'yolo_classification' | 'coco'
+  readonly dataset: DatasetFormat
   /** Format → names of its files. */
   readonly upload: Readonly<Record<string, readonly string[]>>
   readonly gpus?: GpuCount
