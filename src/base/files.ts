@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, link, lstat, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { LoopfleetError, messageOf } from './errors.js'
 
 /** A file of ours that does not hold what it must hold. */
@@ -65,7 +65,9 @@ export async function readJsonFile<Schema extends z.ZodType>(
   }
   const checked = schema.safeParse(parseJson(path, text))
   if (checked.success) return checked.data
-  throw new FileInvalidError({ path, problem: z.prettifyError(checked.error).replaceAll('\n', ' ') }, checked.error)
+  // Loaded when a file is invalid: threads and small programs write files too, and check none.
+  const { prettifyError } = await import('zod')
+  throw new FileInvalidError({ path, problem: prettifyError(checked.error).replaceAll('\n', ' ') }, checked.error)
 }
 
 /** As writeFileAtomic, for a value as indented JSON. */

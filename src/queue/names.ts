@@ -1,8 +1,5 @@
 import { InvalidInputError } from '../base/errors.js'
 
-/** Every key and BullMQ queue starts with it; the braces keep all of them on one slot of a Redis Cluster. */
-export const KEY_PREFIX = '{loopfleet}'
-
 /** The steps of a training, in the order in which they are shown; each is a BullMQ job. */
 export const stages = [
   'download-data',

@@ -3,7 +3,6 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { watchConnections } from './connection-watch.js'
-import { KEY_PREFIX } from './names.js'
 import { createProbe, type Probe } from './probe.js'
 import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisClient } from './redis-client.js'
@@ -21,6 +20,9 @@ import {
 import { parseRedisUrl, type RedisAddress } from './redis-url.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
 import type { WriteAnswer } from './try-writes.js'
+
+/** Every key and BullMQ queue starts with it; the braces keep all of them on one slot of a Redis Cluster. */
+const KEY_PREFIX = '{loopfleet}'
 
 /** The one connection of a process to Redis; what needs a connection of its own duplicates it. */
 export type RedisLink = {

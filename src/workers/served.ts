@@ -1,9 +1,8 @@
 import type { Logger } from '../base/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
-import { type GpuCount, refusalOf } from '../executors/gpu/slots.js'
+import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'
 import type { FleetHost } from '../queue/fleet.js'
-import type { TrainingRun } from './training-run.js'
 
 /** Why a host does not take the work of a trainer or converter, for people. */
 export type NotServed = { readonly kind: 'trainer' | 'converter'; readonly name: string; readonly reason: string }
@@ -70,7 +69,13 @@ export function isForOtherHosts(error: unknown): boolean {
 }
 
 /** What a training runs on, for people: `GPU 0, 1`, or why it is the CPU. */
-export function deviceOf({ definition, lease }: Pick<TrainingRun, 'definition' | 'lease'>): string {
+export function deviceOf({
+  definition,
+  lease,
+}: {
+  readonly definition: Definition
+  readonly lease: Lease | undefined
+}): string {
   const slots = lease?.slots ?? []
   if (slots.length > 0) return `GPU ${slots.join(', ')}`
   return definition.gpus === 'auto' ? 'the CPU, since this host offers no GPU (gpus: auto)' : 'the CPU (gpus: 0)'

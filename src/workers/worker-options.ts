@@ -48,6 +48,3 @@ export type WorkerDeps = {
   readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
   readonly log: Logger
 }
-
-/** How long the workspaces of failed trainings are kept, and how many bytes all of them may have. */
-export const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }

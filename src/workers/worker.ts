@@ -15,8 +15,8 @@ import { createPlaces, type Places } from './places.js'
 import { createRecordWatch } from './record-watch.js'
 import { createServed, gpuStateOf, type Served } from './served.js'
 import { createHostTrainings } from './trainings/host-trainings.js'
-import { DEFAULT_KEEP, type WorkerDeps, type WorkerOptions } from './worker-options.js'
-import { createWorkspaceKeeper, type WorkspaceKeeper } from './workspace-keeper.js'
+import type { WorkerDeps, WorkerOptions } from './worker-options.js'
+import { createWorkspaceKeeper, DEFAULT_KEEP, type WorkspaceKeeper } from './workspace-keeper.js'
 
 const HEARTBEAT_MS = 5000
 

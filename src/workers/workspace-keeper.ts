@@ -45,6 +45,9 @@ type Workspace = Context & { readonly id: string; readonly path: string }
 type Outcome = TrainingOutcome | 'unknown'
 type Ended = Workspace & { readonly outcome: Outcome; readonly endedAt: number }
 
+/** How long the workspaces of failed trainings are kept, and how many bytes all of them may have. */
+export const DEFAULT_KEEP = { keepFailedMs: 14 * 86_400_000, maxBytes: 100e9 }
+
 export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: WorkspaceKeeperDeps): WorkspaceKeeper {
   const closing = new AbortController()
   const reported = new Set<string>()

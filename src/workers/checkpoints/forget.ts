@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../base/logger.js'
 import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { DEFAULT_KEEP, type WorkerOptions } from '../worker-options.js'
+import type { WorkerOptions } from '../worker-options.js'
+import { DEFAULT_KEEP } from '../workspace-keeper.js'
 import { forgetEnded, isOver } from './store.js'
 
 /** A shared folder whose server is unreachable may block a call indefinitely; the worker waits no longer than this. */
