@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { addAnnotatorCommand } from './commands/annotator.js'
 import { addConversionsCommand } from './commands/conversions.js'
 import { addConverterCommand } from './commands/converter.js'
 import { addDashboardCommand } from './commands/dashboard.js'
@@ -7,6 +6,7 @@ import { addDemoCommand } from './commands/demo.js'
 import { addDetectorCommand } from './commands/detector.js'
 import { addHostsCommand } from './commands/hosts.js'
 import { addLoopCommand } from './commands/loop.js'
+import { addNodeCommands } from './commands/nodes.js'
 import { addRedisCommand } from './commands/redis.js'
 import { addStatusCommand } from './commands/status.js'
 import { addTrainerCommand } from './commands/trainer.js'
@@ -25,7 +25,7 @@ export function createProgram(): Command {
   addTrainerCommand(program)
   addWorkerCommand(program)
   addConverterCommand(program)
-  addAnnotatorCommand(program)
+  addNodeCommands(program)
   addDetectorCommand(program)
   addLoopCommand(program)
   addRedisCommand(program)

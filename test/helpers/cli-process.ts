@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { lastingCommands } from '../../src/cli/launch/launch.js'
+import { isLasting } from '../../src/cli/launch/launch.js'
 import { parseListeningLine, parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
 import { commandPidOf } from './fleet-processes.js'
 import { until } from './until.js'
@@ -126,7 +126,7 @@ function spawnCli({ args, env, logFile }: CliOptions): Started {
   // A file and no pipe: what it left behind must not keep us waiting, and its last words survive it.
   const output = openSync(logFile, 'w')
   // The kernel ends it with us, so that nothing is left when a test run is killed.
-  const launch = lastingCommands.includes(args[0]) ? ['/bin/sh', LAUNCH] : [] // as the command `loopfleet` does it
+  const launch = isLasting(args[0]) ? ['/bin/sh', LAUNCH] : [] // as the command `loopfleet` does it
   const command = [...launch, process.execPath, MAIN, ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
     env: { ...env },

@@ -9,23 +9,17 @@ const SAME_SIGNAL_MS = 500
 const LAUNCH = fileURLToPath(new URL('./launch.sh', import.meta.url))
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 
-/** The commands that run until they are asked to end; loopfleet.sh has the same list. */
-export const lastingCommands: readonly string[] = [
-  'annotator',
-  'converter',
-  'dashboard',
-  'demo',
-  'detector',
-  'loop',
-  'redis',
-  'trainer',
-  'up',
-  'worker',
-]
+/** The commands that answer and end; loopfleet.sh has the same list. All others are parts, which need a parent. */
+export const shortCommands: readonly string[] = ['conversions', 'help', 'hosts', 'status', 'trainings']
+
+/** Whether the command runs until it is asked to end; without a command there is only help. */
+export function isLasting(command = '-'): boolean {
+  return !command.startsWith('-') && !shortCommands.includes(command)
+}
 
 /** Whether the command needs a parent (parent.sh) that this process does not have. */
-export function lacksParent([command = '']: readonly string[]): boolean {
-  return lastingCommands.includes(command) && !hasParent()
+export function lacksParent([command]: readonly string[]): boolean {
+  return isLasting(command) && !hasParent()
 }
 
 /** The words that start a command of this program under a parent. */
