@@ -10,13 +10,16 @@ import { levelOf, whileRefused } from './redis-refusals.js'
 
 /**
  * A step of a run: its id is `<id>.<run>.<step>.<born>`, so that adding it twice is adding it once. A record that Redis has
- * lost and that was made again begins at its first run, but was born later, so that its steps have other ids.
+ * lost and that was made again begins at its first run, but was born later, so that its steps have other ids. One that a run does
+ * a second time has its number behind that.
  */
 export type Step = {
   readonly id: string
   readonly born: string
   readonly run: number
   readonly step: string
+  /** From 1; how often its run has begun it. */
+  readonly time?: number
 }
 
 /** What a step shows of itself in BullMQ. Neither throws: what cannot be shown is no reason to end the work. */
@@ -120,11 +123,11 @@ export function createStepQueue(options: StepQueueOptions, deps: StepQueueDeps):
   }
 
   async function run<T>(
-    { id, born, run: number, step }: Step,
+    { id, born, run: number, step, time = 1 }: Step,
     doWork: (handle: StepHandle) => Promise<T>,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<T> {
-    const jobId = `${id}.${number}.${step}.${born}`
+    const jobId = `${id}.${number}.${step}.${born}${time === 1 ? '' : `.${time}`}`
     const add = async () => {
       signal.throwIfAborted()
       if (queue === undefined) throw new Error(`The steps in ${name} are not started.`)

@@ -26,8 +26,11 @@ type Say = (line: string) => void
  * what goes wrong is said in its log.
  */
 export type Checkpoints = {
-  /** Restores what is newer than this workspace; answers what was restored. Never fails but by an end of the run. */
-  restore(say: Say): Promise<Pick<Marker, 'epoch' | 'finished'> | undefined>
+  /**
+   * Restores what is newer than this workspace; answers what was restored. Never fails but by an end of the run, or with `mustRead`: then it
+   * throws if it cannot tell what is there, since nothing that is packed may be missed.
+   */
+  restore(say: Say, options?: RestoreHow): Promise<Pick<Marker, 'epoch' | 'finished'> | undefined>
   /** From now on the program's new checkpoints are packed. */
   follow(say: Say): Promise<void>
   saw(event: TrainerEvent): void
@@ -38,6 +41,8 @@ export type Checkpoints = {
   /** Ends whatever is under way. */
   close(): Promise<void>
 }
+
+export type RestoreHow = { readonly mustRead?: boolean }
 
 export type CheckpointsOptions = {
   /** The folder that all hosts see. */
@@ -139,10 +144,11 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   }
 
   return {
-    async restore(tell) {
+    async restore(tell, { mustRead = false } = {}) {
       const { endSignal: signal } = deps
       try {
-        const marker = await restoreNewest({ workspace, rules, run, signal }, { store, say: tell })
+        if (mustRead) await store.checkFolder()
+        const marker = await restoreNewest({ workspace, rules, run, signal, mustRead }, { store, say: tell })
         if (marker === undefined) return undefined
         log.info({ run: marker.run, epoch: marker.epoch }, 'packed checkpoint restored')
         tell(`restored the checkpoint of epoch ${marker.epoch ?? '?'} that run ${marker.run} has packed`)
@@ -150,6 +156,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
         return marker
       } catch (error) {
         signal.throwIfAborted()
+        if (mustRead) throw error
         log.warn({ err: error }, 'no packed checkpoint could be read')
         tell(`no packed checkpoint could be read: ${messageOf(error)}`)
         return undefined

@@ -39,7 +39,10 @@ export async function walkPipeline(walk: Walk): Promise<void> {
   await bothDone([walk.step('download-data'), walk.step('download-model')])
   await walk.withLease(() => walk.step('train'))
   await walk.step('sync-metrics')
-  if (walk.converts) await walk.step('convert')
+  if (walk.converts) {
+    await walk.step('download-data') // a stop may have ended it, and conversions may read the data
+    await walk.step('convert')
+  }
   await walk.step('upload-model')
   if (walk.detects()) await walk.step('detect')
   if (walk.detects()) await walk.step('upload-detections')

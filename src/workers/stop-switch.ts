@@ -1,8 +1,8 @@
 import { TrainingAbortedError, TrainingStoppedError } from '../base/abort-reasons.js'
 
 /**
- * What a stop does to a stage. It ends those that come before the end of the training program: `ends` has nothing to keep,
- * `keeps` is run in any case, since it says whether there is a model to keep. `goes-on` is not ended by a stop. `left-out` is ended by one
+ * What a stop does to a stage. It ends those that come before the end of the training program: `ends` is passed over then,
+ * `keeps` is run in any case, since only it can say whether there is a model to keep: an earlier run may have packed one. `goes-on` is not ended by a stop. `left-out` is ended by one
  * that comes after the training, which is done without it. An abort, a shutdown and a newer run end all of these; `follows`
  * comes after an end and is ended with the worker only.
  */
@@ -46,6 +46,7 @@ export function createStopSwitch(): StopSwitch {
     signalFor({ onStop }) {
       switch (onStop) {
         case 'ends':
+          return this.phase === 'after' ? end.signal : AbortSignal.any([end.signal, stopTraining.signal])
         case 'keeps':
           return AbortSignal.any([end.signal, stopTraining.signal])
         case 'left-out':

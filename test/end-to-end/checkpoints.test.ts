@@ -82,6 +82,25 @@ describe('a fleet with a shared folder for checkpoints', function () {
     await expectOneOfAll()
   })
 
+  it('uploads the packed model when a stop arrives while the next host still downloads the data', async () => {
+    await start('a', 'b')
+    await fleet.order({ hyperparameters: SLOW })
+    await untilPacked(PACKED_EPOCH)
+    const first = await hostOfTraining()
+    const [other] = fleet.workers.filter((worker) => worker !== first)
+    const hold = fleet.hold({ method: 'GET', path: '^/api/.*/data' }, 60_000)
+
+    await fleet.killTree(first)
+    await hold.reached()
+    await fleet.stop()
+    hold.release()
+    await fleet.until({ ended: true }, 40_000)
+
+    expect(await fleet.starts(other)).to.deep.equal([])
+    await expectOneOfAll()
+    expect((await fleet.record()).steps.train?.result).to.include({ stopped: true })
+  })
+
   it('hands a training over on SIGTERM with the checkpoint of its last epoch', async () => {
     await start('a', 'b')
     await fleet.order({ hyperparameters: { epochs: 200, epoch_seconds: 0.05 } })

@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/base/logger.js'
 import { forgetEnded } from '../../src/workers/checkpoints/store.js'
 import { type Checkpoints, createCheckpoints } from '../../src/workers/checkpoints.js'
 import { withLittleRoom } from '../helpers/little-room.js'
+import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 
@@ -168,6 +169,20 @@ describe('checkpoints in a shared folder', () => {
       if (!what.includes('never')) expect(other.said[0]).to.match(/^packed checkpoint 000001-000002 is not used: /)
     })
   }
+
+  it('are missed by no stop: a folder that is not there is an error then, a checkpoint that is broken is none', async () => {
+    await aHostThatPacked(1, 1, 2)
+    await spoilByte(shared(ID, '000001-000002.tar'))
+    const other = await aTake('b', 2)
+    await rename(shared(), `${shared()}-not-mounted`)
+
+    const error = await rejection(other.checkpoints.restore(() => undefined, { mustRead: true }))
+    await rename(`${shared()}-not-mounted`, shared())
+    const restored = await other.checkpoints.restore(() => undefined, { mustRead: true })
+
+    expect(error).to.include({ code: 'LF_PATH_UNUSABLE', failure: 'transient' })
+    expect(restored).to.include({ epoch: 1 })
+  })
 
   it('leave the workspace as it is when none is whole', async () => {
     await aHostThatPacked(1, 1)

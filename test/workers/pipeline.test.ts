@@ -34,7 +34,9 @@ describe('the pipeline', () => {
 
     await walkPipeline(walk)
 
-    expect(seen).to.deep.equal([...TO_UPLOAD, 'convert', 'upload-model', 'detect', 'upload-detections'])
+    expect(seen).to.deep.equal([
+      ...[...TO_UPLOAD, 'download-data', 'convert', 'upload-model', 'detect', 'upload-detections'],
+    ])
   })
 
   it('leaves out what the trainer does not ask for', async () => {

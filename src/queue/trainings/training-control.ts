@@ -16,10 +16,11 @@ export function createTrainingControl(
     async request(id, kind, by) {
       for (;;) {
         // Read in part, so that also one of a newer version can be ended.
-        const [ofKind, version, best] = await link.client.hmget(keys.record(id), 'kind', 'version', 'data:best')
+        const fields = ['kind', 'version', 'data:best', 'data:facts:device'] as const
+        const [ofKind, version, best, device] = await link.client.hmget(keys.record(id), ...fields)
         if (ofKind !== trainingDefinition.kind) throw new TrainingUnknownError(id)
-        // One that was handed back with a model still has to upload it: that is for a host.
-        const needsHost = kind === 'stop' && best !== 'null'
+        // One that has a model still has to upload it: that is for a host. Once its program ran, one may be in a shared checkpoint.
+        const needsHost = kind === 'stop' && (best !== 'null' || device !== null)
         const outcome = await records.intend(id, kind, by, needsHost ? {} : { endIfWaiting: Number(version) })
         if (outcome === 'ended') await expireLog(id)
         if (outcome !== 'changed' && outcome !== 'unknown') return outcome

@@ -38,6 +38,7 @@ export class CheckpointFolderError extends LoopfleetError {
   constructor(folder: string, cause?: unknown) {
     super('LF_PATH_UNUSABLE', `The folder ${folder} for checkpoints does not exist; mount it or make it.`, {
       details: { folder },
+      failure: 'transient', // of the training that waits for it
       cause,
     })
   }

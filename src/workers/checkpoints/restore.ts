@@ -1,13 +1,14 @@
 import { mkdir, rename, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { ArchiveRefusedError } from '../../base/archives/archive-error.js'
 import { unpackTar } from '../../base/archives/tar.js'
 import { messageOf } from '../../base/errors.js'
 import { readJsonFile, removeTree, writeJsonFile } from '../../base/files.js'
 import { EVENTS_FILE } from '../../executors/events.js'
 import { eventFiles } from '../../executors/events-file.js'
 import { type CheckpointRules, checkpointPaths, filesBelow, watchedPaths } from './contents.js'
-import { type Marker, parseSequence } from './marker.js'
+import { CheckpointBrokenError, type Marker, parseSequence } from './marker.js'
 import type { CheckpointStore } from './store.js'
 
 const NOTE = '.checkpoint-run.json'
@@ -19,6 +20,8 @@ export type RestoreOptions = {
   /** Our own run; what a newer one has packed is none of our business. */
   readonly run: number
   readonly signal: AbortSignal
+  /** Throws what hinders it, but for a checkpoint that is broken, instead of going on without it. */
+  readonly mustRead?: boolean
 }
 export type RestoreDeps = { readonly store: CheckpointStore; readonly say: (line: string) => void }
 
@@ -59,6 +62,8 @@ async function tryRestore(sequence: string, options: RestoreOptions, deps: Resto
     return marker
   } catch (error) {
     options.signal.throwIfAborted()
+    if (options.mustRead && !(error instanceof CheckpointBrokenError || error instanceof ArchiveRefusedError))
+      throw error
     deps.say(`packed checkpoint ${sequence} is not used: ${messageOf(error)}`)
     return undefined
   } finally {

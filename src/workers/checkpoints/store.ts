@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { access, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { packTar } from '../../base/archives/tar.js'
@@ -30,6 +30,8 @@ export type PackOptions = {
 /** The packed checkpoints of one training in the shared folder: `<folder>/<trainingId>/<sequence>.tar` and `.json`. */
 export type CheckpointStore = {
   pack(source: PackSource, about: PackAbout, options: PackOptions): Promise<Marker>
+  /** Throws LF_PATH_UNUSABLE if the shared folder is not there, as when it is not mounted now. */
+  checkFolder(): Promise<void>
   /** Sequences that have a marker, the newest first. */
   list(): Promise<string[]>
   /** Throws LF_CHECKPOINT_BROKEN. */
@@ -77,6 +79,11 @@ export function createCheckpointStore(folder: string, trainingId: string): Check
       }
       await forgetOlder(sequence)
       return marker
+    },
+    async checkFolder() {
+      await access(folder).catch((error: unknown) => {
+        throw new CheckpointFolderError(folder, error)
+      })
     },
     list,
     async readMarker(sequence) {

@@ -33,7 +33,7 @@ export const train: Stage = {
 async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
-  const restored = await training.checkpoints?.restore(context.say)
+  const restored = await training.checkpoints?.restore(context.say, { mustRead: signal.aborted })
   training.modelSets.reload() // as restored; also when that has failed half way
   if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
@@ -166,12 +166,21 @@ async function reportFigures(program: RunningTraining, context: StageContext, de
   }
 }
 
+// What another host has reported lies on its disk: to abort the training would have it deleted there.
+async function withoutModel({ training, signal }: StageContext): Promise<unknown> {
+  const { best, hostId } = training.taken
+  if (best === null) return signal.reason
+  const which = best.epoch === null ? 'The best model' : `The best model of epoch ${best.epoch}`
+  const from = `was trained on an earlier host (the last one was ${hostId ?? 'unknown'}) and is not here`
+  return new NoModelError(`${which} ${from}; retry the training where its files are, or order it again.`, { hostId })
+}
+
 async function settle(context: StageContext, watched: Watched | undefined): Promise<Finished> {
   const { training, signal } = context
   training.stopSwitch.endSignal.throwIfAborted()
   const models = (await training.modelSets.list()).filter(hasFiles)
   if (signal.reason instanceof TrainingStoppedError) {
-    if (models.length === 0) throw signal.reason
+    if (models.length === 0) throw await withoutModel(context)
     context.say('stopped; the best model so far is kept')
     return { stopped: true, epoch: models.at(-1)?.epoch ?? null }
   }

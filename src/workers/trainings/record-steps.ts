@@ -35,13 +35,16 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
   const { run, store, steps, runStage } = deps
   const { id, born, run: number } = run.claim
   const noted = new Set<unknown>()
+  const times = new Map<string, number>()
 
   async function runStep(stage: Stage, stageSignal: AbortSignal): Promise<unknown> {
     const { stopSwitch } = training
     const signal = stage.onStop === 'follows' ? run.shutdownSignal : stageSignal
     // One that keeps what it has is run after a stop, too.
     const ending = stage.onStop === 'keeps' ? stopSwitch.endSignal : signal
-    const job = { id, born, run: number, step: stage.name }
+    const time = (times.get(stage.name) ?? 0) + 1
+    times.set(stage.name, time)
+    const job = { id, born, run: number, step: stage.name, time }
     const work = (handle: StepHandle) => untilDone(stage, { handle, signal, ending })
     return await steps[stage.kind].run(job, work, { signal: ending })
   }
@@ -50,19 +53,20 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
     let unclassified = 0
     for (let attempt = 1; ; attempt += 1) {
       const job = toAttempt(stage, attempt, handle)
-      const isLast = signal.aborted // asked once after a stop, what is kept
+      const wasStopped = signal.aborted
       try {
         return await runStage(training, stage, job, signal)
       } catch (error) {
-        if (isLast || error === signal.reason) throw error
+        if (ending.aborted || error === signal.reason) throw error
         if (isUnclassified(error)) unclassified += 1
-        const waitMs = signal.aborted ? 0 : await waitAfter(error, { stage, attempt, unclassified })
-        if (waitMs === undefined && !signal.aborted) {
+        const isStoppedNow = () => signal.aborted && !wasStopped // it is asked immediately what is kept
+        const waitMs = isStoppedNow() ? 0 : await waitAfter(error, { stage, attempt, unclassified })
+        if (waitMs === undefined && !isStoppedNow()) {
           noted.add(error)
           if (unclassified === UNCLASSIFIED_ATTEMPTS) giveUp(stage, job)
           throw error
         }
-        await wait(waitMs ?? 0, { error, attempt, job, signal })
+        await wait(waitMs ?? 0, { error, attempt, job, signal: wasStopped ? ending : signal })
         ending.throwIfAborted()
       }
     }

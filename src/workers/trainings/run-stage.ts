@@ -1,3 +1,4 @@
+import { TrainingStoppedError } from '../../base/abort-reasons.js'
 import { failureClassOf, messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { plainText } from '../../base/terminal/plain-text.js'
@@ -72,8 +73,9 @@ export function createStageRunner(deps: { readonly stageDeps: StageDeps }): RunS
       return result
     } catch (error) {
       await throttle.flush().catch(() => undefined) // progress is worth nothing beside the error itself
-      void jobLog.close(...(signal.aborted ? [] : [`${stage.name} failed: ${messageOf(error)}`]))
-      if (signal.aborted) throw signal.reason
+      const isEnded = signal.aborted && !isFailureAfterStop(own, error)
+      void jobLog.close(...(isEnded ? [] : [`${stage.name} failed: ${messageOf(error)}`]))
+      if (isEnded) throw signal.reason
       await noteError(own, error)
       throw error
     }
@@ -156,6 +158,12 @@ export function createStageRunner(deps: { readonly stageDeps: StageDeps }): RunS
       throw error
     }
   }
+}
+
+// A stop is no end of the stage that says what is kept: what fails there must not look as if there were nothing.
+function isFailureAfterStop({ training, stage }: Attempted, error: unknown): boolean {
+  const isAsked = stage.onStop === 'keeps' && !training.stopSwitch.endSignal.aborted
+  return isAsked && !(error instanceof TrainingStoppedError)
 }
 
 async function publish({ training, stage, job, log }: Attempted, progress: StepProgress): Promise<void> {

@@ -21,6 +21,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
   const { stopSwitch, definition } = training
   const { stages } = deps
   const running = new Set<StageName>()
+  const done = new Set<StageName>()
 
   /** Answers whether the step was done, not just ended. */
   async function runStep(stage: Stage): Promise<boolean> {
@@ -32,8 +33,8 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     } catch (error) {
       if (stage.onStop === 'follows') throw error
       if (!signal.aborted || stopSwitch.endSignal.aborted) throw endOr(error)
-      if (stage.onStop !== 'left-out') throw signal.reason
-      return false // a stopped detection is left as it is: the model is uploaded
+      if (stage.onStop === 'keeps') throw error instanceof TrainingStoppedError ? error : endOr(error)
+      return false // the training says whether there is a model, and a detection is left as it is
     }
   }
 
@@ -47,14 +48,17 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     const stage = stages[name]
     const isTraining = stage.onStop === 'keeps'
     if (isTraining) stopSwitch.phase = 'training'
-    if (await isDone(stage, training)) {
+    if (done.has(name) || (await isDone(stage, training))) {
       training.log.debug({ stage: name }, 'stage was done before')
     } else {
       running.add(name)
-      const shown = showSoon(stage.shown.during)
+      // One that a stop has reached already is only asked what it has.
+      const shown = showSoon(stopSwitch.signalFor(stage).aborted ? null : stage.shown.during)
       const isFinished = await runStep(stage).finally(() => running.delete(name))
       await shown
-      if (!isFinished) await show(stage.shown.after) // else written together with the step
+      if (isFinished)
+        done.add(name) // what the Loop sees then is written together with the step
+      else if (stage.onStop === 'left-out') await show(stage.shown.after)
     }
     if (name === 'download-data' && waitsForModel()) await show('train_model_downloading')
     if (isTraining) stopSwitch.phase = 'after'
@@ -62,7 +66,8 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
 
   // The two downloads run at the same time, but the Loop knows them one after the other.
   function waitsForModel(): boolean {
-    return running.has('download-model') && training.order.baseModel.kind === 'loop'
+    const isWanted = training.order.baseModel.kind === 'loop' && !stopSwitch.signalFor(stages['download-model']).aborted
+    return isWanted && running.has('download-model')
   }
 
   // A stop while waiting for a slot: `train` decides whether there is a model of an earlier run to go on with.

@@ -6,6 +6,7 @@ import { createSlots } from '../../../src/executors/gpu/slots.js'
 import { stages } from '../../../src/queue/names.js'
 import { openRedis } from '../../../src/queue/open-redis.js'
 import { createQueues } from '../../../src/queue/queues.js'
+import type { Stage } from '../../../src/workers/stages/stage.js'
 import { workspacePaths } from '../../../src/workers/workspace-paths.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
@@ -16,6 +17,15 @@ import { aPromise, aStep } from '../a-training.js'
 import { type Host, type HostOptions, ordersAndRecords, startHost, untilEnded } from './a-host.js'
 
 const isAway = () => Promise.reject(new LoopfleetError('LF_TEST', 'The Loop is away.', { failure: 'transient' }))
+
+/** Goes on until it is ended for the first time. */
+function untilStopped(): Stage['run'] {
+  let times = 0
+  return (context, deps) => {
+    times += 1
+    return times === 1 ? untilEnded(context, deps) : Promise.resolve({})
+  }
+}
 
 describe('the pipeline of trainings', () => {
   const folder = useTemporaryFolder()
@@ -206,7 +216,7 @@ describe('the pipeline of trainings', () => {
     })
 
     it('before there is a model ends it as aborted', async () => {
-      const host = await aHost({ stages: { 'download-data': untilEnded } })
+      const host = await aHost({ stages: { 'download-data': untilEnded, train: untilEnded } })
       const id = await of.order()
       await begins(host, 'download-data')
 
@@ -214,8 +224,46 @@ describe('the pipeline of trainings', () => {
       await of.ended(id)
 
       expect(await of.record(id)).to.include({ outcome: 'aborted' })
-      expect(host.begun).not.to.include('train')
-      expect(host.begun.at(-1)).to.equal('cleanup')
+      expect(host.begun.slice(-2), 'the training has said that there is none').to.deep.equal(['train', 'cleanup'])
+    })
+
+    it('while the data is downloaded uploads the model that the training finds, with the data that conversions may read', async () => {
+      const host = await aHost({
+        stages: {
+          'download-data': untilStopped(),
+          train: async ({ signal }) => ({ stopped: signal.aborted }),
+        },
+      })
+      const id = await of.order()
+      await begins(host, 'download-data')
+
+      await of.trainings.request(id, 'stop', 'test')
+      await of.ended(id)
+
+      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      const way = ['train', 'sync-metrics', 'download-data', 'convert', 'upload-model']
+      expect(host.begun.filter((stage) => way.includes(stage)).slice(1)).to.deep.equal(way)
+    })
+
+    it('whose model cannot be read now tries again instead of throwing it away', async () => {
+      let reads = 0
+      const host = await aHost({
+        stages: {
+          'download-data': untilStopped(),
+          train: async () => {
+            reads += 1
+            return reads < 3 ? await isAway() : { stopped: true }
+          },
+        },
+      })
+      const id = await of.order()
+      await begins(host, 'download-model')
+
+      await of.trainings.request(id, 'stop', 'test')
+      await of.ended(id)
+
+      expect(await of.record(id)).to.deep.include({ outcome: 'completed', errors: {} })
+      expect(host.begun.filter((stage) => stage === 'train')).to.have.lengthOf(3)
     })
 
     it('after the training completes it without detections', async () => {

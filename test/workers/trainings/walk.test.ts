@@ -231,6 +231,48 @@ describe('the walk of a training', () => {
       expect(isDecided).to.equal(true)
     })
 
+    it('passes over the downloads, so that the training says whether an earlier run has left a model', async () => {
+      const { training, updates } = aTraining({ dataFolder: folder.path })
+      const { deps, begun } = someSteps((stage, signal) =>
+        stage === 'train' ? Promise.resolve({ stopped: true }) : endedBy(signal),
+      )
+      const walk = createWalk(training, deps())
+      const data = walk.step('download-data')
+      await until('it downloads', () => begun.length === 1)
+
+      training.stopSwitch.stop()
+      await data
+      await walk.step('download-model')
+      await walk.withLease(() => walk.step('train'))
+
+      expect(begun).to.deep.equal(['download-data', 'train'])
+      expect(updates.map(({ state }) => state)).to.deep.equal(['data_downloading'])
+    })
+
+    it('fetches the data after the training that it has kept from being fetched before, for conversions', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const { deps, begun } = someSteps()
+      training.stopSwitch.stop()
+      const walk = createWalk(training, deps())
+
+      await walk.step('download-data')
+      await walk.step('train')
+      await walk.step('download-data')
+      await walk.step('download-data')
+
+      expect(begun).to.deep.equal(['train', 'download-data'])
+    })
+
+    it('is a failure when what is kept cannot be read, so that nothing is deleted', async () => {
+      const { training } = aTraining({ dataFolder: folder.path })
+      const { deps } = someSteps(() => Promise.reject(new Error('The folder is not mounted.')))
+      training.stopSwitch.stop()
+
+      const error = await rejection(createWalk(training, deps()).step('train'))
+
+      expect(error.message).to.equal('The folder is not mounted.')
+    })
+
     it('is an end when there is nothing to keep', async () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const { deps } = someSteps(() => Promise.reject(new TrainingStoppedError()))
