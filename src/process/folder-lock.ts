@@ -1,6 +1,6 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { execa } from 'execa'
 import { LoopfleetError } from '../base/errors.js'
 import { safePathSegment } from '../base/files.js'
 import { helperEnvironment } from '../base/helper-environment.js'
@@ -61,40 +61,51 @@ export async function lockFolder(folder: string, name: string): Promise<FolderLo
   const whole = resolve(folder)
   await mkdir(whole, { recursive: true })
   const lock = join(whole, `${safePathSegment(name)}.lock`)
-  const child = startHolder(lock)
-  if (!(await saysHeld(child))) {
-    const result = await child
-    if (result.exitCode === BUSY_EXIT_CODE && result.stderr === '') {
+  const holder = startHolder(lock)
+  if (!(await saysHeld(holder))) {
+    const { exitCode, stderr, error } = await holder.ended
+    if (exitCode === BUSY_EXIT_CODE && stderr === '') {
       throw new FolderLockedError({ folder: whole, lock, holder: await holderOf(lock) })
     }
-    const problem = result.stderr !== '' ? result.stderr : (result.shortMessage ?? 'flock failed')
-    throw new FolderLockFailedError({ folder: whole, problem }, result.cause)
+    const problem = stderr || error?.message || `flock exited with ${exitCode}`
+    throw new FolderLockFailedError({ folder: whole, problem }, error)
   }
   await writeFile(lock, `${process.pid}\n`) // for people and for the message above; never removed, or two could hold it
-  return heldLock(child, { folder: whole, lock })
+  return heldLock(holder, { folder: whole, lock })
 }
 
 type Holder = ReturnType<typeof startHolder>
 
 function startHolder(lock: string) {
-  return execa('flock', ['-n', lock, 'sh', '-c', HOLDER], {
+  const child = spawn('flock', ['-n', lock, 'sh', '-c', HOLDER], {
     detached: true, // Ctrl-C on a terminal goes to all of our group while we still tidy up
-    cleanup: false,
-    reject: false,
-    buffer: { stdout: false },
     env: helperEnvironment(), // without our marks, so that no sweep finds it
-    extendEnv: false,
+  })
+  child.stdin.on('error', () => undefined) // it has ended: `ended` says so
+  return { child, ended: endOf(child) }
+}
+
+type HolderEnd = { readonly exitCode: number | null; readonly stderr: string; readonly error?: Error }
+
+function endOf(child: ChildProcessWithoutNullStreams): Promise<HolderEnd> {
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ exitCode: null, stderr: '', error })) // it could not be started
+    child.once('close', (exitCode) => resolve({ exitCode, stderr: stderr.trim() }))
   })
 }
 
-async function saysHeld(child: Holder): Promise<boolean> {
+async function saysHeld({ child, ended }: Holder): Promise<boolean> {
   return new Promise((resolve) => {
     child.stdout.once('data', () => resolve(true))
-    void child.then(() => resolve(false))
+    void ended.then(() => resolve(false))
   })
 }
 
-function heldLock(child: Holder, where: { readonly folder: string; readonly lock: string }): FolderLock {
+function heldLock({ child, ended }: Holder, where: { readonly folder: string; readonly lock: string }): FolderLock {
   let released = false
   const lost = new Promise<FolderLockLostError>((tell) => {
     child.once('exit', () => {
@@ -104,7 +115,7 @@ function heldLock(child: Holder, where: { readonly folder: string; readonly lock
   const release = async (): Promise<void> => {
     released = true
     child.stdin.end()
-    await child
+    await ended
   }
   return { lost, release }
 }

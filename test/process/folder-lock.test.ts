@@ -71,6 +71,19 @@ describe('a folder lock', () => {
     await lock.release()
   })
 
+  it('cannot be had without flock, and the error says so', async () => {
+    const path = process.env.PATH
+    process.env.PATH = folder.path
+    try {
+      const error = await rejection(lockFolder(folder.path, 'worker'))
+
+      expect(error).to.include({ code: 'LF_FOLDER_LOCK_FAILED' })
+      expect(error.message).to.include('flock ENOENT')
+    } finally {
+      process.env.PATH = path
+    }
+  })
+
   it('refuses a name that leads elsewhere and a folder that cannot be one', async () => {
     await writeFile(join(folder.path, 'file'), '')
 

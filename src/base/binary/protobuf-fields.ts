@@ -1,4 +1,4 @@
-import protobuf from 'protobufjs/minimal.js'
+import type protobufjs from 'protobufjs/minimal.js'
 import { type FileBytes, TruncatedError } from './file-bytes.js'
 
 export type Range = { readonly start: number; readonly end: number }
@@ -24,20 +24,21 @@ export async function* readFields(
   options: { readonly maxFields?: number } = {},
 ): AsyncGenerator<Field, void, void> {
   const { maxFields = Number.POSITIVE_INFINITY } = options
+  const { default: protobuf } = await import('protobufjs/minimal.js') // most processes read no model
   let count = 0
   for (let at = start; at < end; ) {
     count += 1
     if (count > maxFields) throw new NotProtobufError(`it has more than ${maxFields} fields`)
-    const field = toField(await file.read(at, Math.min(HEAD_BYTES, end - at)), at)
+    const head = await file.read(at, Math.min(HEAD_BYTES, end - at))
+    const field = toField(protobuf.Reader.create(head), at)
     if (field.end > end) throw new NotProtobufError('it is cut off')
     yield field
     at = field.end
   }
 }
 
-function toField(head: Uint8Array, at: number): Field {
+function toField(reader: protobufjs.Reader, at: number): Field {
   try {
-    const reader = protobuf.Reader.create(head)
     const tag = reader.uint32()
     const number = tag >>> 3
     if (number === 0) throw new NotProtobufError('it has a field without a number')

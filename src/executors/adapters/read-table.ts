@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { CsvError, type Options, parse } from 'csv-parse'
+import type { Options } from 'csv-parse'
 import { hasCode } from '../../base/files.js'
 import { TableRows } from './table-rows.js'
 
@@ -62,6 +62,7 @@ async function endOfLastLine(file: FileHandle, size: number): Promise<number> {
 async function readRows(file: FileHandle, end: number): Promise<TableRows> {
   if (end === 0) return new TableRows()
   const delimiter = await findDelimiter(file)
+  const { CsvError } = await import('csv-parse') // only some trainers write tables
   try {
     return await parseRows(file, end, { delimiter })
   } catch (error) {
@@ -71,6 +72,7 @@ async function readRows(file: FileHandle, end: number): Promise<TableRows> {
 }
 
 async function parseRows(file: FileHandle, end: number, options: Options): Promise<TableRows> {
+  const { parse } = await import('csv-parse')
   const rows = new TableRows()
   const parser = parse({
     bom: true,

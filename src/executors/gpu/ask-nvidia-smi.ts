@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
+import type { execa } from 'execa'
 import { helperEnvironment, nvidiaVariables } from '../../base/helper-environment.js'
 import { findProgram, ProgramNotFoundError } from '../../process/find-program.js'
 import { killTree } from './own-children.js'
@@ -74,6 +74,7 @@ export function createNvidiaSmi(options: { readonly path: string | undefined; re
           ? { kind: 'absent' }
           : { kind: 'not-started', reason: `${unusable} is no program` }
       }
+      const { execa } = await import('execa') // it loads slowly, and most hosts of a fleet's other parts have no tool
       const startedAt = performance.now()
       const running = execa(tool.file, args, {
         reject: false,

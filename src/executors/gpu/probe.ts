@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import nvidiaSmi from 'node-nvidia-smi'
+import type nvidiaSmiOf from 'node-nvidia-smi'
 import { helperEnvironment, nvidiaVariables, withEnvironment } from '../../base/helper-environment.js'
 import { killTree, ownChildren } from './own-children.js'
 import { type ReadCard, toReadCards } from './smi-xml.js'
@@ -27,7 +27,8 @@ export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
 
   async function readOnce(signal: AbortSignal | undefined): Promise<readonly ReadCard[] | null> {
     isRunning = true
-    const { answer, pids } = ask()
+    const { default: nvidiaSmi } = await import('node-nvidia-smi') // with its XML parsers, which hosts without GPUs need not load
+    const { answer, pids } = ask(nvidiaSmi)
     const ended = answer.finally(() => {
       isRunning = false
     })
@@ -50,7 +51,10 @@ export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
 }
 
 /** The package tells no process id and takes no time-out, so the child is the one that was not there before. */
-function ask(): { readonly answer: Promise<readonly ReadCard[] | null>; readonly pids: number[] } {
+function ask(nvidiaSmi: typeof nvidiaSmiOf): {
+  readonly answer: Promise<readonly ReadCard[] | null>
+  readonly pids: number[]
+} {
   const before = ownChildren()
   const answer = new Promise<readonly ReadCard[] | null>((resolve) => {
     withEnvironment(helperEnvironment(nvidiaVariables), () =>

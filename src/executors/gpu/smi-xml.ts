@@ -1,4 +1,3 @@
-import { parseStringPromise } from 'xml2js'
 import { at, textAt, toFigures } from './figures.js'
 import type { GpuCard, LostCard } from './inventory.js'
 
@@ -79,6 +78,7 @@ function toReadCard(gpu: unknown, body: string): ReadCard {
 
 /** Strictly first; a part that is no XML (a raw `<` or `&`, a tag that is not closed) is read loosely. */
 async function parse(xml: string): Promise<unknown> {
+  const { parseStringPromise } = await import('xml2js') // only hosts with GPUs need it
   try {
     return await parseStringPromise(xml, PARSER)
   } catch {
