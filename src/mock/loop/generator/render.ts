@@ -18,11 +18,12 @@ function background(scene: Scene, key: string): Buffer {
   const [from, to] = scene.background
   const noise = scene.plain ? 0 : scene.noise
   const angle = random.range(0, 2 * Math.PI)
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)]
   const pixels = Buffer.allocUnsafe(IMAGE_WIDTH * IMAGE_HEIGHT * 3)
   let offset = 0
   for (let y = 0; y < IMAGE_HEIGHT; y++) {
     for (let x = 0; x < IMAGE_WIDTH; x++) {
-      const along = Math.cos(angle) * (x / IMAGE_WIDTH - 0.5) + Math.sin(angle) * (y / IMAGE_HEIGHT - 0.5)
+      const along = cos * (x / IMAGE_WIDTH - 0.5) + sin * (y / IMAGE_HEIGHT - 0.5)
       const share = scene.plain ? 0 : Math.min(1, Math.max(0, along + 0.5))
       const grain = (random.next() - 0.5) * 2 * noise
       for (let channel = 0; channel < 3; channel++) {
