@@ -22,6 +22,7 @@ const makers = {
   chromium: () => ensureProgram(['chromium', 'chromium-browser', 'google-chrome'], ['chromium']),
   python: installPythonEnvironment,
   build,
+  pythons: () => run(process.execPath, [join(root, 'dist/test/helpers/prepare-pythons.js')]), // after the build
 }
 
 function installPackages() {

@@ -13,7 +13,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-setUp(['packages', 'redis', 'curl', 'chromium', 'python', 'build'])
+setUp(['packages', 'redis', 'curl', 'chromium', 'python', 'build', 'pythons'])
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
 const failed = []
 for (const name of names.length > 0 ? names : Object.keys(slowSuites)) {

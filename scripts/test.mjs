@@ -1,6 +1,6 @@
 // `npm test [-- FILE…]`: set-up, then lint, the laws of import and all tests but the slow suites, or the given files; the
 // first failure ends it. `--fast` leaves out all that starts whole fleets, and what only those tests need. `--busy` runs
-// the tests beside six processes that compute; `--again` is that of run-suites.mjs.
+// the tests beside six processes that compute.
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,8 @@ const files = args.filter((arg) => !arg.startsWith('--'))
 const isFast = args.includes('--fast')
 const setUpStarted = performance.now()
 
-setUp(isFast ? ['packages', 'redis', 'build'] : ['packages', 'redis', 'curl', 'chromium', 'python', 'build'])
+const more = isFast ? [] : ['curl', 'chromium', 'python']
+setUp(['packages', 'redis', ...more, 'build', 'pythons'])
 const started = performance.now()
 const bin = (name, entry) => join(root, 'node_modules', name, entry ?? binOf(name))
 
@@ -25,7 +26,7 @@ step('laws of import', [
   '.dependency-cruiser.cjs',
 ])
 const busy = args.includes('--busy') ? Array.from({ length: BUSY_PROCESSES }, keepBusy) : []
-const suites = [join(root, 'scripts/run-suites.mjs'), ...args.filter((arg) => ['--fast', '--again'].includes(arg))]
+const suites = [join(root, 'scripts/run-suites.mjs'), ...args.filter((arg) => arg === '--fast')]
 step('tests', files.length > 0 ? [bin('mocha'), ...files] : suites)
 for (const child of busy) child.kill()
 process.stdout.write(`\nall green in ${seconds(started)} s, after ${seconds(setUpStarted, started)} s of set-up\n`)

@@ -5,12 +5,12 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { imageMetadataSchema } from '../../src/loop/protocol/index.js'
 import { useOutboxes } from '../detector/outbox/an-outbox.js'
-import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 
 const LIBRARY = 'learning_loop_node 0.27.0'
-const REQUIREMENTS = new URL('./python-nodes/requirements-newest.txt', import.meta.url)
 const SCRIPT = new URL('./python-nodes/small_outbox_newest.py', import.meta.url)
 
 describe('the outbox of the Python library as published', () => {
@@ -19,7 +19,7 @@ describe('the outbox of the Python library as published', () => {
 
   it('is taken over as it lies there: every image is sent, with what the library wrote about it', async function () {
     this.timeout(300_000)
-    const interpreter = await pythonEnvironment(LIBRARY, REQUIREMENTS)
+    const interpreter = await preparedPython(LIBRARY)
     const place = { LOOP_HOST: '127.0.0.1:9', LOOP_ORGANIZATION: 'acme', LOOP_PROJECT: 'demo' }
     const env = { ...PYTHON_BYTECODE, DATA_FOLDER: folder.path, ...place }
     await execa(interpreter, [fileURLToPath(SCRIPT)], { env, cwd: folder.path })

@@ -5,7 +5,7 @@ import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger.js'
 import { type LocalLoop, startLocalLoop } from '../../src/mock/loop/index.js'
 import type { OrderAnswer } from '../../src/mock/loop/trainings/orders.js'
-import { pythonEnvironment } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { type PythonNode, startPythonNode } from './python-node.js'
 import { tapWire, type WireTap } from './wire-tap.js'
 
@@ -16,8 +16,8 @@ const CREDENTIALS = { username: 'ada', password: 'lovelace' }
 const TRAINING_MS = 90_000
 
 export type Release = {
-  readonly version: string
-  /** Part of the names of its trainer and requirements. */
+  readonly version: '0.8.2' | '0.27.0'
+  /** Part of the names of its programs. */
   readonly name: string
   /** Release 0.8.2 has its data folder as a variable of the program, later ones as one of the environment. */
   readonly dataFolderBy: 'argument' | 'environment'
@@ -83,9 +83,8 @@ export async function startPythonNodeAtLoop(release: Release, choice: NodeChoice
 }
 
 /** The interpreter that has this release of the library. */
-export function environmentOf({ version, name }: Release): Promise<string> {
-  const requirements = new URL(`./python-nodes/requirements-${name}.txt`, import.meta.url)
-  return pythonEnvironment(`learning_loop_node ${version}`, requirements)
+export function environmentOf({ version }: Release): Promise<string> {
+  return preparedPython(`learning_loop_node ${version}`)
 }
 
 function environment({ dataFolderBy }: Release, host: string, dataFolder: string): Record<string, string> {

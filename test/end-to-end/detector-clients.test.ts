@@ -6,7 +6,8 @@ import { execa } from 'execa'
 import { packageRoot } from '../cli/run-cli.js'
 import { detectionsKeys } from '../contract/wire-keys.js'
 import { type Edge, ORGANIZATION, PROJECT, startEdge } from '../helpers/edge-detector.js'
-import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { until } from '../helpers/until.js'
 import { redOnGreen } from '../inference/images.js'
 
@@ -19,7 +20,7 @@ describe('clients written for the old detector', function () {
   let image: string
   before('installs python-socketio and requests', async function () {
     this.timeout(600_000)
-    python = await pythonEnvironment('detector clients', new URL('requirements.txt', clients))
+    python = await preparedPython('detector clients')
   })
 
   async function start(dialect: '0.8' | 'current'): Promise<void> {

@@ -6,7 +6,8 @@ import fc from 'fast-check'
 import { exportDataset } from '../../src/executors/dataset/index.js'
 import { stringifyForPython } from '../../src/executors/yaml-for-python.js'
 import { imageDataSchema } from '../../src/loop/protocol/index.js'
-import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { category } from './support.js'
 
@@ -24,7 +25,7 @@ describe('category names in dataset.yaml', function () {
   const folder = useTemporaryFolder()
   let python: string
   before(async () => {
-    python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    python = await preparedPython('yaml')
   })
 
   /** What PyYAML makes of texts, all in one start of Python. */

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { exportDataset } from '../../src/executors/dataset/index.js'
 import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
 import { imageDataSchema } from '../../src/loop/protocol/index.js'
-import { pythonEnvironment } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { category, collect, makeDefinition, makeOrder, start, trainers } from './support.js'
 
@@ -84,7 +84,7 @@ describe('figures of scripts that cannot be changed', function () {
     const images = ['train', 'test'].map((set) => imageDataSchema.parse({ id: set, set, width: 9, height: 9 }))
     const { signal } = new AbortController()
     const imagePath = () => join(folder.path, 'i.jpg')
-    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    const python = await preparedPython('yaml')
     const definition = { ...(await definitionOf('category_names')), python }
     await exportDataset(definition.dataset, { folder: workspace, images, imagePath, categories, signal })
 

@@ -4,7 +4,8 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { parse } from 'yaml'
 import { writeHyperparameterFile } from '../../src/executors/hyperparameter-file.js'
-import { PYTHON_BYTECODE, pythonEnvironment } from '../helpers/python-environment.js'
+import { PYTHON_BYTECODE } from '../helpers/python-environment.js'
+import { preparedPython } from '../helpers/python-environments.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { makeDefinition, makeOrder } from './support.js'
@@ -68,7 +69,7 @@ hyperparameter_file:
 
   it('is read by Python with the same types', async function () {
     this.timeout(120_000)
-    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    const python = await preparedPython('yaml')
     const text = await write({ lr0: 1e-7, fl_gamma: -3, mosaic: 0, optimizer: 'yes' })
 
     const script = 'import sys, yaml; print(repr(list(yaml.safe_load(sys.stdin).values())[:6]))'
@@ -79,7 +80,7 @@ hyperparameter_file:
 
   it('has what the trainer file adds as Python reads it, whatever it looks like', async function () {
     this.timeout(120_000)
-    const python = await pythonEnvironment('yaml', new URL('./requirements-yaml.txt', import.meta.url))
+    const python = await preparedPython('yaml')
     const then = { on: 'yes', '12:30': '1_000', '=': '=', y: 'a\u2028b\u007f', '~': ' #', rate: 1e-7 }
     await writeFile(join(folder.path, 'd.yaml'), 'rate: 1\n')
     const set = JSON.stringify([{ if: 'flag', then }])
