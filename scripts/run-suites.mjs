@@ -1,8 +1,7 @@
 // Runs compiled tests in lanes side by side: each is one mocha process after the other, and takes the next suite when it is
-// free. Most of what tests of whole fleets do is waiting for other processes, so others fit in between. Ends with what
-// failed, the slowest suites, and one line of figures. Nothing is tried a second time, but with --again: then files that
-// failed run once more, alone, and what failed only beside others is printed and does not count.
-//   node scripts/run-suites.mjs [--fast] [--again]
+// free. About half of what tests of whole fleets do is waiting for other processes, so others fit in between. Ends with
+// what failed, the slowest suites, and one line of figures. Nothing is tried a second time.
+//   node scripts/run-suites.mjs [--fast]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,38 +9,42 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { longest } from './longest-suites.mjs'
 import { isSlow, startsFleets } from './slow-suites.mjs'
 
-const LANES = 3
-/** Rooms whose files start processes of their own: a suite per file. Of the others the room is one suite. */
+/** On two cores. What waits and what computes is about the same, so five lanes keep both cores busy for nine tenths of the time. */
+const LANES = 5
+/** Rooms whose files start processes of their own: so many of them are one suite. Of the others the room is one suite. */
 const LONG = ['end-to-end', 'contract', 'cli']
+const FILES_OF_A_SUITE = 3
 const SHOWN = 10
 const tests = 'dist/test'
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
 const reporter = fileURLToPath(new URL('./suite-reporter.cjs', import.meta.url))
 const isFast = process.argv.includes('--fast')
-const runsAgain = process.argv.includes('--again')
 
 const rooms = readdirSync(tests, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
-const long = isFast ? [] : LONG.flatMap((name) => filesOf(name).map((file) => [file]))
-const quick = rooms
-  .filter((name) => !LONG.includes(name))
-  .map(filesOf)
-  .filter((files) => files.length > 0)
+const suites = plan()
 
 const started = performance.now()
 const results = []
 const folder = mkdtempSync(join(tmpdir(), 'loopfleet-suites-'))
 try {
-  // One lane begins with the quick rooms, which compute; the others wait meanwhile.
-  const takeLong = () => long.shift() ?? quick.shift()
-  const takeQuick = () => quick.shift() ?? long.shift()
-  await Promise.all([takeQuick, ...Array(LANES - 1).fill(takeLong)].map(walk))
-  if (runsAgain) await runFailedAgain()
+  await Promise.all(Array.from({ length: LANES }, lane))
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 report()
+
+/** The longest first, so that no lane is left alone with one at the end; then rooms, then the short ones in packs. */
+function plan() {
+  const files = rooms.flatMap(filesOf)
+  const alone = longest.map((name) => `${tests}/${name}.test.js`).filter((file) => files.includes(file))
+  const rest = (room) => filesOf(room).filter((file) => !alone.includes(file))
+  const quick = rooms.filter((name) => !LONG.includes(name)).map(rest)
+  const packs = LONG.flatMap((name) => inPacks(rest(name)))
+  return [...alone.map((file) => [file]), ...quick, ...packs].filter((suite) => suite.length > 0)
+}
 
 function filesOf(room) {
   return readdirSync(join(tests, room), { recursive: true })
@@ -50,19 +53,14 @@ function filesOf(room) {
     .sort()
 }
 
-async function walk(take) {
-  for (let files = take(); files !== undefined; files = take()) results.push(await run(files))
+function inPacks(files) {
+  return Array.from({ length: Math.ceil(files.length / FILES_OF_A_SUITE) }, (_, index) =>
+    files.slice(index * FILES_OF_A_SUITE, (index + 1) * FILES_OF_A_SUITE),
+  )
 }
 
-/** What fails alone, too, counts; a result in its place keeps what failed beside others to be printed. */
-async function runFailedAgain() {
-  for (const [index, first] of results.entries()) {
-    if (first.code === 0) continue
-    const files = new Set(first.failures.map(({ file }) => file))
-    const isKnown = files.size > 0 && !files.has(null)
-    const second = await run(isKnown ? [...files] : first.files)
-    if (second.code === 0) results[index] = { ...first, code: 0, failures: [], besideOthers: first.failures }
-  }
+async function lane() {
+  for (let files = suites.shift(); files !== undefined; files = suites.shift()) results.push(await run(files))
 }
 
 /** Its output is held back until it ends, so that those of the lanes do not mix. */
@@ -79,7 +77,7 @@ function run(files) {
     })
     child.on('close', (code, signal) => {
       process.stdout.write(text)
-      resolve({ files, code, signal, besideOthers: [], ...readResult(resultFile) })
+      resolve({ files, code, signal, ...readResult(resultFile) })
     })
   })
 }
@@ -105,15 +103,12 @@ function report() {
     .slice(0, SHOWN)) {
     process.stdout.write(`  ${seconds(ms).padStart(8)}  ${relative(process.cwd(), file)} (${title})\n`)
   }
-  for (const { title, error } of all('besideOthers')) {
-    process.stdout.write(`\n  failed beside others, passed alone: ${title}\n      ${error}\n`)
-  }
   for (const { title, error } of failures) process.stdout.write(`\n  failed: ${title}\n      ${error}\n`)
   for (const { files, code, signal } of broken) {
     process.stdout.write(`\n  ended with ${signal ?? `code ${code}`} before its tests were over: ${files.join(' ')}\n`)
   }
   process.stdout.write(
-    `\n${sum('passes')} passed, ${failures.length} failed, ${all('besideOthers').length} only beside others, ${sum('pending')} skipped in ${seconds(performance.now() - started)}\n`,
+    `\n${sum('passes')} passed, ${failures.length} failed, ${sum('pending')} skipped in ${seconds(performance.now() - started)}\n`,
   )
   process.exitCode = failures.length === 0 && broken.length === 0 ? 0 : 1
 }
