@@ -66,8 +66,8 @@ export function watchConnections(options: ConnectionWatchOptions, deps: Connecti
     if (!silent().length) return
     // While Redis does not answer anybody there is nothing to repair.
     if (!(await answersOnce(probe.connectOnce(), signal))) return
-    // A connection that waits behind a withheld write would only wait again.
-    if ((await probe.condition()) === 'withholds writes') return
+    // A connection that waits behind a withheld write, or for the end of a script, would only wait again.
+    if (['withholds writes', 'busy'].includes(await probe.condition())) return
     // If Redis itself was silent until now, it answers the others as well.
     await sleep(Math.min(ANSWERS_MS, lookMs), undefined, { signal })
     for (const [client, state] of silent()) if (hasAnswered(client, state)) state.quietLooks = 0

@@ -3,11 +3,11 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import { watchConnections } from './connection-watch.js'
-import { createProbe, type Probe } from './probe.js'
+import { type Condition, createProbe, type Probe } from './probe.js'
 import { checkReading, checkWriting } from './redis-checks.js'
 import { RedisClient } from './redis-client.js'
 import { RedisForbiddenError, RedisUnfitError, RedisUnreachableError } from './redis-errors.js'
-import { errorOfProblem, LOADING, type Outages, watchOutages } from './redis-outages.js'
+import { errorAtWork, isAtWork, type Outages, watchOutages } from './redis-outages.js'
 import { isCut, isLoginRefusal, onFailedAttempt, whyNoConnection } from './redis-reasons.js'
 import {
   createFailoverRule,
@@ -132,7 +132,7 @@ async function connect(
 ): Promise<void> {
   const { connectTimeoutMs: timeoutMs = CONNECT_MS, waitsForLoading = true, signal } = options
   let lastError: Error | undefined
-  let isLoading = false
+  let condition: Condition | undefined
   let isOver = false
   let fail: () => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
@@ -144,9 +144,9 @@ async function connect(
   })
   const until = performance.now() + timeoutMs
   const giveUp = async () => {
-    isLoading = (await probe.condition()) === 'loading'
+    condition = await probe.condition()
     if (isOver) return
-    if (!isLoading || !waitsForLoading) timer = setTimeout(() => fail(), until - performance.now())
+    if (condition !== 'loading' || !waitsForLoading) timer = setTimeout(() => fail(), until - performance.now())
     else timer = setTimeout(() => void giveUp(), LOOK_MS)
   }
   let timer = setTimeout(() => void giveUp(), timeoutMs - ASK_MS)
@@ -158,7 +158,7 @@ async function connect(
   try {
     await Promise.race([ready, failed])
   } catch {
-    if (isLoading) throw errorOfProblem(address.shown, LOADING)
+    if (isAtWork(condition)) throw errorAtWork(address.shown, condition)
     const reason = lastError === undefined ? silenceOf(client, timeoutMs) : await reasonAtStart(lastError, client)
     throw new RedisUnreachableError({ url: address.shown, reason }, lastError)
   } finally {

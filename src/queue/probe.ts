@@ -4,10 +4,10 @@ import { RedisClient } from './redis-client.js'
 import { tryWrites, type WriteAnswer } from './try-writes.js'
 
 /**
- * What a further connection finds: Redis takes commands, still loads its data set, carries no write out while it answers
- * everything else (CLIENT PAUSE … WRITE, a failover), or answers nothing.
+ * What a further connection finds: Redis takes commands, still loads its data set, is busy with a long script, carries no write
+ * out while it answers everything else (CLIENT PAUSE … WRITE, a failover), or answers nothing.
  */
-export type Condition = 'answers' | 'loading' | 'withholds writes' | 'silent'
+export type Condition = 'answers' | 'loading' | 'busy' | 'withholds writes' | 'silent'
 
 export type Probe = {
   /** A further connection that gives up by itself. */
@@ -75,7 +75,9 @@ export function createProbe(client: RedisClient, { prefix }: { readonly prefix: 
     connectOnce,
     async condition() {
       const find = async (once: Redis): Promise<Condition> => {
-        if ((await ping(once)).startsWith('LOADING')) return 'loading'
+        const refused = await ping(once)
+        if (refused.startsWith('LOADING')) return 'loading'
+        if (refused.startsWith('BUSY')) return 'busy'
         return (await askWrites(once)) === WITHHELD ? 'withholds writes' : 'answers'
       }
       const found = withOnce(find).catch(() => 'silent' as const)

@@ -10,6 +10,8 @@ type Copy<Given extends Override> = ReturnType<typeof redis.duplicate<Given>>
 
 /** As ioredis words it, since BullMQ knows the end of a connection by it. */
 const CLOSED = 'Connection is closed.'
+/** How often a command is sent again that Redis refuses because it is busy with a script. */
+const BUSY_AGAIN_MS = 250
 
 /**
  * A connection of ioredis whose commands wait through every outage, and whose errors hold no arguments
@@ -80,9 +82,16 @@ export class RedisClient extends Redis {
     else if (isOpen || this.status === 'connecting') this.stream?.destroy()
   }
 
-  /** Every error reply passes here, those of logins too. */
+  /**
+   * Every error reply passes here, those of logins too. A Redis that is busy with a long script refuses everything and has done
+   * nothing of it, so a command is sent again until the script has ended. Not one of a transaction, which its first refusal ends, nor
+   * over a connection that is to find out what Redis answers.
+   */
   override handleReconnection(error: Error, item: Item): void {
-    super.handleReconnection(withoutArguments(error), item)
+    const { command } = item
+    const mayWait = isBusy(error) && this.options.reconnectOnError !== null
+    if (mayWait && isAlone(command)) setTimeout(() => void this.sendCommand(command), BUSY_AGAIN_MS)
+    else super.handleReconnection(withoutArguments(error), item)
   }
 
   /** A transaction that breaks off rejects its commands without a reply. It handles their rejections itself. */
@@ -90,6 +99,16 @@ export class RedisClient extends Redis {
     if (stream !== undefined) command.promise.catch(withoutArguments)
     return super.sendCommand(command, stream)
   }
+}
+
+/** Whether Redis runs a script of somebody for so long (`busy-reply-threshold`, 5 s) that it refuses everything else. */
+function isBusy(error: Error): boolean {
+  return error.message.startsWith('BUSY ')
+}
+
+/** Whether it belongs to no transaction. */
+function isAlone(command: Item['command']): command is Item['command'] & Command {
+  return 'inTransaction' in command && command.inTransaction === false
 }
 
 /**

@@ -48,6 +48,13 @@ const CONDITIONS = {
     began: 'Redis withholds writes; waiting for it',
     ended: 'Redis takes writes again',
   },
+  busy: {
+    problem: 'Redis is busy with a long script.',
+    fault: 'is busy with a long script',
+    wayOut: 'wait until the script ends, or end it with SCRIPT KILL',
+    began: 'Redis is busy with a long script; waiting for its end',
+    ended: 'Redis has ended its long script',
+  },
   loading: {
     problem: 'Redis is loading its data set.',
     fault: 'is loading its data set',
@@ -110,7 +117,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   function ask(): Promise<void> {
     asked ??= pong(client)
       .then(() => {
-        if (condition === 'silent') noteEnd(CONDITIONS.silent.ended)
+        if (condition === 'silent' || condition === 'busy') noteEnd(CONDITIONS[condition].ended)
         if (condition === 'withholds writes') void noteEndOfPause()
       })
       .finally(() => {
@@ -133,8 +140,9 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
     if (client.status === 'ready') {
       if (condition === 'withholds writes') return await noteEndOfPause()
       if (await isAnswering(SILENT_PAUSES * everyMs)) return
-      const found = await probe.condition()
-      if (!isClosed && client.status === 'ready' && asked !== undefined) noteCondition(toWaiting(found))
+      const found = toWaiting(await probe.condition())
+      const isSlow = condition === 'busy' && found === 'silent' // beside its script it seldom looks after connections
+      if (!isSlow && !isClosed && client.status === 'ready' && asked !== undefined) noteCondition(found)
       return
     }
     // The driver waits without limit for the answers of its handshake, and for the end of loading.
@@ -143,13 +151,14 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
     quietLooks = isQuiet ? quietLooks + 1 : 0
     lastSeen = seen
     if (quietLooks >= SILENT_PAUSES) noteCondition('silent')
-    else await noteLoading()
+    else await noteHandshake()
   }
 
-  async function noteLoading(): Promise<void> {
+  /** A connection that is not ready may wait for what Redis does first. */
+  async function noteHandshake(): Promise<void> {
     if (client.status !== 'connect' || condition !== undefined) return
     const found = await probe.condition()
-    if (found === 'loading' && !isClosed && client.status === 'connect') noteCondition(found)
+    if (isAtWork(found) && !isClosed && client.status === 'connect') noteCondition(found)
   }
 
   function whyNot(): string | undefined {
@@ -160,7 +169,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   }
 
   async function check(): Promise<string | undefined> {
-    await noteLoading()
+    await noteHandshake()
     const known = whyNot()
     if (known !== undefined || (await isAnswering(ANSWER_MS))) return known
     const [found, isAnswered] = await Promise.all([probe.condition(), isAnswering(CHECK_MS - ANSWER_MS)])
@@ -174,7 +183,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   onFailedAttempt(client, (error) => void explain(error))
   client.on('ready', () => {
     if (condition === 'withholds writes') return // until it takes writes
-    noteEnd(condition === 'loading' ? CONDITIONS.loading.ended : 'Redis reconnected')
+    noteEnd(isAtWork(condition) ? CONDITIONS[condition].ended : 'Redis reconnected')
   })
   every(everyMs, look, closers, 'outages')
 
@@ -188,8 +197,16 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   }
 }
 
-/** The sentence while Redis is loading its data set. */
-export const LOADING = CONDITIONS.loading.problem
+/** Redis answers that it has something else to do, and takes commands when that is done. */
+export function isAtWork(condition: Condition | undefined): condition is 'loading' | 'busy' {
+  return condition === 'loading' || condition === 'busy'
+}
+
+/** The error for a part that finds Redis so when it starts. */
+export function errorAtWork(url: string, condition: 'loading' | 'busy'): RedisUnfitError {
+  const { fault, wayOut } = CONDITIONS[condition]
+  return new RedisUnfitError({ url, fault, wayOut })
+}
 
 /** The error for a caller that does not wait. */
 export function errorOfProblem(url: string, problem: string): RedisUnfitError | RedisUnreachableError {

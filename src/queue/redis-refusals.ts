@@ -32,6 +32,11 @@ const TAKES_NO_WRITES: Known = {
   },
 }
 
+/** Commands wait for its end (RedisClient); a transaction and what only asks get the refusal. */
+const BUSY: Known = {
+  BUSY: { fault: 'it is busy with a long script', wayOut: 'wait until the script ends, or end it with SCRIPT KILL' },
+}
+
 /** No answer of Redis: see Probe. */
 const WITHHELD: Known = {
   WITHHELD: {
@@ -56,7 +61,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const code = /^-?([A-Z]+) /.exec(error.message)?.[1] ?? ''
   const inScript = /: -([A-Z]+) /.exec(error.message)?.[1] ?? ''
   for (const each of [code, inScript]) {
-    const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each] ?? WITHHELD[each]
+    const known = NOT_THE_PRIMARY[each] ?? TAKES_NO_WRITES[each] ?? BUSY[each] ?? WITHHELD[each]
     if (known !== undefined) return { code: each, ...known }
   }
   return isForbidden(error) ? { code: 'NOPERM', reason: error.message, ...FORBIDDEN } : undefined

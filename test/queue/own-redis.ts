@@ -26,7 +26,9 @@ export async function startOwnRedis(parent: string, ...settings: string[]): Prom
   let child: ChildProcess | undefined
 
   async function call(...[name = '', ...args]: string[]): Promise<unknown> {
-    const client = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null })
+    // Without the check that it is ready, which a Redis that is busy refuses.
+    const options = { lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false }
+    const client = new Redis(port, '127.0.0.1', options)
     client.on('error', () => undefined)
     try {
       await client.connect()

@@ -6,6 +6,7 @@ import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { promptly } from '../../src/queue/promptly.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
+import { beginLongScript, endLongScript } from './busy-redis.js'
 import { type OwnRedis, startOwnRedis } from './own-redis.js'
 import { REFUSALS } from './refusals.js'
 
@@ -21,6 +22,7 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
     end: (redis) => redis.call('CLIENT', 'UNPAUSE'),
   },
   paused: { begin: (redis) => redis.call('CLIENT', 'PAUSE', '5000', 'ALL'), end: () => undefined },
+  busy: { begin: beginLongScript, end: endLongScript },
   stopped: { begin: (redis) => redis.signal('SIGSTOP'), end: (redis) => redis.signal('SIGCONT') },
   dead: { begin: (redis) => redis.kill(), end: (redis) => redis.start() },
   'read-only': {

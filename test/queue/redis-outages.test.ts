@@ -5,12 +5,16 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { Redis } from 'ioredis'
 import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { luaScript } from '../../src/queue/lua-script.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
+import { beginLongScript, endLongScript } from './busy-redis.js'
 import { type OwnRedis, startOwnRedis, startVirtualAddress } from './own-redis.js'
+
+const INCREASE = luaScript("return redis.call('INCR', KEYS[1])")
 
 describe('an outage of Redis', function () {
   this.timeout(40_000)
@@ -144,6 +148,97 @@ describe('an outage of Redis', function () {
       expect(await link.check()).to.equal(undefined)
     })
   }
+
+  for (const [what, prepare] of [
+    ['', async () => undefined],
+    [', also of a connection that is made meanwhile', async (link: RedisLink) => link.duplicate()],
+  ] as const) {
+    it(`that is busy with a long script is logged once, and every command waits for its end${what}`, async () => {
+      const redis = await aRedis()
+      const { link, lines } = await open(redis.url, 100)
+      const [reader, consumer] = [link.duplicate(), link.duplicate()]
+      await Promise.all([reader.ping(), consumer.ping()])
+
+      await beginLongScript(redis)
+      const late = await prepare(link)
+      const answers = Promise.all([
+        INCREASE(link.client, ['{loopfleet}:count'], []),
+        link.client.set('{loopfleet}:text', 'whole'),
+        reader.xread('COUNT', 1, 'STREAMS', '{loopfleet}:none', '0'),
+        consumer.bzpopmin('{loopfleet}:empty', 0.01),
+        link.client.pipeline().rpush('{loopfleet}:list', 'a').rpush('{loopfleet}:list', 'b').exec(),
+        late?.incr('{loopfleet}:late'),
+      ])
+      await until('it is logged', () => lines().length > 0)
+      await sleep(4_000) // many times as long as a connection may be silent
+      const [problem, checked] = [link.problem(), await link.check()]
+      await endLongScript(redis)
+      await answers
+      await until('it is over', () => lines().length > 1)
+
+      expect([problem, checked]).to.deep.equal(Array(2).fill('Redis is busy with a long script.'))
+      expect(lines().map((line) => JSON.parse(line).msg)).to.deep.equal([
+        'Redis is busy with a long script; waiting for its end',
+        'Redis has ended its long script',
+      ])
+      expect(await link.client.mget('{loopfleet}:count', '{loopfleet}:text')).to.deep.equal(['1', 'whole'])
+      expect(await link.client.lrange('{loopfleet}:list', 0, -1)).to.deep.equal(['a', 'b'])
+      expect(await link.client.get('{loopfleet}:late')).to.equal(late === undefined ? null : '1')
+      expect(link.problem()).to.equal(undefined)
+    })
+  }
+
+  it('that is busy with a script refuses a transaction, of which nothing is done', async () => {
+    const redis = await aRedis()
+    const { link } = await open(redis.url)
+
+    await beginLongScript(redis)
+    const error = await rejection(link.client.multi().set('{loopfleet}:a', '1').set('{loopfleet}:b', '1').exec())
+    await endLongScript(redis)
+
+    expect(error.message).to.match(/^EXECABORT/)
+    expect(await link.client.mget('{loopfleet}:a', '{loopfleet}:b')).to.deep.equal([null, null])
+  })
+
+  it('by a long script is named to a part that starts', async () => {
+    const redis = await aRedis()
+    await beginLongScript(redis)
+
+    const error = await rejection(openRedis(redis.url, { log: silentLogger() }, { connectTimeoutMs: 4_000 }))
+    await endLongScript(redis)
+
+    expect(error).to.have.property('code', 'LF_REDIS_UNFIT')
+    expect(error.message).to.contain(
+      'is busy with a long script; wait until the script ends, or end it with SCRIPT KILL',
+    )
+  })
+
+  it('by a long script that ends in time holds up no start', async () => {
+    const redis = await aRedis()
+    await beginLongScript(redis)
+    const opened = open(redis.url)
+
+    await sleep(1_000)
+    await endLongScript(redis)
+
+    expect(await (await opened).link.client.ping()).to.equal('PONG')
+  })
+
+  it('by a long script holds up no end', async () => {
+    const redis = await aRedis()
+    const { link } = await open(redis.url)
+    await beginLongScript(redis)
+    const waiting = rejection(link.client.set('{loopfleet}:a', '1'))
+    await sleep(500)
+
+    const begunAt = performance.now()
+    await link.close()
+    const seconds = (performance.now() - begunAt) / 1000
+    await endLongScript(redis)
+
+    expect(seconds).to.be.below(4)
+    expect((await waiting).message).to.equal('Connection is closed.')
+  })
 
   it('since the disk is full, on which the Redis of this machine has its files, is named', async function () {
     const disk = join(folder.path, 'disk')
