@@ -1,4 +1,4 @@
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import process from 'node:process'
 import { variables } from './variables.js'
 
@@ -18,12 +18,24 @@ export function takeHandedEnvironment(): boolean {
   const parent = process.env[PARENT_VARIABLE]
   delete process.env[PARENT_VARIABLE]
   if (parent === undefined || Number(parent) !== process.ppid) return false
-  const text = Buffer.from(readFileSync(PIPE, 'latin1').replaceAll(/\s+/g, ''), 'hex').toString('utf8')
+  const text = Buffer.from(readPipe().replaceAll(/\s+/g, ''), 'hex').toString('utf8')
   closeSync(PIPE)
   const environment = Object.fromEntries(text.split('\0').flatMap(toEntry))
   handed = environment
   Object.assign(process.env, withoutSecrets(environment))
   return true
+}
+
+// readFileSync asks for the type of the file first. After a pipe Node 20 resolves no symbolic link to a module any more
+// (fs.realpathSync stops if the type that was read last is a pipe), and modules are missing or loaded twice.
+function readPipe(): string {
+  let text = ''
+  const chunk = Buffer.alloc(65_536)
+  for (;;) {
+    const bytes = readSync(PIPE, chunk)
+    if (bytes === 0) return text
+    text += chunk.toString('latin1', 0, bytes)
+  }
 }
 
 /** Whether a parent counts the signals and ends this process when it does not end itself. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -78,6 +78,25 @@ describe('a part and its small parent', function () {
 
     expect(inScript).to.deep.equal(shortCommands)
     expect(commands.map((command) => command.name())).to.include.members([...shortCommands])
+  })
+
+  it('resolve symbolic links to packages', async () => {
+    const HANDED = new URL('../../src/config/handed-environment.js', import.meta.url)
+    for (const name of ['one', 'two']) {
+      await mkdir(join(folder.path, 'store', name), { recursive: true })
+      await writeFile(join(folder.path, 'store', name, 'index.js'), '')
+    }
+    await symlink(join(folder.path, 'store'), join(folder.path, 'node_modules'))
+    const script = join(folder.path, 'resolves.mjs')
+    const resolved = ['one', 'two'].map((name) => `console.log(import.meta.resolve('${name}/index.js'))`)
+    const take = `import { takeHandedEnvironment } from '${HANDED}'\nconsole.log(takeHandedEnvironment())`
+    await writeFile(script, [take, ...resolved].join('\n'))
+
+    const part = start(['/bin/sh', join(packageRoot, 'dist/src/cli/launch/launch.sh'), process.execPath, script])
+    await part.ended
+
+    const store = join(await realpath(folder.path), 'store')
+    expect(part.output()).to.equal(`true\nfile://${store}/one/index.js\nfile://${store}/two/index.js\n`)
   })
 
   for (const [name, words] of ways) {
