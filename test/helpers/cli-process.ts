@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isLasting } from '../../src/cli/launch/launch.js'
 import { parseListeningLine, parseReadyLine, type ReadyFacts } from '../../src/cli/ready-line.js'
@@ -34,14 +35,16 @@ export type CliOptions = {
   readonly env: Readonly<Record<string, string>>
   /** Output and errors together. */
   readonly logFile: string
+  /** The folder of another compiled program. */
+  readonly program?: string
 }
 
 const READY_WITHIN_MS = 30_000
 const END_WITHIN_MS = 20_000
 const cli = import.meta.url.endsWith('.ts') ? '../../dist/src/cli' : '../../src/cli'
+const PROGRAM = fileURLToPath(new URL(cli, import.meta.url))
 /** The compiled program. */
-export const MAIN = fileURLToPath(new URL(`${cli}/main.js`, import.meta.url))
-const LAUNCH = fileURLToPath(new URL(`${cli}/launch/launch.sh`, import.meta.url))
+export const MAIN = join(PROGRAM, 'main.js')
 
 /** Starts a command and waits until it says that it is ready; fails with its last lines when it ends before. */
 export async function startCli(options: CliOptions): Promise<CliProcess> {
@@ -122,12 +125,12 @@ export async function runCli(options: CliOptions): Promise<CliRun> {
 
 type Started = { readonly child: ChildProcess; readonly exited: Promise<CliExit>; readonly log: () => Promise<string> }
 
-function spawnCli({ args, env, logFile }: CliOptions): Started {
+function spawnCli({ args, env, logFile, program = PROGRAM }: CliOptions): Started {
   // A file and no pipe: what it left behind must not keep us waiting, and its last words survive it.
   const output = openSync(logFile, 'w')
   // The kernel ends it with us, so that nothing is left when a test run is killed.
-  const launch = isLasting(args[0]) ? ['/bin/sh', LAUNCH] : [] // as the command `loopfleet` does it
-  const command = [...launch, process.execPath, MAIN, ...args]
+  const launch = isLasting(args[0]) ? ['/bin/sh', join(program, 'launch/launch.sh')] : [] // as the command `loopfleet` does it
+  const command = [...launch, process.execPath, join(program, 'main.js'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
     env: { ...env },
     stdio: ['ignore', output, output],
