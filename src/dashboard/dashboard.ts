@@ -6,6 +6,7 @@ import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { Trainings } from '../queue/trainings/trainings.js'
 import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
@@ -31,7 +32,7 @@ export type DashboardOptions = {
 export type DashboardDeps = {
   readonly link: RedisLink
   readonly queues: Queues
-  readonly trainings: TrainingsOfFleet & TrainingControl
+  readonly trainings: TrainingsOfFleet & TrainingControl & Pick<Trainings, 'returnSilent'>
   readonly conversions: Conversions
   readonly fleet: Fleet
   readonly log: Logger

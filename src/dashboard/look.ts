@@ -3,6 +3,7 @@ import type { Fleet } from '../queue/fleet.js'
 import { stages, workKinds } from '../queue/names.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { Trainings } from '../queue/trainings/trainings.js'
 import type { TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
@@ -10,7 +11,8 @@ import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } fro
 export type LookDeps = {
   readonly link: Pick<RedisLink, 'client' | 'url' | 'tryWrites'>
   readonly queues: Pick<Queues, 'names' | 'counts' | 'jobs'>
-  readonly trainings: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'>
+  readonly trainings: Pick<TrainingsOfFleet, 'list' | 'load' | 'count' | 'countWaiting'> &
+    Pick<Trainings, 'returnSilent'>
   readonly fleet: Pick<Fleet, 'hosts' | 'nodes'>
   readonly conversions: Pick<Conversions, 'list' | 'count' | 'countOpen'>
   readonly now: () => number
@@ -27,6 +29,7 @@ export function createLook(deps: LookDeps) {
   const { queues, trainings: store } = deps
 
   async function trainings(page: Page) {
+    await store.returnSilent().catch(() => undefined) // the page shows what is there all the same
     const [records, counts, steps] = await Promise.all([store.list(page), trainingCounts(), currentSteps()])
     const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
     return { now: deps.now(), ...counts, ...page, trainings: views }

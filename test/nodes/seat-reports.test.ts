@@ -70,7 +70,7 @@ describe('a seat tells the Loop how its training is', () => {
     await seats.kept.finish(id, 'failed', { run_training: 'it died' })
     await seats.settled('idle')
     await seats.kept.trainings.retry(id)
-    await seats.settled('running')
+    await seats.settled('initialized') // it waits, and no host lives
   })
 
   it('that it is idle when its training has ended', async () => {

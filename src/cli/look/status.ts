@@ -2,6 +2,7 @@ import process from 'node:process'
 import { queueNames, workKinds } from '../../queue/names.js'
 import { trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
+import { noHostSentence } from '../../queue/waiting.js'
 import { readWriteState } from '../../queue/write-state.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { printJson, printLine, printTable } from '../output.js'
@@ -14,6 +15,7 @@ export async function status(flags: { json: boolean }): Promise<void> {
     if (flags.json) return printJson(view)
     if (view.redis.problem !== null) printLine(view.redis.problem)
     printHosts(view.hosts)
+    if (view.noHost !== null && view.redis.problem === null) printLine(view.noHost)
     process.stdout.write('\n')
     printTable(
       ['NODE', 'STATE', 'TYPE', 'DOES', 'UUID'],
@@ -90,10 +92,23 @@ async function look({ link, fleet, queues, trainings, conversions }: FleetLink) 
   const names = redis.code === 'WITHHELD' ? [] : await queues.names() // BullMQ counts by scripts, which wait like writes
   const counts = await Promise.all(names.map(async (name) => [name, await queues.counts(name)] as const))
   const warnings = await warningsOfAll(trainings)
+  const [hosts, unfinished, open] = await Promise.all([
+    fleet.hosts(),
+    trainings.count({ unfinishedOnly: true }),
+    conversions.countOpen(),
+  ])
+  const openConversions = open.running + Object.values(open.waiting).reduce((sum, count) => sum + count, 0)
   return {
-    ...{ redis, warnings, hosts: await fleet.hosts(), nodes: await fleet.nodes(), queues: Object.fromEntries(counts) },
+    ...{
+      redis,
+      warnings,
+      hosts,
+      noHost: noHostSentence(unfinished + openConversions, hosts) ?? null,
+      nodes: await fleet.nodes(),
+      queues: Object.fromEntries(counts),
+    },
     trainings: { waiting: await trainings.countWaiting() },
-    conversions: { ...(await conversions.countOpen()), failed: await conversions.count({ failedOnly: true }) },
+    conversions: { ...open, failed: await conversions.count({ failedOnly: true }) },
   }
 }
 

@@ -7,7 +7,7 @@ import { reportedErrors } from '../../queue/reported-errors.js'
 import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { isUnserved, isWaiting } from '../../queue/waiting.js'
+import { isUnserved, isWaiting, noHostSentence } from '../../queue/waiting.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
@@ -26,6 +26,8 @@ export async function list(flags: { json: boolean; limit: number }): Promise<voi
     const [hosts, nodes] = await Promise.all([fleet.hosts(), fleet.nodes()])
     for (const { by, error } of reportedErrors(hosts, nodes)) printLine(`${by}: ${error}`)
     if (isOutOfDate) return // that hosts seem to be offline is no reason then
+    const noHost = noHostSentence(trainings.filter(({ endedAt }) => endedAt === null).length, hosts)
+    if (noHost !== undefined) return printLine(noHost)
     for (const { order, trainer } of trainings.filter((training) => isUnserved(training, hosts))) {
       printLine(
         `${trainingName(order)}: no host takes trainings of ${trainer} now; \`loopfleet hosts\` gives the reasons.`,

@@ -25,6 +25,8 @@ async function withFleet(work: Work, access: 'read' | 'write'): Promise<void> {
     const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, waitsForLoading: false, access }
     const fleet = await openFleetLink({ ...context, log, signal }, closers, options)
     closers.add('work', () => ending.abort())
+    // What is shown is right also when all hosts are dead; if it cannot be done now, the rest is shown all the same.
+    await fleet.trainings.returnSilent().catch(() => undefined)
     await work(fleet, context)
   })
 }

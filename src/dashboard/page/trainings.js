@@ -44,6 +44,7 @@ export function actionsOf({ id, actions }) {
 
 // As `isUnserved` of the command line.
 function unserved({ isWaiting, trainer }, hosts) {
+  if (isWaiting && !hosts.some((host) => host.isAlive)) return [warning('No host lives, so nothing is worked on: start a worker')]
   const takes = (host) => host.isAlive && !host.isDraining && host.trainers.includes(trainer)
   return isWaiting && !hosts.some(takes) ? [warning(`No host takes trainings of ${trainer} now: see Hosts`)] : []
 }

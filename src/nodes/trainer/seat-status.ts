@@ -3,6 +3,11 @@ import type { TrainingRecord } from '../../queue/training-record.js'
 import type { NodeIdentity } from '../identity.js'
 import type { TrainerProfile } from './profile.js'
 
+/** A training that a host had, and that waits with no host alive: its state is that of an order that waits, with the reason. */
+export function withoutHost(training: TrainingRecord, reason: string): TrainingRecord {
+  return { ...training, state: 'initialized', progress: null, errors: { ...training.errors, prepare: reason } }
+}
+
 /** What the Loop is told of a seat: its training as its record has it, or idle. `nowMs` is wall-clock time. */
 export function toSeatStatus(
   identity: NodeIdentity,

@@ -22,11 +22,12 @@ import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { IntentKind } from '../../queue/records/record-schema.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
+import { isWaiting, noHostSentence } from '../../queue/waiting.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
 import type { TrainerProfile } from './profile.js'
-import { toSeatStatus } from './seat-status.js'
+import { toSeatStatus, withoutHost } from './seat-status.js'
 import { createSeatTraining } from './seat-training.js'
 
 export type SeatOptions = {
@@ -167,11 +168,18 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
     if (!node.isConnected() || (isChange && !isOurs)) return false
     for (const ended of ends) if (hasReportedErrors || hasErrors(ended)) await emitStatus(ended)
-    const isAcked = await emitStatus(current)
+    const isAcked = await emitStatus(await withItsHosts(current))
     if (!isAcked || ends.length === 0) return isAcked
     for (const ended of ends) await trainings.ackEnd(ended)
     deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
     return true
+  }
+
+  // An order that no host has had yet waits, as the Loop knows it.
+  async function withItsHosts(training: TrainingRecord | undefined): Promise<TrainingRecord | undefined> {
+    if (training === undefined || !isWaiting(training) || training.run === 0) return training
+    const reason = noHostSentence(1, await deps.fleet.hosts())
+    return reason === undefined ? training : withoutHost(training, reason)
   }
 
   /** Whether the Loop has acknowledged it. */

@@ -1,10 +1,12 @@
 import type { Closers } from '../../base/closers.js'
+import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Fleet } from '../../queue/fleet.js'
 import type { Queues } from '../../queue/queues.js'
+import { untilAborted } from '../../queue/records/until-aborted.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import type { NodeIdentity } from '../identity.js'
@@ -32,11 +34,13 @@ export type TrainerNodeDeps = {
   /** One socket per seat, since the Loop's events carry no trainer id. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
-  readonly trainings: TrainingsOfFleet & TrainingControl & Pick<Trainings, 'migrate'>
+  readonly trainings: TrainingsOfFleet & TrainingControl & Pick<Trainings, 'migrate' | 'returnSilent'>
   readonly fleet: Fleet
   readonly log: Logger
   readonly now: () => number
 }
+
+const RETURN_EVERY_MS = 5_000
 
 /** A trainer node; `setOnline(false)` keeps all its seats away from the Loop. */
 export type TrainerNode = Service & {
@@ -72,7 +76,15 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     })
     closers.add('trainings', () => watch.close())
     await Promise.all(seats.map((seat) => seat.start({ signal })))
+    every(RETURN_EVERY_MS, returnSilent, closers, 'silent hosts')
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
+  }
+
+  // Hosts do it for each other, but somebody has to when all of them are dead.
+  async function returnSilent(over: AbortSignal): Promise<void> {
+    await untilAborted(deps.trainings.returnSilent(), over).catch((error: unknown) => {
+      if (!over.aborted) log.debug({ err: error }, 'records of silent hosts not returned')
+    })
   }
 
   // A host may be started later, and the seats must know their trainings.

@@ -54,10 +54,11 @@ end
 return {reason, answers}`)
 
 /**
- * ARGV: lease in ms, how many at most. Answers the ids that wait again, and why leases were granted again or ''. Records whose
+ * ARGV: lease in ms, or '' from an observer, which finds nothing where no host has ever been; how many at most. Answers the ids that wait again, and why leases were granted again or ''. Records whose
  * pause is over are offered to hosts again.
  */
 export const RETURN_EXPIRED = luaScript(`${LUA_RECORDS}${LUA_GUARD}
+if ARGV[2] == '' and redis.call('EXISTS', key('clock')) == 0 then return {'', {}} end
 local t, _, _, reason = guard(tonumber(ARGV[2]))
 local returned = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', string.format('%.0f', t), 'LIMIT', 0, ARGV[3])) do

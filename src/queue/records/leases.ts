@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { RedisLink } from '../open-redis.js'
 import { LEAVE, RENEW, RETURN_EXPIRED, TAKE_BACK } from './lease-scripts.js'
+import { checkRedisReader } from './least-reader.js'
 import { KEPT_CHANGES } from './lua-records.js'
 import { PROTOCOL } from './protocol.js'
 import { recordKeys } from './record-keys.js'
@@ -59,6 +60,20 @@ export type Leases = {
   takeBack(): Promise<readonly string[]>
   /** The host ends on purpose: after a restart of Redis nobody waits for it. */
   leave(): Promise<void>
+}
+
+/**
+ * Lets records wait again whose hosts are silent, for a part that is no host: with all hosts dead nobody else does. It waits for nothing: where Redis
+ * takes no writes now, nothing is returned.
+ */
+export async function returnSilent(
+  link: Pick<RedisLink, 'client' | 'prefix' | 'url' | 'tryWrites'>,
+): Promise<readonly string[]> {
+  if ((await link.tryWrites()).refusal !== '') return []
+  await checkRedisReader(link, PROTOCOL)
+  const { base } = recordKeys(link)
+  const [, ids] = returnedSchema.parse(await RETURN_EXPIRED(link.client, [base], [KEPT_CHANGES, '', 100]))
+  return ids
 }
 
 export type LeasesOptions = {

@@ -144,18 +144,24 @@ end
  * is no evidence against an owner: every lease becomes the time plus its length, and every pause ends. After a restart nothing is claimed
  * until every host that was there has renewed, for one lease at most. Answers the time, how long claims wait, the epoch
  * (how many servers there have been), and why leases were granted again or ''.
+ *
+ * Without a lease it is called by an observer: a part that is no host. Observers may come seldom, so a gap between their calls says
+ * nothing. The first one grants every lease again; at the next one no host has renewed since (it would have ended the silence), and what has
+ * run out meanwhile has run out.
  */
 export const LUA_GUARD = `
-local function guard(leaseMs)
+local function guard(ownLeaseMs)
   local t = now()
   local info = redis.pcall('INFO', 'server')
   local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
-  local seen = redis.call('HMGET', key('clock'), 'time', 'server', 'epoch', 'settleUntil')
+  local seen = redis.call('HMGET', key('clock'), 'time', 'server', 'epoch', 'settleUntil', 'silentSince', 'leaseMs')
+  local leaseMs = ownLeaseMs or tonumber(seen[6] or '30000')
   local last = tonumber(seen[1] or '')
   local epoch = tonumber(seen[3] or '0')
   local settleUntil = tonumber(seen[4] or '0')
+  local silentSince = ownLeaseMs and 0 or tonumber(seen[5] or '0')
   local reason = ''
-  if last == nil or t < last or t - last > leaseMs / 2 then reason = 'time' end
+  if last == nil or t < last or (silentSince == 0 and t - last > leaseMs / 2) then reason = 'time' end
   if seen[2] ~= server then
     reason = 'server'
     epoch = epoch + 1
@@ -171,6 +177,7 @@ local function guard(leaseMs)
       end
     end
     if reason == 'server' or settleUntil > 0 then settleUntil = t + leaseMs end
+    if not ownLeaseMs then silentSince = t end
   end
   if settleUntil > 0 then
     local missing = redis.call('ZCOUNT', key('hosts'), '-inf', '(' .. epoch)
@@ -178,7 +185,8 @@ local function guard(leaseMs)
     if missing == 0 or settleUntil <= t then settleUntil = 0 end
   end
   redis.call('HSET', key('clock'), 'time', string.format('%.0f', t), 'server', server, 'epoch', epoch,
-    'settleUntil', string.format('%.0f', settleUntil))
+    'settleUntil', string.format('%.0f', settleUntil), 'silentSince', string.format('%.0f', silentSince), 'leaseMs', leaseMs)
+  if last == nil then reason = '' end -- there was no server before
   return t, math.max(0, settleUntil - t), epoch, reason
 end
 `

@@ -2,6 +2,7 @@ import type { Logger } from '../../base/logger.js'
 import type { RedisLink } from '../open-redis.js'
 import { promptly } from '../promptly.js'
 import type { Queues } from '../queues.js'
+import { returnSilent } from '../records/leases.js'
 import { PROTOCOL } from '../records/protocol.js'
 import { recordKeys } from '../records/record-keys.js'
 import { createRecords, type Records } from '../records/records.js'
@@ -22,6 +23,8 @@ export type Trainings = TrainingsOfFleet &
     readonly records: Records<TrainingPayload>
     /** The log of one that has ended is kept for a while only. */
     expireLog(id: string): Promise<void>
+    /** Lets trainings and conversions wait again whose hosts are silent, as far as Redis takes writes; for parts that are no host. */
+    returnSilent(): Promise<void>
     /** Brings what builds before records have left to its new form, once. */
     migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
   }
@@ -60,6 +63,10 @@ export function createTrainings(
     ...createTrainingLog(link, keys, hasEnded),
     ...createTrainingCurve(link, keys),
     ...{ records, expireLog },
+    async returnSilent() {
+      const ids = await returnSilent(link)
+      if (ids.length > 0) log.warn({ records: ids }, 'records of silent hosts wait again')
+    },
     migrate: (queues) => migrateTrainings(link, queues, { log }),
     promptly: (work, options) => promptly(link, work, options),
     watch(onChange) {

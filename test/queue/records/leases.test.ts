@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type Claim, createLeases, type Leases } from '../../../src/queue/records/leases.js'
+import { type Claim, createLeases, type Leases, returnSilent } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { rejection } from '../../helpers/rejection.js'
@@ -261,5 +261,88 @@ describe('the lease of a record', () => {
       expect((await claimAs(records, 't2', hostB)).run).to.equal(1)
       expect(await tryClaim(records, 't1', hostB)).to.deep.equal({ outcome: 'taken' })
     })
+  })
+
+  describe('when no host lives any more', () => {
+    const claimed = async () => (await records.load('t1'))?.life === 'claimed'
+    beforeEach(async () => {
+      await claimAs(records, 't1', hostA)
+      await ofA.renew([])
+    })
+
+    it('is returned by an observer that comes often, when it has run out', async () => {
+      await jumpClock(redis.link, 14_000)
+      expect(await returnSilent(redis.link)).to.deep.equal([])
+      await jumpClock(redis.link, 14_000)
+      expect(await returnSilent(redis.link), 'cut off for less than the lease').to.deep.equal([])
+      await jumpClock(redis.link, 4_000)
+
+      expect(await returnSilent(redis.link)).to.deep.equal(['t1'])
+      expect(await claimed()).to.equal(false)
+    })
+
+    it('is granted again by an observer that comes after a gap, and returned when it has run out since', async () => {
+      await jumpClock(redis.link, 3_600_000)
+      expect(await returnSilent(redis.link), 'the clock may have jumped').to.deep.equal([])
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(28_000, 30_000)
+      await jumpClock(redis.link, 28_000)
+      expect(await returnSilent(redis.link)).to.deep.equal([])
+      await jumpClock(redis.link, 3_600_000)
+
+      expect(await returnSilent(redis.link)).to.deep.equal(['t1'])
+    })
+
+    it('stays if a host renews between two observers that come seldom', async () => {
+      await jumpClock(redis.link, 3_600_000)
+      await returnSilent(redis.link)
+      await ofB.renew([])
+      await jumpClock(redis.link, 3_600_000)
+
+      expect(await returnSilent(redis.link)).to.deep.equal([])
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(28_000, 30_000)
+    })
+
+    it('is granted again when the clock goes back between two observers', async () => {
+      await jumpClock(redis.link, 3_600_000)
+      await returnSilent(redis.link)
+      await jumpClock(redis.link, -7_200_000)
+
+      expect(await returnSilent(redis.link)).to.deep.equal([])
+      expect(await leaseLeft(redis.link, 't1')).to.be.within(28_000, 30_000)
+    })
+
+    it('is granted again when the server is another one', async () => {
+      await redis.link.client.hset(recordKeys(redis.link).clock, 'server', 'another')
+
+      expect(await returnSilent(redis.link)).to.deep.equal([])
+      await jumpClock(redis.link, 31_000)
+      expect(await returnSilent(redis.link)).to.deep.equal(['t1'])
+    })
+
+    it('ends the record that somebody has aborted', async () => {
+      await records.intend('t1', 'abort', 'test')
+      await jumpClock(redis.link, 3_600_000)
+      await returnSilent(redis.link)
+      await jumpClock(redis.link, 31_000)
+
+      await returnSilent(redis.link)
+
+      expect(await records.load('t1')).to.include({ life: 'ended', outcome: 'aborted' })
+    })
+  })
+
+  it('leaves no trace of an observer where no host has ever been', async () => {
+    await redis.link.client.flushall()
+
+    expect(await returnSilent(redis.link)).to.deep.equal([])
+
+    expect(await redis.link.client.keys('*')).to.deep.equal([])
+  })
+
+  it('is granted for no reason by the first host of an empty Redis', async () => {
+    await redis.link.client.flushall()
+
+    expect((await ofA.renew([])).granted).to.equal(null)
+    expect((await ofA.renew([])).granted).to.equal(null)
   })
 })
