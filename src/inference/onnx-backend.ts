@@ -1,6 +1,7 @@
 import { type DecoderPlan, toPlan } from './decoder-file.js'
 import { decode } from './decoders/decode.js'
 import type { ModelOutput } from './decoders/model-output.js'
+import { isWithoutNumbers, noNumbers } from './decoders/numbers.js'
 import { InferenceError } from './errors.js'
 import { type Findings, toFindings } from './findings.js'
 import type { OwnedImage } from './image-source.js'
@@ -17,7 +18,7 @@ import type { OnnxSettings, ThreadBackend } from './thread-messages.js'
 /** Most images of one run; more only need more memory. */
 const MAX_IMAGES = 32
 
-/** Opens the model and runs it once on grey, so that one that does not fit is found out now. */
+/** Opens the model and runs it, so that one that does not fit is found out now. */
 export async function openOnnxBackend(
   settings: OnnxSettings,
   { native, onLoaded }: { readonly native: InsideNative; readonly onLoaded: () => void },
@@ -25,14 +26,42 @@ export async function openOnnxBackend(
   const { modelFile, resolution, plan } = settings
   const model = await native(() => openOnnxModel({ modelFile, resolution, input: plan.file?.input }))
   onLoaded()
-  model.slot(0).fill(0.5)
-  const [output] = await native(() => model.run(0, 1))
-  if (output === undefined) throw new InferenceError('LF_MODEL_OUTPUT', `${modelFile} has no output.`)
-  const { reading, warnings } = readingOf(output, model, settings)
-  decode(output, reading.plan, reading)
+  const { reading, warnings } = await firstReading(model, settings, native)
   const maxImages = model.hasBatchAxis && (await answersTwo(model, native)) ? MAX_IMAGES : 1
   const work = new OnnxWork(model, settings, { native, reading })
   return { maxImages, wantsBatches: false, warnings, detect: (images) => work.detect(images), close: async () => {} }
+}
+
+/**
+ * How the model's answer to grey is read, or to a pattern where its answer to grey holds no numbers: a model may divide by how
+ * much the pixels differ.
+ */
+async function firstReading(
+  model: OnnxModel,
+  settings: OnnxSettings,
+  native: InsideNative,
+): Promise<ReturnType<typeof readingOf>> {
+  const read = async (fill: (slot: Float32Array) => void) => {
+    fill(model.slot(0))
+    const [output] = await native(() => model.run(0, 1))
+    if (output === undefined) throw new InferenceError('LF_MODEL_OUTPUT', `${settings.modelFile} has no output.`)
+    if (isWithoutNumbers(output)) throw noNumbers(output)
+    const found = readingOf(output, model, settings)
+    decode(output, found.reading.plan, found.reading)
+    return found
+  }
+  try {
+    return await read((slot) => slot.fill(0.5))
+  } catch (error) {
+    if (!(error instanceof InferenceError) || error.code !== 'LF_MODEL_OUTPUT') throw error
+    return await read(fillWithPattern).catch(() => {
+      throw error
+    })
+  }
+}
+
+function fillWithPattern(slot: Float32Array): void {
+  for (let index = 0; index < slot.length; index++) slot[index] = (index % 251) / 250
 }
 
 /** How the output is read, and how images are brought to the input. */

@@ -24,6 +24,9 @@ export type OnnxModelOptions = {
   readonly resolution: number | undefined
 }
 
+/** Of a picture: red, green, blue and alpha. */
+const MOST_CHANNELS = 4
+
 /** Loads ONNX Runtime and the model; throws LF_RUNTIME_MISSING, LF_MODEL_UNREADABLE or LF_DECODER_INVALID. */
 export async function openOnnxModel(options: OnnxModelOptions): Promise<OnnxModel> {
   const ort = await loadOnnxRuntime()
@@ -84,7 +87,12 @@ function inputSize(session: Ort.InferenceSession, { modelFile, input, resolution
   if (metadata.type !== 'float32') throw unfit(modelFile, `takes ${metadata.type} instead of float32; export it so`)
   const [batch, channels, height, width] = metadata.shape
   const isImage = metadata.shape.length === 4 && mayBe(batch, 1) && mayBe(channels, 3)
-  if (!isImage) throw unfit(modelFile, `takes [${metadata.shape.join(', ')}] instead of [1, 3, height, width]`)
+  const taken = `takes [${metadata.shape.join(', ')}]`
+  // A channel axis with a name may be any axis of the picture, and a picture is never so narrow.
+  if (channels !== 3 && typeof width === 'number' && width <= MOST_CHANNELS) {
+    throw unfit(modelFile, `${taken}, channels last; export it with channels first, as [1, 3, height, width]`)
+  }
+  if (!isImage) throw unfit(modelFile, `${taken} instead of [1, 3, height, width]`)
 
   const wanted = input ?? (resolution === undefined ? undefined : { width: resolution, height: resolution })
   const size = {

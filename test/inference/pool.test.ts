@@ -417,6 +417,18 @@ describe('The inference pool', () => {
       expect(sizeless.message).to.contain('give a resolution')
     })
 
+    for (const [name, shape] of [
+      ['channels-last', '[1, 32, 32, 3]'],
+      ['channels-last-of-any-size', '[batch, height, width, 3]'],
+    ] as const) {
+      it(`is not created when its channels are the last axis of ${shape}`, async () => {
+        const error = await refusal(`${name}.onnx`, { resolution: 32 })
+
+        expect(error.code).to.equal('LF_MODEL_UNREADABLE')
+        expect(error.message).to.contain(`takes ${shape}, channels last; export it with channels first`)
+      })
+    }
+
     it('is not created when the model loads but cannot run', async () => {
       const error = await refusal('runs-only-8-wide.onnx', { resolution: 16 })
 

@@ -2,6 +2,7 @@ import type { DecoderPlan } from '../decoder-file.js'
 import { decodeClassification } from './classification.js'
 import { decodeGrid } from './grid.js'
 import type { Decoded, ModelOutput } from './model-output.js'
+import { assertNumbers } from './numbers.js'
 import { decodeYolo } from './yolo.js'
 
 export type ModelFacts = {
@@ -10,8 +11,14 @@ export type ModelFacts = {
   readonly input: { readonly width: number; readonly height: number }
 }
 
-/** Reads a model's output as the plan says. */
-export function decode(output: ModelOutput, plan: DecoderPlan, { categoryCount, input }: ModelFacts): Decoded {
+/** Reads a model's output as the plan says. Throws LF_MODEL_OUTPUT when it does not have that shape, or holds no numbers. */
+export function decode(output: ModelOutput, plan: DecoderPlan, facts: ModelFacts): Decoded {
+  const decoded = read(output, plan, facts)
+  assertNumbers(output, plan.layout)
+  return decoded
+}
+
+function read(output: ModelOutput, plan: DecoderPlan, { categoryCount, input }: ModelFacts): Decoded {
   const common = { threshold: plan.threshold, categoryCount }
   switch (plan.layout) {
     case 'grid': {
