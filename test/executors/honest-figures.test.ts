@@ -45,6 +45,29 @@ describe('figures of scripts that cannot be changed', function () {
     expect(said[0]).to.match(/^the counts of \S+ are unknown: there is no whole \S*elsewhere\/\S+\.json$/)
   })
 
+  it('of a best model behind a link are those of its file, and a link that leads nowhere is named', async () => {
+    const script = `import os
+os.makedirs('run')
+open('run/1.bin', 'wb').write(b'x' * 100)
+os.symlink('1.bin', 'run/best-right.bin')
+os.symlink('run/1.bin', 'run/best-wrong.bin')`
+    await writeFile(join(folder.path, 'links.py'), script)
+    const definition = makeDefinition(
+      `train: {scratch: [python3, '${join(folder.path, 'links.py')}']}\nbest: {files: run/best-*.bin, as: model.bin}`,
+    )
+    const workspace = join(folder.path, 'workspace')
+    await mkdir(workspace)
+    const said: string[] = []
+    const training = await start({ definition, workspace, say: (line) => void said.push(line) })
+
+    const models = (await collect(training.events)).filter((event) => event.event === 'model')
+
+    expect(models).to.have.lengthOf(1)
+    expect(said).to.deep.equal([
+      'the best model run/best-wrong.bin is not used: it is a link to run/1.bin, which is not there',
+    ])
+  })
+
   describe('have the last epoch of the log, without table and numbers in names,', () => {
     const yaml = `progress: {log: '^\\s+epoch (?<epoch>\\d+)/(?<epochs>\\d+)'}\nbest: {files: result/best.pt, as: model.bin}`
 

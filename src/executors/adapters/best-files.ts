@@ -8,6 +8,7 @@ import type { TrainerDefinition } from '../definition.js'
 import type { EventSource, EventSourceDeps, ProgramEnd } from '../event-source.js'
 import type { ModelEvent } from '../events.js'
 import { ASIDE } from '../whole-files/aside-folders.js'
+import { deadLinkProblem } from '../whole-files/dead-link.js'
 import type { SetAside, Source, Trust } from '../whole-files/set-aside.js'
 import { readBestMetrics } from './best-metrics.js'
 import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
@@ -57,6 +58,10 @@ export async function openBestFiles(
   async function takeRest({ endedWell, endedByUs }: ProgramEnd): Promise<void> {
     const trust = endedWell && !endedByUs ? 'program-ended-well' : 'rest'
     for (const file of await freshFiles()) await takeOrReport(file, trust)
+    for (const { path } of await namesOf(workspace, best)) {
+      const problem = await deadLinkProblem(join(workspace, path))
+      if (problem !== undefined) deps.say(`the best model ${path} is not used: ${problem}`)
+    }
   }
 
   // The worker may have been killed between the appearance of a model and now: the newest that is whole is taken.
@@ -170,19 +175,23 @@ function besideOf(workspace: string, best: BestFiles): Source[] {
 
 /** Oldest epoch first; the mark changes when a file is written again. */
 async function findFiles(workspace: string, best: BestFiles, setAside: SetAside): Promise<Found[]> {
+  const names = await namesOf(workspace, best)
+  const found = await Promise.all(names.map(({ path, star }) => look(workspace, path, star, setAside)))
+  return found.filter((file) => file !== undefined).sort((a, b) => numberOf(a) - numberOf(b))
+}
+
+/** What its folder lists, whether there is a file behind it or not. */
+async function namesOf(workspace: string, best: BestFiles): Promise<{ path: string; star: string | undefined }[]> {
   const folder = dirname(best.files)
   const expression = nameExpression(basename(best.files))
   const names = await readdir(join(workspace, folder)).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
     throw error
   })
-  const found = await Promise.all(
-    names.flatMap((name) => {
-      const match = expression.exec(name)
-      return match === null ? [] : [look(workspace, join(folder, name), match[1], setAside)]
-    }),
-  )
-  return found.filter((file) => file !== undefined).sort((a, b) => numberOf(a) - numberOf(b))
+  return names.flatMap((name) => {
+    const match = expression.exec(name)
+    return match === null ? [] : [{ path: join(folder, name), star: match[1] }]
+  })
 }
 
 async function look(

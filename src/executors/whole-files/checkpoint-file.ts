@@ -1,6 +1,7 @@
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { parsePythonJson } from '../python-json.js'
+import { deadLinkProblem } from './dead-link.js'
 import { examineStructure } from './structure.js'
 
 /** A file that a program wants to go on from, which nobody writes any more. */
@@ -23,7 +24,8 @@ export async function examineCheckpoint(path: string): Promise<CheckpointFile> {
     const problem = await problemOf(path, found.size)
     return problem === undefined ? { state: 'whole' } : { state: 'torn', problem }
   } catch {
-    return { state: 'missing' }
+    const problem = await deadLinkProblem(path).catch(() => undefined)
+    return problem === undefined ? { state: 'missing' } : { state: 'torn', problem }
   }
 }
 

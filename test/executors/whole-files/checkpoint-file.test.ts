@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger.js'
@@ -49,6 +49,22 @@ describe('the checkpoint of a training', () => {
     await mkdir(path('folder.pt'))
     expect(await examineCheckpoint(path('folder.pt'))).to.deep.equal({ state: 'missing' })
     expect(await examineCheckpoint(path('none.pt'))).to.deep.equal({ state: 'missing' })
+  })
+
+  it('that is a link counts as what it leads to, and as torn when it leads nowhere', async () => {
+    await mkdir(path('run'))
+    await writeFile(path('run/epoch=2.ckpt'), await makeModel('zip', 5000, random))
+    await symlink('epoch=2.ckpt', path('run/last.ckpt'))
+    await symlink('run/epoch=2.ckpt', path('run/wrong.ckpt')) // as from the workspace, not from its own folder
+
+    await symlink('loop.ckpt', path('loop.ckpt'))
+
+    expect(await examineCheckpoint(path('loop.ckpt'))).to.include({ state: 'torn' })
+    expect(await examineCheckpoint(path('run/last.ckpt'))).to.deep.equal({ state: 'whole' })
+    expect(await examineCheckpoint(path('run/wrong.ckpt'))).to.deep.equal({
+      state: 'torn',
+      problem: 'it is a link to run/epoch=2.ckpt, which is not there',
+    })
   })
 
   it('is not gone on from when it is torn, and the log says so', async () => {
