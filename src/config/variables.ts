@@ -91,6 +91,10 @@ export const variables = {
     schema: wholeNumber(1, DAY_MS / 1000).default(120),
     meaning: 'A training that waits for the Loop for so long lends its place on the host to another, unless it trains.',
   },
+  LOOPFLEET_PREFLIGHT_SECONDS: {
+    schema: wholeNumber(0, DAY_MS / 1000).default(60),
+    meaning: 'How long the preflight of a trainer or converter may take on this host; 0 is no preflight.',
+  },
   LOOPFLEET_CHECKPOINTS: {
     schema: z.string().optional(),
     meaning: 'Folder that all hosts see, for packed checkpoints; with it another host goes on from where one died.',

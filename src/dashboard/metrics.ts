@@ -18,6 +18,7 @@ const HELP = {
   loopfleet_host_gpus_offered: 'GPUs that a host lends.',
   loopfleet_host_gpus_unreadable: 'Whether a host has GPUs that cannot be read, with the reason.',
   loopfleet_host_not_served: 'A trainer or converter that a host cannot serve, with the reason.',
+  loopfleet_host_preflight_passed: 'Whether work of a trainer or converter can begin on a host.',
   loopfleet_host_errors: 'Errors of a host, such as records that Redis has lost.',
   loopfleet_node_up: 'Whether the heartbeat of a node goes on.',
   loopfleet_node_errors: 'Errors of a node, such as records that Redis has lost.',
@@ -95,6 +96,10 @@ function setHost(set: Set, host: Seen<KnownHost> & { readonly isDraining: boolea
   }
   for (const { kind, name, reason } of host.notServed) {
     set('loopfleet_host_not_served', { ...labels, kind, name, reason }, 1)
+  }
+  for (const { kind, name, state } of host.preflights) {
+    if (state !== 'pending')
+      set('loopfleet_host_preflight_passed', { ...labels, kind, name }, Number(state === 'passed'))
   }
   for (const gpu of host.gpus ?? []) {
     const card = { ...labels, gpu: String(gpu.index), name: gpu.name ?? '' }

@@ -21,8 +21,9 @@ export async function loadConverterDefinition(path: string): Promise<ConverterDe
   const source = await readYamlSource(file, KIND)
   const converter = parseConverterDefinition(source, file)
   const folder = dirname(file)
-  for (const [index, { command }] of converter.convert.entries()) {
-    const key = `convert[${index}].command`
+  const commands = converter.convert.map(({ command }, index) => ({ key: `convert[${index}].command`, command }))
+  if (converter.preflight !== undefined) commands.push({ key: 'preflight', command: converter.preflight })
+  for (const { key, command } of commands) {
     const problem = await misplacedScript(command, { folder, placeholder: 'converter' })
     if (problem !== undefined)
       throw new ConverterFileError(`${basename(file)}: "${key}" ${problem}. [${file}]`, { file, key })

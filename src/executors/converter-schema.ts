@@ -6,6 +6,7 @@ import {
   innerPathSchema,
   knownErrorsSchema,
   nameSchema,
+  preflightSchema,
   pythonSchema,
 } from './definition-schema.js'
 import type { Placeholder } from './placeholders.js'
@@ -43,6 +44,7 @@ export const converterDefinitionSchema = z.strictObject({
     .record(nameSchema, z.array(convertedFileSchema).min(1))
     .describe('The files of every format that go to the Loop, as paths below the output folder.'),
   python: pythonSchema(),
+  preflight: preflightSchema('converter'),
   timeout_seconds: z
     .number()
     .min(1)

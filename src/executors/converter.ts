@@ -12,6 +12,7 @@ import { ModelNotConvertibleError } from './errors.js'
 import type { GpuCount } from './gpu/slots.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 import type { OutputAudience, OutputWatchDeps } from './output-watch.js'
+import type { PreflightPlan } from './preflight/plan.js'
 import { runToEnd } from './run-to-end.js'
 
 /** One model that is to be converted to one format, in a workspace of its own. */
@@ -41,6 +42,8 @@ export type Converter = {
   readonly targetFormats: readonly string[]
   /** Lent to each conversion. */
   readonly gpus: GpuCount
+  /** What is asked of the host before it converts. */
+  readonly preflight: PreflightPlan
   /** Another one when what is done for this format has changed, so that failed models are worth another try. */
   fingerprint(format: string): Promise<string>
   /** Answers the files to be uploaded; an abort ends everything it started and throws the signal's reason. */
@@ -71,6 +74,10 @@ export function createConverter(
     sourceFormat: definition.source_format,
     targetFormats: definition.convert.map(({ format }) => format),
     gpus: definition.gpus,
+    preflight: {
+      ...{ kind: 'converter', name: definition.name, gpus: definition.gpus, definition, own: definition.preflight },
+      commands: definition.convert.map(({ command }) => command),
+    },
     fingerprint: (format) => fingerprintOf(definition, commandOf(format), format),
     async convert(task, deps) {
       await mkdir(task.outputFolder, { recursive: true })

@@ -146,6 +146,7 @@ export const trainerDefinitionSchema = z.strictObject({
   convert: z.array(z.strictObject({ format: nameSchema, command: commandSchema(CONVERTING) })).default([]),
   upload: z.record(nameSchema, uploadedFilesSchema).describe('The files of every format that goes to the Loop.'),
   detect: detectSchema.optional(),
+  preflight: preflightSchema('trainer'),
   cleanup: commandSchema(TRAINING)
     .optional()
     .describe('Run when the training is over, before its workspace is cleared.'),
@@ -200,6 +201,13 @@ export function pythonSchema() {
 
 export function envSchema() {
   return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), envValueSchema()).default({})
+}
+
+/** Which command says that this host can begin work of the file. */
+export function preflightSchema(kind: 'trainer' | 'converter') {
+  return commandSchema(['workspace', kind], { conditions: ['gpus'], hasHyperparameters: false })
+    .optional()
+    .describe('Exit code 0 says that work can begin on this host.')
 }
 
 function envValueSchema() {

@@ -111,6 +111,7 @@ function commandsOf(trainer: TrainerFile): readonly { readonly key: string; read
     'train.continue': goOn,
     'train.resume': resume,
     'train.resume_check': check,
+    preflight: trainer.preflight,
     cleanup: trainer.cleanup,
     'detect.command': trainer.detect !== undefined && 'command' in trainer.detect ? trainer.detect.command : undefined,
   }

@@ -57,11 +57,15 @@ export class CommandFailedError extends LoopfleetError {
   static {
     this.prototype.name = 'CommandFailedError'
   }
+  readonly #end: string
   constructor(details: CommandFailure) {
-    super('LF_COMMAND_FAILED', `The command ${details.command} ${howItEnded(details)}.`, {
-      details,
-      failure: 'program',
-    })
+    const end = howItEnded(details)
+    super('LF_COMMAND_FAILED', `The command ${details.command} ${end}.`, { details, failure: 'program' })
+    this.#end = end
+  }
+  /** How it ended, with its last line: the predicate of a sentence. */
+  get end(): string {
+    return this.#end
   }
 }
 

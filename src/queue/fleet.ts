@@ -19,6 +19,20 @@ const errors = z.array(z.string()).default([])
 /** What its build reads and writes; builds before protocol numbers do not have one. */
 const protocol = z.int().min(1).optional()
 
+/** What a host found out about its own fitness for a trainer or converter. */
+export const preflightReportSchema = z.object({
+  kind: z.enum(['trainer', 'converter']),
+  name: z.string(),
+  /** `pending` until the first one has ended. */
+  state: z.enum(['pending', 'passed', 'failed']),
+  /** One sentence; also of the last one that could not be carried out. */
+  reason: z.string().nullable(),
+  /** What it could not find out. */
+  notes: z.array(z.string()),
+  at: z.number().nullable(),
+})
+export type PreflightReport = z.output<typeof preflightReportSchema>
+
 /** What a host tells of itself; more keys are kept as they come. */
 export const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
@@ -36,6 +50,8 @@ export const fleetHostSchema = z.looseObject({
   notServed: z
     .array(z.object({ kind: z.enum(['trainer', 'converter']), name: z.string(), reason: z.string() }))
     .default([]),
+  /** Hosts of older versions have none. */
+  preflights: z.array(preflightReportSchema).default([]),
   errors,
   protocol,
 })

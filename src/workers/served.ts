@@ -2,25 +2,29 @@ import type { Logger } from '../base/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'
-import type { FleetHost } from '../queue/fleet.js'
+import type { FleetHost, PreflightReport } from '../queue/fleet.js'
 
 /** Why a host does not take the work of a trainer or converter, for people. */
 export type NotServed = { readonly kind: 'trainer' | 'converter'; readonly name: string; readonly reason: string }
 
 type Definition = { readonly name: string; readonly gpus: GpuCount }
 
-/** Which trainers and converters of a worker its offer suffices for. */
+/** Which trainers and converters of a worker its GPUs suffice for, and whose preflight has passed. */
 export type Served = {
   has(kind: NotServed['kind'], name: string): boolean
   readonly missing: readonly NotServed[]
-  /** Learns the offer; what changes is logged. */
+  /** Learns the offer and the preflights; what changes is logged. */
   follow(offer: GpuOffer): void
 }
 
 export function createServed(
   work: { readonly trainers: readonly Definition[]; readonly converters: readonly Definition[] },
-  log: Logger,
+  deps: {
+    readonly preflightOf: (kind: NotServed['kind'], name: string) => PreflightReport | undefined
+    readonly log: Logger
+  },
 ): Served {
+  const { log } = deps
   let missing: readonly NotServed[] = []
 
   const has = (kind: NotServed['kind'], name: string) =>
@@ -35,21 +39,36 @@ export function createServed(
       const before = missing
       missing = [...missingOf('trainer', work.trainers, offer), ...missingOf('converter', work.converters, offer)]
       for (const { kind, name, reason } of missing) {
-        if (before.some((each) => each.kind === kind && each.name === name && each.reason === reason)) continue
+        if (reason === PENDING || before.some((each) => isSame(each, { kind, name, reason }))) continue
         log.warn({ [kind]: name, reason }, 'not served by this host; its work stays queued for other hosts')
       }
-      for (const { kind, name } of before) {
-        if (has(kind, name)) log.info({ [kind]: name }, 'served by this host again')
+      for (const { kind, name, reason } of before) {
+        if (reason !== PENDING && has(kind, name)) log.info({ [kind]: name }, 'served by this host again')
       }
     },
   }
+
+  function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
+    return definitions.flatMap(({ name, gpus }) => {
+      const refusal = refusalOf(offer, gpus)
+      const reason = refusal === undefined ? unfitness(deps.preflightOf(kind, name)) : shortReason(refusal)
+      return reason === undefined ? [] : [{ kind, name, reason }]
+    })
+  }
 }
 
-function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
-  return definitions.flatMap(({ name, gpus }) => {
-    const refusal = refusalOf(offer, gpus)
-    return refusal === undefined ? [] : [{ kind, name, reason: shortReason(refusal) }]
-  })
+/** Not for the log: each start begins with it. */
+const PENDING = 'Its first preflight has not ended.'
+
+/** Why nothing is claimed, by the preflight; undefined if it has passed, or none is made. */
+function unfitness(report: PreflightReport | undefined): string | undefined {
+  if (report === undefined || report.state === 'passed') return undefined
+  if (report.state === 'failed') return `Its preflight fails: ${report.reason}`
+  return report.reason ?? PENDING
+}
+
+function isSame(a: NotServed, b: NotServed): boolean {
+  return a.kind === b.kind && a.name === b.name && a.reason === b.reason
 }
 
 // The host gives the reason of unreadable GPUs once, for all that needs them.

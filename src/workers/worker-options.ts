@@ -8,6 +8,7 @@ import type { Fleet } from '../queue/fleet.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
 import type { Trainings } from '../queue/trainings/trainings.js'
+import type { PreflightLimits } from './preflights.js'
 import type { StageDeps } from './stages/stage.js'
 import type { WorkspaceKeeperOptions } from './workspace-keeper.js'
 
@@ -28,6 +29,7 @@ export type WorkerOptions = {
   readonly lockMs?: number
   /** Which workspaces of ended trainings are kept. */
   readonly keep?: Partial<Omit<WorkspaceKeeperOptions, 'dataFolder'>>
+  readonly preflight?: PreflightLimits
   /** A folder that all hosts see, and how often a changed checkpoint is packed into it. */
   readonly checkpoints?: { readonly folder: string; readonly everyMs: number } | undefined
 }

@@ -3,6 +3,7 @@ import { availableCpus } from '../base/available-cpus.js'
 import type { Closers } from '../base/closers.js'
 import { every } from '../base/every.js'
 import { createService, type Service } from '../base/service.js'
+import { trainerPreflight } from '../executors/preflight/plan.js'
 import type { FleetHost } from '../queue/fleet.js'
 import { checkFolderReader } from '../queue/records/least-reader.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
@@ -12,6 +13,7 @@ import { createEngine, type Engine } from './engine/engine.js'
 import type { HostTrainings, HostWork } from './host-work.js'
 import { openTrainingRun } from './open-training-run.js'
 import { createPlaces, type Places } from './places.js'
+import { createPreflights, DEFAULT_PREFLIGHT, type Preflights } from './preflights.js'
 import { createRecordWatch } from './record-watch.js'
 import { createServed, gpuStateOf, type Served } from './served.js'
 import { createHostTrainings } from './trainings/host-trainings.js'
@@ -23,7 +25,7 @@ const HEARTBEAT_MS = 5000
 /** The worker of one host; the caller holds the lock on its data folder, which proves that no other one lives. */
 export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service {
   const log = deps.log.child({ component: 'worker', host: options.hostId })
-  const host = openHost(options, { ...deps, log })
+  const host = openHost(options, { ...deps, log, onFitness: () => onFitness() })
   const { engine, keeper, drain, work } = host
   let isServing = false
 
@@ -35,9 +37,16 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     host.follow()
   }
 
-  function onOffer(): void {
+  function onFitness(): void {
     serve()
     if (isServing) void beat()
+  }
+
+  /** A preflight that waited for GPUs is made as soon as they are there. */
+  function onOffer(): void {
+    for (const { kind, name, state } of host.preflights.reports)
+      if (state === 'pending') host.preflights.again(kind, name)
+    onFitness()
   }
 
   async function announce(): Promise<void> {
@@ -62,6 +71,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     every(HEARTBEAT_MS, beat, closers, 'heartbeat')
     await drain.read()
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
+    host.preflights.start(closers) // after the sweep, which ends those of the process before
     await host.forgetCheckpoints()
     for (const each of work) {
       signal.throwIfAborted()
@@ -71,7 +81,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     closers.add('work', () => engine.stop())
     if (work.some(({ works }) => works.length > 0)) await engine.start({ signal })
     isServing = true
-    serve()
+    onFitness()
     keeper.tidy()
     log.info({ ...namesOf(options), places: host.places.total }, 'worker started')
   }
@@ -86,6 +96,7 @@ type Host = {
   readonly work: readonly HostWork[]
   readonly places: Places
   readonly served: Served
+  readonly preflights: Preflights
   readonly drain: Drain
   readonly keeper: WorkspaceKeeper
   readonly records: ReturnType<typeof createRecordWatch>
@@ -95,16 +106,25 @@ type Host = {
   describe(): FleetHost
 }
 
-function openHost(options: WorkerOptions, deps: WorkerDeps): Host {
+function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitness: () => void }): Host {
   const { hostId, converters = [] } = options
   const { log } = deps
   const follow = () => {
     for (const each of work) each.follow()
   }
   const places = createPlaces(wantedPlaces(options, deps), () => trainings.follow())
-  const served = createServed({ trainers: options.trainers, converters }, log)
+  const preflights = createHostPreflights(options, deps)
+  const served = createServed({ trainers: options.trainers, converters }, { preflightOf: preflights.reportOf, log })
   const drain = createDrain({ hostId }, { fleet: deps.fleet, onChange: follow, log })
-  const shared = { places, served, isDraining: () => drain.isDraining, onChange: () => engine.wake(), log }
+  const onProgramFailed = preflights.again
+  const shared = {
+    places,
+    served,
+    isDraining: () => drain.isDraining,
+    onChange: () => engine.wake(),
+    onProgramFailed,
+    log,
+  }
   const keeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder },
     { records: deps.trainings, isActive: (id) => trainings.active.some((each) => each.id === id), now: Date.now, log },
@@ -146,6 +166,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps): Host {
       trainers: trainers.filter((name) => served.has('trainer', name)),
       converters: known.filter((name) => served.has('converter', name)),
       notServed: [...served.missing],
+      preflights: [...preflights.reports],
       places: places.total,
       free: places.free,
       trainings: trainings.active.map(({ id }) => id),
@@ -155,7 +176,35 @@ function openHost(options: WorkerOptions, deps: WorkerDeps): Host {
     }
   }
 
-  return { engine, trainings, work, places, served, drain, keeper, records: watch, follow, forgetCheckpoints, describe }
+  return {
+    engine,
+    trainings,
+    work,
+    places,
+    served,
+    preflights,
+    drain,
+    keeper,
+    records: watch,
+    follow,
+    forgetCheckpoints,
+    describe,
+  }
+}
+
+function createHostPreflights(
+  options: WorkerOptions,
+  deps: Pick<WorkerDeps, 'slots' | 'stageDeps' | 'log'> & { readonly onFitness: () => void },
+): Preflights {
+  const { hostId, dataFolder, programEnv, trainers, converters = [] } = options
+  const plans = [...trainers.map(trainerPreflight), ...converters.map(({ preflight }) => preflight)]
+  const limits = { ...DEFAULT_PREFLIGHT, ...options.preflight }
+  const { outputThread } = deps.stageDeps
+  return createPreflights(
+    plans,
+    { ...limits, hostId, pid: process.pid, dataFolder, programEnv },
+    { slots: deps.slots, outputThread, onChange: deps.onFitness, log: deps.log },
+  )
 }
 
 function wantedPlaces({ places }: WorkerOptions, { gpus: { offer } }: Pick<WorkerDeps, 'gpus'>): number {

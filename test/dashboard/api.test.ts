@@ -230,6 +230,23 @@ describe('dashboard api', () => {
     expect(lines.join('\n')).to.include('kind="trainer",name="big",reason="2 GPUs are needed"} 1')
   })
 
+  it('tells Prometheus which preflights have passed, and nothing of one that has not ended', async () => {
+    const report = { kind: 'trainer' as const, reason: null, notes: [], at: null }
+    const preflights = [
+      { ...report, name: 'fit', state: 'passed' as const },
+      { ...report, name: 'broken', state: 'failed' as const, reason: 'no torch' },
+      { ...report, name: 'new', state: 'pending' as const },
+    ]
+    await dashboard.fleet.announceHost({ hostId: 'host-a', pid: 11, trainers: [], preflights }, { ttlMs: 60_000 })
+
+    const text = await (await fetch(`${dashboard.url}/metrics`)).text()
+
+    expect(text.split('\n').filter((line) => line.startsWith('loopfleet_host_preflight_passed'))).to.deep.equal([
+      'loopfleet_host_preflight_passed{host="host-a",kind="trainer",name="fit"} 1',
+      'loopfleet_host_preflight_passed{host="host-a",kind="trainer",name="broken"} 0',
+    ])
+  })
+
   it('tells Prometheus how many errors hosts and nodes report', async () => {
     const host = {
       hostId: 'host-a',

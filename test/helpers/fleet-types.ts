@@ -10,6 +10,8 @@ import type { CliExit, CliProcess, CliRun } from './cli-process.js'
 export type FleetOptions = {
   /** A trainer file; the quick trainer (test/fixtures/trainers/quick) by default. */
   readonly trainerFile?: string
+  /** More trainer files, for each of which the fleet has a node, and which its workers serve too. */
+  readonly moreTrainers?: readonly string[]
   /** Folder that is put in front of the PATH of the workers, for a program that stands in for nvidia-smi. */
   readonly pathInFront?: string
   /** The whole PATH of the workers. */
@@ -100,8 +102,12 @@ export type Fleet = {
   workspace(worker?: FleetWorker): Promise<string>
   /** What the quick trainer wrote down at each start in the latest training's workspace. */
   starts(worker?: FleetWorker): Promise<readonly QuickStart[]>
-  /** `gpus` instead of the fleet's. */
-  startWorker(options?: { readonly data?: string; readonly gpus?: string }): Promise<FleetWorker>
+  /** `gpus` and `pathInFront` instead of the fleet's. */
+  startWorker(options?: {
+    readonly data?: string
+    readonly gpus?: string
+    readonly pathInFront?: string
+  }): Promise<FleetWorker>
   /** Runs a worker that is not expected to become ready. */
   runWorker(options: { readonly data: string; readonly gpus?: string }): Promise<CliRun>
   startTrainer(): Promise<CliProcess>

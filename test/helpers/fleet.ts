@@ -69,6 +69,7 @@ async function openFleet(
     await Promise.all(parts.filter((part) => !part.hasExited).map((part) => part.end()))
   })
   const trainerFile = options.trainerFile ?? QUICK
+  const moreTrainers = options.moreTrainers ?? []
   let latest: number | undefined
   let count = 0
 
@@ -97,19 +98,20 @@ async function openFleet(
     return join(logs, `${String(count).padStart(2, '0')}-${name}.log`)
   }
 
-  function workerStart(data: string, lent = options.gpus) {
-    const PATH = [options.pathInFront, options.path ?? process.env.PATH].filter(Boolean).join(delimiter)
+  function workerStart(data: string, lent = options.gpus, pathInFront = options.pathInFront) {
+    const PATH = [pathInFront, options.path ?? process.env.PATH].filter(Boolean).join(delimiter)
     const gpus = lent === 'all' ? [] : ['--gpus', lent ?? 'none']
     const place = { folder: join(folder, `host-${data}`), hostId: `${id}-${data}` }
     const places = options.places === undefined ? [] : ['--places', String(options.places)]
-    const args: [string, ...string[]] = ['worker', '--trainer', trainerFile, '--data', place.folder, ...gpus, ...places]
+    const trainers = [trainerFile, ...moreTrainers].flatMap((file) => ['--trainer', file])
+    const args: [string, ...string[]] = ['worker', ...trainers, '--data', place.folder, ...gpus, ...places]
     const env = environment({ PATH, LOOPFLEET_HOST_NAME: place.hostId })
     return { ...place, cli: { args, env, logFile: logFile(`worker-${data}`) } }
   }
 
   async function startWorker(how: Parameters<Fleet['startWorker']>[0] = {}): Promise<FleetWorker> {
     const { data = 'a' } = how
-    const { cli, ...place } = workerStart(data, how.gpus)
+    const { cli, ...place } = workerStart(data, how.gpus, how.pathInFront)
     const started = await startCli(cli)
     const worker: FleetWorker = Object.assign(started, { data, ...place })
     parts.push(worker)
@@ -121,8 +123,8 @@ async function openFleet(
   const flags = ['--seats', String(options.seats ?? 1), ...(options.trainerFlags ?? [])]
   const trainerArgs = [trainerFile, '--data', join(folder, 'node'), ...flags]
 
-  async function startTrainer(): Promise<CliProcess> {
-    const cli = { args: ['trainer', ...trainerArgs] as const, env: environment(), logFile: logFile('trainer') }
+  async function startTrainer(own: readonly string[] = trainerArgs): Promise<CliProcess> {
+    const cli = { args: ['trainer', ...own] as const, env: environment(), logFile: logFile('trainer') }
     const started = await startCli(cli)
     parts.push(started)
     await until('the trainer is idle at the Loop', () => {
@@ -134,6 +136,7 @@ async function openFleet(
 
   let [trainer] = await Promise.all([
     startTrainer(),
+    ...moreTrainers.map((file, index) => startTrainer([file, '--data', join(folder, `node-${index + 2}`), ...flags])),
     ...(options.workers ?? ['a']).map((data) => startWorker({ data })),
   ])
 

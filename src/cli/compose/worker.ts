@@ -71,6 +71,7 @@ export async function startWorker(
         maxBytes: environment.LOOPFLEET_MAX_WORKSPACE_BYTES,
       },
       checkpoints: checkpointsOf(environment),
+      preflight: { timeoutMs: environment.LOOPFLEET_PREFLIGHT_SECONDS * 1000 },
     },
     {
       ...fleet,

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { RunSupersededError, TrainingAbortedError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import { backOffMs, UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
-import { isUnclassified } from '../../base/errors.js'
+import { failureClassOf, isUnclassified } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { removeWhatGoes } from '../../base/remove-what-goes.js'
 import { plainText } from '../../base/terminal/plain-text.js'
@@ -43,6 +43,8 @@ export type ConversionPipelineDeps = ConversionDeps & {
   readonly steps: Pick<StepQueue, 'run'>
   /** The host may claim more, or of other converters, than before. */
   readonly onChange: () => void
+  /** A program of this converter has failed on this host. */
+  readonly onProgramFailed?: (kind: 'converter', name: string, error: unknown) => void
   /** SIGKILLs what earlier runs of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
   /** Clears, in the background, folders of failed conversions that are too old or too many. */
@@ -221,6 +223,7 @@ export function createConversionPipeline(
       return await forget(workspace, runLog)
     }
     if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS })
+    if (failureClassOf(error) === 'program') deps.onProgramFailed?.('converter', run.record.name, error)
     const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
     if (!isTheModelsFault(error) && !(await isGivenUp(run, error, failures))) {
       const delays = payload.delays + 1

@@ -10,7 +10,7 @@ import type { Places } from '../places.js'
 import type { Served } from '../served.js'
 import type { WorkerDeps, WorkerOptions } from '../worker-options.js'
 import { createWorkspaceKeeper, DEFAULT_KEEP } from '../workspace-keeper.js'
-import { createConversionPipeline } from './conversion-pipeline.js'
+import { type ConversionPipelineDeps, createConversionPipeline } from './conversion-pipeline.js'
 import { folderOwnerOf } from './folder-owner.js'
 import { createRecentProjects } from './recent-projects.js'
 
@@ -26,6 +26,7 @@ export type HostConversionsDeps = Pick<WorkerDeps, 'queues' | 'slots' | 'stageDe
   readonly sweepConversion: (conversionId: string) => Promise<void>
   /** The host may claim more, or of other converters, than before. */
   readonly onChange: () => void
+  readonly onProgramFailed?: ConversionPipelineDeps['onProgramFailed']
   readonly log: Logger
 }
 

@@ -40,6 +40,12 @@ type Attempted = {
   readonly log: Logger
 }
 
+export type StageRunnerDeps = {
+  readonly stageDeps: StageDeps
+  /** A program of this trainer has failed on this host. */
+  readonly onProgramFailed?: ((kind: 'trainer', name: string, error: unknown) => void) | undefined
+}
+
 export type RunStage = (training: TrainingRun, stage: Stage, job: StepAttempt, signal: AbortSignal) => Promise<unknown>
 
 const PROGRESS_EVERY_MS = 500
@@ -48,7 +54,7 @@ const PROGRESS_EVERY_MS = 500
  * What surrounds every attempt at a stage: fence, signal, time, log, record, and the error that the Loop sees meanwhile. Throws
  * what the stage has thrown, or the signal's reason.
  */
-export function createStageRunner(deps: { readonly stageDeps: StageDeps }): RunStage {
+export function createStageRunner(deps: StageRunnerDeps): RunStage {
   const shownErrors = createShownErrors()
 
   return async function runStage(training, stage, job, signal) {
@@ -135,6 +141,7 @@ export function createStageRunner(deps: { readonly stageDeps: StageDeps }): RunS
     const { training, stage, job, log } = own
     const failure = failureClassOf(error)
     if (failure === 'transient') waits(own)
+    if (failure === 'program') deps.onProgramFailed?.('trainer', training.definition.name, error)
     log.warn({ err: error, failure }, 'stage failed')
     training.output.write(plainText(`${stage.name} failed: ${messageOf(error)}`))
     try {

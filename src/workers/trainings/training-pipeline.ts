@@ -28,7 +28,7 @@ import { obeyEarlierStop } from '../stop-switch.js'
 import type { TrainingRun } from '../training-run.js'
 import { createRecordSteps, type StepQueues } from './record-steps.js'
 import { recordStore } from './record-store.js'
-import { createStageRunner } from './run-stage.js'
+import { createStageRunner, type StageRunnerDeps } from './run-stage.js'
 import { createWalk } from './walk.js'
 
 export type TrainingPipelineOptions = {
@@ -44,6 +44,7 @@ export type TrainingPipelineDeps = {
   readonly steps: StepQueues
   readonly stages: Stages
   readonly stageDeps: StageDeps
+  readonly onProgramFailed?: StageRunnerDeps['onProgramFailed']
   /** How many trainings the host works on at once, over all its trainers. */
   readonly places: Places
   readonly slots: Slots
