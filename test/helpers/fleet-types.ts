@@ -115,7 +115,7 @@ export type Fleet = {
   killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>
   /** As when the host dies: the worker, its programs and their guards, all at once. */
   killTree(worker?: FleetWorker): Promise<void>
-  /** Programs of this fleet (or of one host) that live: training, conversion and detection, with their children. */
+  /** Programs of this fleet (or of one host) that live: training, conversion and detection, with their children; no preflights. */
   programs(worker?: FleetWorker): Promise<number[]>
   /** Any command of the program against this fleet. */
   run(...args: [string, ...string[]]): Promise<CliRun>

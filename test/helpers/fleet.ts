@@ -274,7 +274,7 @@ async function openFleet(
     },
     programs: (worker) => {
       const start = worker === undefined ? `${id}-` : `${worker.hostId}:`
-      return processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(start))
+      return processesWith('LOOPFLEET_OWNER', (owner) => owner.startsWith(start) && !owner.includes(':preflight-'))
     },
     run: (...args) => runCli({ args, env: environment(), logFile: logFile(args[0]) }),
     async close() {
