@@ -47,7 +47,7 @@ export async function copySources(folder: string): Promise<SourceCopy> {
   return {
     folder,
     async compile() {
-      await run('tsc', '-p', '.')
+      await run('tsc', '-p', '.', '--singleThreaded') // with several threads it works more in all
       await execa(process.execPath, ['scripts/copy-assets.mjs'], { cwd: folder })
     },
     checkLaws: () => run('depcruise', 'src', '--config', '.dependency-cruiser.cjs'),
