@@ -160,6 +160,7 @@ describe('the commands of loopfleet', function () {
       expect(JSON.parse(status.stdout)).to.have.keys(
         'redis',
         'hosts',
+        'noHost',
         'nodes',
         'queues',
         'trainings',
