@@ -24,7 +24,8 @@ export async function annotateOnce(
   { control, view, context }: DemoDeps & { readonly control: LoopControl },
 ): Promise<AnnotationFacts> {
   view.say('\nOutlining an object with an annotator …')
-  await control.generate({ project_name: PROJECT, inbox: 1, segmentation_categories: 1, image_style: 'plain' })
+  const config = { project_name: PROJECT, inbox: 1, segmentation_categories: 1, image_style: 'plain' }
+  await control.generate(config, context.signal)
   const node = fact(await parts.start('annotator', []), 'uuid')
   await control.waitForNode(node, context.signal)
   const [image] = await control.images(PROJECT, { state: 'inbox', limit: 1 })

@@ -15,7 +15,7 @@ import {
 /** A person at the local Loop, as far as the demo needs one: makes a project, orders a training, looks at results. */
 export type LoopControl = {
   readonly organization: string
-  generate(config: Readonly<Record<string, unknown>>): Promise<void>
+  generate(config: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>
   /** Resolves when a trainer is connected and idle. */
   waitForTrainer(signal: AbortSignal): Promise<string>
   order(project: string, order: Readonly<Record<string, unknown>>): Promise<number>
@@ -51,8 +51,8 @@ export function createLoopControl(url: string, sleep: (ms: number, signal: Abort
 
   return {
     organization: ORGANIZATION,
-    async generate(config) {
-      await http.post(`/api/${ORGANIZATION}/projects/generator`, config)
+    async generate(config, signal) {
+      await http.post(`/api/${ORGANIZATION}/projects/generator`, config, { signal })
     },
     async waitForTrainer(signal) {
       for (;;) {

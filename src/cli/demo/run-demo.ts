@@ -115,7 +115,7 @@ async function workOnce(parts: Parts, { flags, examples }: Task, deps: DemoDeps)
 async function trainOnce(parts: Parts, flags: DemoFlags, deps: DemoDeps & { readonly control: LoopControl }) {
   const { context, view, control } = deps
   view.say(`\nDrawing ${IMAGES.complete + IMAGES.inbox} images with known boxes …`)
-  await control.generate({ project_name: PROJECT, ...IMAGES, seed: flags.seed })
+  await control.generate({ project_name: PROJECT, ...IMAGES, seed: flags.seed }, context.signal)
   const node = await control.waitForTrainer(context.signal)
   const startedAt = performance.now()
   const hyperparameters = { ...(flags.short ? { short: true } : {}), ...(flags.steps ? { steps: flags.steps } : {}) }

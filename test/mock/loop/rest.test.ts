@@ -7,6 +7,7 @@ import { unzipChecked } from '../../../src/base/archives/unzip.js'
 import { zipStream } from '../../../src/base/archives/zip.js'
 import { noiseJpeg } from '../../helpers/jpegs.js'
 import { sendThenRead } from '../../helpers/send-then-read.js'
+import { until } from '../../helpers/until.js'
 import { filesForm, startLoop, type TestLoop } from './start-loop.js'
 
 describe("the local Loop's REST API", () => {
@@ -315,6 +316,21 @@ describe("the local Loop's REST API", () => {
     }
     const foreign = await loop.call('POST', generator, { project_name: 'x' }, { origin: 'http://evil.example' })
     expect(foreign.status).to.equal(403)
+  })
+
+  it('draws no further for a client that has gone, and keeps nothing of the project', async () => {
+    const client = new AbortController()
+    const body = JSON.stringify({ project_name: 'given-up', complete: 5000 })
+    const headers = { 'content-type': 'application/json' }
+    const options = { method: 'POST', headers, body, signal: client.signal }
+    const asked = fetch(`${loop.url}/api/zauberzeug/projects/generator`, options).catch(String)
+    const status = async () => (await loop.call('GET', '/api/zauberzeug/projects/given-up')).status
+    await until('it draws', async () => (await status()) === 200)
+
+    client.abort()
+
+    await until('it is gone', async () => (await status()) === 404)
+    expect(await asked).to.match(/AbortError/)
   })
 
   it('deletes a project', async () => {

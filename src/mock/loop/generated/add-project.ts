@@ -20,8 +20,16 @@ export type GeneratedAnswer = { readonly organization: string; readonly project:
 
 const MAX_IMAGES = 100_000
 
-/** Generates a project of drawn shapes. Throws a refusal when there is one of that name (409) or the order is bad. */
-export async function addProject(context: LoopContext, organization: string, body: unknown): Promise<GeneratedAnswer> {
+/**
+ * Generates a project of drawn shapes. Throws a refusal when there is one of that name (409) or the order is bad. After an
+ * abort nothing is left of it.
+ */
+export async function addProject(
+  context: LoopContext,
+  organization: string,
+  body: unknown,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<GeneratedAnswer> {
   const config = checked(localGeneratorConfigSchema, body, 'generator')
   const count = config.complete + config.review + config.annotate + config.inbox
   if (count > MAX_IMAGES) throw new RefusedError(422, `generator: at most ${MAX_IMAGES} images, got ${count}.`)
@@ -30,7 +38,7 @@ export async function addProject(context: LoopContext, organization: string, bod
   const categories = generated.categories.map((category) => categorySchema.parse(category))
   const project = await context.store.create(organization, config.project_name, categories)
   try {
-    await drawImages(project, generated.images, config)
+    await drawImages(project, generated.images, config, signal)
     await addGeneratedTrainings(context, project, config, seed)
   } catch (error) {
     await context.store.remove(organization, config.project_name, { keepImages: false })
@@ -44,9 +52,11 @@ async function drawImages(
   project: Project,
   images: ReturnType<typeof generateProject>['images'],
   config: z.output<typeof localGeneratorConfigSchema>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const hidesBoxes = config.box_annotations === 0
   for await (const { id, jpeg, state, set, width, height, truth } of images) {
+    signal?.throwIfAborted()
     await project.writeImage(id, jpeg)
     const random = createRandom(`${id}/tags`)
     const annotated = state === 'complete' || state === 'review'

@@ -16,8 +16,10 @@ export function registerProjectRoutes(app: FastifyInstance, context: LoopContext
     return { ...toEntry(project), categories, image_count: project.images.size }
   })
 
-  app.post('/api/:o/projects/generator', async (request) => {
-    const generated = await addProject(context, param(request, 'o'), request.body)
+  app.post('/api/:o/projects/generator', async (request, reply) => {
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort(new RefusedError(400, 'generator: the client has closed its connection.')))
+    const generated = await addProject(context, param(request, 'o'), request.body, { signal: gone.signal })
     context.changed()
     return generated
   })
