@@ -15,7 +15,7 @@ describe('the detect stage', function () {
   before(async () => {
     const trainerFile = new URL('../fixtures/trainers/sees-the-same-boxes/trainer.yaml', import.meta.url)
     const project = { complete: IMAGES / 2, inbox: IMAGES / 2, box_categories: 2 }
-    fleet = await startFleet({ trainerFile: fileURLToPath(trainerFile), project })
+    fleet = await startFleet({ trainerFile: fileURLToPath(trainerFile), project, threads: 2 })
   })
   after(async () => fleet?.close())
 

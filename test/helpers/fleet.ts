@@ -13,7 +13,6 @@ import { createQueues } from '../../src/queue/queues.js'
 import { startRedisServer } from '../../src/queue/redis-server.js'
 import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'
-import { allStages } from '../../src/workers/pipeline.js'
 import { type CliProcess, runCli, startCli } from './cli-process.js'
 import { describeProcesses, FLEET_VARIABLE, killAll, processesWith, processTreeOf } from './fleet-processes.js'
 import type { Fleet, FleetCondition, FleetOptions, FleetWorker, QuickStart } from './fleet-types.js'
@@ -85,7 +84,7 @@ async function openFleet(
       LOOP_HOST: between?.host ?? loop.host,
       LOOP_PROTOCOL: options.dialect ?? 'current',
       LOOPFLEET_LOCK_MS: String(options.lockMs ?? 30_000),
-      LOOPFLEET_THREADS: String(options.threads ?? 2),
+      LOOPFLEET_THREADS: String(options.threads ?? 1),
       LOOPFLEET_LOG_LEVEL: 'debug',
       ...(options.login && { LOOP_USERNAME: options.login.username, LOOP_PASSWORD: options.login.password }),
       ...options.env,
@@ -244,6 +243,7 @@ async function openFleet(
     async step(stage, run) {
       const training = await record()
       if (training.hostId === null) return undefined
+      const { allStages } = await import('../../src/workers/pipeline.js') // few tests ask, and it loads half the program
       const queue = queueNames.host(training.hostId, allStages[stage].kind)
       const start = `${training.id}.${run ?? training.run}.${stage}`
       return (await queues.jobs(queue, jobStates)).find(
