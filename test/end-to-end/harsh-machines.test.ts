@@ -49,28 +49,35 @@ describe('a training on a machine', function () {
     expect(await fleet.programs()).to.deep.equal([])
   })
 
-  for (const [trouble, begin, end] of [
-    ['full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
-    ['read-only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
-  ] as const) {
-    it(`goes on in the same program while Redis is ${trouble} for some seconds`, async () => {
-      fleet = await startFleet({ lockMs: 2000, threads: 1 })
-      const [worker] = fleet.workers
-      await fleet.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.1 } })
-      await fleet.until({ epoch: 3 }, 40_000)
-
-      await fleet.link.client.call(begin[0], ...begin.slice(1))
-      await sleep(4000) // longer than any lock
-      await fleet.link.client.call(end[0], ...end.slice(1))
-      await fleet.until({ epoch: 59 }, 60_000)
-      const starts = await fleet.starts()
-      await fleet.until({ ended: true }, 60_000)
-
-      expect([worker?.hasExited, fleet.trainer.hasExited]).to.deep.equal([false, false])
-      expect(starts).to.have.lengthOf(1)
-      expectOneOfEach(fleet)
+  describe('that Redis refuses', () => {
+    let one: Fleet
+    before(async () => {
+      one = await startFleet({ lockMs: 2000, threads: 1 })
     })
-  }
+    after(async () => one?.close())
+
+    for (const [trouble, begin, end] of [
+      ['full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
+      ['read-only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
+    ] as const) {
+      it(`goes on in the same program while Redis is ${trouble} for some seconds`, async () => {
+        const [worker] = one.workers
+        await one.order({ hyperparameters: { epochs: 60, epoch_seconds: 0.1 } })
+        await one.until({ epoch: 3 }, 40_000)
+
+        await one.link.client.call(begin[0], ...begin.slice(1))
+        await sleep(4000) // longer than any lock
+        await one.link.client.call(end[0], ...end.slice(1))
+        await one.until({ epoch: 59 }, 60_000)
+        const starts = await one.starts()
+        await one.until({ ended: true }, 60_000)
+
+        expect([worker?.hasExited, one.trainer.hasExited]).to.deep.equal([false, false])
+        expect(starts).to.have.lengthOf(1)
+        expectOneOfEach(one)
+      })
+    }
+  })
 
   it('whose disk is full says so, waits, and goes on when there is room', async function () {
     fleet = await startFleet({ workers: [], threads: 1 })

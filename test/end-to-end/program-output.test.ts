@@ -151,12 +151,13 @@ describe('what a training program prints', function () {
           /^the pattern progress\.log \(.*\) is off for this run: .*"Downloading weights a+/,
         )
         expect(record.best?.epoch, 'the epoch of the last model').to.equal(null)
-        expect((await fleet.run('trainings', 'show', record.id, '--json')).output).to.contain('is off for this run')
-        const shown = (await fleet.run('trainings', 'show', record.id)).output
-        expect(shown).to.match(/^device +the CPU/m)
-        expect(shown).to.match(/^warning: the pattern progress\.log \(.*\) is off for this run/m)
-        expect((await fleet.run('trainings', 'logs', record.id)).output).to.contain('the pattern progress.log')
       }
+      const { id = '' } = records[0] ?? {}
+      expect((await fleet.run('trainings', 'show', id, '--json')).output).to.contain('is off for this run')
+      const shown = (await fleet.run('trainings', 'show', id)).output
+      expect(shown).to.match(/^device +the CPU/m)
+      expect(shown).to.match(/^warning: the pattern progress\.log \(.*\) is off for this run/m)
+      expect((await fleet.run('trainings', 'logs', id)).output).to.contain('the pattern progress.log')
       for (const worker of fleet.workers) expect(await worker.log()).to.contain('pattern switched off')
     } finally {
       await fleet.close()
