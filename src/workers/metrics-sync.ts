@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.js'
 import type { MetricsJob } from '../queue/job-schemas.js'
 import { queueNames } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'
+import { levelOf } from '../queue/redis-refusals.js'
 import type { ConfirmedPoint } from './confirmed-point.js'
 import { hasFiles, type ModelSet, type ModelSets } from './model-sets.js'
 
@@ -76,7 +77,7 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     const reason = messageOf(error)
     if (deps.signal.aborted || reason === reported) return
     reported = reason
-    deps.log.warn({ err: error, sequence }, 'metrics not synced yet')
+    deps.log[levelOf(error)]({ err: error, sequence }, 'metrics not synced yet')
   }
 
   return {

@@ -1,5 +1,6 @@
 import { RunSupersededError } from '../base/abort-reasons.js'
 import { RecordLostError } from '../queue/records/record-errors.js'
+import { levelOf } from '../queue/redis-refusals.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { TrainingRecord } from '../queue/training-record.js'
 import type { TrainingRun } from './training-run.js'
@@ -47,7 +48,7 @@ export function createReportWriter(
       await (best === null ? training.checkFence() : training.update({ best }))
     } catch (error) {
       if (error instanceof RunSupersededError) return stopSwitch.end(error)
-      const level = error instanceof RecordLostError ? 'debug' : 'warn' // that is reported once, and stays in status
+      const level = error instanceof RecordLostError ? 'debug' : levelOf(error) // that is reported once, and stays in status
       log[level]({ err: error }, best === null ? 'run not checked' : 'best model not recorded')
     }
   }

@@ -2,6 +2,7 @@ import type { Logger } from '../base/logger.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
+import { levelOf } from '../queue/redis-refusals.js'
 import type { CurvePoint } from '../queue/training-curve.js'
 import type { TrainingRecord } from '../queue/training-record.js'
 import type { Checkpoints } from './checkpoints.js'
@@ -65,7 +66,7 @@ export function createTrainingRun(parts: TrainingRunParts, store: RunStore): Tra
     async addPoints(points) {
       await store
         .addPoints(points)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'points of a curve not written'))
+        .catch((error: unknown) => parts.log[levelOf(error)]({ err: error }, 'points of a curve not written'))
     },
   }
 }

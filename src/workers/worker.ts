@@ -6,6 +6,7 @@ import { createService, type Service } from '../base/service.js'
 import { trainerPreflight } from '../executors/preflight/plan.js'
 import type { FleetHost } from '../queue/fleet.js'
 import { checkFolderReader } from '../queue/records/least-reader.js'
+import { levelOf } from '../queue/redis-refusals.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
 import { createHostConversions } from './conversions/host-conversions.js'
 import { createDrain, type Drain } from './drain.js'
@@ -54,8 +55,8 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
   }
 
   async function beat(): Promise<void> {
-    await host.records.check().catch((error: unknown) => log.warn({ err: error }, 'records not compared'))
-    await announce().catch((error: unknown) => log.warn({ err: error }, 'heartbeat not written'))
+    await host.records.check().catch((error: unknown) => log[levelOf(error)]({ err: error }, 'records not compared'))
+    await announce().catch((error: unknown) => log[levelOf(error)]({ err: error }, 'heartbeat not written'))
     await drain.read().catch(() => undefined) // Redis is unreachable, which the heartbeat has said
   }
 

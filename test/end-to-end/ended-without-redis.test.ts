@@ -7,12 +7,14 @@ import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { FLEET_VARIABLE } from '../helpers/fleet-processes.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { isThorough } from '../helpers/thorough.js'
+import { beginLongScript } from '../queue/busy-redis.js'
 import { type OwnRedis, startOwnRedis } from '../queue/own-redis.js'
 import { REFUSALS } from '../queue/refusals.js'
 
 const STATES: Readonly<Record<string, (redis: OwnRedis) => Promise<unknown>>> = {
   stopped: async (redis) => redis.signal('SIGSTOP'),
   killed: (redis) => redis.kill(),
+  'busy with a long script': beginLongScript,
   'read-only for longer than connections are checked': async (redis) => {
     await REFUSALS['read-only']?.begin(redis)
     await sleep(16_000) // three checks
@@ -66,8 +68,15 @@ describe('parts that are asked to end while Redis is', function () {
       )
       const [worker, trainer] = await Promise.all(parts.map((part) => part.log()))
       expect(worker).to.contain('worker stopped')
+      expect(alarmsOf(worker ?? '')).to.deep.equal([])
       expect(trainer).to.contain('trainer node stopped')
       expect(await fleet.programs()).to.deep.equal([])
     })
   }
 })
+
+/** Warnings and errors about nothing but the end of the connection, which is what was asked for. */
+function alarmsOf(log: string): string[] {
+  const lines = log.split('\n').filter((line) => /"level":[456]0/.test(line) && line.includes('Connection is closed'))
+  return lines.map((line) => JSON.parse(line).msg)
+}

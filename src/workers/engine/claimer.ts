@@ -2,6 +2,7 @@ import type { Logger } from '../../base/logger.js'
 import type { Claimant } from '../../queue/records/leases.js'
 import { rank, type WaitingRecord } from '../../queue/records/rank.js'
 import { RecordInvalidError } from '../../queue/records/record-errors.js'
+import { levelOf } from '../../queue/redis-refusals.js'
 import type { Work } from './pipeline.js'
 import { createRunSwitch } from './run-switch.js'
 import type { Runs } from './runs.js'
@@ -48,7 +49,7 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
       try {
         if (await deps.mayClaim()) for (const work of works) await claimFrom(work)
       } catch (error) {
-        if (isClaiming) log.warn({ err: error }, 'records not claimed')
+        if (isClaiming) log[levelOf(error)]({ err: error }, 'records not claimed')
       }
     }
   }

@@ -2,6 +2,7 @@ import { RunSupersededError } from '../../base/abort-reasons.js'
 import type { Logger } from '../../base/logger.js'
 import type { Renewal } from '../../queue/records/leases.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
+import { levelOf } from '../../queue/redis-refusals.js'
 import type { ActiveRun } from './pipeline.js'
 
 /** The runs of this host, from their claim to their end. */
@@ -88,6 +89,7 @@ async function leave(run: ActiveRun, error: unknown, log: Logger): Promise<void>
   if (error instanceof RunSupersededError) return log.warn(facts, 'run left to a newer one')
   // Without its record there is nothing to settle it in.
   if (error instanceof RecordLostError) return log.error({ err: error, ...facts }, 'run left without its record')
+  if (levelOf(error) === 'debug') return log.debug({ err: error, ...facts }, 'run left with the connection to Redis')
   log.error({ err: error, ...facts }, 'run failed unexpectedly')
   await run.giveUp(UNFORESEEN_PAUSE_MS)
 }

@@ -3,6 +3,7 @@ import { failureClassOf, messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { plainText } from '../../base/terminal/plain-text.js'
 import type { StepProgress } from '../../queue/job-schemas.js'
+import { levelOf } from '../../queue/redis-refusals.js'
 import type { TrainingProgressFields } from '../../queue/training-record.js'
 import { warningsOf, withWarning } from '../../queue/training-warnings.js'
 import { toFailureFacts } from '../failure-facts.js'
@@ -151,7 +152,7 @@ export function createStageRunner(deps: StageRunnerDeps): RunStage {
         facts: { failure: toFailureFacts(error, where) },
       })
     } catch (notNoted) {
-      log.warn({ err: notNoted }, 'error not recorded') // what counts is the error itself
+      log[levelOf(notNoted)]({ err: notNoted }, 'error not recorded') // what counts is the error itself
     }
   }
 

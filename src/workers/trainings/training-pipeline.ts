@@ -9,6 +9,7 @@ import { isUnclassified } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import type { Slots } from '../../executors/gpu/slots.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
+import { levelOf } from '../../queue/redis-refusals.js'
 import type { TrainingOutcome, TrainingRecord } from '../../queue/training-record.js'
 import { type TrainingPayload, toTraining } from '../../queue/trainings/training-payload.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'
@@ -193,7 +194,8 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     await training.checkpoints?.close()
     await training.output.close()
     active.delete(id)
-    if (hasEnded) await trainings.expireLog(id).catch((error: unknown) => deps.log.warn({ err: error }, 'log kept'))
+    if (hasEnded)
+      await trainings.expireLog(id).catch((error: unknown) => deps.log[levelOf(error)]({ err: error }, 'log kept'))
     training.log.info({ run: run.claim.run }, 'training left')
   }
 
