@@ -12,6 +12,7 @@ import { createQueues } from '../../src/queue/queues.js'
 import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { confirmedPoint } from '../../src/workers/confirmed-point.js'
+import { createEndedRuns } from '../../src/workers/ended-runs.js'
 import { createEngine, type Engine } from '../../src/workers/engine/engine.js'
 import { toWork } from '../../src/workers/engine/pipeline.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'
@@ -77,10 +78,11 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
     detect: stepsOf('detect'),
   }
   const left = new Set<() => void>()
+  const endedRuns = createEndedRuns({ dataFolder: folder, hostId: HOST }, { trainings, log })
   const pipeline = createTrainingPipeline(
     { hostId: HOST, pid: 1 },
     {
-      ...{ trainings, steps, stages, stageDeps, openRun, log },
+      ...{ trainings, steps, stages, stageDeps, openRun, endedRuns, log },
       places: createPlaces(2, () => engine.wake()),
       slots: createSlots({ gpus: null }),
       names: () => [definition.name],
@@ -92,7 +94,10 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
   )
   const engine: Engine = createEngine(
     { hostId: HOST, leaseMs: 30_000 },
-    { link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, log },
+    {
+      ...{ link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, log },
+      restoreEnds: endedRuns.restore,
+    },
   )
   const { signal } = new AbortController()
   const started = Promise.all(Object.values(steps).map((queue) => queue.start({ signal }))).then(() =>

@@ -10,6 +10,7 @@ import { levelOf } from '../queue/redis-refusals.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
 import { createHostConversions } from './conversions/host-conversions.js'
 import { createDrain, type Drain } from './drain.js'
+import { createEndedRuns } from './ended-runs.js'
 import { createEngine, type Engine } from './engine/engine.js'
 import type { HostTrainings, HostWork } from './host-work.js'
 import { openTrainingRun } from './open-training-run.js'
@@ -132,8 +133,9 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
   )
   const forgetCheckpoints = () => forgetUnneeded(options, { trainings: deps.trainings, log })
   const sweep = async (id: string) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id)))
+  const endedRuns = createEndedRuns(options, { trainings: deps.trainings, log })
   const trainings: HostTrainings = createHostTrainings(options, {
-    ...{ ...deps, ...shared, sweepTraining: sweep },
+    ...{ ...deps, ...shared, sweepTraining: sweep, endedRuns },
     openRun(record, run, store) {
       const opened = openTrainingRun(record, run, options, { queues: deps.queues, store, log })
       keeper.tidy(record.order)
@@ -154,6 +156,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
     { hostId, leaseMs: options.lockMs ?? 30_000 },
     {
       ...{ link: deps.link, works: work.flatMap(({ works }) => works), mayClaim: drain.mayTake, log },
+      restoreEnds: endedRuns.restore,
       slots: () => Math.max(1, deps.slots.gpus.length),
     },
   )

@@ -15,6 +15,8 @@ export type LeaseKeeperDeps = {
   readonly leases: Leases
   /** What the host works on at the moment. */
   readonly held: () => readonly Claim[]
+  /** Done before each renewal. */
+  readonly beforeRenewal?: () => Promise<void>
   /** What became of each, after every renewal. */
   readonly onRenewed: (records: readonly Renewal[]) => void
   /** Records that dead or silent hosts had wait again. */
@@ -32,6 +34,7 @@ export function createLeaseKeeper({ leaseMs }: LeaseKeeperOptions, deps: LeaseKe
 
   async function renew(signal: AbortSignal): Promise<void> {
     try {
+      await untilAborted(deps.beforeRenewal?.() ?? Promise.resolve(), signal)
       const { granted, records } = await untilAborted(leases.renew(deps.held()), signal)
       report(granted)
       deps.onRenewed(records)

@@ -102,6 +102,18 @@ toEnded(id, ARGV[6], {unpack(ARGV, 7)})
 return {'ok'}`)
 
 /**
+ * ARGV: id, run, birth, host, outcome, then fields and values. A host has this end from Redis, so a record of that run or a lower
+ * one that has not ended was written before Redis lost it: a retry would have raised the run. Answers 1 if it has ended the record.
+ */
+export const END_AGAIN = luaScript(`${LUA_RECORDS}
+local id, run = ARGV[2], tonumber(ARGV[3])
+local it = redis.call('HMGET', recordKey(id), 'life', 'run', 'born')
+if not it[1] or it[3] ~= ARGV[4] or it[1] == 'ended' or tonumber(it[2]) > run then return 0 end
+redis.call('HSET', recordKey(id), 'run', run, 'host', ARGV[5])
+toEnded(id, ARGV[6], {unpack(ARGV, 7)})
+return 1`)
+
+/**
  * FENCE, then ARGV: 'excused', or '' when the run counts as it was, a pause in ms before hosts are offered it again, then
  * fields and values. The host gives the record back.
  */

@@ -21,6 +21,7 @@ import {
   CHECK,
   CLAIM,
   CREATE,
+  END_AGAIN,
   FINISH,
   INTEND,
   INTEND_LOST,
@@ -74,6 +75,12 @@ export type Records<T> = RecordReader<T> & {
   /** Writes without a fence, such as what a node has received from the Loop. */
   amend(id: string, patch: Partial<T>): Promise<void>
   finish(claim: Claim, outcome: string, patch?: Partial<T>): Promise<void>
+  /** Writes an end again that Redis has confirmed to a host and lost since; answers whether it had. */
+  endAgain(
+    ended: Pick<Claim, 'id' | 'run' | 'born'> & { readonly host: string },
+    outcome: string,
+    payload: Partial<T>,
+  ): Promise<boolean>
   /** Gives it back; an excused run does not count as fruitless. Hosts are offered it after a pause. */
   release(
     claim: Claim,
@@ -184,6 +191,9 @@ export function createRecords<T extends object>(
     },
     async finish(claim, outcome, patch) {
       await fenced(FINISH, claim, outcome, ...pairs(patch))
+    },
+    async endAgain({ id, run, born, host }, outcome, payload) {
+      return (await call(END_AGAIN, id, run, born, host, outcome, ...pairs(payload))) === 1
     },
     async release(claim, { isExcused = true, pauseMs = 0, patch } = {}) {
       await fenced(RELEASE, claim, isExcused ? 'excused' : '', Math.round(pauseMs), ...pairs(patch))

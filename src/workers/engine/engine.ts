@@ -28,6 +28,8 @@ export type EngineDeps = {
   readonly slots: () => number
   /** Asked before records are claimed, since a drain must count from the moment in which it was asked for. */
   readonly mayClaim: () => Promise<boolean>
+  /** Writes ends again that Redis may have lost: at the start, and when it is reachable again. */
+  readonly restoreEnds: () => Promise<void>
   readonly log: Logger
 }
 
@@ -53,6 +55,7 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
   const own = { host: hostId, incarnation: randomUUID(), leaseMs, protocol }
   const leases = createLeases(link, own)
   const timers = createTimers()
+  let mayHaveLostEnds = true
   const runs = createRuns({ onEnd: () => claimer.wake(), log })
   const claimer = createClaimer({
     ...{ ...deps, own, runs, onReleased, log },
@@ -62,9 +65,17 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     const back = await untilAborted(leases.takeBack(), signal)
     if (back.length > 0) log.warn({ records: back }, 'records of a worker that died taken back')
+    closers.add(
+      'lost ends',
+      link.onReconnect(() => (mayHaveLostEnds = true)),
+    )
+    await untilAborted(restoreEnds(), signal)
     const keeper = createLeaseKeeper(
       { leaseMs },
-      { link, leases, held: () => runs.active.map(({ claim }) => claim), onRenewed, onReturned: claimer.wake, log },
+      {
+        ...{ link, leases, held: () => runs.active.map(({ claim }) => claim), log },
+        ...{ beforeRenewal: restoreEnds, onRenewed, onReturned: claimer.wake },
+      },
     )
     closers.add('leases', () => keeper.stop())
     await keeper.start({ signal })
@@ -75,6 +86,16 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
     closers.add('runs', endRuns)
     claimer.start()
     void follow(feed, service.signal)
+  }
+
+  // Before the renewal after which other hosts may claim.
+  async function restoreEnds(): Promise<void> {
+    if (!mayHaveLostEnds) return
+    mayHaveLostEnds = false
+    await deps.restoreEnds().catch((error: unknown) => {
+      mayHaveLostEnds = true
+      log.warn({ err: error }, 'ends of runs not compared')
+    })
   }
 
   async function endRuns(): Promise<void> {

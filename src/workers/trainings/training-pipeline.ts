@@ -13,6 +13,7 @@ import { levelOf } from '../../queue/redis-refusals.js'
 import type { TrainingOutcome, TrainingRecord } from '../../queue/training-record.js'
 import { type TrainingPayload, toTraining } from '../../queue/trainings/training-payload.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'
+import type { EndedRuns } from '../ended-runs.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
 import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from '../errors.js'
@@ -55,6 +56,7 @@ export type TrainingPipelineDeps = {
   readonly openRun: (record: TrainingRecord, run: number, store: RunStore) => TrainingRun
   /** Ends programs of earlier runs of this training on this host. */
   readonly sweepTraining: (trainingId: string) => Promise<void>
+  readonly endedRuns: Pick<EndedRuns, 'note'>
   /** Called when a run has left its place. */
   readonly onLeft: () => Promise<void>
   readonly log: Logger
@@ -186,6 +188,17 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     own.training.output.flush() // who follows the log waits a moment for more
     await own.run.finish(outcome, patch)
     own.hasEnded = true
+    await noteEnd(own, outcome)
+  }
+
+  // For a Redis that loses its last writes; the training has ended in any case.
+  async function noteEnd({ run, training }: OwnRun, outcome: TrainingOutcome): Promise<void> {
+    try {
+      const record = await trainings.records.load(run.claim.id)
+      if (record !== undefined) await deps.endedRuns.note(run.claim, outcome, record.payload)
+    } catch (error) {
+      training.log.warn({ err: error }, 'end of the training not noted on disk')
+    }
   }
 
   async function leave({ run, training, hasEnded }: OwnRun): Promise<void> {

@@ -234,7 +234,14 @@ export async function startWorld(): Promise<World> {
       engine: () =>
         createEngine(
           { hostId: randomUUID(), leaseMs: 100 },
-          { link, log, works: [idleWork], slots: () => 1, mayClaim: async () => true },
+          {
+            link,
+            log,
+            works: [idleWork],
+            slots: () => 1,
+            mayClaim: async () => true,
+            restoreEnds: async () => undefined,
+          },
         ),
       ...commandParts({
         folder,

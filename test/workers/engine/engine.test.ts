@@ -73,7 +73,14 @@ describe('the engine', () => {
     })
     const engine = createEngine(
       { hostId, leaseMs, protocol },
-      { link, works: [work], slots: () => 1, mayClaim: async () => options.mayClaim?.() ?? true, log },
+      {
+        link,
+        works: [work],
+        slots: () => 1,
+        mayClaim: async () => options.mayClaim?.() ?? true,
+        restoreEnds: async () => undefined,
+        log,
+      },
     )
     closers.push(() => engine.stop())
     await engine.start({ signal })

@@ -5,6 +5,7 @@ import { queueNames, type Stage as StageName, type WorkKind, workKinds } from '.
 import { createLeases } from '../../../src/queue/records/leases.js'
 import type { TrainingRecord } from '../../../src/queue/training-record.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
+import { createEndedRuns } from '../../../src/workers/ended-runs.js'
 import { createEngine, type Engine } from '../../../src/workers/engine/engine.js'
 import { toWork } from '../../../src/workers/engine/pipeline.js'
 import { UnknownTrainerError } from '../../../src/workers/errors.js'
@@ -63,10 +64,11 @@ export async function startHost(
     if (options.isUnknown) throw new UnknownTrainerError(record.trainer)
     return aRun(record, { run, store, hostId, folder })
   }
+  const endedRuns = createEndedRuns({ dataFolder: folder, hostId }, { trainings, log })
   const pipeline = createTrainingPipeline(
     { hostId, pid: 1, lendPlaceAfterMs: options.lendPlaceAfterMs, backOff },
     {
-      ...{ trainings, places, openRun, log, stageDeps: {} as StageDeps }, // the stages of these tests need none
+      ...{ trainings, places, openRun, endedRuns, log, stageDeps: {} as StageDeps }, // the stages of these tests need none
       steps: Object.fromEntries(steps) as Record<WorkKind, ReturnType<typeof queues.steps>>,
       stages: stagesThat((name) => async (context, deps) => {
         begun.push(name)
@@ -80,7 +82,14 @@ export async function startHost(
   )
   const engine: Engine = createEngine(
     { hostId, leaseMs },
-    { link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, log },
+    {
+      link,
+      works: [toWork(pipeline)],
+      slots: () => 1,
+      mayClaim: async () => true,
+      restoreEnds: endedRuns.restore,
+      log,
+    },
   )
   for (const queue of steps.values()) await queue.start({ signal })
   await engine.start({ signal })

@@ -6,6 +6,7 @@ import { createSlots } from '../../../src/executors/gpu/slots.js'
 import { stages } from '../../../src/queue/names.js'
 import { openRedis } from '../../../src/queue/open-redis.js'
 import { createQueues } from '../../../src/queue/queues.js'
+import { createLeases } from '../../../src/queue/records/leases.js'
 import type { Stage } from '../../../src/workers/stages/stage.js'
 import { workspacePaths } from '../../../src/workers/workspace-paths.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
@@ -452,6 +453,73 @@ describe('the pipeline of trainings', () => {
     await of.ended(first)
 
     expect(await of.record(first)).to.deep.include({ outcome: 'completed', errors: {} })
+  })
+
+  describe('when Redis has lost its end', () => {
+    /** Everything as it is now, to come back to as a Redis does that has lost its last writes. */
+    async function snapshot(): Promise<() => Promise<void>> {
+      const { client } = redis.link
+      const names = await client.keys('{loopfleet}:records:*')
+      const dumps = await Promise.all(names.map(async (name) => [name, await client.dumpBuffer(name)] as const))
+      return async () => {
+        await client.del(...(await client.keys('{loopfleet}:records:*')))
+        for (const [name, dump] of dumps) if (dump !== null) await client.restore(name, 0, dump)
+      }
+    }
+
+    async function completed(): Promise<{ id: string; host: Host; loseTheEnd: () => Promise<void> }> {
+      let lose: () => Promise<void> = async () => undefined
+      const host = await aHost({
+        stages: {
+          cleanup: async () => {
+            lose = await snapshot()
+            return {}
+          },
+        },
+      })
+      const id = await of.order()
+      await of.ended(id)
+      await until('it has left', () => host.pipeline.active.length === 0)
+      return { id, host, loseTheEnd: () => lose() }
+    }
+
+    it('its host writes the end again as soon as Redis is back, and trains nothing again', async () => {
+      const { id, host, loseTheEnd } = await completed()
+      const { length } = host.begun
+
+      await loseTheEnd()
+      expect(await of.record(id)).to.include({ endedAt: null, life: 'claimed' })
+      redis.link.client.disconnect(true)
+      await of.ended(id)
+
+      expect(await of.record(id)).to.include({ outcome: 'completed', run: 1, hostId: 'host-a' })
+      expect(host.begun).to.have.lengthOf(length)
+    })
+
+    it('its host writes the end again when its worker starts', async () => {
+      const { id, host, loseTheEnd } = await completed()
+      await host.shutDown()
+      await loseTheEnd()
+
+      const next = await aHost()
+      await of.ended(id)
+
+      expect(await of.record(id)).to.include({ outcome: 'completed', run: 1 })
+      expect(next.begun).to.deep.equal([])
+    })
+
+    it('a later run of another host is left alone', async () => {
+      const { id, host, loseTheEnd } = await completed()
+      await host.shutDown()
+      await loseTheEnd()
+      await createLeases(redis.link, { host: 'host-a', incarnation: 'next', leaseMs: 30_000 }).takeBack()
+      await of.dies(id)
+
+      await aHost({ stages: { train: untilEnded } })
+      await until('it is trained again', async () => (await of.record(id)).run === 3)
+
+      expect(await of.record(id)).to.include({ endedAt: null })
+    })
   })
 
   describe('when Redis has lost its record', () => {
