@@ -29,22 +29,41 @@ function* children(): Generator<[string, string]> {
   }
 }
 
+/** The kernel takes milliseconds for its tables of sockets, so what they have said of one is kept for as long as it is open. */
+const listening = new Map<string, string>()
+const readings = new Map<string, number>()
+/** A thread may have made a socket and not yet listened on it: it is read once more. */
+const READINGS = 2
+
 function* listeners(): Generator<[string, string]> {
   const inodes = new Set<string>()
   for (const fd of namesIn('/proc/self/fd')) {
     const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/self/fd/${fd}`))?.[1]
     if (inode !== undefined) inodes.add(inode)
   }
+  for (const kept of [listening, readings]) {
+    for (const inode of kept.keys()) if (!inodes.has(inode)) kept.delete(inode)
+  }
+  const isUnknown = (inode: string) => !listening.has(inode) && (readings.get(inode) ?? 0) < READINGS
+  if ([...inodes].some(isUnknown)) {
+    for (const [inode, sentence] of readTables()) if (inodes.has(inode)) listening.set(inode, sentence)
+    for (const inode of inodes) readings.set(inode, (readings.get(inode) ?? 0) + 1)
+  }
+  for (const [inode, sentence] of listening) yield [`listener ${inode}`, sentence]
+}
+
+/** The inodes of all sockets on this machine that listen. */
+function* readTables(): Generator<[string, string]> {
   for (const table of ['tcp', 'tcp6']) {
     for (const row of textOf(`/proc/self/net/${table}`).split('\n').slice(1)) {
       const [, address = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/)
       const port = Number.parseInt(address.split(':')[1] ?? '', 16)
-      if (state === LISTENS && inodes.has(inode)) yield [`listener ${inode}`, `a server on port ${port}`]
+      if (state === LISTENS) yield [inode, `a server on port ${port}`]
     }
   }
   for (const row of textOf('/proc/self/net/unix').split('\n').slice(1)) {
     const [, , , flags, , , inode = '', path] = row.trim().split(/\s+/)
-    if (flags === ACCEPTS && inodes.has(inode)) yield [`listener ${inode}`, `a server on ${path ?? 'a socket'}`]
+    if (flags === ACCEPTS) yield [inode, `a server on ${path ?? 'a socket'}`]
   }
 }
 
