@@ -3,8 +3,11 @@ import type { Fleet } from '../queue/fleet.js'
 import { stages, workKinds } from '../queue/names.js'
 import type { RedisLink } from '../queue/open-redis.js'
 import type { Queues } from '../queue/queues.js'
+import type { TrainingRecord } from '../queue/training-record.js'
 import type { Trainings } from '../queue/trainings/trainings.js'
 import type { TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
+import { isWaiting } from '../queue/waiting.js'
+import { whyTrainingWaits } from '../queue/waiting-reason.js'
 import { readWriteState } from '../queue/write-state.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
@@ -31,7 +34,8 @@ export function createLook(deps: LookDeps) {
   async function trainings(page: Page) {
     await store.returnSilent().catch(() => undefined) // the page shows what is there all the same
     const [records, counts, steps] = await Promise.all([store.list(page), trainingCounts(), currentSteps()])
-    const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? []))
+    const waits = await readWaits(records)
+    const views = records.map((record) => toTrainingView(record, steps.get(record.id) ?? [], waits(record)))
     return { now: deps.now(), ...counts, ...page, trainings: views }
   }
 
@@ -49,7 +53,18 @@ export function createLook(deps: LookDeps) {
     if (record === undefined) return undefined
     const steps = record.endedAt === null ? await currentSteps() : new Map<string, CurrentStep[]>()
     // All in their order: the page shows those to come, too.
-    return { ...toTrainingView(record, steps.get(id) ?? []), stages }
+    const waits = await readWaits([record])
+    return { ...toTrainingView(record, steps.get(id) ?? [], waits(record)), stages }
+  }
+
+  /** Why trainings wait; the fleet is read if one of them does. */
+  async function readWaits(shown: readonly TrainingRecord[]): Promise<(record: TrainingRecord) => string | null> {
+    if (!shown.some(isWaiting)) return () => null
+    const [known, unfinished] = await Promise.all([
+      deps.fleet.hosts(),
+      store.list({ limit: 1000, unfinishedOnly: true }),
+    ])
+    return (record) => whyTrainingWaits(record, { hosts: known, unfinished })?.sentence ?? null
   }
 
   async function redis() {

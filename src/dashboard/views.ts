@@ -24,7 +24,7 @@ export type CurrentStep = Partial<StepProgress> & {
 /** A training as page and API show it. */
 export type TrainingView = ReturnType<typeof toTrainingView>
 
-export function toTrainingView(record: TrainingRecord, current: readonly CurrentStep[]) {
+export function toTrainingView(record: TrainingRecord, current: readonly CurrentStep[], waits: string | null) {
   const { order, seat, steps, models } = record
   return {
     id: record.id,
@@ -38,6 +38,8 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     state: record.state,
     outcome: record.outcome,
     isWaiting: isWaiting(record),
+    /** Why it waits, in one sentence. */
+    waits,
     stopRequested: record.stopRequested,
     progress: record.progress,
     errors: record.errors,

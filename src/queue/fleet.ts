@@ -33,6 +33,18 @@ export const preflightReportSchema = z.object({
 })
 export type PreflightReport = z.output<typeof preflightReportSchema>
 
+export const notServedSchema = z.object({
+  kind: z.enum(['trainer', 'converter']),
+  name: z.string(),
+  reason: z.string(),
+  /** For programs; hosts of older versions do not say. */
+  cause: z.enum(['too-few-gpus', 'gpus-unreadable', 'preflight-pending', 'preflight-failed']).optional(),
+  /** With `too-few-gpus`. */
+  gpus: z.object({ wanted: z.int(), offered: z.int() }).optional(),
+})
+/** Why a host does not take the work of a trainer or converter. */
+export type NotServed = z.output<typeof notServedSchema>
+
 /** What a host tells of itself; more keys are kept as they come. */
 export const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
@@ -47,9 +59,7 @@ export const fleetHostSchema = z.looseObject({
   /** What its GPUs are to it; hosts of older versions do not say. */
   gpuState: gpuStateSchema.nullable().default(null),
   /** Trainers and converters it was started with and cannot serve, with the reason. */
-  notServed: z
-    .array(z.object({ kind: z.enum(['trainer', 'converter']), name: z.string(), reason: z.string() }))
-    .default([]),
+  notServed: z.array(notServedSchema).default([]),
   /** Hosts of older versions have none. */
   preflights: z.array(preflightReportSchema).default([]),
   errors,

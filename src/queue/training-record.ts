@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { confusionMatrixSchema, trainerStates, trainingOrderSchema } from '../loop/protocol/index.js'
 import { stages } from './names.js'
 import { RecordInvalidError } from './records/record-errors.js'
-import { lives } from './records/record-schema.js'
+import { lives, requirementsSchema } from './records/record-schema.js'
 
 const counted = z.int().min(0).nullable()
 
@@ -24,6 +24,10 @@ export type TrainingOutcome = (typeof trainingOutcomes)[number]
 export const trainingRecordSchema = z.object({
   id: z.string(),
   trainer: z.string(),
+  /** What a host must have to work on it; builds before records did not write it. */
+  requires: requirementsSchema.default({ gpus: 0 }),
+  /** Of the newest build that has written it. */
+  protocol: z.int().min(0).default(0),
   order: trainingOrderSchema,
   seat: z.object({ uuid: z.string(), name: z.string() }),
   createdAt: z.number(),

@@ -2,10 +2,7 @@ import type { Logger } from '../base/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'
-import type { FleetHost, PreflightReport } from '../queue/fleet.js'
-
-/** Why a host does not take the work of a trainer or converter, for people. */
-export type NotServed = { readonly kind: 'trainer' | 'converter'; readonly name: string; readonly reason: string }
+import type { FleetHost, NotServed, PreflightReport } from '../queue/fleet.js'
 
 type Definition = { readonly name: string; readonly gpus: GpuCount }
 
@@ -51,29 +48,34 @@ export function createServed(
   function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
     return definitions.flatMap(({ name, gpus }) => {
       const refusal = refusalOf(offer, gpus)
-      const reason = refusal === undefined ? unfitness(deps.preflightOf(kind, name)) : shortReason(refusal)
-      return reason === undefined ? [] : [{ kind, name, reason }]
+      const why = refusal === undefined ? preflightCause(deps.preflightOf(kind, name)) : gpuCause(refusal)
+      return why === undefined ? [] : [{ kind, name, ...why }]
     })
   }
+}
+
+type Why = Omit<NotServed, 'kind' | 'name'>
+
+/** Undefined if the preflight has passed, or none is made. */
+function preflightCause(report: PreflightReport | undefined): Why | undefined {
+  if (report === undefined || report.state === 'passed') return undefined
+  if (report.state === 'failed') return { reason: `Its preflight fails: ${report.reason}`, cause: 'preflight-failed' }
+  return { reason: report.reason ?? PENDING, cause: 'preflight-pending' }
+}
+
+// The host gives the reason of unreadable GPUs once, for all that needs them.
+function gpuCause(refusal: NotEnoughGpusError | GpusUnreadableError): Why {
+  if (refusal instanceof GpusUnreadableError)
+    return { reason: 'The GPUs of this host are unreadable.', cause: 'gpus-unreadable' }
+  const { wanted, present } = refusal.details
+  return { reason: refusal.message, cause: 'too-few-gpus', gpus: { wanted: Number(wanted), offered: Number(present) } }
 }
 
 /** Not for the log: each start begins with it. */
 const PENDING = 'Its first preflight has not ended.'
 
-/** Why nothing is claimed, by the preflight; undefined if it has passed, or none is made. */
-function unfitness(report: PreflightReport | undefined): string | undefined {
-  if (report === undefined || report.state === 'passed') return undefined
-  if (report.state === 'failed') return `Its preflight fails: ${report.reason}`
-  return report.reason ?? PENDING
-}
-
 function isSame(a: NotServed, b: NotServed): boolean {
   return a.kind === b.kind && a.name === b.name && a.reason === b.reason
-}
-
-// The host gives the reason of unreadable GPUs once, for all that needs them.
-function shortReason(refusal: NotEnoughGpusError | GpusUnreadableError): string {
-  return refusal instanceof GpusUnreadableError ? 'The GPUs of this host are unreadable.' : refusal.message
 }
 
 /** The offer as the fleet shows it. */

@@ -220,15 +220,15 @@ describe('fleet page', function () {
     expect(await page.evaluate('window.wasHit')).to.equal(undefined)
   })
 
-  it('says when no host takes a waiting training', async () => {
+  it('says why a training waits', async () => {
     const { id } = await dashboard.order()
     await dashboard.fleet.announceHost({ ...HOST, trainers: ['other'] }, { ttlMs: 60_000 })
     await page.goto(dashboard.url)
     const row = page.locator(`[data-training="${id}"]`)
-    await row.getByText('No host takes trainings of shapes now').waitFor()
+    await row.getByText('No host serves trainer shapes.').waitFor()
 
     await dashboard.fleet.announceHost({ ...HOST, hostId: 'host-b' }, { ttlMs: 60_000 })
-    await row.locator('.warning').waitFor({ state: 'detached' })
+    await row.getByText('No host serves trainer shapes.').waitFor({ state: 'detached' })
 
     expect(await row.textContent()).to.contain('waiting for a host')
   })

@@ -28,6 +28,12 @@ describe('preflight', function () {
 
     for (let order = 0; order < 12; order += 1)
       await fleet.order({ hyperparameters: { epochs: 1, epoch_seconds: 0.01 } })
+    const sentence = `Preflight fails on ${broken.hostId}: The interpreter python3 exited with code 1; its last line was: ModuleNotFoundError`
+    await until('the Loop knows why', () => fleet.seen().errors.prepare?.startsWith(sentence), 20_000)
+    const [waiting, shown] = [
+      await fleet.run('trainings'),
+      await fleet.run('trainings', 'show', (await fleet.record()).id),
+    ]
     const fit = await fleet.startWorker({ data: 'fit' })
     const records = await allEnded(12)
     const hosts = await fleet.run('hosts')
@@ -35,6 +41,9 @@ describe('preflight', function () {
     expect(records.map(({ outcome }) => outcome)).to.deep.equal(Array(12).fill('completed'))
     expect(new Set(records.map(({ hostId }) => hostId))).to.deep.equal(new Set([fit.hostId]))
     expect(new Set(records.map(({ trainer }) => trainer))).to.deep.equal(new Set(['quick', 'second']))
+    expect(waiting.output.split(` waits: ${sentence}`)).to.have.lengthOf(13)
+    expect(shown.output).to.contain(sentence)
+    expect(fleet.seen().errors).to.deep.equal({})
     expect(await notServed(broken.hostId)).to.satisfy((all: { reason: string }[]) =>
       all.every(({ reason }) => REASON.test(reason)),
     )

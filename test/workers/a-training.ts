@@ -30,6 +30,8 @@ export function aRecord(change: Partial<TrainingRecord> = {}): TrainingRecord {
     id: 'training1',
     trainer: 'quick',
     life: 'waiting',
+    requires: { gpus: 0 },
+    protocol: 2,
     order: anOrder(),
     seat: seatA,
     createdAt: 1_000_000,

@@ -3,11 +3,13 @@ import process from 'node:process'
 import { InvalidInputError } from '../../base/errors.js'
 import { plainText } from '../../base/terminal/plain-text.js'
 import { failureOf } from '../../queue/failure-facts.js'
+import type { Fleet } from '../../queue/fleet.js'
 import { reportedErrors } from '../../queue/reported-errors.js'
 import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
 import { warningsOf } from '../../queue/training-warnings.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { isUnserved, isWaiting, noHostSentence } from '../../queue/waiting.js'
+import { isWaiting, noHostSentence } from '../../queue/waiting.js'
+import { whyTrainingWaits } from '../../queue/waiting-reason.js'
 import { workspacePaths } from '../../workers/workspace-paths.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
@@ -19,7 +21,8 @@ import { changeFleet, readFleet } from './with-fleet.js'
 export async function list(flags: { json: boolean; limit: number }): Promise<void> {
   await readFleet(async ({ link, trainings: store, fleet }) => {
     const trainings = await store.list({ limit: flags.limit })
-    if (flags.json) return printJson(trainings.map(toView))
+    const waits = await readWaits({ trainings: store, fleet }, trainings)
+    if (flags.json) return printJson(trainings.map((training) => toView(training, waits(training))))
     const isOutOfDate = await printRedisProblem(link)
     const rows = trainings.map((training) => toRow(training, Date.now()))
     printTable(['ID', 'TRAINING', 'TRAINER', 'STATE', 'PROGRESS', 'HOST', 'RUN', 'AGE'], rows)
@@ -28,19 +31,19 @@ export async function list(flags: { json: boolean; limit: number }): Promise<voi
     if (isOutOfDate) return // that hosts seem to be offline is no reason then
     const noHost = noHostSentence(trainings.filter(({ endedAt }) => endedAt === null).length, hosts)
     if (noHost !== undefined) return printLine(noHost)
-    for (const { order, trainer } of trainings.filter((training) => isUnserved(training, hosts))) {
-      printLine(
-        `${trainingName(order)}: no host takes trainings of ${trainer} now; \`loopfleet hosts\` gives the reasons.`,
-      )
+    for (const training of trainings) {
+      const reason = waits(training)
+      if (reason !== undefined) printLine(`${trainingName(training.order)} waits: ${reason}`)
     }
   })
 }
 
 export async function show(wanted: string, flags: { json?: boolean }): Promise<void> {
-  await readFleet(async ({ trainings }) => {
+  await readFleet(async ({ trainings, fleet }) => {
     const training = await find(trainings, wanted)
-    if (flags.json === true) return printJson(toView(training))
-    const { failure, facts, warnings, ...view } = toView(training)
+    const reason = (await readWaits({ trainings, fleet }, [training]))(training)
+    if (flags.json === true) return printJson(toView(training, reason))
+    const { failure, facts, warnings, ...view } = toView(training, reason)
     // What stages note for themselves is for programs, except for what it runs on.
     const shown = Object.entries({ ...view, device: facts.device ?? null })
     printTable(
@@ -95,12 +98,24 @@ async function find(trainings: TrainingsOfFleet, wanted: string): Promise<Traini
   throw new InvalidInputError(`There is no training "${wanted}"; \`loopfleet trainings\` lists them all.`)
 }
 
-function toView(training: TrainingRecord) {
-  const { order, seat, steps, facts, ...rest } = training
+/** Why trainings wait; the fleet is read if one of them does. */
+async function readWaits(
+  { trainings, fleet }: { readonly trainings: TrainingsOfFleet; readonly fleet: Pick<Fleet, 'hosts'> },
+  shown: readonly TrainingRecord[],
+): Promise<(training: TrainingRecord) => string | undefined> {
+  if (!shown.some(isWaiting)) return () => undefined
+  const [hosts, unfinished] = await Promise.all([fleet.hosts(), trainings.list({ limit: 1000, unfinishedOnly: true })])
+  return (training) => whyTrainingWaits(training, { hosts, unfinished })?.sentence
+}
+
+function toView(training: TrainingRecord, waits: string | undefined) {
+  const { order, seat, steps, facts, requires: _requires, protocol: _protocol, ...rest } = training
   const { failure: _, warnings: _warnings, ...others } = facts
   return {
     ...rest,
     facts: others,
+    /** Why it waits. */
+    waits: waits ?? null,
     failure: failureOf(training) ?? null,
     warnings: warningsOf(training),
     organization: order.organization,

@@ -2,7 +2,7 @@ import { showClasses, showCurves } from '/page/curves.js'
 import { api, bytes, byId, duration, el, figure, isNumber, percent, show, words } from '/page/dom.js'
 import { gpuTable } from '/page/fleet.js'
 import { createLogView } from '/page/log.js'
-import { actionsOf, epochOf, errorsOf, stateBadge, warning } from '/page/trainings.js'
+import { actionsOf, epochOf, errorsOf, stateBadge, warning, whyItWaits } from '/page/trainings.js'
 
 const showLog = createLogView(byId('log'), byId('follow'))
 
@@ -30,7 +30,7 @@ function facts(training, now) {
     el('button', { 'data-choose': training.id, 'data-key': 'close' }, 'close'),
   )
   const steps = el('ol', { class: 'way' }, ...training.stages.map((stage) => stepOf(stage, training, now)))
-  return [head, ...errorsOf(training.errors), ...training.warnings.map(warning), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
+  return [head, ...whyItWaits(training), ...errorsOf(training.errors), ...training.warnings.map(warning), ...failureOf(training, now), steps, ...training.current.flatMap(figuresOf), list(training)]
 }
 
 /** Why its last failure came about, with the last lines of the program that ended. */

@@ -3,20 +3,20 @@ import { hasLostRecords } from '/page/fleet.js'
 
 /** The table of trainings; the chosen one is marked. */
 export function showTrainings({ trainings, now, hosts, nodes }, chosen) {
-  const rows = trainings.map((training) => toRow(training, now, chosen, hosts))
+  const rows = trainings.map((training) => toRow(training, now, chosen))
   const none = hasLostRecords(hosts, nodes) ? 'Redis has lost the records of trainings.' : 'No training has been ordered yet.'
   const head = ['Training', 'State', 'Progress', 'Host', '#Run', '#Best F1', '#Age', '']
   show(byId('trainings'), rows.length > 0 ? table(head, rows) : empty(none))
 }
 
-function toRow(training, now, chosen, hosts) {
+function toRow(training, now, chosen) {
   const { id, name, trainer, seat, hostId, run, best, createdAt, warnings } = training
   const choose = el('button', { class: 'plain', 'data-choose': id, 'data-key': `choose ${id}` }, name)
   return el(
     'tr',
     { class: id === chosen ? 'chosen' : undefined, 'data-training': id },
     el('td', { class: 'name' }, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
-    el('td', { class: 'state' }, stateBadge(training), asked(training), ...unserved(training, hosts), ...errorsOf(training.errors), ...warnings.map(warning)),
+    el('td', { class: 'state' }, stateBadge(training), ...whyItWaits(training), asked(training), ...errorsOf(training.errors), ...warnings.map(warning)),
     el('td', {}, ...progressOf(training)),
     el('td', { class: 'nowrap' }, hostId ?? '–'),
     el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
@@ -42,11 +42,8 @@ export function actionsOf({ id, actions }) {
   })
 }
 
-// As `isUnserved` of the command line.
-function unserved({ isWaiting, trainer }, hosts) {
-  if (isWaiting && !hosts.some((host) => host.isAlive)) return [warning('No host lives, so nothing is worked on: start a worker')]
-  const takes = (host) => host.isAlive && !host.isDraining && host.trainers.includes(trainer)
-  return isWaiting && !hosts.some(takes) ? [warning(`No host takes trainings of ${trainer} now: see Hosts`)] : []
+export function whyItWaits({ waits }) {
+  return waits === null ? [] : [el('div', { class: 'muted small waits' }, waits)]
 }
 
 export function warning(text) {

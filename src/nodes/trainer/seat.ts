@@ -22,7 +22,8 @@ import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { IntentKind } from '../../queue/records/record-schema.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
 import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { isWaiting, noHostSentence } from '../../queue/waiting.js'
+import { isWaiting } from '../../queue/waiting.js'
+import { type WaitingReason, whyTrainingWaits } from '../../queue/waiting-reason.js'
 import { LoopRefusedError, SeatBusyError } from '../errors.js'
 import type { NodeIdentity } from '../identity.js'
 import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
@@ -175,11 +176,10 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     return true
   }
 
-  // An order that no host has had yet waits, as the Loop knows it.
   async function withItsHosts(training: TrainingRecord | undefined): Promise<TrainingRecord | undefined> {
-    if (training === undefined || !isWaiting(training) || training.run === 0) return training
-    const reason = noHostSentence(1, await deps.fleet.hosts())
-    return reason === undefined ? training : withoutHost(training, reason)
+    if (training === undefined || !isWaiting(training)) return training
+    const reason = whyTrainingWaits(training, { hosts: await deps.fleet.hosts() })
+    return reason !== undefined && isForPeople(reason, training) ? withoutHost(training, reason.sentence) : training
   }
 
   /** Whether the Loop has acknowledged it. */
@@ -227,6 +227,15 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       node.sendStatus()
     },
   }
+}
+
+/**
+ * The Loop shows what is sent as an error. To wait for a place, or for a worker that starts, is none; an order that no host has had
+ * yet may be there before the first worker.
+ */
+function isForPeople({ kind }: WaitingReason, { run }: TrainingRecord): boolean {
+  if (kind === 'no-host') return run > 0
+  return kind === 'unfit' || kind === 'draining'
 }
 
 function hasErrors(training: TrainingRecord): boolean {

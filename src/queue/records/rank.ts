@@ -6,6 +6,9 @@ export type WaitingRecord = Pick<
   'id' | 'kind' | 'name' | 'version' | 'requires' | 'protocol' | 'createdAt' | 'intent'
 >
 
+/** What decides whether a host can work on it. */
+export type RecordNeeds = Pick<WaitingRecord, 'id' | 'kind' | 'name' | 'requires' | 'protocol' | 'createdAt'>
+
 /** What a host offers, whatever it does at the moment. */
 export type HostOffer = {
   readonly protocol: number
@@ -17,14 +20,20 @@ export type HostOffer = {
   readonly avoid?: ReadonlySet<string>
 }
 
+/** What a host lacks for a record: a newer build, slots, its trainer or converter; or it leaves the record to others. */
+export type Unfitness = 'protocol' | 'slots' | 'name' | 'avoided'
+
+/** Why the host cannot work on it; undefined if it can. Claims and the reasons that people read are both made from this. */
+export function unfitness(record: RecordNeeds, host: HostOffer): Unfitness | undefined {
+  if (!host.names[record.kind].includes(record.name)) return 'name'
+  if (record.requires.gpus > host.slots) return 'slots'
+  if (record.protocol > host.protocol) return 'protocol'
+  return host.avoid?.has(record.id) === true ? 'avoided' : undefined
+}
+
 /** Whether the host could ever work on it. */
-export function fits(record: WaitingRecord, host: HostOffer): boolean {
-  return (
-    record.protocol <= host.protocol &&
-    record.requires.gpus <= host.slots &&
-    host.names[record.kind].includes(record.name) &&
-    host.avoid?.has(record.id) !== true
-  )
+export function fits(record: RecordNeeds, host: HostOffer): boolean {
+  return unfitness(record, host) === undefined
 }
 
 /**
@@ -35,8 +44,8 @@ export function rank(snapshot: readonly WaitingRecord[], host: HostOffer): reado
   return snapshot.filter((record) => fits(record, host)).sort(byAge)
 }
 
-// Ids decide between records of one millisecond, so that all hosts rank alike.
-function byAge(one: WaitingRecord, other: WaitingRecord): number {
+/** Ids decide between records of one millisecond, so that all hosts rank alike. */
+export function byAge(one: RecordNeeds, other: RecordNeeds): number {
   if (one.createdAt !== other.createdAt) return one.createdAt - other.createdAt
   return one.id < other.id ? -1 : Number(one.id > other.id)
 }

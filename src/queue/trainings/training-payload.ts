@@ -40,9 +40,10 @@ export function toTraining({
   outcome,
   ...head
 }: FleetRecord<TrainingPayload>): TrainingRecord {
-  const { id, life, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns } = head
+  const { id, life, requires, protocol, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns } = head
   return {
     ...payload,
+    ...{ requires, protocol },
     ...{ id, trainer: name, life, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns, hostId: host },
     outcome: outcomeSchema.parse(outcome),
     stopRequested: intent !== null,
