@@ -1,7 +1,6 @@
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isAllowedBy } from '../base/helper-environment.js'
-import type { TrainerDefinition } from './definition.js'
 import type { VisibleGpu } from './gpu/visible-gpus.js'
 
 /** The worker's own variables that programs may see; Loop credentials are not among them. */
@@ -43,7 +42,7 @@ export type EnvironmentOptions = {
 
 /** The complete environment of a started program: allow-list, the trainer file's `env`, ours, the leased GPUs. */
 export function programEnvironment(
-  definition: Pick<TrainerDefinition, 'env' | 'folder'>,
+  definition: { readonly env: Readonly<Record<string, string>>; readonly folder: string },
   options: EnvironmentOptions,
 ): Record<string, string> {
   const pythonPath = [pythonHelperFolder, definition.env.PYTHONPATH].filter((path) => path !== undefined)

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
+import { RESTART_EXIT_CODE } from '../base/exit-codes.js'
 import { InferenceError } from './errors.js'
 import { condemnNow, type NativeGuard } from './native-guard.js'
 
@@ -13,8 +14,6 @@ export type ThreadState =
 
 /** With so many lost threads only a new process helps. */
 const MOST_LOST_THREADS = 3
-/** Asks the parent of this process to start it again (src/cli/launch/parent.sh). */
-export const RESTART_EXIT_CODE = 75
 /** The same from a process that a lost thread keeps from exiting with a code. */
 const RESTART_SIGNAL = 'SIGVTALRM'
 /** How long the exit of a process waits for threads that are within their time. */
