@@ -1,6 +1,6 @@
+import type { ImageSource } from '../images/image-source.js'
 import type { Backend } from './backend.js'
 import type { Findings } from './findings.js'
-import type { ImageSource } from './image-source.js'
 
 export type InferencePoolOptions = {
   readonly backend: Backend

@@ -1,6 +1,6 @@
 import type { ImageSize } from '../images/image-size.js'
-import { bytesOf, decodePixels } from './decode-pixels.js'
-import type { ImageSource, OwnedImage, RawPixels } from './image-source.js'
+import type { ImageSource, OwnedImage, RawPixels } from '../images/image-source.js'
+import { bytesOf, decodePixels } from '../images/pixels/decode-pixels.js'
 
 /** The image as a module sees it: as it came, or decoded when it asks for that. */
 export type ModuleImage = {

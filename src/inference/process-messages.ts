@@ -1,4 +1,4 @@
-import type { ImageSource } from './image-source.js'
+import type { ImageSource } from '../images/image-source.js'
 import type { DetectResult, InferencePoolOptions } from './inference-pool.js'
 import type { ThreadError } from './thread-error.js'
 

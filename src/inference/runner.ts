@@ -1,5 +1,5 @@
+import type { OwnedImage } from '../images/image-source.js'
 import type { Findings } from './findings.js'
-import type { OwnedImage } from './image-source.js'
 import type { ThreadError } from './thread-error.js'
 
 /** The answer to one image; errors are data, since most of them cross the border of a thread or process. */

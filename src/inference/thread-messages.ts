@@ -1,5 +1,5 @@
+import type { OwnedImage } from '../images/image-source.js'
 import type { InferenceCategory } from './findings.js'
-import type { OwnedImage } from './image-source.js'
 import type { OnnxPlan } from './model/onnx-plan.js'
 import type { NativeGuard } from './native-guard.js'
 import type { ImageAnswer } from './runner.js'

@@ -1,5 +1,5 @@
+import type { OwnedImage } from '../images/image-source.js'
 import { InferenceError } from './errors.js'
-import type { OwnedImage } from './image-source.js'
 import { begunImages } from './native-guard.js'
 import { Recovery } from './recovery.js'
 import type { Outage, Runner, RunnerDeps, StartedBatch } from './runner.js'

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
+import type { ImageSource } from '../images/image-source.js'
 import { InferenceError } from './errors.js'
-import type { ImageSource } from './image-source.js'
 import type { RequestOptions } from './inference-pool.js'
 import type { ImageAnswer } from './runner.js'
 

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { exportDataset } from '../../src/executors/dataset/index.js'
+import { exportDataset } from '../../src/executors/dataset/export-dataset.js'
 import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
 import { imageDataSchema } from '../../src/loop/protocol/index.js'
 import { preparedPython } from '../helpers/python-environments.js'

@@ -17,6 +17,7 @@ import type { HeldWork } from '../record-watch.js'
 import { createJobLog, createRunOutput, type RunOutput, toAudience } from '../run-output.js'
 import { isForOtherHosts } from '../served.js'
 import { createThrottle } from '../throttle.js'
+import { conversionPaths } from '../workspaces/conversion-paths.js'
 import {
   type ConversionDeps,
   type ConversionStep,
@@ -26,7 +27,6 @@ import {
   uploadModel,
 } from './convert-model.js'
 import { ConversionKillsWorkersError, isTheModelsFault, ModelGoneError, UnknownConverterError } from './errors.js'
-import { conversionPaths } from './paths.js'
 import { createProgramPlaces, type ProgramPlaces } from './program-places.js'
 
 export type ConversionPipelineOptions = {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { writeJsonFile } from '../../base/files.js'
-import { exportDataset } from '../../executors/dataset/index.js'
+import { exportDataset } from '../../executors/dataset/export-dataset.js'
 import { assignValidationSet } from '../../executors/dataset/validation-set.js'
 import { commandValues } from '../../executors/order-values.js'
 import { type ImageData, imageDataSchema } from '../../loop/protocol/index.js'

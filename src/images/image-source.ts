@@ -1,4 +1,4 @@
-import { ImageError } from '../images/errors.js'
+import { ImageError } from './errors.js'
 
 /** Raw rows from the top, a byte per channel: grey, RGB or RGBA. */
 export type RawPixels = {
