@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { answerSchema, segmentationAnnotationSchema } from '../../src/loop/protocol/index.js'
 import { type LocalLoop, startLocalLoop } from '../../src/mock/loop/index.js'
 import { startCli } from '../../test/helpers/cli-process.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../src/base/logger.js'
+import type { Logger } from '../../src/base/logger/logger.js'
 import type { TrainerDefinition } from '../../src/executors/definition.js'
 import { createSlots } from '../../src/executors/gpu/slots.js'
 import { createImageExchange } from '../../src/loop/client/image-exchange.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Logger } from '../../src/base/logger.js'
+import type { Logger } from '../../src/base/logger/logger.js'
 import type { RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { allStages } from '../../src/workers/pipeline.js'

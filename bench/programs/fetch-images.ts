@@ -1,7 +1,7 @@
 // Our client: fetches images from the Loop at the address of the first argument.
 import process from 'node:process'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createImageExchange } from '../../src/loop/client/image-exchange.js'
 import { createLoopRest } from '../../src/loop/client/rest.js'
 import { createLoopSession } from '../../src/loop/client/session.js'

@@ -1,6 +1,6 @@
 // Our client asked for images that are all on disk: what is left is the look at the folder.
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createImageExchange } from '../../src/loop/client/image-exchange.js'
 import { createLoopRest } from '../../src/loop/client/rest.js'
 import { createLoopSession } from '../../src/loop/client/session.js'

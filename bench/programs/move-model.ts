@@ -1,7 +1,7 @@
 // Our client: brings a model down into a folder, or its file up, at the Loop whose address is the first argument.
 import process from 'node:process'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createModelExchange } from '../../src/loop/client/model-exchange.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { MODEL_FORMAT, MODEL_ID } from '../parts/stub-names.js'

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
-import { createLogger, type Logger, silentLogger } from '../base/logger.js'
+import { createLogger, type Logger, silentLogger } from '../base/logger/logger.js'
 import { hasParent } from '../config/handed-environment.js'
 import { loadEnvironment } from '../config/load.js'
 import { type WatchedEnvironment, watchEnvironment } from '../config/settings.js'

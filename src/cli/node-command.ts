@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Service } from '../base/service.js'
 import type { LoopSocket, LoopSocketOptions } from '../loop/client/socket.js'
 import type { NodeIdentity } from '../nodes/identity.js'

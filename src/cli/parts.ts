@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { LoopfleetError } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { type Program, startProgram } from '../process/program.js'
 import { launchCommand } from './launch/launch.js'
 import { withoutNodeAddress } from './node-address.js'

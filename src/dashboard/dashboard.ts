@@ -1,6 +1,6 @@
 import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 import { createHttpServer } from '../base/http/server.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { createBoardQueues } from '../queue/board-queues.js'
 import type { Conversions } from '../queue/conversions.js'
 import type { Fleet } from '../queue/fleet.js'

@@ -1,5 +1,5 @@
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Findings } from '../inference/findings.js'
 import type { Dialect } from '../loop/protocol/index.js'
 import type { DetectFacts } from './image-facts.js'

@@ -1,6 +1,6 @@
 import type { Closers } from '../base/closers.js'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { createService, type Service } from '../base/service.js'
 import {
   type AboutAnswer,

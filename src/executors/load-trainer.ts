@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { loadTrainerDefinition, type TrainerDefinition } from './definition.js'
 import { isPluginFile } from './plugin/plugin-command.js'
 import { loadTrainerPlugin } from './trainer-plugin/load-trainer-plugin.js'

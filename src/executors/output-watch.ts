@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { TakenLines } from '../base/terminal/kept-lines.js'
 import type { OutputPattern, PatternMatch, PatternMiss } from '../process/output/messages.js'
 import type { OutputReader } from '../process/output/output-reader.js'

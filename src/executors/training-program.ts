@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import { treeFigures } from '../process/figures.js'
 import { type WriterWatch, watchWriters } from '../process/open-writers.js'

@@ -1,5 +1,5 @@
 import { availableCpus } from '../base/available-cpus.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { ModuleBackend, OnnxBackend } from './backend.js'
 import { ImageQueue } from './image-queue.js'
 import type { InferencePool, InferencePoolOptions } from './inference-pool.js'

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { createLogger } from '../base/logger.js'
+import { createLogger } from '../base/logger/logger.js'
 import { tooManyThreadsLost } from './lost-threads.js'
 import { createInferencePool, type InferencePool } from './pool.js'
 import type { HostAnswer, HostRequest } from './process-messages.js'

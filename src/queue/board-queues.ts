@@ -1,5 +1,5 @@
 import { Queue } from 'bullmq'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { RedisLink } from './open-redis.js'
 import type { Queues } from './queues.js'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClosers } from '../base/closers.js'
 import { every } from '../base/every.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Probe } from './probe.js'
 import type { RedisClient } from './redis-client.js'
 import { pong } from './redis-reasons.js'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { LoopfleetError } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import {
   type ConversionOrder,
   type ConversionPayload,

@@ -1,5 +1,5 @@
 import { QueueEvents } from 'bullmq'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import type { LocalEvents, OnSettled } from './local-events.js'
 import type { RedisLink } from './open-redis.js'

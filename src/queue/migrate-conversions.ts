@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { type ConversionPayload, conversionDefinition, conversionPayloadSchema } from './conversion-record.js'
 import { luaScript } from './lua-script.js'
 import type { RedisLink } from './open-redis.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { watchConnections } from './connection-watch.js'
 import { type Condition, createProbe, type Probe } from './probe.js'
 import { checkReading, checkWriting } from './redis-checks.js'

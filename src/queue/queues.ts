@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
 import { createClockWatch } from '../base/clock-watch.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { type ConsumeOptions, type Consumer, createConsumer, type JobHandler } from './consumer.js'
 import { createJobEvents } from './job-events.js'

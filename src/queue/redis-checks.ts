@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { RedisUnfitError } from './redis-errors.js'
 import { isForbidden, refusalOf } from './redis-refusals.js'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { type Program, startProgram } from '../process/program.js'
 import { RedisFolderBusyError, RedisStartError } from './redis-errors.js'
 

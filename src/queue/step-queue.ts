@@ -1,6 +1,6 @@
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
 import type { Closers } from '../base/closers.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { createService, type Service } from '../base/service.js'
 import { closeOrLeave } from './close-or-leave.js'
 import { toJobFailure } from './job-failure.js'

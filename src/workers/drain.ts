@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Fleet } from '../queue/fleet.js'
 
 /** Whether this host drains: finishes what it has and takes no more. */

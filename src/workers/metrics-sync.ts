@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { MetricsJob } from '../queue/job-schemas.js'
 import { queueNames } from '../queue/names.js'
 import type { Queues } from '../queue/queues.js'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { confThreshold } from '../executors/conf-threshold.js'
 import { orderValues } from '../executors/order-values.js'
 import type { OutputAudience } from '../executors/output-watch.js'

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { Queues } from '../queue/queues.js'
 import type { TrainingRecord } from '../queue/training-record.js'

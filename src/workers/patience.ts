@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Stage } from '../queue/names.js'
 import type { Place } from './places.js'
 

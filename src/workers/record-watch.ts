@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { hasCode } from '../base/files.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { lostSentence } from '../queue/records/record-errors.js'
 import type { RunInRedis } from '../queue/records/records.js'
 

@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'

@@ -1,7 +1,7 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { BACKDOOR_FILE } from '../executors/workspace.js'
 import type { Backdoor, BackdoorMessage } from '../queue/backdoor.js'
 import type { Subscription } from '../queue/subscriptions.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'

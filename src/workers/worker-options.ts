@@ -1,4 +1,4 @@
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import type { Converter } from '../executors/converter.js'
 import type { TrainerDefinition } from '../executors/definition.js'
 import type { GpuWatch } from '../executors/gpu/gpu-watch.js'

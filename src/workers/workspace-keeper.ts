@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode } from '../base/files.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger } from '../base/logger/logger.js'
 import { removeWhatGoes } from '../base/remove-what-goes.js'
 import type { Context } from '../loop/protocol/index.js'
 import type { TrainingOutcome } from '../queue/training-record.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createClosers, openResource, withClosers } from '../../src/base/closers.js'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { rejection } from '../helpers/rejection.js'
 
 const log = silentLogger()

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createClosers } from '../../src/base/closers.js'
 import { every } from '../../src/base/every.js'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { until } from '../helpers/until.js'
 
 describe('work that is repeated', () => {

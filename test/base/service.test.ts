@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createService, type Open, type OwnedService } from '../../src/base/service.js'
 import { rejection } from '../helpers/rejection.js'
 

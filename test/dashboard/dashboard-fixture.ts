@@ -1,4 +1,4 @@
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createDashboard } from '../../src/dashboard/dashboard.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import { type Conversions, createConversions } from '../../src/queue/conversions.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createDashboard, type Dashboard } from '../../src/dashboard/dashboard.js'
 import { createConversions } from '../../src/queue/conversions.js'
 import { createFleet } from '../../src/queue/fleet.js'

@@ -234,7 +234,7 @@ async function onBlack(color: string, left: number): Promise<Buffer> {
 }
 
 async function zipOf(name: string, data: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { zipStream } = await import('../../src/base/archives/zip.js')
+  const { zipStream } = await import('../../src/base/zip/zip.js')
   const { buffer } = await import('node:stream/consumers')
   return new Uint8Array(await buffer(zipStream([{ name, data }])))
 }

@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { exportDataset } from '../../src/executors/dataset/export-dataset.js'
 import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
 import type { TrainerEvent } from '../../src/executors/events.js'

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createNvidiaSmi } from '../../src/executors/gpu/ask-nvidia-smi.js'
 import type { GpuLimits, GpuOffer } from '../../src/executors/gpu/gpu-offer.js'
 import { type GpuWatch, type GpuWatchOptions, openGpuWatch } from '../../src/executors/gpu/gpu-watch.js'

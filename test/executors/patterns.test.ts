@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import type { OutputPattern, PatternMatch, PatternMiss } from '../../src/process/output/messages.js'
 import { createOutputThread, type OutputThread } from '../../src/process/output/output-thread.js'
 import { times } from '../helpers/thorough.js'

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { loadTrainerDefinition } from '../../src/executors/definition.js'
 import { type RunCommandOptions, runCommand } from '../../src/executors/run-command.js'
 import { writeWorkspace } from '../../src/executors/workspace.js'

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { parseTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
 import type { TrainerEvent } from '../../src/executors/events.js'
 import { type RunningTraining, startTraining } from '../../src/executors/training-program.js'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { unzipChecked } from '../../src/base/archives/unzip.js'
-import { zipStream } from '../../src/base/archives/zip.js'
+import { zipStream } from '../../src/base/zip/zip.js'
 
 const ENTRY = 'archive/data.pkl'
 

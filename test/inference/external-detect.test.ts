@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { detectExternally, type ExternalDetectOptions } from '../../src/inference/external-detect.js'
 import { emptyFindings } from '../../src/inference/findings.js'
 import { plainJpeg } from './images.js'

@@ -1,7 +1,7 @@
 import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { backendOf, type ModelUse } from '../../src/inference/model-folder.js'
 import { createInferencePool, type InferencePool } from '../../src/inference/pool.js'
 import { readModelJson } from '../../src/loop/client/model-files.js'

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { lostThreadCount } from '../../src/inference/lost-threads.js'
 import { createProcessPool, type InferencePool } from '../../src/inference/pool.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'

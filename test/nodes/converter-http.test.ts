@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createConverterHttp } from '../../src/nodes/converter/converter-http.js'
 import { sendThenRead } from '../helpers/send-then-read.js'
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createLoopRest } from '../../src/loop/client/rest.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket } from '../../src/loop/client/socket.js'

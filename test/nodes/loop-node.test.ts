@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { createLogger, silentLogger } from '../../src/base/logger/logger.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket } from '../../src/loop/client/socket.js'
 import { createLoopNode, type LoopNode, type LoopNodeOptions, type NodeRole } from '../../src/nodes/loop-node.js'

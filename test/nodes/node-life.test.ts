@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
 import { until } from '../helpers/until.js'
 import { UUID_A, UUID_B, useSeats } from './seats-fixture.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { answerSchema } from '../../src/loop/protocol/index.js'
 import { createLeases } from '../../src/queue/records/leases.js'
 import { createTrainings, type Trainings } from '../../src/queue/trainings/trainings.js'

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createLoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket, type LoopSocket } from '../../src/loop/client/socket.js'
 import { type Answer, answerSchema, okAnswer } from '../../src/loop/protocol/index.js'

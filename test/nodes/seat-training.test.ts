@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createSeatTraining } from '../../src/nodes/trainer/seat-training.js'
 import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { seatA } from '../queue/orders.js'

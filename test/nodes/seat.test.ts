@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
 import { createFleet } from '../../src/queue/fleet.js'
 import { until } from '../helpers/until.js'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createLoopSession, type LoopSession } from '../../src/loop/client/session.js'
 import { createLoopSocket } from '../../src/loop/client/socket.js'
 import { type Answer, answerSchema, type Dialect } from '../../src/loop/protocol/index.js'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { processTree, treeFigures } from '../../src/process/figures.js'
 import { startProgram } from '../../src/process/program.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'

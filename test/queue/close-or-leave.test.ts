@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { closeOrLeave, leaveWhenUnusable, reportOrLeave } from '../../src/queue/close-or-leave.js'
 import { luaScript } from '../../src/queue/lua-script.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { z } from 'zod'
-import { createLogger, silentLogger } from '../../src/base/logger.js'
+import { createLogger, silentLogger } from '../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { until } from '../helpers/until.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { conversionIdOf } from '../../src/queue/conversion-record.js'
 import { type ConversionOrder, type Conversions, createConversions } from '../../src/queue/conversions.js'
 import { PROTOCOL } from '../../src/queue/records/protocol.js'

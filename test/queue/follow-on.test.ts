@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createLogger } from '../../src/base/logger.js'
+import { createLogger } from '../../src/base/logger/logger.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import { levelOf } from '../../src/queue/redis-refusals.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { type Conversions, createConversions } from '../../src/queue/conversions.js'
 import { claimAs, hostA } from './records/sample-records.js'
 import { type RedisFixture, startRedisFixture } from './redis-fixture.js'

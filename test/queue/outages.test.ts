@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { recordKeys } from '../../src/queue/records/record-keys.js'
 import { waitForJob } from '../../src/queue/run-job.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { withoutDeadline } from '../../src/queue/deadline.js'
 import { luaScript } from '../../src/queue/lua-script.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { createQueues, type Queues } from '../../src/queue/queues.js'
 import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'

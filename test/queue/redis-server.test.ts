@@ -1,7 +1,7 @@
 import { access, mkdir, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'
 import { redisSocketPath } from '../../src/queue/redis-socket.js'

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { openRedis } from '../../src/queue/open-redis.js'
 import { createQueues } from '../../src/queue/queues.js'
 import type { StepQueue } from '../../src/queue/step-queue.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
 import { REDIS_RULE } from '../../src/queue/redis-errors.js'
 import { readWriteState } from '../../src/queue/write-state.js'

@@ -1,4 +1,4 @@
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/executors/definition.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { Stage as StageName } from '../../src/queue/names.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { TrainingAbortedError } from '../../src/base/abort-reasons.js'
-import { createLogger, type Logger, silentLogger } from '../../src/base/logger.js'
+import { createLogger, type Logger, silentLogger } from '../../src/base/logger/logger.js'
 import { type MetricsJob, metricsJobSchema } from '../../src/queue/job-schemas.js'
 import type { Queues } from '../../src/queue/queues.js'
 import { createMetricsSync } from '../../src/workers/metrics-sync.js'

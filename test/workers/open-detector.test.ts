@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import type { InferencePoolOptions } from '../../src/inference/pool.js'
 import { modelJsonSchema } from '../../src/loop/protocol/index.js'
 import { openDetector } from '../../src/workers/open-detector.js'

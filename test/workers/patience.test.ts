@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { createPatience } from '../../src/workers/patience.js'
 import { createPlaces } from '../../src/workers/places.js'
 import { until } from '../helpers/until.js'

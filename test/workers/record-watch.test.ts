@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import type { RunInRedis } from '../../src/queue/records/records.js'
 import { createRecordWatch, type HeldWork } from '../../src/workers/record-watch.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'

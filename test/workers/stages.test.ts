@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import { imageStates } from '../../src/loop/protocol/index.js'
 import { cleanup } from '../../src/workers/stages/cleanup.js'
 import { detect } from '../../src/workers/stages/detect.js'

@@ -1,7 +1,7 @@
 import { link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger.js'
+import { silentLogger } from '../../src/base/logger/logger.js'
 import type { TrainingRecord } from '../../src/queue/training-record.js'
 import { createWorkspaceKeeper, type WorkspaceKeeperOptions } from '../../src/workers/workspace-keeper.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { messageOf } from '../errors.js'
-import type { Logger } from '../logger.js'
+import type { Logger } from '../logger/logger.js'
 
 /** How an error is answered: `{"detail": …}` with this status. */
 export type HttpErrorAnswer = {

@@ -6,7 +6,7 @@ import { execa } from 'execa'
 import { LoopfleetError } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
 import { helperEnvironment, pipVariables } from '../../base/helper-environment.js'
-import { maskPasswords } from '../../base/logger.js'
+import { maskPasswords } from '../../base/logger/logger.js'
 
 /** The example trainer and the converter of its models, with the Python environment that both use. */
 export type Examples = { readonly trainer: string; readonly converter: string }

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { InferencePool } from '../../inference/pool.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
 

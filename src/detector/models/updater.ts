@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { unlessAborted } from '../../loop/client/patience.js'
 import { Bell } from './bell.js'
 import { BadModelError, UpdateSupersededError } from './errors.js'

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import { messageOf } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { ImageUpload } from '../../loop/client/image-upload.js'
 import { createDeletion } from './deletion.js'
 import { type Entry, listEntries, subfolders } from './entries.js'

@@ -1,5 +1,5 @@
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { ImageUpload } from '../../loop/client/image-upload.js'
 import type { OutboxMode } from '../../loop/protocol/index.js'

@@ -1,6 +1,6 @@
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { LoopRequestError } from '../../loop/client/errors.js'
 import type { Entry } from './entries.js'
 import type { OutboxSettings } from './options.js'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Detector } from '../detector.js'
 
 /** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins anew. */

@@ -1,6 +1,6 @@
 import type { HealthOptions } from '../../base/http/health.js'
 import { createHttpServer, type HttpServer } from '../../base/http/server.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { toErrorAnswer } from './error-answer.js'
 import type { ServerLimits } from './limits.js'
 

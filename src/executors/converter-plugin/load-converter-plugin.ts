@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { type Converter, createConverter } from '../converter.js'
 import { checkConverterFile } from '../converter-definition.js'
 import { describePlugin, type PluginSource } from '../plugin/describe-plugin.js'

@@ -1,7 +1,7 @@
 import { type Closers, openResource } from '../../base/closers.js'
 import { messageOf } from '../../base/errors.js'
 import { every } from '../../base/every.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { GpuFigures } from './figures.js'
 import { type GpuLimits, type GpuOffer, offerWithoutReading, toOffer } from './gpu-offer.js'
 import { type GpuCard, type GpuInventory, keyOf } from './inventory.js'

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { checkTrainerFile, type TrainerDefinition } from '../definition.js'
 import { describePlugin, type PluginSource } from '../plugin/describe-plugin.js'
 import { FUNCTION_MARK } from '../plugin/hook-schema.js'

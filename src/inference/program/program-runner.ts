@@ -1,6 +1,6 @@
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { ImageSize } from '../../images/image-size.js'
 import { checkPixels, type OwnedImage } from '../../images/image-source.js'
 import { bytesOf, decodePixels } from '../../images/pixels/decode-pixels.js'

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { retry } from '../../base/back-off.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { type ImageData, maxImagesPerRequest } from '../protocol/index.js'
 import type { FetchOptions } from './image-fetch.js'
 import { onAbort } from './patience.js'

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree, safePathSegment } from '../../base/files.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { ImageData } from '../protocol/index.js'
 import { createAdaptiveLimit } from './adaptive-limit.js'
 import { type FetchImageDataOptions, fetchImageData } from './image-data.js'

@@ -1,6 +1,6 @@
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import { type Answer, answerSchema, errorAnswer, type NodeType, toAnswer } from '../protocol/index.js'
 import { EventRefusedError, LoopAnswerError, LoopClosedError, LoopSocketError } from './errors.js'

@@ -6,7 +6,7 @@ import { clientStatusOf, type HttpErrorAnswer } from '../../base/http/error-answ
 import type { HealthOptions } from '../../base/http/health.js'
 import { usualLinger } from '../../base/http/lingering-close.js'
 import { createHttpServer, type HttpServer } from '../../base/http/server.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { RefusedError } from './refused-error.js'
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { type Closers, openResource } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { type LoopAccess, toAccess } from './access.js'
 import type { LoopContext } from './context.js'
 import { openEffects } from './effects.js'

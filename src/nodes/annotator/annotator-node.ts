@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Closers } from '../../base/closers.js'
 import { every } from '../../base/every.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
 import type { ImageExchange } from '../../loop/client/image-exchange.js'
 import type { LoopSocket } from '../../loop/client/socket.js'

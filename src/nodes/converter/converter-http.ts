@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createSwitchServer, type NodeHttpRules, registerNodeSwitches, toOnOff } from '../node-http.js'
 import type { ConverterNode } from './converter-node.js'
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import type { LoopSocket } from '../../loop/client/socket.js'

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import { runBounded } from '../../loop/client/run-bounded.js'
 import { isLoopId, type ModelEntry, type ProjectEntry } from '../../loop/protocol/index.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
 import type { TargetModel } from '../../detector/parts.js'
 import type { LoopRest } from '../../loop/client/rest.js'

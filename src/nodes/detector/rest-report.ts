@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { LoopRest } from '../../loop/client/rest.js'
 import { toDetectorReport } from '../../loop/protocol/index.js'
 import type { LoopNode, NodeRole } from '../loop-node.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { errorKeyOf } from '../../queue/error-keys.js'
 import { lostSentence } from '../../queue/records/record-errors.js'
 import type { TrainingRecord } from '../../queue/training-record.js'

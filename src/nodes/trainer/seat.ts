@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Backdoor } from '../../queue/backdoor.js'
 import type { Subscription } from '../../queue/subscriptions.js'
 import type { TrainingRecord } from '../../queue/training-record.js'

@@ -1,6 +1,6 @@
 import type { Closers } from '../../base/closers.js'
 import { every } from '../../base/every.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { LoopSocket } from '../../loop/client/socket.js'
 import type { Dialect } from '../../loop/protocol/index.js'

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Piscina } from 'piscina'
 import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { TakenLines } from '../../base/terminal/kept-lines.js'
 import { LastLines } from '../output-lines.js'
 import type { OutputAnswer, OutputPattern, OutputTask, PatternMatch, PatternMiss } from './messages.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { RedisLink } from '../open-redis.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { RedisLink } from '../open-redis.js'
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'

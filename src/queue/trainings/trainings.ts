@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { RedisLink } from '../open-redis.js'
 import { promptly } from '../promptly.js'
 import type { Queues } from '../queues.js'

@@ -1,5 +1,5 @@
 import { type Closers, openResource } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { closeOrLeave } from '../close-or-leave.js'
 import type { RedisLink } from '../open-redis.js'
 import { createChangeFeed } from '../records/change-feed.js'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import type { WorkerOptions } from '../worker-options.js'
 import { DEFAULT_KEEP } from '../workspace-keeper.js'

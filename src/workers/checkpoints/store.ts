@@ -3,9 +3,9 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { access, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { packTar } from '../../base/archives/tar.js'
 import { messageOf } from '../../base/errors.js'
 import { hasCode, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/files.js'
+import { packTar } from '../../base/tar/tar.js'
 import type { TrainingRecord } from '../../queue/training-record.js'
 import {
   CheckpointBrokenError,

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import { removeTree } from '../../base/files.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import {
   type ConversionFile,
   MODEL_FOLDER,

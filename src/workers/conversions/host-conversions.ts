@@ -1,6 +1,6 @@
 import process from 'node:process'
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Converter } from '../../executors/converter.js'
 import type { Conversions } from '../../queue/conversions.js'
 import { queueNames } from '../../queue/names.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Claimant } from '../../queue/records/leases.js'
 import { rank, type WaitingRecord } from '../../queue/records/rank.js'
 import { RecordInvalidError } from '../../queue/records/record-errors.js'

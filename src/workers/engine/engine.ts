@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
 import type { RedisLink } from '../../queue/open-redis.js'
 import { type ChangeFeed, createChangeFeed } from '../../queue/records/change-feed.js'

@@ -1,5 +1,5 @@
 import { RunSupersededError } from '../../base/abort-reasons.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Renewal } from '../../queue/records/leases.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
 import { levelOf } from '../../queue/redis-refusals.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { GpuFigures } from '../../executors/gpu/probe.js'
 import type { OutputAudience, OutputWatchDeps } from '../../executors/output-watch.js'
 import type { InferencePool, InferencePoolOptions } from '../../inference/pool.js'

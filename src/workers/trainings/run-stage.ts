@@ -1,6 +1,6 @@
 import { TrainingStoppedError } from '../../base/abort-reasons.js'
 import { failureClassOf, messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import { plainText } from '../../base/terminal/plain-text.js'
 import type { StepProgress } from '../../queue/job-schemas.js'
 import { levelOf } from '../../queue/redis-refusals.js'

@@ -6,7 +6,7 @@ import {
 } from '../../base/abort-reasons.js'
 import type { BackOffOptions } from '../../base/back-off.js'
 import { isUnclassified } from '../../base/errors.js'
-import type { Logger } from '../../base/logger.js'
+import type { Logger } from '../../base/logger/logger.js'
 import type { Slots } from '../../executors/gpu/slots.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
 import { levelOf } from '../../queue/redis-refusals.js'

@@ -3,8 +3,8 @@ import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { createHttpServer } from '../../../src/base/http/server.js'
-import { createSocketServer } from '../../../src/base/http/socket-server.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
+import { createSocketServer } from '../../../src/base/sockets/socket-server.js'
 
 describe('The least rate of a body', function () {
   this.timeout(20_000)

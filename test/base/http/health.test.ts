@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createHttpServer, type HttpServerOptions } from '../../../src/base/http/server.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { rejection } from '../../helpers/rejection.js'
 
 describe('The probes of a server', () => {

@@ -6,8 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import { createHttpServer } from '../../../src/base/http/server.js'
-import { createSocketServer } from '../../../src/base/http/socket-server.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
+import { createSocketServer } from '../../../src/base/sockets/socket-server.js'
 
 const OFFER =
   'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA\r\n'

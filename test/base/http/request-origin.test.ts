@@ -2,8 +2,8 @@ import { request } from 'node:http'
 import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { createHttpServer, type HttpServerOptions } from '../../../src/base/http/server.js'
-import { createSocketServer } from '../../../src/base/http/socket-server.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
+import { createSocketServer } from '../../../src/base/sockets/socket-server.js'
 
 describe('Requests of web pages', () => {
   const apps: FastifyInstance[] = []

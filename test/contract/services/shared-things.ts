@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { createLogger, type Logger } from '../../../src/base/logger.js'
+import { createLogger, type Logger } from '../../../src/base/logger/logger.js'
 import type { GpuOffer } from '../../../src/executors/gpu/gpu-offer.js'
 import { createFleet } from '../../../src/queue/fleet.js'
 import type { RedisLink } from '../../../src/queue/open-redis.js'

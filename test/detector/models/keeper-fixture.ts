@@ -1,4 +1,4 @@
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import {
   createModelKeeper,
   type ModelKeeper,

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers'
-import { zipStream } from '../../../src/base/archives/zip.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
+import { zipStream } from '../../../src/base/zip/zip.js'
 import { createModelDownload, type ModelDownload } from '../../../src/detector/models/model-download.js'
 import type { ModelTarget } from '../../../src/detector/models/target.js'
 import { createModelExchange } from '../../../src/loop/client/model-exchange.js'

@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createLogger } from '../../../src/base/logger.js'
+import { createLogger } from '../../../src/base/logger/logger.js'
 import { FailedTargets } from '../../../src/detector/models/failed-targets.js'
 import type { BuildPool } from '../../../src/detector/models/model-builder.js'
 import { doubtAboutThreshold } from '../../../src/detector/relevance/relevance-filter.js'

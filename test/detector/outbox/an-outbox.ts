@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import type { OutboxOptions } from '../../../src/detector/outbox/options.js'
 import { createOutbox, type Outbox } from '../../../src/detector/outbox/outbox.js'
 import { createImageUpload } from '../../../src/loop/client/image-upload.js'

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { claimOutbox } from '../../../src/detector/outbox/claim-outbox.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { noiseJpeg } from '../../helpers/jpegs.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'

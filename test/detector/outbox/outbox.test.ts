@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createOutbox } from '../../../src/detector/outbox/outbox.js'
 import { json } from '../../helpers/http-loop.js'
 import { rejection } from '../../helpers/rejection.js'

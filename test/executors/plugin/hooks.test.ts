@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { loadTrainer } from '../../../src/executors/load-trainer.js'
 import { canResume } from '../../../src/executors/resume-check.js'
 import { runCommand } from '../../../src/executors/run-command.js'

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { loadTrainer } from '../../../src/executors/load-trainer.js'
 import { loadTrainerPlugin } from '../../../src/executors/trainer-plugin/load-trainer-plugin.js'
 import { rejection } from '../../helpers/rejection.js'

@@ -1,7 +1,7 @@
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import type { PreflightPlan } from '../../../src/executors/preflight/plan.js'
 import { runPreflight } from '../../../src/executors/preflight/run-preflight.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import { zipStream } from '../../../src/base/archives/zip.js'
+import { zipStream } from '../../../src/base/zip/zip.js'
 
 export type Kind = 'zip' | 'packed-zip' | 'commented-zip' | 'safetensors' | 'onnx' | 'unknown'
 export const kinds: readonly Kind[] = ['zip', 'packed-zip', 'commented-zip', 'safetensors', 'onnx', 'unknown']

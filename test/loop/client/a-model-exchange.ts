@@ -1,4 +1,4 @@
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createModelExchange, type ModelExchange } from '../../../src/loop/client/model-exchange.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'
 import type { Category } from '../../../src/loop/protocol/index.js'

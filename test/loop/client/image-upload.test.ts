@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createImageUpload, isContentRefusal, type UploadImage } from '../../../src/loop/client/image-upload.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'
 import type { Dialect } from '../../../src/loop/protocol/index.js'

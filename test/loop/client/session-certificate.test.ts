@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { expect } from 'chai'
 import { InvalidInputError } from '../../../src/base/errors.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 

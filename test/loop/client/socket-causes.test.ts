@@ -5,7 +5,7 @@ import { createServer as createTcp, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { messageOf } from '../../../src/base/errors.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'
 import { connect } from '../../../src/loop/client/socket-connection.js'
 

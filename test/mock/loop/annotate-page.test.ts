@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page } from 'playwright-core'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createTool } from '../../../src/mock/nodes/annotation-tool.js'
 import type { AnnotationTool } from '../../../src/nodes/annotator/annotation-tool.js'
 import { createSegmentationTool } from '../../../src/nodes/annotator/tools/segmentation/segmentation-tool.js'

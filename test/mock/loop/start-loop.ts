@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { type LocalLoop, type LocalLoopOptions, startLocalLoop } from '../../../src/mock/loop/index.js'
 
 export type TestLoop = LocalLoop & {

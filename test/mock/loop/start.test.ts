@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'

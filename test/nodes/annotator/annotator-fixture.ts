@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createImageExchange } from '../../../src/loop/client/image-exchange.js'
 import { createLoopRest } from '../../../src/loop/client/rest.js'
 import { createLoopSession } from '../../../src/loop/client/session.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createSegmentationTool } from '../../../src/nodes/annotator/tools/segmentation/segmentation-tool.js'
 import { iouOf } from '../../helpers/polygons.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'

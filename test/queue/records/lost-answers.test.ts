@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'

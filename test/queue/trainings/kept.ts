@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import type { Claim } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { IntentKind } from '../../../src/queue/records/record-schema.js'

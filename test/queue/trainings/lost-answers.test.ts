@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
 import { anOrder, seatA } from '../orders.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import type { RedisLink } from '../../../src/queue/open-redis.js'
 import { checkRedisReader } from '../../../src/queue/records/least-reader.js'
 import type { TrainingRecord } from '../../../src/queue/training-record.js'

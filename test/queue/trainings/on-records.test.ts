@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { conversionDefinition, conversionPayloadSchema } from '../../../src/queue/conversion-record.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
 import { PROTOCOL } from '../../../src/queue/records/protocol.js'

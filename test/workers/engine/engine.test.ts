@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
 import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'

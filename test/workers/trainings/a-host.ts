@@ -1,5 +1,5 @@
 import type { BackOffOptions } from '../../../src/base/back-off.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createSlots, type Slots } from '../../../src/executors/gpu/slots.js'
 import { queueNames, type Stage as StageName, type WorkKind, workKinds } from '../../../src/queue/names.js'
 import { createLeases } from '../../../src/queue/records/leases.js'

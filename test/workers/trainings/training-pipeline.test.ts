@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { LoopfleetError } from '../../../src/base/errors.js'
-import { silentLogger } from '../../../src/base/logger.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createSlots } from '../../../src/executors/gpu/slots.js'
 import { stages } from '../../../src/queue/names.js'
 import { openRedis } from '../../../src/queue/open-redis.js'

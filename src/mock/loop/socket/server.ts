@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server } from 'socket.io'
 import type { HttpServer } from '../../../base/http/server.js'
-import { createSocketServer } from '../../../base/http/socket-server.js'
+import { createSocketServer } from '../../../base/sockets/socket-server.js'
 import { type NodeType, nodeTypes } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { onEvent } from './events.js'

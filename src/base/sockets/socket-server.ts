@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Server } from 'socket.io'
-import { keepUpgradesTo } from './other-upgrades.js'
-import type { HttpServer } from './server.js'
+import { keepUpgradesTo } from '../http/other-upgrades.js'
+import type { HttpServer } from '../http/server.js'
 
 export type SocketServerOptions = {
   /** Where clients connect, without a slash at its end. */

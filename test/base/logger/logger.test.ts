@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
-import { createLogger } from '../../src/base/logger.js'
+import { createLogger } from '../../../src/base/logger/logger.js'
 
 describe('A logger', () => {
   function logged(write: (log: ReturnType<typeof createLogger>) => void): string {

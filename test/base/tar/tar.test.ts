@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { create, Header } from 'tar'
-import { packTar, unpackTar } from '../../../src/base/archives/tar.js'
+import { packTar, unpackTar } from '../../../src/base/tar/tar.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 
