@@ -7,7 +7,7 @@ import { createNvidiaSmi } from '../../src/executors/gpu/ask-nvidia-smi.js'
 import { createNvidiaSmiProbe } from '../../src/executors/gpu/probe.js'
 import { createJpeginfoBatches, hasJpeginfo } from '../../src/loop/client/jpeginfo.js'
 import { createJpeginfoStream } from '../../src/loop/client/jpeginfo-stream.js'
-import { lockFolder } from '../../src/process/folder-lock.js'
+import { lockFolder } from '../../src/process/folder-lock/folder-lock.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { LoopfleetError } from '../../src/base/errors.js'
 import { removeTree } from '../../src/base/files.js'
-import { type FolderLock, lockFolder } from '../../src/process/folder-lock.js'
+import { type FolderLock, lockFolder } from '../../src/process/folder-lock/folder-lock.js'
 import { projectRoot } from './project-root.js'
 
 /** Where Python keeps the compiled modules: not beside them, but from one start to the next. */

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { silentLogger } from '../../src/base/logger/logger.js'
-import { processTree, treeFigures } from '../../src/process/figures.js'
-import { startProgram } from '../../src/process/program.js'
-import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { until } from '../helpers/until.js'
+import { silentLogger } from '../../../src/base/logger/logger.js'
+import { processTree, treeFigures } from '../../../src/process/figures/figures.js'
+import { startProgram } from '../../../src/process/program.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { until } from '../../helpers/until.js'
 
 describe('the figures of a program', () => {
   const folder = useTemporaryFolder()
@@ -13,7 +13,7 @@ describe('the figures of a program', () => {
   it('count its children too', async () => {
     const program = await startProgram(
       {
-        command: ['python3', fileURLToPath(new URL('../fixtures/programs/keeps-a-core-busy.py', import.meta.url))],
+        command: ['python3', fileURLToPath(new URL('../../fixtures/programs/keeps-a-core-busy.py', import.meta.url))],
         cwd: folder.path,
         env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
         logFile: join(folder.path, 'program.log'),

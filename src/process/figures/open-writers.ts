@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { hasCode } from '../base/files.js'
+import { hasCode } from '../../base/files.js'
+import { findOwned } from '../sweep.js'
 import { processTree } from './figures.js'
-import { findOwned } from './sweep.js'
 
 /** One file, whatever its names are. */
 export type FileIdentity = { readonly dev: bigint; readonly ino: bigint; readonly path: string }

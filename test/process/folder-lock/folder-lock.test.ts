@@ -1,17 +1,17 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { lockFolder } from '../../src/process/folder-lock.js'
-import { listProcesses } from '../../src/process/proc.js'
-import { startNodeScript } from '../helpers/node-script.js'
-import { rejection } from '../helpers/rejection.js'
-import { useTemporaryFolder } from '../helpers/temporary-folder.js'
-import { until } from '../helpers/until.js'
+import { lockFolder } from '../../../src/process/folder-lock/folder-lock.js'
+import { listProcesses } from '../../../src/process/proc.js'
+import { startNodeScript } from '../../helpers/node-script.js'
+import { rejection } from '../../helpers/rejection.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { until } from '../../helpers/until.js'
 
 describe('a folder lock', () => {
   const folder = useTemporaryFolder()
   const holdElsewhere = () =>
-    startNodeScript(new URL('../fixtures/programs/holds-a-folder', import.meta.url), [folder.path])
+    startNodeScript(new URL('../../fixtures/programs/holds-a-folder', import.meta.url), [folder.path])
 
   it('is refused to a second process, with the folder, the holder and the way out', async () => {
     const holder = await holdElsewhere()
