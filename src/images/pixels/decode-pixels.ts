@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { messageOf } from '../../base/errors.js'
-import { decodeImage } from '../decode-image.js'
 import { ImageError } from '../errors.js'
 import { checkImageSize } from '../image-size.js'
 import { checkPixels, type ImageSource, type RawPixels } from '../image-source.js'
+import { decodeImage } from './decode-image.js'
 
 /** RGB rows; those of raw RGB pixels are the caller's own. */
 export type RgbPixels = RawPixels & { readonly channels: 3 }

@@ -156,7 +156,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
 
   async function isWhole(content: Buffer | 'on-disk', file: string): Promise<boolean> {
     // Loaded with the first image: the library is large, and most processes with a client fetch none.
-    const { isWholeJpeg } = await import('../../images/decode-image.js')
+    const { isWholeJpeg } = await import('../../images/pixels/decode-image.js')
     const limits = { maxPixels: MAX_PIXELS }
     if (content !== 'on-disk') return await isWholeJpeg(content, limits)
     return await largeFiles(async () => await isWholeJpeg(await readFile(file), limits))

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import sharp from 'sharp'
-import { decodeImage } from '../../src/images/decode-image.js'
-import { hasEveryBlock } from '../../src/images/jpeg-blocks.js'
-import { noiseJpeg } from '../helpers/jpegs.js'
-import { createRandom } from '../helpers/random.js'
-import { times } from '../helpers/thorough.js'
+import { decodeImage } from '../../../src/images/pixels/decode-image.js'
+import { hasEveryBlock } from '../../../src/images/pixels/jpeg-blocks.js'
+import { noiseJpeg } from '../../helpers/jpegs.js'
+import { createRandom } from '../../helpers/random.js'
+import { times } from '../../helpers/thorough.js'
 
-const folder = new URL('../fixtures/pixels/', import.meta.url)
+const folder = new URL('../../fixtures/pixels/', import.meta.url)
 const fixture = (name: string) => readFile(new URL(name, folder))
 const END = Buffer.from([0xff, 0xd9])
 const scanOf = (jpeg: Buffer) => jpeg.lastIndexOf(Buffer.from([0xff, 0xda]))

@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import sharp from 'sharp'
 import { z } from 'zod'
-import { decodeImage, isWholeJpeg } from '../../src/images/decode-image.js'
-import { noiseJpeg } from '../helpers/jpegs.js'
-import { rejection } from '../inference/rejection.js'
+import { decodeImage, isWholeJpeg } from '../../../src/images/pixels/decode-image.js'
+import { noiseJpeg } from '../../helpers/jpegs.js'
+import { rejection } from '../../inference/rejection.js'
 
 const LIMITS = { maxPixels: 1_000_000 }
-const folder = new URL('../fixtures/pixels/', import.meta.url)
+const folder = new URL('../../fixtures/pixels/', import.meta.url)
 const recorded = z
   .object({ images: z.record(z.string(), z.object({ width: z.int(), height: z.int(), sha256: z.string() })) })
   .parse(JSON.parse(await readFile(new URL('reference.json', folder), 'utf8')))

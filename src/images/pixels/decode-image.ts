@@ -1,11 +1,11 @@
 import sharp, { type Sharp } from 'sharp'
-import { messageOf } from '../base/errors.js'
-import { ImageError } from './errors.js'
-import { type ImageHead, readImageHead } from './image-head.js'
-import { checkImageSize, type ImageSize } from './image-size.js'
+import { messageOf } from '../../base/errors.js'
+import { ImageError } from '../errors.js'
+import { type ImageHead, readImageHead } from '../image-head.js'
+import { checkImageSize, type ImageSize } from '../image-size.js'
+import { withExifFirst } from '../png-exif.js'
 import { hasEveryBlock } from './jpeg-blocks.js'
 import { closedTwice, filledAtEnd, hasGreyEdge, type Rows } from './jpeg-end.js'
-import { withExifFirst } from './png-exif.js'
 
 /** RGB rows from the top. */
 export type RgbImage = ImageSize & { readonly pixels: Uint8Array; readonly channels: 3 }
