@@ -2,9 +2,9 @@
 import process from 'node:process'
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { createImageExchange } from '../../src/loop/client/image-exchange.js'
-import { createLoopRest } from '../../src/loop/client/rest.js'
-import { createLoopSession } from '../../src/loop/client/session.js'
+import { createImageExchange } from '../../src/loop/client/images/image-exchange.js'
+import { createLoopRest } from '../../src/loop/client/session/rest.js'
+import { createLoopSession } from '../../src/loop/client/session/session.js'
 import { idsUpTo } from '../parts/stub-names.js'
 import { doTasks, secondsOf } from '../parts/tasks.js'
 

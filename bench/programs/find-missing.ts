@@ -1,9 +1,9 @@
 // Our client asked for images that are all on disk: what is left is the look at the folder.
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { createImageExchange } from '../../src/loop/client/image-exchange.js'
-import { createLoopRest } from '../../src/loop/client/rest.js'
-import { createLoopSession } from '../../src/loop/client/session.js'
+import { createImageExchange } from '../../src/loop/client/images/image-exchange.js'
+import { createLoopRest } from '../../src/loop/client/session/rest.js'
+import { createLoopSession } from '../../src/loop/client/session/session.js'
 import { idsUpTo } from '../parts/stub-names.js'
 import { doTasks, secondsOf } from '../parts/tasks.js'
 

@@ -2,8 +2,8 @@
 import process from 'node:process'
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { createModelExchange } from '../../src/loop/client/model-exchange.js'
-import { createLoopSession } from '../../src/loop/client/session.js'
+import { createModelExchange } from '../../src/loop/client/models/model-exchange.js'
+import { createLoopSession } from '../../src/loop/client/session/session.js'
 import { MODEL_FORMAT, MODEL_ID } from '../parts/stub-names.js'
 import { doTasks, secondsOf } from '../parts/tasks.js'
 

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { createOutbox } from '../../src/detector/outbox/outbox.js'
-import { createImageUpload } from '../../src/loop/client/image-upload.js'
-import { createLoopSession } from '../../src/loop/client/session.js'
+import { createImageUpload } from '../../src/loop/client/images/image-upload.js'
+import { createLoopSession } from '../../src/loop/client/session/session.js'
 import { doTasks, secondsOf } from '../parts/tasks.js'
 
 const log = silentLogger()

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Logger } from '../base/logger/logger.js'
 import type { Service } from '../base/service.js'
-import type { LoopSocket, LoopSocketOptions } from '../loop/client/socket.js'
+import type { LoopSocket, LoopSocketOptions } from '../loop/client/socket/socket.js'
 import type { NodeIdentity } from '../nodes/identity.js'
 import type { LoopNode } from '../nodes/loop-node.js'
 import type { LoopClient } from './compose/loop-client.js'

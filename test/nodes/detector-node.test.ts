@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { createLoopRest } from '../../src/loop/client/rest.js'
-import { createLoopSession } from '../../src/loop/client/session.js'
-import { createLoopSocket } from '../../src/loop/client/socket.js'
+import { createLoopRest } from '../../src/loop/client/session/rest.js'
+import { createLoopSession } from '../../src/loop/client/session/session.js'
+import { createLoopSocket } from '../../src/loop/client/socket/socket.js'
 import type { Dialect, OperationMode } from '../../src/loop/protocol/index.js'
 import {
   createDetectorNode,

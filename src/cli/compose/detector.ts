@@ -14,8 +14,8 @@ import { createDetectorServer } from '../../detector/server/detector-server.js'
 import { tooManyThreadsLost } from '../../inference/lost-threads.js'
 import { backendOf } from '../../inference/model-folder.js'
 import { createInferencePool } from '../../inference/pool.js'
-import { createImageUpload } from '../../loop/client/image-upload.js'
-import type { LoopSocket } from '../../loop/client/socket.js'
+import { createImageUpload } from '../../loop/client/images/image-upload.js'
+import type { LoopSocket } from '../../loop/client/socket/socket.js'
 import { createDetectorNode, type DetectorNode } from '../../nodes/detector/detector-node.js'
 import { type NodeIdentity, readIdentities } from '../../nodes/identity.js'
 import { registerNodeSwitches } from '../../nodes/node-http.js'
@@ -217,7 +217,7 @@ async function buildNode(
 }
 
 async function socketMaker(place: Place, log: Logger, { session }: LoopClient): Promise<() => LoopSocket> {
-  const { createLoopSocket } = await import('../../loop/client/socket.js')
+  const { createLoopSocket } = await import('../../loop/client/socket/socket.js')
   return () => createLoopSocket({ nodeType: 'detector', ...place }, { session, log })
 }
 

@@ -1,8 +1,8 @@
 import type { Closers } from '../../base/closers.js'
-import { createImageExchange, type ImageExchange } from '../../loop/client/image-exchange.js'
-import { createModelExchange, type ModelExchange } from '../../loop/client/model-exchange.js'
-import { createLoopRest, type LoopRest } from '../../loop/client/rest.js'
-import { createLoopSession, type LoopSession } from '../../loop/client/session.js'
+import { createImageExchange, type ImageExchange } from '../../loop/client/images/image-exchange.js'
+import { createModelExchange, type ModelExchange } from '../../loop/client/models/model-exchange.js'
+import { createLoopRest, type LoopRest } from '../../loop/client/session/rest.js'
+import { createLoopSession, type LoopSession } from '../../loop/client/session/session.js'
 import type { CliContext } from '../context.js'
 
 export type LoopClient = {

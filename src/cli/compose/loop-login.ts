@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
-import { isAccountRefused } from '../../loop/client/errors.js'
+import { isAccountRefused } from '../../loop/client/session/errors.js'
 import { paths } from '../../loop/protocol/index.js'
 import type { LoopNode } from '../../nodes/loop-node.js'
 import type { CliContext } from '../context.js'

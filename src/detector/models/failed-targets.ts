@@ -1,6 +1,6 @@
 import { type BackOffOptions, backOffMs } from '../../base/back-off.js'
 import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
-import { LoopRequestError } from '../../loop/client/errors.js'
+import { LoopRequestError } from '../../loop/client/session/errors.js'
 import { isSameModel, type ModelTarget } from './target.js'
 
 export type FailedTargetsOptions = {

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger/logger.js'
-import { unlessAborted } from '../../loop/client/patience.js'
+import { unlessAborted } from '../../loop/client/session/patience.js'
 import { Bell } from './bell.js'
 import { BadModelError, UpdateSupersededError } from './errors.js'
 import type { FailedTargets } from './failed-targets.js'

@@ -1,7 +1,7 @@
 import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
-import type { ImageUpload } from '../../loop/client/image-upload.js'
+import type { ImageUpload } from '../../loop/client/images/image-upload.js'
 import type { OutboxMode } from '../../loop/protocol/index.js'
 import type { Entry } from './entries.js'
 import { OutboxClosedError, OutboxFullError, OutboxWriteError } from './errors.js'

@@ -1,7 +1,7 @@
 import { backOffMs } from '../../base/back-off.js'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger/logger.js'
-import { LoopRequestError } from '../../loop/client/errors.js'
+import { LoopRequestError } from '../../loop/client/session/errors.js'
 import type { Entry } from './entries.js'
 import type { OutboxSettings } from './options.js'
 import { type BatchDeps, sendBatch } from './send-batch.js'

@@ -1,5 +1,5 @@
 import type { Logger } from '../../base/logger/logger.js'
-import type { LoopRest } from '../../loop/client/rest.js'
+import type { LoopRest } from '../../loop/client/session/rest.js'
 import { toDetectorReport } from '../../loop/protocol/index.js'
 import type { LoopNode, NodeRole } from '../loop-node.js'
 import { type ReportedDetector, type ReportOptions, toStatusView } from './report.js'

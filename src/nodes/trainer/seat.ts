@@ -3,7 +3,7 @@ import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reason
 import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
-import type { LoopSocket } from '../../loop/client/socket.js'
+import type { LoopSocket } from '../../loop/client/socket/socket.js'
 import {
   type Dialect,
   doubtsAboutOrder,

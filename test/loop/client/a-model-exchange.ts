@@ -1,6 +1,6 @@
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createModelExchange, type ModelExchange } from '../../../src/loop/client/model-exchange.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
+import { createModelExchange, type ModelExchange } from '../../../src/loop/client/models/model-exchange.js'
+import { createLoopSession } from '../../../src/loop/client/session/session.js'
 import type { Category } from '../../../src/loop/protocol/index.js'
 import { type HttpLoop, type Reply, type SeenRequest, startHttpLoop } from '../../helpers/http-loop.js'
 

@@ -3,9 +3,9 @@ import {
   createImageExchange,
   type ImageExchange,
   type ImageExchangeOptions,
-} from '../../../src/loop/client/image-exchange.js'
-import { createLoopRest } from '../../../src/loop/client/rest.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
+} from '../../../src/loop/client/images/image-exchange.js'
+import { createLoopRest } from '../../../src/loop/client/session/rest.js'
+import { createLoopSession } from '../../../src/loop/client/session/session.js'
 import { type HttpLoop, type Reply, type SeenRequest, startHttpLoop } from '../../helpers/http-loop.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 

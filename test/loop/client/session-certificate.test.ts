@@ -4,7 +4,7 @@ import { rootCertificates } from 'node:tls'
 import { expect } from 'chai'
 import { InvalidInputError } from '../../../src/base/errors.js'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
+import { createLoopSession } from '../../../src/loop/client/session/session.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 
 describe('the certificate file of a session', () => {

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { messageOf } from '../../../src/base/errors.js'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
-import { connect } from '../../../src/loop/client/socket-connection.js'
+import { createLoopSession } from '../../../src/loop/client/session/session.js'
+import { connect } from '../../../src/loop/client/socket/socket-connection.js'
 
 const certificate = (name: string) => fileURLToPath(new URL(`../../fixtures/certificates/${name}.pem`, import.meta.url))
 const read = (name: string) => readFileSync(certificate(name), 'utf8')

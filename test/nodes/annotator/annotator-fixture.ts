@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createImageExchange } from '../../../src/loop/client/image-exchange.js'
-import { createLoopRest } from '../../../src/loop/client/rest.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
-import { createLoopSocket } from '../../../src/loop/client/socket.js'
+import { createImageExchange } from '../../../src/loop/client/images/image-exchange.js'
+import { createLoopRest } from '../../../src/loop/client/session/rest.js'
+import { createLoopSession } from '../../../src/loop/client/session/session.js'
+import { createLoopSocket } from '../../../src/loop/client/socket/socket.js'
 import type { Answer, Category } from '../../../src/loop/protocol/index.js'
 import type { AnnotationTool } from '../../../src/nodes/annotator/annotation-tool.js'
 import {

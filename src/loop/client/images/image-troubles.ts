@@ -1,4 +1,4 @@
-import { LoopRequestError } from './errors.js'
+import { LoopRequestError } from '../session/errors.js'
 
 /** The images that the Loop answered with an error of its own, until it is clear what that means. */
 export type ImageTroubles = {

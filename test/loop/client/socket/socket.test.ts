@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createLoopSession, type LoopSession } from '../../../src/loop/client/session.js'
-import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../../src/loop/client/socket.js'
-import { json } from '../../helpers/http-loop.js'
-import { rejection } from '../../helpers/rejection.js'
-import { type SocketLoop, type SocketLoopOptions, startSocketLoop } from '../../helpers/socket-loop.js'
+import { silentLogger } from '../../../../src/base/logger/logger.js'
+import { createLoopSession, type LoopSession } from '../../../../src/loop/client/session/session.js'
+import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../../../src/loop/client/socket/socket.js'
+import { json } from '../../../helpers/http-loop.js'
+import { rejection } from '../../../helpers/rejection.js'
+import { type SocketLoop, type SocketLoopOptions, startSocketLoop } from '../../../helpers/socket-loop.js'
 
 describe('Loop socket', () => {
   const closers: (() => unknown)[] = []
@@ -283,7 +283,7 @@ describe('Loop socket', () => {
 
   it('holds no cookie in the error of a failed connection', async () => {
     const lines: string[] = []
-    const { createLogger } = await import('../../../src/base/logger/logger.js')
+    const { createLogger } = await import('../../../../src/base/logger/logger.js')
     const loud = createLogger({ level: 'trace', destination: { write: (line: string) => lines.push(line) } })
     const rest = () => ({ headers: { 'set-cookie': 'token=cookie-value-1' } })
     const loop = await serve({ rest, refuse: () => 'not you' })

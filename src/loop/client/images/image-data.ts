@@ -1,10 +1,10 @@
 import pLimit from 'p-limit'
-import { retry } from '../../base/back-off.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { type ImageData, maxImagesPerRequest } from '../protocol/index.js'
+import { retry } from '../../../base/back-off.js'
+import type { Logger } from '../../../base/logger/logger.js'
+import { type ImageData, maxImagesPerRequest } from '../../protocol/index.js'
+import { onAbort } from '../session/patience.js'
+import type { LoopRest } from '../session/rest.js'
 import type { FetchOptions } from './image-fetch.js'
-import { onAbort } from './patience.js'
-import type { LoopRest } from './rest.js'
 
 export type FetchImageDataOptions = FetchOptions & {
   /** Told the ids that the Loop left out or described in a way that cannot be used. */

@@ -1,14 +1,14 @@
 import { mkdir, mkdtemp, open, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { ArchiveRefusedError } from '../../base/archives/archive-error.js'
-import { unzipChecked } from '../../base/archives/unzip.js'
-import { retry } from '../../base/back-off.js'
-import { hasCode, removeTree } from '../../base/files.js'
-import { type ModelJson, paths } from '../protocol/index.js'
-import { LoopAnswerError } from './errors.js'
+import { ArchiveRefusedError } from '../../../base/archives/archive-error.js'
+import { unzipChecked } from '../../../base/archives/unzip.js'
+import { retry } from '../../../base/back-off.js'
+import { hasCode, removeTree } from '../../../base/files.js'
+import { type ModelJson, paths } from '../../protocol/index.js'
+import { LoopAnswerError } from '../session/errors.js'
+import type { LoopSession } from '../session/session.js'
 import { readModelJson } from './model-files.js'
-import type { LoopSession } from './session.js'
 
 export type ModelDownloadOptions = {
   readonly organization: string

@@ -1,10 +1,14 @@
 import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger/logger.js'
-import { LoopLoginError, LoopRequestError } from '../../../src/loop/client/errors.js'
-import { createLoopSession, type LoopSession, type LoopSessionOptions } from '../../../src/loop/client/session.js'
-import { type HttpLoop, json, type Reply, type SeenRequest, startHttpLoop } from '../../helpers/http-loop.js'
+import { silentLogger } from '../../../../src/base/logger/logger.js'
+import { LoopLoginError, LoopRequestError } from '../../../../src/loop/client/session/errors.js'
+import {
+  createLoopSession,
+  type LoopSession,
+  type LoopSessionOptions,
+} from '../../../../src/loop/client/session/session.js'
+import { type HttpLoop, json, type Reply, type SeenRequest, startHttpLoop } from '../../../helpers/http-loop.js'
 
 describe('Loop session', () => {
   const closers: (() => unknown)[] = []

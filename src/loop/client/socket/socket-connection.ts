@@ -1,7 +1,7 @@
 import { io, type Socket } from 'socket.io-client'
-import { messageOf } from '../../base/errors.js'
-import { LoopSocketError } from './errors.js'
-import { onAbort } from './patience.js'
+import { messageOf } from '../../../base/errors.js'
+import { LoopSocketError } from '../session/errors.js'
+import { onAbort } from '../session/patience.js'
 import { diagnoseSocket } from './socket-diagnosis.js'
 
 export type ConnectionOptions = {

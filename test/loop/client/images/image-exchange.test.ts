@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { json, type Reply } from '../../helpers/http-loop.js'
-import { noiseJpeg } from '../../helpers/jpegs.js'
-import { idOf, project, some, useImageExchanges } from './an-image-exchange.js'
+import { json, type Reply } from '../../../helpers/http-loop.js'
+import { noiseJpeg } from '../../../helpers/jpegs.js'
+import { idOf, project, some, useImageExchanges } from '../an-image-exchange.js'
 
 describe('Image exchange', () => {
   const { open, folder } = useImageExchanges()
@@ -206,7 +206,7 @@ describe('Image exchange', () => {
   })
 
   it('takes JPEGs whose rows are all there, whatever else is odd about them', async () => {
-    const samsung = await readFile(new URL('../../fixtures/pixels/samsung_sos.jpg', import.meta.url))
+    const samsung = await readFile(new URL('../../../fixtures/pixels/samsung_sos.jpg', import.meta.url))
     const odd = [samsung, jpeg.subarray(0, -2), Buffer.concat([jpeg, Buffer.from('trailer')]), samsung.subarray(0, -2)]
     const { exchange } = await open((request) => ({ body: odd[Number(idOf(request).slice(3))] ?? '' }))
 

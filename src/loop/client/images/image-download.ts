@@ -4,15 +4,15 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
-import { backOffMs } from '../../base/back-off.js'
-import { failureClassOf } from '../../base/errors.js'
-import { paths } from '../protocol/index.js'
+import { backOffMs } from '../../../base/back-off.js'
+import { failureClassOf } from '../../../base/errors.js'
+import { paths } from '../../protocol/index.js'
+import { LoopRequestError } from '../session/errors.js'
+import { sleepUnlessAborted } from '../session/patience.js'
+import type { LoopSession } from '../session/session.js'
+import type { RawResponse } from '../session/transport.js'
 import type { AdaptiveLimit } from './adaptive-limit.js'
-import { LoopRequestError } from './errors.js'
 import type { Jpeginfo } from './jpeginfo.js'
-import { sleepUnlessAborted } from './patience.js'
-import type { LoopSession } from './session.js'
-import type { RawResponse } from './transport.js'
 
 /** What became of one image: on disk, twice no JPEG with all of its rows, or not given out by the Loop. */
 export type ImageOutcome = 'available' | 'corrupt' | 'missing'
@@ -156,7 +156,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
 
   async function isWhole(content: Buffer | 'on-disk', file: string): Promise<boolean> {
     // Loaded with the first image: the library is large, and most processes with a client fetch none.
-    const { isWholeJpeg } = await import('../../images/pixels/decode-image.js')
+    const { isWholeJpeg } = await import('../../../images/pixels/decode-image.js')
     const limits = { maxPixels: MAX_PIXELS }
     if (content !== 'on-disk') return await isWholeJpeg(content, limits)
     return await largeFiles(async () => await isWholeJpeg(await readFile(file), limits))

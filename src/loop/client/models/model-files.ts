@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../base/errors.js'
-import { hasCode } from '../../base/files.js'
-import { parsePythonJson } from '../../base/python-json.js'
-import { describeError, type ModelJson, modelJsonSchema } from '../protocol/index.js'
-import { ModelFilesError } from './errors.js'
+import { messageOf } from '../../../base/errors.js'
+import { hasCode } from '../../../base/files.js'
+import { parsePythonJson } from '../../../base/python-json.js'
+import { describeError, type ModelJson, modelJsonSchema } from '../../protocol/index.js'
+import { ModelFilesError } from '../session/errors.js'
 
 const MAX_MODEL_JSON_BYTES = 8 * 1024 * 1024
 

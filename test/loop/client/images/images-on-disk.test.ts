@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { sortByPresence } from '../../../src/loop/client/images-on-disk.js'
-import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { sortByPresence } from '../../../../src/loop/client/images/images-on-disk.js'
+import { useTemporaryFolder } from '../../../helpers/temporary-folder.js'
 
 describe('the images on disk', () => {
   const folder = useTemporaryFolder()

@@ -1,5 +1,5 @@
-import { type FailureClass, LoopfleetError } from '../../base/errors.js'
-import { REFUSED } from '../protocol/index.js'
+import { type FailureClass, LoopfleetError } from '../../../base/errors.js'
+import { REFUSED } from '../../protocol/index.js'
 
 export type LoopRequestDetails = {
   readonly method: string

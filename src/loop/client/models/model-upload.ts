@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { hasCode } from '../../base/files.js'
+import { hasCode } from '../../../base/files.js'
 import {
   type Category,
   isUuid,
@@ -8,11 +8,11 @@ import {
   paths,
   toModelJsonText,
   toUploadedModelJson,
-} from '../protocol/index.js'
-import { LoopRequestError, ModelFilesError } from './errors.js'
-import { type MultipartPart, multipartFiles } from './multipart.js'
-import { parseAnswer } from './rest.js'
-import type { LoopRequest, LoopSession } from './session.js'
+} from '../../protocol/index.js'
+import { LoopRequestError, ModelFilesError } from '../session/errors.js'
+import { type MultipartPart, multipartFiles } from '../session/multipart.js'
+import { parseAnswer } from '../session/rest.js'
+import type { LoopRequest, LoopSession } from '../session/session.js'
 
 export type ModelUpload = {
   readonly organization: string

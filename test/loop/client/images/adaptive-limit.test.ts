@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type AdaptiveLimit, createAdaptiveLimit } from '../../../src/loop/client/adaptive-limit.js'
+import { type AdaptiveLimit, createAdaptiveLimit } from '../../../../src/loop/client/images/adaptive-limit.js'
 
 describe('Adaptive limit', () => {
   function succeed(limit: AdaptiveLimit, times: number, latencyMs: number): void {

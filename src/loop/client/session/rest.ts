@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { retry } from '../../base/back-off.js'
+import { retry } from '../../../base/back-off.js'
 import {
   type DataAnswer,
   type DeploymentTarget,
@@ -21,7 +21,7 @@ import {
   projectsAnswerSchema,
   type TrainingsAnswer,
   trainingsAnswerSchema,
-} from '../protocol/index.js'
+} from '../../protocol/index.js'
 import { LoopAnswerError, LoopRequestError } from './errors.js'
 import type { LoopRequest, LoopResponse, LoopSession } from './session.js'
 

@@ -1,7 +1,7 @@
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../../base/logger/logger.js'
+import type { LoopSession } from '../session/session.js'
 import { type DownloadedModel, downloadModel, type ModelDownloadOptions } from './model-download.js'
 import { type ConvertedModelUpload, type TrainedModelUpload, uploadConverted, uploadTrained } from './model-upload.js'
-import type { LoopSession } from './session.js'
 
 export type ModelExchangeOptions = {
   /** The first wait after a failed download; grows from there. */

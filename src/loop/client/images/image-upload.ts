@@ -1,7 +1,7 @@
-import { type Dialect, paths } from '../protocol/index.js'
-import { LoopRequestError } from './errors.js'
-import { type MultipartPart, multipartFiles } from './multipart.js'
-import type { LoopSession } from './session.js'
+import { type Dialect, paths } from '../../protocol/index.js'
+import { LoopRequestError } from '../session/errors.js'
+import { type MultipartPart, multipartFiles } from '../session/multipart.js'
+import type { LoopSession } from '../session/session.js'
 
 /** One image as it goes up: its metadata as JSON text, and a JPEG file that is streamed from disk. */
 export type UploadImage = {

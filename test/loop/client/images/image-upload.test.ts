@@ -1,15 +1,19 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { silentLogger } from '../../../src/base/logger/logger.js'
-import { createImageUpload, isContentRefusal, type UploadImage } from '../../../src/loop/client/image-upload.js'
-import { createLoopSession } from '../../../src/loop/client/session.js'
-import type { Dialect } from '../../../src/loop/protocol/index.js'
-import { startLocalLoop } from '../../../src/mock/loop/index.js'
-import { json, startHttpLoop } from '../../helpers/http-loop.js'
-import { noiseJpeg } from '../../helpers/jpegs.js'
-import { rejection } from '../../helpers/rejection.js'
-import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
+import { silentLogger } from '../../../../src/base/logger/logger.js'
+import {
+  createImageUpload,
+  isContentRefusal,
+  type UploadImage,
+} from '../../../../src/loop/client/images/image-upload.js'
+import { createLoopSession } from '../../../../src/loop/client/session/session.js'
+import type { Dialect } from '../../../../src/loop/protocol/index.js'
+import { startLocalLoop } from '../../../../src/mock/loop/index.js'
+import { json, startHttpLoop } from '../../../helpers/http-loop.js'
+import { noiseJpeg } from '../../../helpers/jpegs.js'
+import { rejection } from '../../../helpers/rejection.js'
+import { useTemporaryFolder } from '../../../helpers/temporary-folder.js'
 
 describe('the upload of images', () => {
   const folder = useTemporaryFolder()

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { json, type Reply, type SeenRequest } from '../../helpers/http-loop.js'
-import { project, some, useImageExchanges } from './an-image-exchange.js'
+import { json, type Reply, type SeenRequest } from '../../../helpers/http-loop.js'
+import { project, some, useImageExchanges } from '../an-image-exchange.js'
 
 describe('Image exchange: the data of images', () => {
   const { open } = useImageExchanges()

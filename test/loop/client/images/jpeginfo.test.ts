@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { expect } from 'chai'
-import { noiseJpeg } from '../../helpers/jpegs.js'
-import { idOf, project, some, useImageExchanges } from './an-image-exchange.js'
+import { noiseJpeg } from '../../../helpers/jpegs.js'
+import { idOf, project, some, useImageExchanges } from '../an-image-exchange.js'
 
 describe('Image exchange with jpeginfo on the PATH', () => {
   const { open, folder } = useImageExchanges()
