@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { startRedisServer } from '../../src/queue/redis-server.js'
+import { startRedisServer } from '../../src/queue/embedded-redis/redis-server.js'
 import { type Bench, compare, type Figure, type FigureLine } from '../figure.js'
 import { startOurs } from '../parts/measured-child.js'
 

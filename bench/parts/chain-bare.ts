@@ -1,5 +1,5 @@
 import { type ConnectionOptions, Queue, QueueEvents, Worker } from 'bullmq'
-import type { RedisLink } from '../../src/queue/open-redis.js'
+import type { RedisLink } from '../../src/queue/redis/open-redis.js'
 import { allStages } from '../../src/workers/pipeline.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 

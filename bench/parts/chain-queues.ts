@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Logger } from '../../src/base/logger/logger.js'
-import type { RedisLink } from '../../src/queue/open-redis.js'
-import { createQueues } from '../../src/queue/queues.js'
+import { createQueues } from '../../src/queue/jobs/queues.js'
+import type { RedisLink } from '../../src/queue/redis/open-redis.js'
 import { allStages } from '../../src/workers/pipeline.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 

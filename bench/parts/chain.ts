@@ -1,4 +1,4 @@
-import { type Stage, type WorkKind, workKinds } from '../../src/queue/names.js'
+import { type Stage, type WorkKind, workKinds } from '../../src/queue/jobs/names.js'
 
 /** All jobs of one training, run to the end; again and again, one training after the other. */
 export type Chain = {

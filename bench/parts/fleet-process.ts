@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { startRedisServer } from '../../src/queue/redis-server.js'
+import { startRedisServer } from '../../src/queue/embedded-redis/redis-server.js'
 import { type CliProcess, startCli } from '../../test/helpers/cli-process.js'
 import { basicEnvironment } from './measured-child.js'
 

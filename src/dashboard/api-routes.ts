@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Fleet } from '../queue/fleet.js'
+import type { Fleet } from '../queue/fleet/fleet.js'
 import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'

@@ -8,8 +8,8 @@ import { LoopSocketError } from '../loop/client/session/errors.js'
 import { onAbort } from '../loop/client/session/patience.js'
 import type { EmitOptions, LoopSocket, LoopSocketHandler } from '../loop/client/socket/socket.js'
 import type { Answer } from '../loop/protocol/index.js'
-import type { Fleet, FleetNode } from '../queue/fleet.js'
-import { levelOf } from '../queue/redis-refusals.js'
+import type { Fleet, FleetNode } from '../queue/fleet/fleet.js'
+import { levelOf } from '../queue/redis-basics/redis-refusals.js'
 import type { NodeIdentity } from './identity.js'
 
 export type LoopNodeOptions = {

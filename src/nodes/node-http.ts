@@ -3,7 +3,7 @@ import type { HttpErrorAnswer } from '../base/http/error-answers.js'
 import type { HealthOptions } from '../base/http/health.js'
 import { createHttpServer } from '../base/http/server.js'
 import type { Logger } from '../base/logger/logger.js'
-import { RedisUnfitError, RedisUnreachableError } from '../queue/redis-errors.js'
+import { RedisUnfitError, RedisUnreachableError } from '../queue/redis-basics/redis-errors.js'
 
 /** What the common REST endpoints of a node act on. */
 export type NodeSwitches = {

@@ -1,7 +1,7 @@
-import type { KnownHost, NotServed, Seen } from './fleet.js'
+import type { KnownHost, NotServed, Seen } from './fleet/fleet.js'
 import { byAge, fits, type HostOffer, type RecordNeeds, unfitness } from './records/rank.js'
-import type { TrainingRecord } from './training-record.js'
-import { isWaiting, NO_HOST } from './waiting.js'
+import type { TrainingRecord } from './trainings/training-record.js'
+import { isWaiting, NO_HOST } from './trainings/waiting.js'
 
 export type HostInFleet = Pick<
   Seen<KnownHost>,

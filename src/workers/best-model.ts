@@ -1,6 +1,6 @@
 import type { ModelEvent } from '../executors/events.js'
 import type { ConfusionMatrix } from '../loop/protocol/index.js'
-import type { TrainingRecord } from '../queue/training-record.js'
+import type { TrainingRecord } from '../queue/trainings/training-record.js'
 
 const MAX_CLASSES = 500 // in the record; the Loop gets all
 

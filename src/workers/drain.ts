@@ -1,5 +1,5 @@
 import type { Logger } from '../base/logger/logger.js'
-import type { Fleet } from '../queue/fleet.js'
+import type { Fleet } from '../queue/fleet/fleet.js'
 
 /** Whether this host drains: finishes what it has and takes no more. */
 export type Drain = {

@@ -7,7 +7,7 @@ import type { Lease, Slots } from '../executors/gpu/slots.js'
 import type { OutputWatchDeps } from '../executors/output-watch.js'
 import type { PreflightPlan } from '../executors/preflight/plan.js'
 import { type PreflightResult, runPreflight } from '../executors/preflight/run-preflight.js'
-import type { PreflightReport } from '../queue/fleet.js'
+import type { PreflightReport } from '../queue/fleet/fleet.js'
 import { isForOtherHosts } from './served.js'
 
 export type PreflightLimits = {

@@ -2,7 +2,7 @@ import type { Logger } from '../base/logger/logger.js'
 import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'
-import type { FleetHost, NotServed, PreflightReport } from '../queue/fleet.js'
+import type { FleetHost, NotServed, PreflightReport } from '../queue/fleet/fleet.js'
 
 type Definition = { readonly name: string; readonly gpus: GpuCount }
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.js'
-import { errorKeyOf } from '../queue/error-keys.js'
-import type { TrainingRecord } from '../queue/training-record.js'
+import { errorKeyOf } from '../queue/trainings/error-keys.js'
+import type { TrainingRecord } from '../queue/trainings/training-record.js'
 import type { TrainingRun } from './training-run.js'
 import { withoutWarnings } from './warnings.js'
 

@@ -4,7 +4,7 @@ import { hasCode } from '../base/files.js'
 import type { Logger } from '../base/logger/logger.js'
 import { removeWhatGoes } from '../base/remove-what-goes.js'
 import type { Context } from '../loop/protocol/index.js'
-import type { TrainingOutcome } from '../queue/training-record.js'
+import type { TrainingOutcome } from '../queue/trainings/training-record.js'
 
 export type WorkspaceKeeperOptions = {
   readonly dataFolder: string

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { stepJobSchema } from '../../src/queue/job-schemas.js'
+import { stepJobSchema } from '../../src/queue/jobs/job-schemas.js'
 import { type DashboardFixture, startDashboardFixture } from './dashboard-fixture.js'
 
 describe('queues on the dashboard', () => {

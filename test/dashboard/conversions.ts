@@ -1,5 +1,5 @@
-import { conversionIdOf } from '../../src/queue/conversion-record.js'
-import type { ConversionFailure, ConversionOrder, Conversions } from '../../src/queue/conversions.js'
+import { conversionIdOf } from '../../src/queue/conversions/conversion-record.js'
+import type { ConversionFailure, ConversionOrder, Conversions } from '../../src/queue/conversions/conversions.js'
 import { claimAs, hostA } from '../queue/records/sample-records.js'
 
 export const anOrderToConvert: ConversionOrder = {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page } from 'playwright-core'
-import { stages } from '../../src/queue/names.js'
+import { stages } from '../../src/queue/jobs/names.js'
 import { launchChromium } from '../helpers/launch-chromium.js'
 import { hostA } from '../queue/orders.js'
 import { aFailure, failConversion } from './conversions.js'

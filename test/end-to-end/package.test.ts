@@ -8,7 +8,7 @@ import { execa } from 'execa'
 import { list } from 'tar'
 import { removeTree } from '../../src/base/files.js'
 import type { DemoSummary } from '../../src/cli/demo/summary.js'
-import { stages } from '../../src/queue/names.js'
+import { stages } from '../../src/queue/jobs/names.js'
 import { packageRoot } from '../cli/run-cli.js'
 import { type NpmRegistry, startNpmRegistry } from '../helpers/npm-registry.js'
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
-import { REDIS_RULE } from '../../src/queue/redis-errors.js'
+import { REDIS_RULE } from '../../src/queue/redis-basics/redis-errors.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { isThorough } from '../helpers/thorough.js'
@@ -76,7 +76,7 @@ describe('a training with a Redis of an operator', function () {
     await fleet.until({ epoch: 3 })
     const { id } = await fleet.record()
 
-    // One that is refused, one that waits, and one that names the user; all of them for a connection: test/queue/write-state.test.ts.
+    // One that is refused, one that waits, and one that names the user; all of them for a connection: test/queue/redis/write-state.test.ts.
     const reasons = isThorough ? Object.keys(REFUSALS) : ['read-only', 'withholding them', 'short of rights']
     for (const { code, begin, end } of reasons.flatMap((reason) => REFUSALS[reason] ?? [])) {
       await begin(redis)

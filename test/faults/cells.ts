@@ -1,4 +1,4 @@
-import { type Stage, stages } from '../../src/queue/names.js'
+import { type Stage, stages } from '../../src/queue/jobs/names.js'
 import { createRandom, seedOf, shuffled } from '../helpers/random.js'
 
 /** What is done to a training in each of its stages. */

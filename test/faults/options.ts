@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { stages } from '../../src/queue/names.js'
+import { stages } from '../../src/queue/jobs/names.js'
 import { type CellChoice, faults } from './cells.js'
 
 export type FaultsOptions = CellChoice & {

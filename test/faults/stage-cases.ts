@@ -1,5 +1,5 @@
 import type { EffectKind, FaultRule, TrainingRequest } from '../../src/mock/loop/index.js'
-import type { Stage } from '../../src/queue/names.js'
+import type { Stage } from '../../src/queue/jobs/names.js'
 import type { FleetCondition } from '../helpers/fleet.js'
 
 type Match = FaultRule['match']

@@ -1,4 +1,4 @@
-import { stages } from '../../src/queue/names.js'
+import { stages } from '../../src/queue/jobs/names.js'
 import type { RoundResult } from './arena.js'
 import { faults } from './cells.js'
 

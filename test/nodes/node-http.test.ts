@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { FastifyInstance } from 'fastify'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
-import { RedisUnfitError, RedisUnreachableError } from '../../src/queue/redis-errors.js'
+import { RedisUnfitError, RedisUnreachableError } from '../../src/queue/redis-basics/redis-errors.js'
 import { sendThenRead } from '../helpers/send-then-read.js'
 
 describe('the REST endpoints of a node', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { createSeatTraining } from '../../src/nodes/trainer/seat-training.js'
-import type { TrainingRecord } from '../../src/queue/training-record.js'
+import type { TrainingRecord } from '../../src/queue/trainings/training-record.js'
 import { seatA } from '../queue/orders.js'
 import { aRecord } from '../workers/a-training.js'
 

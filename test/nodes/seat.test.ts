@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { createNodeHttp } from '../../src/nodes/node-http.js'
-import { createFleet } from '../../src/queue/fleet.js'
+import { createFleet } from '../../src/queue/fleet/fleet.js'
 import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
 import { UUID_A, UUID_B, useSeats } from './seats-fixture.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
+import { openRedis, type RedisLink } from '../../src/queue/redis/open-redis.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis } from './own-redis.js'

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { openRedis, type RedisLink } from '../../src/queue/open-redis.js'
-import { createQueues, type Queues } from '../../src/queue/queues.js'
-import { type EmbeddedRedis, startRedisServer } from '../../src/queue/redis-server.js'
+import { type EmbeddedRedis, startRedisServer } from '../../src/queue/embedded-redis/redis-server.js'
+import { createQueues, type Queues } from '../../src/queue/jobs/queues.js'
+import { openRedis, type RedisLink } from '../../src/queue/redis/open-redis.js'
 
 const log = silentLogger()
 

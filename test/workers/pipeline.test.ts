@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { Stage } from '../../src/queue/names.js'
+import type { Stage } from '../../src/queue/jobs/names.js'
 import { type Walk, walkPipeline } from '../../src/workers/pipeline.js'
 import { rejection } from '../helpers/rejection.js'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { RunSupersededError, WorkerShutdownError } from '../../src/base/abort-reasons.js'
-import type { CurvePoint } from '../../src/queue/training-curve.js'
+import type { CurvePoint } from '../../src/queue/trainings/training-curve.js'
 import { createReportWriter } from '../../src/workers/report-writer.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { aPromise, aTraining } from './a-training.js'

@@ -13,7 +13,7 @@ async function runRedis(flags: { data?: string }): Promise<void> {
     await Promise.all([
       import('../run-until-asked.js'),
       import('../context.js'),
-      import('../../queue/redis-server.js'),
+      import('../../queue/embedded-redis/redis-server.js'),
       import('../ready-line.js'),
       import('../../config/handed-environment.js'),
       import('node:path'),

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import process from 'node:process'
 import { OutputText } from '../../base/terminal/output-text.js'
 import { colouredText, plainText } from '../../base/terminal/plain-text.js'
-import type { LogEntry, TrainingLog } from '../../queue/training-log.js'
+import type { LogEntry, TrainingLog } from '../../queue/records/training-log.js'
 
 export type ShownLog = {
   readonly id: string

@@ -1,7 +1,7 @@
-import type { ConversionRecord } from '../../queue/conversions.js'
-import type { KnownHost } from '../../queue/fleet.js'
-import { type TrainingRecord, trainingName } from '../../queue/training-record.js'
-import { isWaiting } from '../../queue/waiting.js'
+import type { ConversionRecord } from '../../queue/conversions/conversions.js'
+import type { KnownHost } from '../../queue/fleet/fleet.js'
+import { type TrainingRecord, trainingName } from '../../queue/trainings/training-record.js'
+import { isWaiting } from '../../queue/trainings/waiting.js'
 
 type Host = KnownHost & { readonly isAlive: boolean; readonly isDraining: boolean }
 

@@ -3,9 +3,9 @@ import type { Logger } from '../../base/logger/logger.js'
 import type { LoopRest } from '../../loop/client/session/rest.js'
 import { runBounded } from '../../loop/client/session/run-bounded.js'
 import { isLoopId, type ModelEntry, type ProjectEntry } from '../../loop/protocol/index.js'
-import { conversionIdOf } from '../../queue/conversion-record.js'
-import type { ConversionOrder, Conversions } from '../../queue/conversions.js'
-import type { ScanJob } from '../../queue/job-schemas.js'
+import { conversionIdOf } from '../../queue/conversions/conversion-record.js'
+import type { ConversionOrder, Conversions } from '../../queue/conversions/conversions.js'
+import type { ScanJob } from '../../queue/jobs/job-schemas.js'
 
 /** What a converter node must know of its converter; made from its definition by whoever starts the node. */
 export type ConverterProfile = {

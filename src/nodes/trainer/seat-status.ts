@@ -1,5 +1,5 @@
 import type { TrainerStatusView } from '../../loop/protocol/index.js'
-import type { TrainingRecord } from '../../queue/training-record.js'
+import type { TrainingRecord } from '../../queue/trainings/training-record.js'
 import type { NodeIdentity } from '../identity.js'
 import type { TrainerProfile } from './profile.js'
 

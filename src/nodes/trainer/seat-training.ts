@@ -1,7 +1,7 @@
 import type { Logger } from '../../base/logger/logger.js'
-import { errorKeyOf } from '../../queue/error-keys.js'
 import { lostSentence } from '../../queue/records/record-errors.js'
-import type { TrainingRecord } from '../../queue/training-record.js'
+import { errorKeyOf } from '../../queue/trainings/error-keys.js'
+import type { TrainingRecord } from '../../queue/trainings/training-record.js'
 import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 
 /** What a seat has, as Redis says and as it remembers. */

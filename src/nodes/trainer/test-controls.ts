@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { messageOf } from '../../base/errors.js'
 import type { Logger } from '../../base/logger/logger.js'
-import type { Backdoor } from '../../queue/backdoor.js'
-import type { Subscription } from '../../queue/subscriptions.js'
-import type { TrainingRecord } from '../../queue/training-record.js'
+import type { Backdoor } from '../../queue/redis/backdoor.js'
+import type { Subscription } from '../../queue/redis/subscriptions.js'
+import type { TrainingRecord } from '../../queue/trainings/training-record.js'
 import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 
 const errorNames = ['begin_training', 'save_model', 'get_new_model', 'crash_training'] as const

@@ -3,9 +3,9 @@ import type { Redis } from 'ioredis'
 import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
-import type { RedisLink } from '../open-redis.js'
+import type { RedisLink } from '../redis/open-redis.js'
+import { untilAborted } from '../redis/until-aborted.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'
-import { untilAborted } from './until-aborted.js'
 
 /** A change, or that changes were lost: the caller reads everything again, and what follows is newer than that. */
 export type FeedItem =

@@ -2,11 +2,11 @@ import type { Closers } from '../../base/closers.js'
 import { every } from '../../base/every.js'
 import type { Logger } from '../../base/logger/logger.js'
 import { createService, type Service } from '../../base/service.js'
-import { reportOrLeave } from '../close-or-leave.js'
-import type { RedisLink } from '../open-redis.js'
-import { levelOf } from '../redis-refusals.js'
+import { reportOrLeave } from '../redis/close-or-leave.js'
+import type { RedisLink } from '../redis/open-redis.js'
+import { untilAborted } from '../redis/until-aborted.js'
+import { levelOf } from '../redis-basics/redis-refusals.js'
 import type { Claim, Granted, Leases, Renewal } from './leases.js'
-import { untilAborted } from './until-aborted.js'
 
 export type LeaseKeeperOptions = { readonly leaseMs: number }
 

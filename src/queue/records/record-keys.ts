@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../../base/errors.js'
-import type { RedisLink } from '../open-redis.js'
+import type { RedisLink } from '../redis/open-redis.js'
 
 export type RecordKeys = ReturnType<typeof recordKeys>
 

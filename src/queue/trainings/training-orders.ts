@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { RedisLink } from '../open-redis.js'
 import { KEPT_CHANGES } from '../records/lua-records.js'
 import { parseRecord, toHash, toPayloadPairs } from '../records/record-hash.js'
 import { checkRecordName, recordKeys } from '../records/record-keys.js'
-import { type TrainingRecord, trainingName } from '../training-record.js'
+import type { RedisLink } from '../redis/open-redis.js'
 import { TrainingUnknownError } from './training-errors.js'
 import { toTraining, trainingDefinition } from './training-payload.js'
+import { type TrainingRecord, trainingName } from './training-record.js'
 import {
   BLANK,
   busySentence,

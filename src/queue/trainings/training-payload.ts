@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { FleetRecord, PayloadDefinition } from '../records/record-schema.js'
-import { type TrainingRecord, trainingRecordSchema } from '../training-record.js'
+import { type TrainingRecord, trainingRecordSchema } from './training-record.js'
 
 /** What only the pipeline of trainings understands of their records; the rest is in every record's head. */
 export const trainingPayloadSchema = trainingRecordSchema.pick({

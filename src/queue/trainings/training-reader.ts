@@ -1,11 +1,11 @@
 import type { Logger } from '../../base/logger/logger.js'
-import type { RedisLink } from '../open-redis.js'
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'
-import type { TrainingRecord } from '../training-record.js'
+import type { RedisLink } from '../redis/open-redis.js'
 import { findTrainingId } from './find-training.js'
 import { trainingKeys } from './training-keys.js'
 import { type TrainingPayload, toTraining, trainingDefinition } from './training-payload.js'
+import type { TrainingRecord } from './training-record.js'
 import type { TrainingReader } from './trainings-of-fleet.js'
 
 /** Trainings as other rooms read them; one that cannot be read does not hide the others. */

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { type TrainingRecord, trainingName } from '../training-record.js'
+import { type TrainingRecord, trainingName } from './training-record.js'
 
 // What is the same wherever trainings are kept.
 

@@ -1,11 +1,11 @@
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import type { Promptly } from '../promptly.js'
 import type { IntentKind } from '../records/record-schema.js'
 import type { RunInRedis } from '../records/records.js'
-import type { Subscription } from '../subscriptions.js'
-import type { TrainingCurve } from '../training-curve.js'
-import type { TrainingLog } from '../training-log.js'
-import type { TrainingRecord } from '../training-record.js'
+import type { TrainingLog } from '../records/training-log.js'
+import type { Promptly } from '../redis/promptly.js'
+import type { Subscription } from '../redis/subscriptions.js'
+import type { TrainingCurve } from './training-curve.js'
+import type { TrainingRecord } from './training-record.js'
 
 export type AcceptedOrder =
   | { readonly outcome: 'accepted' | 'same'; readonly training: TrainingRecord }

@@ -1,11 +1,11 @@
 import { type Closers, openResource } from '../../base/closers.js'
 import type { Logger } from '../../base/logger/logger.js'
-import { closeOrLeave } from '../close-or-leave.js'
-import type { RedisLink } from '../open-redis.js'
 import { createChangeFeed } from '../records/change-feed.js'
 import type { Change } from '../records/change-stream.js'
 import { recordKeys } from '../records/record-keys.js'
-import type { Subscription } from '../subscriptions.js'
+import { closeOrLeave } from '../redis/close-or-leave.js'
+import type { RedisLink } from '../redis/open-redis.js'
+import type { Subscription } from '../redis/subscriptions.js'
 
 type WatchDeps = {
   readonly link: RedisLink

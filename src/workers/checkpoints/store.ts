@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../base/errors.js'
 import { hasCode, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/files.js'
 import { packTar } from '../../base/tar/tar.js'
-import type { TrainingRecord } from '../../queue/training-record.js'
+import type { TrainingRecord } from '../../queue/trainings/training-record.js'
 import {
   CheckpointBrokenError,
   CheckpointFolderError,

@@ -17,7 +17,7 @@ import type { ModelExchange } from '../../loop/client/models/model-exchange.js'
 import { LoopRequestError } from '../../loop/client/session/errors.js'
 import type { LoopRest } from '../../loop/client/session/rest.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import type { ConversionOrder } from '../../queue/conversions.js'
+import type { ConversionOrder } from '../../queue/conversions/conversions.js'
 import { ModelGoneError } from './errors.js'
 
 /** What a conversion works with; handed in once when the worker is built. */

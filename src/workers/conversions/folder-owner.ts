@@ -1,4 +1,4 @@
-import type { ConversionRecord } from '../../queue/conversions.js'
+import type { ConversionRecord } from '../../queue/conversions/conversions.js'
 import type { WorkspaceOwner } from '../workspace-keeper.js'
 
 /** What was converted or aborted does not need its folder any more. */

@@ -2,7 +2,7 @@ import { RunSupersededError } from '../../base/abort-reasons.js'
 import type { Logger } from '../../base/logger/logger.js'
 import type { Renewal } from '../../queue/records/leases.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
-import { levelOf } from '../../queue/redis-refusals.js'
+import { levelOf } from '../../queue/redis-basics/redis-refusals.js'
 import type { ActiveRun } from './pipeline.js'
 
 /** The runs of this host, from their claim to their end. */

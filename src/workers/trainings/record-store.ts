@@ -1,4 +1,4 @@
-import type { Stage as StageName } from '../../queue/names.js'
+import type { Stage as StageName } from '../../queue/jobs/names.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'

@@ -22,7 +22,7 @@ import { createInferencePool, createProcessPool } from '../../../src/inference/p
 import { paths } from '../../../src/loop/protocol/index.js'
 import { startLocalLoop } from '../../../src/mock/loop/index.js'
 import { createOutputThread } from '../../../src/process/output/output-thread.js'
-import { startRedisServer } from '../../../src/queue/redis-server.js'
+import { startRedisServer } from '../../../src/queue/embedded-redis/redis-server.js'
 import { createTrainings } from '../../../src/queue/trainings/trainings.js'
 
 const log = silentLogger()

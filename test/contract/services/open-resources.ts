@@ -40,7 +40,7 @@ export function watchOpenResources(): OpenResources {
 }
 
 /** The results of jobs, kept for some seconds by the queues, which all services share. */
-const OF_ALL = 'src/queue/local-events.js'
+const OF_ALL = 'src/queue/jobs/local-events.js'
 
 /** The first line of ours below the timer's own; undefined for timers of libraries, of Node, and of what all share. */
 function placeOf(stack: string): string | undefined {

@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import { createLogger, type Logger } from '../../../src/base/logger/logger.js'
 import type { GpuOffer } from '../../../src/executors/gpu/gpu-offer.js'
-import { createFleet } from '../../../src/queue/fleet.js'
-import type { RedisLink } from '../../../src/queue/open-redis.js'
+import { createFleet } from '../../../src/queue/fleet/fleet.js'
+import type { RedisLink } from '../../../src/queue/redis/open-redis.js'
 import { PoolDouble } from '../../detector/models/pool-double.js'
 
 /** Of things that services share: what they leave on them belongs to no process, timer or connection of their own. */

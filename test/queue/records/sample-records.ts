@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { RedisLink } from '../../../src/queue/open-redis.js'
 import type { Claim, Claimant } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { PayloadDefinition } from '../../../src/queue/records/record-schema.js'
 import type { Claimed, Records } from '../../../src/queue/records/records.js'
+import type { RedisLink } from '../../../src/queue/redis/open-redis.js'
 
 const payloadSchema = z.object({
   order: z.string(),

@@ -3,7 +3,11 @@ import { silentLogger } from '../../../src/base/logger/logger.js'
 import type { Claim } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { IntentKind } from '../../../src/queue/records/record-schema.js'
-import type { TrainingOutcome, TrainingProgressFields, TrainingRecord } from '../../../src/queue/training-record.js'
+import type {
+  TrainingOutcome,
+  TrainingProgressFields,
+  TrainingRecord,
+} from '../../../src/queue/trainings/training-record.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
 import { anOrder, seatA } from '../orders.js'
 import { claimAs, endLease } from '../records/sample-records.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { openRedis, type RedisLink } from '../../../src/queue/open-redis.js'
+import { openRedis, type RedisLink } from '../../../src/queue/redis/open-redis.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
 import { anOrder, seatA } from '../orders.js'
 import { claimAs, hostA } from '../records/sample-records.js'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { conversionDefinition, conversionPayloadSchema } from '../../../src/queue/conversion-record.js'
+import { conversionDefinition, conversionPayloadSchema } from '../../../src/queue/conversions/conversion-record.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
 import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'

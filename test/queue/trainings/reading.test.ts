@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { TrainingRecord } from '../../../src/queue/training-record.js'
-import { isWaiting } from '../../../src/queue/waiting.js'
+import type { TrainingRecord } from '../../../src/queue/trainings/training-record.js'
+import { isWaiting } from '../../../src/queue/trainings/waiting.js'
 import { rejection } from '../../helpers/rejection.js'
 import { seatA, seatB } from '../orders.js'
 import { type RedisFixture, startRedisFixture } from '../redis-fixture.js'

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { RunSupersededError, TrainingAbortedError, TrainingStoppedError } from '../../../src/base/abort-reasons.js'
 import { LoopfleetError } from '../../../src/base/errors.js'
-import type { Stage as StageName } from '../../../src/queue/names.js'
+import type { Stage as StageName } from '../../../src/queue/jobs/names.js'
 import type { Stage, StageDeps } from '../../../src/workers/stages/stage.js'
 import { createStageRunner, type StepAttempt } from '../../../src/workers/trainings/run-stage.js'
 import { rejection } from '../../helpers/rejection.js'

@@ -1,0 +1,256 @@
+import { z } from 'zod'
+import { LoopfleetError } from '../../base/errors.js'
+import type { Logger } from '../../base/logger/logger.js'
+import type { Queues } from '../jobs/queues.js'
+import { createChangeFeed } from '../records/change-feed.js'
+import { KEPT_CHANGES } from '../records/lua-records.js'
+import { PROTOCOL } from '../records/protocol.js'
+import { toPayloadPairs } from '../records/record-hash.js'
+import { checkRecordName, recordKeys } from '../records/record-keys.js'
+import { createRecords, type Records } from '../records/records.js'
+import { createTrainingLog, type TrainingLog } from '../records/training-log.js'
+import type { RedisLink } from '../redis/open-redis.js'
+import type { Subscription } from '../redis/subscriptions.js'
+import {
+  type ConversionOrder,
+  type ConversionPayload,
+  type ConversionRecord,
+  conversionDefinition,
+  conversionIdOf,
+  toConversion,
+} from './conversion-record.js'
+import { PLAN } from './conversion-scripts.js'
+import { migrateConversions } from './migrate-conversions.js'
+
+export type { ConversionFailure, ConversionOrder, ConversionRecord, ConversionState } from './conversion-record.js'
+
+/** `planned` and `again` are new work, the others are what it was before and is still. */
+export type PlanOutcome = z.infer<typeof planOutcomeSchema>
+const planOutcomeSchema = z.enum(['planned', 'again', 'waiting', 'running', 'failed', 'converted'])
+
+export type RetryOutcome =
+  | { readonly outcome: 'reopened'; readonly conversion: ConversionRecord }
+  | { readonly outcome: 'refused'; readonly reason: string }
+
+/** The name of a model that the Loop has just accepted. */
+export type UploadedModelName = { readonly organization: string; readonly project: string; readonly format: string }
+
+/** The conversions of the fleet: a thin module on their records, with the rule of one per model and format. */
+export type Conversions = TrainingLog & {
+  /** The records themselves, for the host that works on them. */
+  readonly records: Records<ConversionPayload>
+  /** The time of Redis; give it as `lookedAt`. */
+  now(): Promise<number>
+  /**
+   * The Loop lacks this format. Makes one record for it, unless it failed by this very definition, or was converted after
+   * the Loop was read.
+   */
+  plan(order: ConversionOrder, how: { readonly definition: string; readonly lookedAt: number }): Promise<PlanOutcome>
+  load(id: string): Promise<ConversionRecord | undefined>
+  /** By id or the unique beginning of one; throws LF_CONVERSION_AMBIGUOUS. */
+  find(idOrPrefix: string): Promise<ConversionRecord | undefined>
+  /** The newest first. */
+  list(options?: {
+    readonly limit?: number
+    readonly offset?: number
+    readonly failedOnly?: boolean
+  }): Promise<readonly ConversionRecord[]>
+  count(options?: { readonly failedOnly?: boolean }): Promise<number>
+  /** Those that wait, by converter, and how many hosts work on. */
+  countOpen(): Promise<{ readonly waiting: Readonly<Record<string, number>>; readonly running: number }>
+  /** Whether one of this converter is offered to hosts, or a host works on it. */
+  isBusy(converter: string): Promise<boolean>
+  /** Waits until all of them have ended or are gone; throws the signal's reason. */
+  untilEnded(ids: readonly string[], options: { readonly signal: AbortSignal }): Promise<void>
+  retry(id: string): Promise<RetryOutcome>
+  /** Ends it: immediately if no host has it, else its host ends the program. */
+  abort(id: string, by: string): Promise<'ended' | 'asked' | 'ended-before'>
+  /** Removes the oldest of those that were converted, with their logs. Failed ones stay until they are converted or their model is gone. */
+  trim(): Promise<void>
+  /** The log of a converted one is kept for a while only. */
+  expireLog(id: string): Promise<void>
+  /** Brings what builds before records have left to its new form, once. */
+  migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
+  /** Notifies the converters of the fleet that a model was uploaded, so that they need not wait for their next scan. */
+  tellUpload(model: UploadedModelName): Promise<void>
+  onUpload(listener: (model: UploadedModelName) => void): Promise<Subscription>
+}
+
+export type ConversionsOptions = {
+  readonly keepLogSeconds?: number
+  /** How many that were converted are remembered. */
+  readonly keepConverted?: number
+  /** Before a format is made again that the Loop accepted and lacks for the second time; doubles up to a day. */
+  readonly repeatAfterMs?: number
+  /** What is read and written; this build's by default. */
+  readonly protocol?: number
+}
+
+const DAY_MS = 86_400_000
+const TRIMMED_AT_ONCE = 100
+
+/** No conversion has this id. */
+export class ConversionUnknownError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConversionUnknownError'
+  }
+  constructor(conversionId: string) {
+    super(
+      'LF_CONVERSION_UNKNOWN',
+      `There is no conversion ${JSON.stringify(conversionId)}; "loopfleet conversions" lists them.`,
+      { details: { conversionId } },
+    )
+  }
+}
+
+/** The beginning of an id that several conversions share. */
+export class ConversionAmbiguousError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ConversionAmbiguousError'
+  }
+  constructor(details: { readonly prefix: string; readonly ids: readonly string[] }) {
+    super(
+      'LF_CONVERSION_AMBIGUOUS',
+      `Several conversions begin with "${details.prefix}" (${details.ids.join(', ')}); give more of the id.`,
+      { details },
+    )
+  }
+}
+
+export function createConversions(
+  link: RedisLink,
+  options: ConversionsOptions,
+  { log }: { readonly log: Logger },
+): Conversions {
+  const { keepLogSeconds = 7 * 86_400, keepConverted = 1_000, repeatAfterMs = 60_000, protocol = PROTOCOL } = options
+  const keys = recordKeys(link)
+  const uploads = `${link.prefix}:model-uploads`
+  const records = createRecords(link, conversionDefinition, { protocol })
+
+  async function load(id: string): Promise<ConversionRecord | undefined> {
+    const record = await records.load(id)
+    return record && toConversion(record)
+  }
+
+  async function isOpen(id: string): Promise<boolean> {
+    const life = await link.client.hget(keys.record(id), 'life')
+    return life === 'waiting' || life === 'claimed'
+  }
+
+  return {
+    ...createTrainingLog(link, keys, async (id) => !(await isOpen(id))),
+    records,
+
+    async now() {
+      const [seconds, microseconds] = await link.client.time()
+      return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+    },
+
+    async plan(order, { definition, lookedAt }) {
+      const head = [KEPT_CHANGES, conversionIdOf(order), checkRecordName(order.converter), ANY_HOST, protocol]
+      const rule = [JSON.stringify(definition), lookedAt, repeatAfterMs, DAY_MS]
+      const pairs = toPayloadPairs({ ...BLANK, order, definition }, conversionDefinition)
+      return planOutcomeSchema.parse(await PLAN(link.client, [keys.base], [...head, ...rule, ...pairs]))
+    },
+
+    load,
+    async find(wanted) {
+      if (!/^[0-9a-z]+$/.test(wanted)) return undefined
+      const ids = await records.idsFrom(wanted, 6)
+      const exact = ids.find((id) => id === wanted)
+      if (exact === undefined && ids.length > 1)
+        throw new ConversionAmbiguousError({ prefix: wanted, ids: ids.slice(0, 5) })
+      const id = exact ?? ids[0]
+      return id === undefined ? undefined : await load(id)
+    },
+    async list({ limit, offset, failedOnly = false } = {}) {
+      const page = { ...(limit !== undefined && { limit }), ...(offset !== undefined && { offset }) }
+      const found = await records.list({ ...page, ...(failedOnly ? FAILED : {}) })
+      for (const { id, problem } of found.unreadable)
+        log.warn({ conversionId: id, problem }, 'record of a conversion unreadable')
+      return found.records.map(toConversion)
+    },
+    count: ({ failedOnly = false } = {}) => records.count(failedOnly ? FAILED : {}),
+    async countOpen() {
+      const [open, waiting] = await Promise.all([records.count({ of: 'open' }), records.countWaiting()])
+      const sum = Object.values(waiting).reduce((total, count) => total + count, 0)
+      return { waiting, running: Math.max(0, open - sum) } // the two were not counted in one step
+    },
+    async isBusy(converter) {
+      const { records: open } = await records.list({ of: 'open', limit: 1_000 })
+      const paused = new Set(await link.client.zrange(keys.paused('conversion', converter), 0, '-1'))
+      return open.some(({ id, name }) => name === converter && !paused.has(id))
+    },
+    async untilEnded(ids, { signal }) {
+      if (ids.length === 0) return
+      const feed = createChangeFeed(link, {}, { log })
+      try {
+        await feed.start({ signal })
+        let left = ids
+        for await (const item of feed.follow(undefined, signal)) {
+          if (!item.snapshot && !left.includes(item.change.id)) continue
+          const open = await Promise.all(left.map(isOpen))
+          left = left.filter((_id, index) => open[index])
+          if (left.length === 0) return
+        }
+        signal.throwIfAborted()
+      } finally {
+        await feed.stop()
+      }
+    },
+
+    async retry(id) {
+      for (;;) {
+        const record = await records.load(id)
+        if (record === undefined) throw new ConversionUnknownError(id)
+        const { state } = toConversion(record)
+        const reason = `Conversion ${id} is ${state}; only a failed one can be retried.`
+        if (state !== 'failed' && state !== 'aborted') return { outcome: 'refused', reason }
+        if ((await records.reopen(record, { delays: 0, isUploading: false })) !== 'ok') continue // written since
+        const conversion = await load(id)
+        if (conversion !== undefined) return { outcome: 'reopened', conversion }
+      }
+    },
+    async abort(id, by) {
+      for (;;) {
+        const record = await records.load(id)
+        if (record === undefined) throw new ConversionUnknownError(id)
+        const outcome = await records.intend(id, 'abort', by, { endIfWaiting: record.version })
+        if (outcome !== 'changed' && outcome !== 'unknown') return outcome
+      }
+    },
+    async trim() {
+      await records.trim({ outcome: 'converted', keep: keepConverted, limit: TRIMMED_AT_ONCE })
+    },
+    async expireLog(id) {
+      await link.client.expire(keys.log(id), keepLogSeconds)
+    },
+
+    migrate: (queues) => migrateConversions(link, queues, { log }),
+    async tellUpload({ organization, project, format }) {
+      await link.client.publish(uploads, JSON.stringify({ organization, project, format }))
+    },
+    onUpload: (listener) =>
+      link.subscribe(uploads, (message) => {
+        const model = parseUpload(message)
+        if (model !== undefined) listener(model)
+      }),
+  }
+}
+
+/** The GPUs that a converter needs are known to the hosts that serve it. */
+const ANY_HOST = JSON.stringify({ gpus: 0 })
+const FAILED = { outcome: 'failed' } as const
+const BLANK = {
+  ...{ repeats: 0, delays: 0, isUploading: false, failure: null, files: [], seconds: null, warnings: [] },
+} satisfies Partial<ConversionPayload>
+
+const uploadSchema = z.object({ organization: z.string(), project: z.string(), format: z.string() })
+
+function parseUpload(message: string): UploadedModelName | undefined {
+  try {
+    return uploadSchema.safeParse(JSON.parse(message)).data
+  } catch {
+    return undefined // not one of ours
+  }
+}
