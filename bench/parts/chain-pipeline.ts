@@ -1,5 +1,5 @@
 import type { Logger } from '../../src/base/logger/logger.js'
-import type { TrainerDefinition } from '../../src/executors/definition.js'
+import type { TrainerDefinition } from '../../src/executors/definition/definition.js'
 import { createSlots } from '../../src/executors/gpu/slots.js'
 import { createImageExchange } from '../../src/loop/client/images/image-exchange.js'
 import { createModelExchange } from '../../src/loop/client/models/model-exchange.js'

@@ -1,4 +1,4 @@
-import type { ModelEvent } from '../executors/events.js'
+import type { ModelEvent } from '../executors/contract/events.js'
 import type { ConfusionMatrix } from '../loop/protocol/index.js'
 import type { TrainingRecord } from '../queue/trainings/training-record.js'
 

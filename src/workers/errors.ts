@@ -1,5 +1,5 @@
 import { LoopfleetError } from '../base/errors.js'
-import { killedForMemory } from '../executors/out-of-memory.js'
+import { killedForMemory } from '../executors/contract/out-of-memory.js'
 import { JobFailedError } from '../queue/jobs/queue-errors.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */

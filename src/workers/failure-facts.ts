@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { failureClassOf, LoopfleetError, messageOf } from '../base/errors.js'
-import { looksOutOfMemory } from '../executors/out-of-memory.js'
+import { looksOutOfMemory } from '../executors/contract/out-of-memory.js'
 import type { FailureFacts } from '../queue/trainings/failure-facts.js'
 
 const MAX_LINES = 20

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import type { Logger } from '../base/logger/logger.js'
-import type { TrainerDefinition } from '../executors/definition.js'
+import type { TrainerDefinition } from '../executors/definition/definition.js'
 import type { Queues } from '../queue/jobs/queues.js'
 import type { TrainingRecord } from '../queue/trainings/training-record.js'
 import { createCheckpoints } from './checkpoints.js'

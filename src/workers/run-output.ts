@@ -1,5 +1,5 @@
 import { plainText } from '../base/terminal/plain-text.js'
-import type { OutputAudience } from '../executors/output-watch.js'
+import type { OutputAudience } from '../executors/program/output-watch.js'
 import { createLogWriter, type LogWriter, type LogWriterOptions } from './log-writer.js'
 
 /** What people read of a run of a training or a conversion, from all its steps. */

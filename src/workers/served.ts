@@ -1,5 +1,5 @@
 import type { Logger } from '../base/logger/logger.js'
-import { GpusUnreadableError, NotEnoughGpusError } from '../executors/errors.js'
+import { GpusUnreadableError, NotEnoughGpusError } from '../executors/contract/errors.js'
 import type { GpuOffer } from '../executors/gpu/gpu-offer.js'
 import { type GpuCount, type Lease, refusalOf } from '../executors/gpu/slots.js'
 import type { FleetHost, NotServed, PreflightReport } from '../queue/fleet/fleet.js'

@@ -1,5 +1,5 @@
 import type { Logger } from '../base/logger/logger.js'
-import type { TrainerDefinition } from '../executors/definition.js'
+import type { TrainerDefinition } from '../executors/definition/definition.js'
 import type { Lease } from '../executors/gpu/slots.js'
 import type { TrainingOrder } from '../loop/protocol/index.js'
 import { levelOf } from '../queue/redis-basics/redis-refusals.js'

@@ -4,8 +4,8 @@ import { expect } from 'chai'
 import { execa } from 'execa'
 import { z } from 'zod'
 import { createProgram } from '../../src/cli/program.js'
-import { loadTrainerDefinition } from '../../src/executors/definition.js'
-import { parseEventLine } from '../../src/executors/events.js'
+import { parseEventLine } from '../../src/executors/contract/events.js'
+import { loadTrainerDefinition } from '../../src/executors/definition/definition.js'
 import { packageRoot } from '../cli/run-cli.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { knownVariables, problemOf, type ShellLine, shellLines, wordsOf } from './command-lines.js'
@@ -80,7 +80,7 @@ describe('README.md', () => {
     const events = join(workspace, 'events.jsonl')
     await execa('python3', [join(folder.path, 'train.py')], {
       cwd: workspace,
-      env: { PYTHONPATH: join(packageRoot, 'src/executors/python'), LOOPFLEET_EVENTS: events },
+      env: { PYTHONPATH: join(packageRoot, 'src/executors/contract/python'), LOOPFLEET_EVENTS: events },
     })
 
     const told = (await readFile(events, 'utf8')).trimEnd().split('\n').map(parseEventLine)

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { parse } from 'csv-parse/sync'
 import { removeTree } from '../../src/base/files.js'
 import type * as datasets from '../../src/executors/dataset/export-dataset.js'
-import type * as definitions from '../../src/executors/definition.js'
+import type * as definitions from '../../src/executors/definition/definition.js'
 import { type ImageData, imageDataSchema } from '../../src/loop/protocol/index.js'
 import type * as pipelines from '../../src/workers/pipeline.js'
 import { packageRoot } from '../cli/run-cli.js'
@@ -108,7 +108,7 @@ describe('the recipes of CONTRIBUTING.md', function () {
 
   it('add a dataset format that a trainer can ask for and a program can read', async () => {
     const { exportDataset } = await copy.load<typeof datasets>('src/executors/dataset/export-dataset.js')
-    const { parseTrainerDefinition } = await copy.load<typeof definitions>('src/executors/definition.js')
+    const { parseTrainerDefinition } = await copy.load<typeof definitions>('src/executors/definition/definition.js')
     const file = 'name: t\nformat: f\ndataset: csv_boxes\ntrain: {scratch: [python, t.py]}\nupload: {f: [f.bin]}\n'
     const { dataset } = parseTrainerDefinition(file, 'trainer.yaml')
     const { categories } = anOrder({ categories: [category('c1', 'box, "big"')] })

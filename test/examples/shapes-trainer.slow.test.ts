@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { execa } from 'execa'
-import { loadTrainerDefinition } from '../../src/executors/definition.js'
+import { loadTrainerDefinition } from '../../src/executors/definition/definition.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { detect, exportModel, prepare, shapesTrainer, trainShortly } from './train-shapes.js'
 

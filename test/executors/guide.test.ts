@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { parse, stringify } from 'yaml'
-import { parseTrainerDefinition } from '../../src/executors/definition.js'
+import { parseTrainerDefinition } from '../../src/executors/definition/definition.js'
 import { projectRoot } from '../helpers/project-root.js'
 
 type Keys = Record<string, unknown> & { readonly train?: Record<string, unknown> }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { buildCommand } from '../../src/executors/command.js'
-import { commandValues } from '../../src/executors/order-values.js'
+import { buildCommand } from '../../src/executors/program/command.js'
+import { commandValues } from '../../src/executors/program/order-values.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import { category, makeDefinition, makeOrder } from './support.js'
 

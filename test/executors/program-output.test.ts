@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
+import { loadTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition/definition.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { collect, makeDefinition, start, trainers } from './support.js'
 

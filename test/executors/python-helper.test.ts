@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { pythonHelperFolder } from '../../src/executors/environment.js'
-import { parseEventLine } from '../../src/executors/events.js'
+import { pythonHelperFolder } from '../../src/executors/contract/environment.js'
+import { parseEventLine } from '../../src/executors/contract/events.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 
 const execute = promisify(execFile)

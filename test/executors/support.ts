@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { parseTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition.js'
-import type { TrainerEvent } from '../../src/executors/events.js'
-import { type RunningTraining, startTraining } from '../../src/executors/training-program.js'
-import { writeWorkspace } from '../../src/executors/workspace.js'
+import type { TrainerEvent } from '../../src/executors/contract/events.js'
+import { writeWorkspace } from '../../src/executors/contract/workspace.js'
+import { parseTrainerDefinition, type TrainerDefinition } from '../../src/executors/definition/definition.js'
+import { type RunningTraining, startTraining } from '../../src/executors/training/training-program.js'
 import { type Category, categorySchema, type TrainingOrder } from '../../src/loop/protocol/index.js'
 
 export const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { ModelEvent } from '../../src/executors/events.js'
+import type { ModelEvent } from '../../src/executors/contract/events.js'
 import { toBestModel } from '../../src/workers/best-model.js'
 
 describe('the best model in the journal', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { CommandFailedError } from '../../src/executors/errors.js'
+import { CommandFailedError } from '../../src/executors/contract/errors.js'
 import { errorKeyOf } from '../../src/queue/trainings/error-keys.js'
 import { failureFactsSchema, failureOf } from '../../src/queue/trainings/failure-facts.js'
 import { NoModelError, TrainerExitedError } from '../../src/workers/errors.js'

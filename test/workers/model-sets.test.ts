@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { ModelEvent } from '../../src/executors/events.js'
+import type { ModelEvent } from '../../src/executors/contract/events.js'
 import { createModelSets, type ModelSets } from '../../src/workers/model-sets.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { Converter } from '../../executors/converter.js'
+import type { Converter } from '../../executors/program/converter.js'
 import { type ConverterNode, createConverterNode } from '../../nodes/converter/converter-node.js'
 import { readIdentities } from '../../nodes/identity.js'
 import type { CliContext } from '../context.js'

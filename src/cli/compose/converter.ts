@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Closers } from '../../base/closers.js'
-import type { Converter } from '../../executors/converter.js'
+import type { Converter } from '../../executors/program/converter.js'
 import type { ConverterNode } from '../../nodes/converter/converter-node.js'
 import type { CliContext } from '../context.js'
 import type { ReadyFacts } from '../ready-line.js'

@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/handed-environment.js'
-import type { Converter } from '../../executors/converter.js'
-import { loadConverter } from '../../executors/load-converter.js'
+import { loadConverter } from '../../executors/plugin/load-converter.js'
+import type { Converter } from '../../executors/program/converter.js'
 import type { ConverterProfile } from '../../nodes/converter/scan.js'
 import type { CliContext } from '../context.js'
 

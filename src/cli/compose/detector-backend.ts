@@ -3,7 +3,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/handed-environment.js'
-import { allowedVariables } from '../../executors/environment.js'
+import { allowedVariables } from '../../executors/contract/environment.js'
 import type { BackendChoice } from '../../inference/model-folder.js'
 
 export type BackendKind = 'onnx' | 'program' | 'module' | 'mock'

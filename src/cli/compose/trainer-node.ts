@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { TrainerDefinition } from '../../executors/definition.js'
+import type { TrainerDefinition } from '../../executors/definition/definition.js'
 import { readIdentities } from '../../nodes/identity.js'
 import type { TrainerProfile } from '../../nodes/trainer/profile.js'
 import { createTrainerNode, type TrainerNode } from '../../nodes/trainer/trainer-node.js'

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { hostEnvironment } from '../../config/handed-environment.js'
-import type { TrainerDefinition } from '../../executors/definition.js'
-import { loadTrainer } from '../../executors/load-trainer.js'
+import type { TrainerDefinition } from '../../executors/definition/definition.js'
+import { loadTrainer } from '../../executors/plugin/load-trainer.js'
 import type { CliContext } from '../context.js'
 
 const MOCK_TRAINER = fileURLToPath(new URL('../../mock/nodes/mock-trainer.js', import.meta.url))

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { linkOrCopy, safePathSegment } from '../../base/files.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
-import { DatasetError } from '../errors.js'
+import { DatasetError } from '../contract/errors.js'
 import type { DatasetWriter, DatasetWriting, ExportOptions } from './writing.js'
 
 /** `<set>/<category>/<id>.jpg` for `train`, `test` and `val`; categories without an image have no folder. */

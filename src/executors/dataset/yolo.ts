@@ -2,10 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
 import type { Category, ImageData, ImageSet } from '../../loop/protocol/index.js'
-import { DatasetError } from '../errors.js'
-import { stringifyForPython } from '../yaml-for-python.js'
+import { DatasetError } from '../contract/errors.js'
 import { type Box, checkSize, clipBox, squareAround } from './boxes.js'
 import { type DatasetWriter, type DatasetWriting, setsOf } from './writing.js'
+import { stringifyForPython } from './yaml-for-python.js'
 
 /**
  * `train/`, `test/` and, if there are validation images, `val/` with `<id>.jpg` and `<id>.txt` (`class xc yc w h`,

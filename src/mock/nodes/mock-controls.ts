@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { hasCode } from '../../base/files.js'
-import { BACKDOOR_FILE } from '../../executors/workspace.js'
+import { BACKDOOR_FILE } from '../../executors/contract/workspace.js'
 
 const errorsSchema = z.object({
   begin_training: z.boolean().default(false),

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defineConverter } from '../../executors/converter-plugin/index.js'
+import { defineConverter } from '../../executors/plugin/converter-plugin/index.js'
 
 const SECONDS = 1
 const CONVERTED = Buffer.from([0x42])

@@ -8,7 +8,7 @@ import {
   defineTrainer,
   type ImageDetections,
   type Training,
-} from '../../executors/trainer-plugin/index.js'
+} from '../../executors/plugin/trainer-plugin/index.js'
 import type { Category } from '../../loop/protocol/index.js'
 import { readMockControls } from './mock-controls.js'
 

@@ -6,12 +6,12 @@ import {
   MODEL_FOLDER,
   OUTPUT_FOLDER,
   writeConversionFile,
-} from '../../executors/conversion-file.js'
-import type { Converter } from '../../executors/converter.js'
-import { ModelNotConvertibleError } from '../../executors/errors.js'
+} from '../../executors/contract/conversion-file.js'
+import { ModelNotConvertibleError } from '../../executors/contract/errors.js'
 import type { Lease, Slots } from '../../executors/gpu/slots.js'
-import type { OutputAudience, OutputWatchDeps } from '../../executors/output-watch.js'
-import { filesProblem } from '../../executors/whole-files/files-problem.js'
+import type { Converter } from '../../executors/program/converter.js'
+import type { OutputAudience, OutputWatchDeps } from '../../executors/program/output-watch.js'
+import { filesProblem } from '../../executors/training/whole-files/files-problem.js'
 import type { DownloadedModel } from '../../loop/client/models/model-download.js'
 import type { ModelExchange } from '../../loop/client/models/model-exchange.js'
 import { LoopRequestError } from '../../loop/client/session/errors.js'

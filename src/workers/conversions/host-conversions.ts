@@ -1,7 +1,7 @@
 import process from 'node:process'
 import type { Closers } from '../../base/closers.js'
 import type { Logger } from '../../base/logger/logger.js'
-import type { Converter } from '../../executors/converter.js'
+import type { Converter } from '../../executors/program/converter.js'
 import type { Conversions } from '../../queue/conversions/conversions.js'
 import { queueNames } from '../../queue/jobs/names.js'
 import { toWork } from '../engine/pipeline.js'

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../base/errors.js'
 import { namedRemainders, type Remainder, removeWhatGoes } from '../../base/remove-what-goes.js'
-import { runCommand } from '../../executors/run-command.js'
+import { runCommand } from '../../executors/program/run-command.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 

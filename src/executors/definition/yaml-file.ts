@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { type LoopfleetError, messageOf } from '../../base/errors.js'
+import { sentenceOfIssue } from './yaml-sentences.js'
+
+/** A kind of YAML file that people write for us, and the error that tells what is wrong in one. */
+export type YamlKind<Schema extends z.ZodType> = {
+  /** `trainer` or `converter`. */
+  readonly name: string
+  readonly schema: Schema
+  readonly fail: (
+    message: string,
+    details: { readonly file: string; readonly key?: string },
+    cause?: unknown,
+  ) => LoopfleetError
+}
+
+const MAX_FILE_BYTES = 1024 * 1024
+
+/** The text of a definition file. */
+export async function readYamlSource<Schema extends z.ZodType>(file: string, kind: YamlKind<Schema>): Promise<string> {
+  const what = `${kind.name.charAt(0).toUpperCase()}${kind.name.slice(1)} file`
+  try {
+    const bytes = await readFile(file)
+    if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8')
+  } catch (error) {
+    throw kind.fail(`${what} ${file} cannot be read: ${messageOf(error)}.`, { file }, error)
+  }
+  throw kind.fail(`${what} ${file} is larger than 1 MiB; is it really a ${kind.name}'s YAML file?`, { file })
+}
+
+/** The checked content of a definition file; what is wrong is told with file, key, value and the way out. */
+export function checkYamlValue<Schema extends z.ZodType>(
+  value: unknown,
+  file: string,
+  kind: YamlKind<Schema>,
+): z.output<Schema> {
+  const parsed = kind.schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [first, ...others] = parsed.error.issues.map((issue) => sentenceOfIssue(issue, value, kind.schema))
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  const sentence = `${basename(file)}: ${first?.sentence ?? parsed.error.message}${more} [${file}]`
+  throw kind.fail(sentence, first === undefined ? { file } : { file, key: first.key })
+}
+
+/** The value that a definition file holds. */
+export function parseYaml<Schema extends z.ZodType>(source: string, file: string, kind: YamlKind<Schema>): unknown {
+  const document = parseDocument(source, { lineCounter: new LineCounter(), prettyErrors: true })
+  const error = document.errors[0]
+  if (error !== undefined) {
+    const line = error.linePos?.[0].line ?? 1
+    const shown = JSON.stringify(source.split('\n')[line - 1]?.trim().slice(0, 80))
+    const text = error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')
+    throw kind.fail(`${file}, line ${line} (${shown}): ${text}.`, { file }, error)
+  }
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (thrown) {
+    throw kind.fail(`${file} cannot be read as YAML: ${messageOf(thrown)}.`, { file }, thrown)
+  }
+}

@@ -1,0 +1,29 @@
+import { basename, isAbsolute, join, relative } from 'node:path'
+import { z } from 'zod'
+import { readJsonFile, writeJsonFile } from '../../../base/files.js'
+import { ModelNotConvertibleError } from '../../contract/errors.js'
+
+const FILE = 'converted.json'
+const listSchema = z.array(z.string().min(1)).min(1).max(10_000)
+
+/** The child process of a plug-in tells the worker which files it made. */
+export async function writeConvertedList(workspace: string, files: readonly string[]): Promise<void> {
+  await writeJsonFile(join(workspace, FILE), listSchema.parse(files))
+}
+
+/** Absolute paths of these files. Throws LF_MODEL_NOT_CONVERTIBLE for files that are not in the workspace. */
+export async function readConvertedList(workspace: string, outputFolder: string): Promise<string[]> {
+  const files = await readJsonFile(join(workspace, FILE), listSchema)
+  if (files === undefined) throw new ModelNotConvertibleError('The converter has not said which files it made.')
+  return files.map((file) => {
+    const path = isAbsolute(file) ? file : join(outputFolder, file)
+    const inside = relative(workspace, path)
+    if (inside.startsWith('..') || isAbsolute(inside)) {
+      throw new ModelNotConvertibleError(`The converter made "${file}", which is not in its folder.`, { file })
+    }
+    if (basename(path) === 'model.json') {
+      throw new ModelNotConvertibleError('The converter made a model.json, which is made by loopfleet; leave it out.')
+    }
+    return path
+  })
+}

@@ -1,0 +1,93 @@
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../../base/errors.js'
+import { importPlugin } from '../import-plugin.js'
+import { HookLimit } from './hook-limit.js'
+import { Lookout } from './lookout.js'
+import { eventsFileOf, openTraining } from './open-training.js'
+import { createReports } from './reports.js'
+import { runDetect } from './run-detect.js'
+import { type Ended, runStarted } from './run-started.js'
+import type { TrainerLogic, Training } from './trainer-logic.js'
+
+// The child process in which the hooks of a trainer plug-in run: FILE HOOK [ARGUMENT …], in the workspace.
+const [file = '', hook = '', ...args] = process.argv.slice(2)
+
+const HOOK_TIMEOUT_MS = 60_000
+const ANSWERS_WITHIN_MS = 1000
+/** Distinct from what programs usually exit with; 1 is the answer "no" of can-resume. */
+const HOOK_FAILED = 70
+const starts = { scratch: 'startFromScratch', continue: 'startFromBaseModel', resume: 'resume' } as const
+
+const asked = new AbortController()
+process.on('SIGTERM', () => asked.abort())
+
+async function main(): Promise<Ended> {
+  // Its schema was checked when the trainer was loaded; a file that was changed since fails where it is used.
+  const logic = (await importPlugin(file, 'trainer')) as unknown as TrainerLogic
+  const workspace = process.cwd()
+  const training = await openTraining({ workspace, env: process.env, signal: asked.signal })
+  const limitMs = logic.hookTimeoutMs ?? HOOK_TIMEOUT_MS
+  const limit = () => new HookLimit({ limitMs, eventsFile: eventsFileOf(workspace, process.env) })
+  switch (hook) {
+    case 'scratch':
+    case 'continue':
+    case 'resume':
+      return train(starts[hook], logic, training, limit())
+    case 'can-resume':
+      return { exitCode: (await limit().call('canResume', () => logic.canResume?.(training))) ? 0 : 1, signal: null }
+    case 'convert':
+      return convert(logic, training)
+    case 'detect': {
+      const [model = '', images = '', output = ''] = args
+      await runDetect(logic, training, { model, images, output })
+      return { exitCode: 0, signal: null }
+    }
+    case 'clean-up':
+      await limit().call('cleanUp', () => logic.cleanUp?.(training))
+      return { exitCode: 0, signal: null }
+    default:
+      throw new Error(`There is no hook "${hook}".`)
+  }
+}
+
+async function train(
+  name: (typeof starts)[keyof typeof starts],
+  logic: TrainerLogic,
+  training: Training,
+  limit: HookLimit,
+): Promise<Ended> {
+  const lookout = await Lookout.open(logic, training, limit)
+  const over = new AbortController()
+  const started = (async () => logic[name]?.(training))()
+  const worked = started.then((answer) => runStarted(name, answer, training)).finally(() => over.abort())
+  // A hook may read its state before it starts a program; one that takes longer does the work itself.
+  const looks = Promise.race([started, sleep(ANSWERS_WITHIN_MS)]).then(() => lookout.keepLooking(over.signal))
+  await Promise.all([worked, looks])
+  await lookout.lastLook()
+  return worked
+}
+
+async function convert(logic: TrainerLogic, training: Training): Promise<Ended> {
+  const [format = '', folder = ''] = args
+  const step = logic.convert?.find((one) => one.format === format)
+  if (step === undefined) throw new Error(`The plug-in converts to no format "${format}".`)
+  return runStarted('convert', await step.convert({ folder }, training), training)
+}
+
+/** The worker is told why; what still runs in our group ends with us. */
+function fail(error: unknown): Ended {
+  console.error(error)
+  const isTraining = hook in starts
+  if (isTraining) reportError(messageOf(error))
+  return { exitCode: HOOK_FAILED, signal: null }
+}
+
+function reportError(message: string): void {
+  createReports({ eventsFile: eventsFileOf(process.cwd(), process.env), folder: process.cwd() }).error(message)
+}
+
+const { exitCode, signal } = await main().catch(fail)
+process.removeAllListeners('SIGTERM')
+if (signal !== null) process.kill(process.pid, signal) // as the program that was run for us has ended
+process.exit(exitCode ?? HOOK_FAILED) // whatever the plug-in has left open

@@ -1,0 +1,118 @@
+import type { Logger } from '../../base/logger/logger.js'
+import type { TakenLines } from '../../base/terminal/kept-lines.js'
+import type { OutputPattern, PatternMatch, PatternMiss } from '../../process/output/messages.js'
+import type { OutputReader } from '../../process/output/output-reader.js'
+import { createOutputThread, type OutputThread } from '../../process/output/output-thread.js'
+import type { TrainerEvent } from '../contract/events.js'
+import { OUT_OF_MEMORY } from '../contract/out-of-memory.js'
+import type { TrainerDefinition } from '../definition/definition.js'
+import { toProgress } from './progress-groups.js'
+
+/** Who follows what the programs of a run print. */
+export type OutputAudience = {
+  /** Lines for people, with SGR colours and no other control sequence. */
+  show(lines: TakenLines): void
+  /** What people should know of a pattern. */
+  warn(warning: string): void
+  /** Patterns that are off for this run, by their place in the trainer or converter file; more may come. */
+  readonly offPatterns: Set<string>
+}
+
+export type OutputWatchOptions = {
+  readonly definition: Pick<TrainerDefinition, 'errors'> & Partial<Pick<TrainerDefinition, 'progress'>>
+  readonly audience?: OutputAudience | undefined
+  /** Progress, and an error once per known cause; with the time at which its line was read from the program. */
+  readonly onEvent?: (event: TrainerEvent, readAtMs: number) => void
+  /** The pattern of the progress is off: no epoch comes from the log any more. */
+  readonly onProgressOff?: () => void
+  /** Lines wait to be matched. */
+  readonly onTurn?: () => void
+}
+
+export type OutputWatchDeps = {
+  readonly log: Logger
+  /** The thread of this host; without it the program has one of its own. */
+  readonly outputThread?: OutputThread | undefined
+}
+
+/** What is read out of a program's output while it runs. */
+export type OutputWatch = {
+  readonly reader: OutputReader
+  /** The cause that the file gives for one of its lines. */
+  readonly cause: string | undefined
+  /** One of its last lines says that memory ran out. */
+  readonly isOutOfMemory: boolean
+  /** The program has ended. */
+  close(): Promise<void>
+}
+
+const PROGRESS = 'progress.log'
+const MEMORY = 'out of memory'
+/** A program that goes on after it ran out of memory, with a smaller batch, fails for another reason later. */
+const RECENT_LINES = 200
+
+/** Reads progress, known causes and memory that ran out from a program's output, in the thread of the host. */
+export function openOutputWatch(options: OutputWatchOptions, deps: OutputWatchDeps): OutputWatch {
+  const { definition, audience, onEvent } = options
+  const own = deps.outputThread === undefined ? createOutputThread(deps) : undefined
+  const causes = new Set<string>()
+  let memoryAt = Number.NEGATIVE_INFINITY
+
+  function take({ id, groups, at, readAtMs }: PatternMatch): void {
+    if (id === PROGRESS) push(toProgress(groups), readAtMs)
+    if (id === MEMORY) memoryAt = at
+    const cause = definition.errors.find((_, index) => errorId(index) === id)?.cause
+    if (cause === undefined || causes.has(cause)) return
+    causes.add(cause)
+    push({ event: 'error', message: cause }, readAtMs)
+  }
+
+  function push(event: TrainerEvent | undefined, readAtMs: number): void {
+    if (event !== undefined) onEvent?.(event, readAtMs)
+  }
+
+  function miss({ id, line, isOff }: PatternMiss): void {
+    if (isOff) audience?.offPatterns.add(id)
+    if (isOff && id === PROGRESS) options.onProgressOff?.()
+    const source = patterns.find((pattern) => pattern.id === id)?.source ?? ''
+    const what = `the pattern ${id} (${source.slice(0, 200)})`
+    const warning = isOff
+      ? `${what} is off for this run: it took more than 1 s for the line "${line}"`
+      : `${what} is slow, which slows the program down: it took more than 0.1 s for the line "${line}"`
+    deps.log.warn({ pattern: id, source, line, isOff }, isOff ? 'pattern switched off' : 'pattern is slow')
+    audience?.warn(warning)
+  }
+
+  const patterns = patternsOf(definition).filter(({ id }) => audience?.offPatterns.has(id) !== true)
+  const reader = (deps.outputThread ?? own ?? createOutputThread(deps)).open({
+    patterns,
+    onMatch: take,
+    onMiss: miss,
+    onLines: audience && ((lines) => audience.show(lines)),
+    onTurn: options.onTurn,
+    onSkipped: (lines) => audience?.warn(`${lines} lines were not matched, since the program has ended`),
+  })
+  return {
+    reader,
+    get cause() {
+      return definition.errors.find(({ cause }) => causes.has(cause))?.cause
+    },
+    get isOutOfMemory() {
+      return memoryAt > reader.count - RECENT_LINES
+    },
+    close: async () => await own?.close(),
+  }
+}
+
+function patternsOf({ progress = 'events', errors }: OutputWatchOptions['definition']): OutputPattern[] {
+  const followed = progress === 'events' ? undefined : progress.log
+  return [
+    ...(followed === undefined ? [] : [{ id: PROGRESS, source: followed }]),
+    ...errors.map(({ log }, index) => ({ id: errorId(index), source: log, group: 'errors', isOnce: true })),
+    { id: MEMORY, source: OUT_OF_MEMORY.source, flags: OUT_OF_MEMORY.flags },
+  ]
+}
+
+function errorId(index: number): string {
+  return `errors[${index}].log`
+}

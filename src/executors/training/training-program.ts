@@ -1,0 +1,235 @@
+import { join } from 'node:path'
+import type { Logger } from '../../base/logger/logger.js'
+import type { TrainingOrder } from '../../loop/protocol/index.js'
+import { treeFigures } from '../../process/figures/figures.js'
+import { type WriterWatch, watchWriters } from '../../process/figures/open-writers.js'
+import { type Program, type ProgramExit, startProgram } from '../../process/program.js'
+import { programEnvironment } from '../contract/environment.js'
+import { EVENTS_FILE, type TrainerEvent } from '../contract/events.js'
+import type { VisibleGpu } from '../contract/visible-gpus.js'
+import { DATASET_FOLDER, setResume } from '../contract/workspace.js'
+import type { TrainerDefinition } from '../definition/definition.js'
+import { buildCommand } from '../program/command.js'
+import { commandValues, hyperparameterTexts } from '../program/order-values.js'
+import { type OutputAudience, type OutputWatchDeps, openOutputWatch } from '../program/output-watch.js'
+import { openBestFiles } from './adapters/best-files.js'
+import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
+import { openResultsCsv, type ResultsTable } from './adapters/results-csv.js'
+import { EventQueue } from './event-queue.js'
+import type { EventSource, EventSourceDeps } from './event-source.js'
+import { openEventsFile } from './events-file.js'
+import { writeHyperparameterFile } from './hyperparameter-file.js'
+import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
+import { chooseStart } from './start-choice.js'
+import { openAsideFolders } from './whole-files/aside-folders.js'
+import { createSetAside } from './whole-files/set-aside.js'
+
+export { runCommand } from '../program/run-command.js'
+export { canResume } from './resume-check.js'
+
+export type StartTrainingOptions = {
+  readonly definition: TrainerDefinition
+  /** Absolute; written by writeWorkspace, holds dataset and base model. */
+  readonly workspace: string
+  readonly order: TrainingOrder
+  /** Go on from the checkpoint if there is one. */
+  readonly resume: boolean
+  /** The leased GPUs; none on the CPU slot. */
+  readonly gpus: readonly VisibleGpu[]
+  readonly owner: string
+  /** The worker's environment; only allowed names are handed on. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly logFile?: string
+  readonly graceMs?: number
+  /** Who follows its output. */
+  readonly audience?: OutputAudience
+}
+
+export type RunningTraining = {
+  readonly pid: number
+  /** For one reader; ends when the program has ended and everything it wrote was read. */
+  readonly events: AsyncIterable<TrainerEvent>
+  readonly exited: Promise<ProgramExit>
+  /** Resolves, never rejects, when all that it wrote has been looked at; only its reader may still have to read it. */
+  readonly followed: Promise<void>
+  /** It was ended since it gave no sign of life for as long as the trainer file allows. */
+  readonly hasHung: boolean
+  end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
+  lastLines(): string[]
+  /** One of its last lines says that memory ran out. */
+  readonly isOutOfMemory: boolean
+  /** CPU and memory of the program with its children; null once it is gone. */
+  figures(): ReturnType<typeof treeFigures>
+}
+
+/**
+ * Starts the training program of an order in its workspace: resumed from its checkpoint, continued from the Loop's
+ * model, or from scratch. Throws LF_ORDER_NOT_POSSIBLE or LF_PROGRAM_NOT_FOUND.
+ */
+export async function startTraining(
+  options: StartTrainingOptions,
+  deps: OutputWatchDeps & { readonly say?: (line: string) => void },
+): Promise<RunningTraining> {
+  const { definition, workspace, order } = options
+  const { command, resumes } = await chooseStart(options)
+  const { placeholders, given } = commandValues(definition, order, options.gpus)
+  const values = { ...placeholders, workspace, dataset: join(workspace, DATASET_FOLDER) }
+  const argv = buildCommand(definition, command, values, given)
+  await writeHyperparameterFile({ definition, workspace, order })
+  await setResume(workspace, resumes)
+  let life: SignOfLife | undefined
+  const queue = new EventQueue(() => life?.seen())
+  const epochs = createModelEpochs(Date.now())
+  const hear = createLogFilter(epochs, epochsOf(definition, order))
+  const tidy = createTidier(order, deps.log)
+  let writers: WriterWatch | undefined
+  const setAside = createSetAside({ workspace, hasWriter: async (files) => (await writers?.(files)) ?? false })
+  const folders = await openAsideFolders(workspace)
+  const { log, say = () => undefined } = deps
+  const sources = await openSources(options, { queue, epochs, resumes, setAside, folders, say, log })
+  const watch = openOutputWatch(
+    {
+      definition,
+      audience: options.audience,
+      onEvent: (event, readAtMs) => {
+        for (const heard of hear(event, readAtMs)) queue.push({ event: heard })
+      },
+      onProgressOff: () => epochs.endOfLog(),
+      onTurn: () => life?.seen(),
+    },
+    deps,
+  )
+  const program = await startProgram(
+    {
+      command: argv,
+      cwd: workspace,
+      env: programEnvironment(definition, {
+        host: options.env ?? {},
+        workspace,
+        gpus: options.gpus,
+        own: { LOOPFLEET_EVENTS: join(workspace, EVENTS_FILE) },
+      }),
+      logFile: options.logFile ?? join(workspace, 'last_training.log'),
+      owner: options.owner,
+      graceMs: options.graceMs,
+      reader: watch.reader,
+      onActivity: () => life?.seen(),
+    },
+    deps,
+  ).catch(async (error: unknown) => {
+    await watch.close()
+    throw error
+  })
+  writers = watchWriters({ pid: program.pid, owner: options.owner })
+  // What lies still from here on has perhaps only lost its writer.
+  void program.leaderExited.then(setAside.freeze)
+  const end = (endOptions?: { readonly graceMs?: number }) => {
+    setAside.freeze()
+    return program.end(endOptions)
+  }
+  const { sign_of_life_minutes: minutes } = definition
+  life = watchSignOfLife(minutes === undefined ? undefined : minutes * 60_000, () => {
+    const message = `it gave no sign of life for ${minutes} minutes (sign_of_life_minutes), neither a line nor an event`
+    queue.push({ event: { event: 'error', message } })
+    void end()
+  })
+  void program.exited.then(life.close)
+  void program.exited.then(watch.close)
+  const followed = followUntilExit(program, sources, queue)
+  return {
+    followed,
+    pid: program.pid,
+    events: readEvents(queue, tidy),
+    exited: program.exited,
+    get hasHung() {
+      return life?.isMissing === true
+    },
+    end,
+    lastLines: () => program.lastLines(),
+    get isOutOfMemory() {
+      return watch.isOutOfMemory
+    },
+    figures: () => treeFigures(program.pid),
+  }
+}
+
+type SourceDeps = EventSourceDeps & { readonly epochs: ModelEpochs; readonly resumes: boolean }
+
+async function openSources(options: StartTrainingOptions, deps: SourceDeps): Promise<EventSource[]> {
+  const { definition, workspace, order } = options
+  const push = (event: TrainerEvent) => deps.queue.push({ event })
+  const events = await openEventsFile({ workspace, resume: deps.resumes }, deps)
+  let table: ResultsTable | undefined
+  const best = await openBestFiles(
+    { workspace, definition, categories: order.categories, resume: deps.resumes },
+    { ...deps, readTable: async () => await table?.look() },
+  )
+  const { progress } = definition
+  const file = progress === 'events' ? undefined : progress.csv
+  const epochs = epochsOf(definition, order)
+  const firstEpoch = progress === 'events' ? undefined : progress.first_epoch
+  const told = { push, onEpoch: deps.epochs.inTable, say: deps.say, log: deps.log }
+  if (file !== undefined) table = await openResultsCsv({ workspace, file, epochs, firstEpoch }, told)
+  return [events, table, best].filter((source) => source !== undefined)
+}
+
+/** What the log tells of epochs counts until the results table does: the two may number them differently. */
+function createLogFilter(epochs: ModelEpochs, total: number | undefined) {
+  return (event: TrainerEvent, readAtMs: number): TrainerEvent[] => {
+    if (event.event !== 'progress') return [event]
+    if (typeof event.epoch === 'number') epochs.inLog(event.epoch, readAtMs)
+    if (!epochs.hasTable) return [event]
+    return total === undefined ? [{ ...event, epoch: undefined }] : []
+  }
+}
+
+/** A number in the trainer file, or the hyperparameter it names (`epochs` unless it says otherwise). */
+function epochsOf(definition: TrainerDefinition, order: TrainingOrder): number | undefined {
+  const { progress } = definition
+  if (progress === 'events') return undefined
+  const wanted = progress.epochs ?? 'epochs'
+  const declared = hyperparameterTexts(definition, order).get(String(wanted))
+  const epochs = typeof wanted === 'number' ? wanted : Number(declared ?? order.hyperparameters[wanted] ?? Number.NaN)
+  return epochs > 0 ? epochs : undefined
+}
+
+/** Never rejects: what goes wrong is the reader's. */
+async function followUntilExit(program: Program, sources: readonly EventSource[], queue: EventQueue): Promise<void> {
+  const ended = new AbortController()
+  try {
+    const following = Promise.all(sources.map((source) => source.follow(ended.signal)))
+    await Promise.race([program.exited, following])
+    const { exitCode, endedByUs } = await program.exited
+    ended.abort()
+    await following
+    for (const source of sources) await source.drain({ endedWell: exitCode === 0, endedByUs })
+    queue.close()
+  } catch (error) {
+    ended.abort()
+    queue.fail(error)
+  }
+}
+
+async function* readEvents(
+  queue: EventQueue,
+  tidy: (event: TrainerEvent) => TrainerEvent,
+): AsyncGenerator<TrainerEvent, void, void> {
+  for await (const { event, confirm } of queue.read()) {
+    yield tidy(event)
+    // Only now is it dealt with: after a crash before this line the next start hands it over again.
+    await confirm?.()
+  }
+}
+
+/** The Loop refuses metrics of categories it does not know; a program that invents some must not cost its model. */
+function createTidier(order: TrainingOrder, log: Logger): (event: TrainerEvent) => TrainerEvent {
+  const ids = new Set(order.categories.map((category) => category.id))
+  return (event) => {
+    if (event.event !== 'model') return event
+    const entries = Object.entries(event.confusion_matrix)
+    const known = entries.filter(([id]) => ids.has(id))
+    if (known.length === entries.length) return event
+    log.warn({ unknown: entries.length - known.length }, 'counts of unknown category ids left out')
+    return { ...event, confusion_matrix: Object.fromEntries(known) }
+  }
+}
