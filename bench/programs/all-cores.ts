@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
 import { z } from 'zod'
-import { fillTensor } from '../../src/inference/image-tensor.js'
+import { fillTensor } from '../../src/inference/image/image-tensor.js'
 import { doTasks } from '../parts/tasks.js'
 
 const taskSchema = z.object({

@@ -2,7 +2,7 @@ import process from 'node:process'
 import type { Closers } from '../base/closers.js'
 import { createService } from '../base/service.js'
 import type { GivenByOptions } from '../config/settings.js'
-import { unendedThreadCount } from '../inference/lost-threads.js'
+import { unendedThreadCount } from '../inference/basics/lost-threads.js'
 import { type CliContext, openContext } from './context.js'
 
 /** For output that is still on its way. */

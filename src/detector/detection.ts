@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.js'
 import type { Logger } from '../base/logger/logger.js'
-import type { Findings } from '../inference/findings.js'
+import type { Findings } from '../inference/findings/findings.js'
 import type { Dialect } from '../loop/protocol/index.js'
 import type { DetectFacts } from './image-facts.js'
 import { toJpeg } from './jpeg.js'

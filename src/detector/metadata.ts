@@ -1,4 +1,4 @@
-import { emptyFindings, type Findings } from '../inference/findings.js'
+import { emptyFindings, type Findings } from '../inference/findings/findings.js'
 import {
   type Category,
   type Dialect,

@@ -8,7 +8,7 @@ import { createDetector, type Detector } from '../../src/detector/detector.js'
 import type { DetectorModel, DetectorModels, DetectorOutbox, OutboxEntry } from '../../src/detector/parts.js'
 import { createDetectorServer, type DetectorServer } from '../../src/detector/server/detector-server.js'
 import type { ServerLimits } from '../../src/detector/server/limits.js'
-import { createInferencePool } from '../../src/inference/pool.js'
+import { createInferencePool } from '../../src/inference/pool/pool.js'
 import { type Dialect, modelJsonSchema } from '../../src/loop/protocol/index.js'
 
 const CATEGORIES = [

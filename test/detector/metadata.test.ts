@@ -6,7 +6,7 @@ import {
   toSavedDetection,
   toSavedUpload,
 } from '../../src/detector/metadata.js'
-import { emptyFindings, type Findings } from '../../src/inference/findings.js'
+import { emptyFindings, type Findings } from '../../src/inference/findings/findings.js'
 import { detectionsSchema, imageMetadataSchema } from '../../src/loop/protocol/index.js'
 
 describe('the metadata of an image', () => {

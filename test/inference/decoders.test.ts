@@ -1,9 +1,9 @@
 import { expect } from 'chai'
+import { InferenceError } from '../../src/inference/basics/errors.js'
 import { decodeClassification } from '../../src/inference/decoders/classification.js'
 import { decodeGrid } from '../../src/inference/decoders/grid.js'
 import type { ModelOutput } from '../../src/inference/decoders/model-output.js'
 import { decodeYolo } from '../../src/inference/decoders/yolo.js'
-import { InferenceError } from '../../src/inference/errors.js'
 
 const CELLS = 4 * 3
 const gridOptions = { input: { width: 32, height: 24 }, stride: 8, threshold: 0.3, iouThreshold: 0.5, categoryCount: 2 }

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
 import { decodePixels, type RgbPixels } from '../../src/images/pixels/decode-pixels.js'
-import { layoutOn, placementOn } from '../../src/inference/placement.js'
-import { resizeAntialiased } from '../../src/inference/resize-antialiased.js'
-import { resizeBilinear } from '../../src/inference/resize-bilinear.js'
+import { layoutOn, placementOn } from '../../src/inference/image/placement.js'
+import { resizeAntialiased } from '../../src/inference/image/resize-antialiased.js'
+import { resizeBilinear } from '../../src/inference/image/resize-bilinear.js'
 
 const folder = new URL('../fixtures/pixels/', import.meta.url)
 const recorded = z

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import sharp from 'sharp'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { createInferencePool, type InferencePool } from '../../src/inference/pool.js'
+import { createInferencePool, type InferencePool } from '../../src/inference/pool/pool.js'
 
 const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url))
 /** What the model answers as confidences: means of the channels, and of red in two halves. */

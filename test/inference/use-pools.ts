@@ -3,8 +3,8 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { unendedThreadCount } from '../../src/inference/lost-threads.js'
-import { createInferencePool, type InferencePool, type InferencePoolOptions } from '../../src/inference/pool.js'
+import { unendedThreadCount } from '../../src/inference/basics/lost-threads.js'
+import { createInferencePool, type InferencePool, type InferencePoolOptions } from '../../src/inference/pool/pool.js'
 import { until } from '../helpers/until.js'
 
 /** For a thread in native code, which a pool that is closed leaves behind, on a busy machine. */

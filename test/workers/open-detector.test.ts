@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../src/base/logger/logger.js'
-import type { InferencePoolOptions } from '../../src/inference/pool.js'
+import type { InferencePoolOptions } from '../../src/inference/pool/pool.js'
 import { modelJsonSchema } from '../../src/loop/protocol/index.js'
 import { openDetector } from '../../src/workers/open-detector.js'
 import { anOrder } from '../queue/orders.js'

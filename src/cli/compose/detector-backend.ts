@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { InvalidInputError } from '../../base/errors.js'
 import { hostEnvironment } from '../../config/handed-environment.js'
 import { allowedVariables } from '../../executors/contract/environment.js'
-import type { BackendChoice } from '../../inference/model-folder.js'
+import type { BackendChoice } from '../../inference/backends/model-folder.js'
 
 export type BackendKind = 'onnx' | 'program' | 'module' | 'mock'
 

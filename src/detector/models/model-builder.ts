@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { InferencePool } from '../../inference/pool.js'
+import type { InferencePool } from '../../inference/pool/pool.js'
 import { unlessAborted } from '../../loop/client/session/patience.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
 import type { InstalledModel } from './installed-model.js'

@@ -1,5 +1,5 @@
 import type { Logger } from '../../base/logger/logger.js'
-import type { InferencePool } from '../../inference/pool.js'
+import type { InferencePool } from '../../inference/pool/pool.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
 
 export type LoadedModel = {

@@ -1,5 +1,5 @@
-import type { DecoderPlan } from '../decoder-file.js'
 import { decodeClassification } from './classification.js'
+import type { DecoderPlan } from './decoder-file.js'
 import { decodeGrid } from './grid.js'
 import type { Decoded, ModelOutput } from './model-output.js'
 import { assertNumbers } from './numbers.js'

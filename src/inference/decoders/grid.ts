@@ -1,6 +1,6 @@
-import { isSoundBox } from '../boxes.js'
-import { nonMaximumSuppression, type Scored } from '../non-maximum-suppression.js'
+import { isSoundBox } from './boxes.js'
 import { type ModelOutput, outputError, toConfidence } from './model-output.js'
+import { nonMaximumSuppression, type Scored } from './non-maximum-suppression.js'
 
 export type GridOptions = {
   readonly input: { readonly width: number; readonly height: number }

@@ -1,4 +1,4 @@
-import type { Box } from '../boxes.js'
+import type { Box } from './boxes.js'
 import { simplifyLoop } from './loop-simplification.js'
 import { traceLoops } from './marching-squares.js'
 import type { OutputTensor } from './model-output.js'

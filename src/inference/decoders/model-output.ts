@@ -1,5 +1,5 @@
-import { InferenceError } from '../errors.js'
-import type { Scored } from '../non-maximum-suppression.js'
+import { InferenceError } from '../basics/errors.js'
+import type { Scored } from './non-maximum-suppression.js'
 
 export type OutputTensor = { readonly dims: readonly number[]; readonly data: Float32Array }
 

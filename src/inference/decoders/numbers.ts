@@ -1,5 +1,5 @@
-import type { DecoderPlan } from '../decoder-file.js'
-import { InferenceError } from '../errors.js'
+import { InferenceError } from '../basics/errors.js'
+import type { DecoderPlan } from './decoder-file.js'
 import type { ModelOutput, OutputTensor } from './model-output.js'
 
 /** One value of each entry: a coordinate, or the scores of a category. */

@@ -1,8 +1,8 @@
-import { isSoundBox } from '../boxes.js'
-import { nonMaximumSuppression, type Scored } from '../non-maximum-suppression.js'
+import { isSoundBox } from './boxes.js'
 import type { YoloLayout } from './layout.js'
 import { maskOutline } from './mask-outline.js'
 import { type Candidate, type ModelOutput, outputError, toConfidence } from './model-output.js'
+import { nonMaximumSuppression, type Scored } from './non-maximum-suppression.js'
 
 export type YoloOptions = {
   readonly threshold: number

@@ -1,7 +1,7 @@
 import type { Logger } from '../../base/logger/logger.js'
 import type { GpuFigures } from '../../executors/gpu/probe.js'
 import type { OutputAudience, OutputWatchDeps } from '../../executors/program/output-watch.js'
-import type { InferencePool, InferencePoolOptions } from '../../inference/pool.js'
+import type { InferencePool, InferencePoolOptions } from '../../inference/pool/pool.js'
 import type { ImageExchange } from '../../loop/client/images/image-exchange.js'
 import type { ModelExchange } from '../../loop/client/models/model-exchange.js'
 import type { LoopRest } from '../../loop/client/session/rest.js'

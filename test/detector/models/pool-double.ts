@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildPool } from '../../../src/detector/models/model-builder.js'
 import type { ModelTarget } from '../../../src/detector/models/target.js'
-import { emptyFindings, type Findings } from '../../../src/inference/findings.js'
-import type { InferencePool } from '../../../src/inference/pool.js'
+import { emptyFindings, type Findings } from '../../../src/inference/findings/findings.js'
+import type { InferencePool } from '../../../src/inference/pool/pool.js'
 
 export const FORMAT = 'mocked'
 

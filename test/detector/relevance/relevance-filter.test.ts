@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { createRelevanceFilter, type RelevanceOptions } from '../../../src/detector/relevance/relevance-filter.js'
-import { emptyFindings, type Findings } from '../../../src/inference/findings.js'
+import { emptyFindings, type Findings } from '../../../src/inference/findings/findings.js'
 
 describe('the relevance filter', () => {
   let nowMs = 0

@@ -3,7 +3,7 @@ import { LoopfleetError } from '../../../src/base/errors.js'
 import { DetectorRequestError } from '../../../src/detector/errors.js'
 import { ClientGoneError } from '../../../src/detector/server/client-signal.js'
 import { toErrorAnswer } from '../../../src/detector/server/error-answer.js'
-import { InferenceError, type InferenceErrorCode } from '../../../src/inference/errors.js'
+import { InferenceError, type InferenceErrorCode } from '../../../src/inference/basics/errors.js'
 
 describe('The answer to an error', () => {
   it('is 503 with a time to come again for what passes by itself', () => {

@@ -84,7 +84,7 @@ describe('environment of a program', () => {
 
     expect(env).to.include({ PATH: '/bin', WANDB_MODE: 'disabled', CUDA_VISIBLE_DEVICES: '1,3' })
     expect(env).to.include({ CUDA_DEVICE_ORDER: 'PCI_BUS_ID', LOOPFLEET_WORKSPACE: '/w' })
-    expect(env.PYTHONPATH).to.match(/executors\/python:\/mine$/)
+    expect(env.PYTHONPATH).to.match(/executors\/contract\/python:\/mine$/)
     expect(JSON.stringify(env)).not.to.match(/secret|redis:|"me"/)
   })
 

@@ -1,4 +1,4 @@
-import { type Box, iou } from '../../../src/inference/boxes.js'
+import { type Box, iou } from '../../../src/inference/decoders/boxes.js'
 
 export type ParityBox = { readonly category: string; readonly confidence: number; readonly box: Box }
 

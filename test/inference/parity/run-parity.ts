@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import type { Findings } from '../../../src/inference/findings.js'
-import { createInferencePool } from '../../../src/inference/pool.js'
+import type { Findings } from '../../../src/inference/findings/findings.js'
+import { createInferencePool } from '../../../src/inference/pool/pool.js'
 import { compareBoxes, type Limits, type Pair, type ParityBox, type Single } from './compare-boxes.js'
 
 const folder = new URL('../../fixtures/parity/', import.meta.url)

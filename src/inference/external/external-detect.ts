@@ -1,0 +1,109 @@
+import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { basename, extname, join, resolve } from 'node:path'
+import { messageOf } from '../../base/errors.js'
+import { hasCode, removeTree, safePathSegment } from '../../base/files.js'
+import type { Logger } from '../../base/logger/logger.js'
+import { InferenceError } from '../basics/errors.js'
+import { type ExternalImage, outputError } from '../findings/external-output.js'
+import { emptyFindings, type Findings, type FindingsOptions } from '../findings/findings.js'
+import { addDetectionsFile } from './external-detections-file.js'
+import { parseLabels } from './external-labels.js'
+
+export type ExternalDetectOptions = FindingsOptions & {
+  readonly images: readonly ExternalImage[]
+  /** Its folders `images` and `output` are made anew. */
+  readonly folder: string
+  readonly signal: AbortSignal
+}
+
+export type ExternalDetectDeps = {
+  /** Runs the prepared command over the folder of images until it has ended well, or throws. */
+  run(folders: { readonly images: string; readonly output: string }, signal: AbortSignal): Promise<unknown>
+  readonly log: Logger
+}
+
+/**
+ * Detects with a program: links the images as `<id>.jpg` into one folder, runs it, and reads `detections.json` or YOLO
+ * `labels/<id>.txt` from its output. Every image has an entry in the answer. Throws LF_DETECT_OUTPUT for bad output.
+ */
+export async function detectExternally(
+  options: ExternalDetectOptions,
+  deps: ExternalDetectDeps,
+): Promise<Map<string, Findings>> {
+  const { images, signal } = options
+  const findings = new Map(images.map(({ id }) => [id, emptyFindings()]))
+  if (images.length === 0) return findings // many programs fail on an empty folder
+  const folders = await prepareFolders(options)
+  await deps.run(folders, signal)
+  signal.throwIfAborted()
+  const dropped = await readOutput(folders.output, findings, options)
+  if (dropped > 0) deps.log.warn({ dropped }, 'detections with a number that is not finite were dropped')
+  return findings
+}
+
+async function prepareFolders({ folder, images, signal }: ExternalDetectOptions) {
+  const folders = { images: resolve(folder, 'images'), output: resolve(folder, 'output') }
+  for (const path of [folders.images, folders.output]) {
+    await removeTree(path)
+    await mkdir(path, { recursive: true })
+  }
+  for (const { id, path } of images) {
+    signal.throwIfAborted()
+    await symlink(resolve(path), join(folders.images, `${safePathSegment(id)}.jpg`))
+  }
+  return folders
+}
+
+/** Fills in what the program wrote; answers how many detections had to be dropped. */
+async function readOutput(output: string, findings: Map<string, Findings>, options: ExternalDetectOptions) {
+  const images = new Map(options.images.map((image) => [image.id, image]))
+  const file = join(output, 'detections.json')
+  const json = await readIfThere(file)
+  if (json !== undefined) {
+    await addDetectionsFile(file, json, { images, findings, options })
+    return 0 // JSON has no NaN
+  }
+
+  const labels = await findLabels(output)
+  let dropped = 0
+  for (const name of await readdir(labels)) {
+    if (extname(name) !== '.txt') continue
+    options.signal.throwIfAborted()
+    const path = join(labels, name)
+    const image = images.get(basename(name, '.txt'))
+    if (image === undefined) throw outputError(`${path} belongs to none of the images`)
+    const found = await parseLabels(path, await readFile(path, 'utf8'), image, options)
+    findings.set(image.id, found.findings)
+    dropped += found.dropped
+  }
+  return dropped
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (hasCode(cause, 'ENOENT')) return undefined
+    throw new InferenceError('LF_DETECT_OUTPUT', `${path} cannot be read: ${messageOf(cause)}.`, {
+      cause,
+      failure: 'program',
+    })
+  }
+}
+
+// The public scripts put `labels` into a run's folder of its own, below the output they were given.
+async function findLabels(output: string): Promise<string> {
+  const entries = await readdir(output, { withFileTypes: true })
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  if (folders.includes('labels')) return join(output, 'labels')
+  const below: string[] = []
+  for (const folder of folders) {
+    const inside = await readdir(join(output, folder), { withFileTypes: true })
+    if (inside.some((entry) => entry.isDirectory() && entry.name === 'labels')) below.push(folder)
+  }
+  const [only] = below
+  if (only !== undefined && below.length === 1) return join(output, only, 'labels')
+  const problem =
+    below.length === 0 ? 'neither detections.json nor labels/' : `more than one labels/: ${below.join(', ')}`
+  throw outputError(`The detect command ended well, but ${output} has ${problem}`)
+}
