@@ -37,8 +37,11 @@ module.exports = {
     {
       name: 'stages-never-import-stages',
       severity: 'error',
-      from: { path: '^src/workers/stages/([^/]+)\\.ts$', pathNot: '^src/workers/stages/stage\\.ts$' },
-      to: { path: '^src/workers/stages/', pathNot: '^src/workers/stages/stage\\.ts$' },
+      from: {
+        path: '^src/workers/trainings/stages/([^/]+)\\.ts$',
+        pathNot: '^src/workers/trainings/stages/stage\\.ts$',
+      },
+      to: { path: '^src/workers/trainings/stages/', pathNot: '^src/workers/trainings/stages/stage\\.ts$' },
     },
     {
       name: 'bullmq-only-in-queue',

@@ -1,6 +1,6 @@
 import { type ConnectionOptions, Queue, QueueEvents, Worker } from 'bullmq'
 import type { RedisLink } from '../../src/queue/redis/open-redis.js'
-import { allStages } from '../../src/workers/pipeline.js'
+import { allStages } from '../../src/workers/trainings/pipeline.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 
 /** The same jobs as a training's, added and awaited by BullMQ's own means and worked on by processors that do nothing. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Logger } from '../../src/base/logger/logger.js'
 import { createQueues } from '../../src/queue/jobs/queues.js'
 import type { RedisLink } from '../../src/queue/redis/open-redis.js'
-import { allStages } from '../../src/workers/pipeline.js'
+import { allStages } from '../../src/workers/trainings/pipeline.js'
 import { type Chain, chainKinds, chainSteps } from './chain.js'
 
 /** The same jobs by loopfleet's queues, without journal, fences and stages. */

@@ -8,7 +8,7 @@ import type { OutputWatchDeps } from '../executors/program/output-watch.js'
 import type { PreflightPlan } from '../executors/program/preflight/plan.js'
 import { type PreflightResult, runPreflight } from '../executors/program/preflight/run-preflight.js'
 import type { PreflightReport } from '../queue/fleet/fleet.js'
-import { isForOtherHosts } from './served.js'
+import { isForOtherHosts } from './engine/served.js'
 
 export type PreflightLimits = {
   /** How long a preflight may take; 0 is no preflight at all. */

@@ -9,8 +9,8 @@ import type { Queues } from '../queue/jobs/queues.js'
 import type { RedisLink } from '../queue/redis/open-redis.js'
 import type { Trainings } from '../queue/trainings/trainings.js'
 import type { PreflightLimits } from './preflights.js'
-import type { StageDeps } from './stages/stage.js'
-import type { WorkspaceKeeperOptions } from './workspace-keeper.js'
+import type { StageDeps } from './trainings/stages/stage.js'
+import type { WorkspaceKeeperOptions } from './workspaces/workspace-keeper.js'
 
 export type WorkerOptions = {
   readonly hostId: string

@@ -7,7 +7,7 @@ import { removeTree } from '../../src/base/files.js'
 import type * as datasets from '../../src/executors/dataset/export-dataset.js'
 import type * as definitions from '../../src/executors/definition/definition.js'
 import { type ImageData, imageDataSchema } from '../../src/loop/protocol/index.js'
-import type * as pipelines from '../../src/workers/pipeline.js'
+import type * as pipelines from '../../src/workers/trainings/pipeline.js'
 import { packageRoot } from '../cli/run-cli.js'
 import { category } from '../executors/support.js'
 import { type CliProcess, startCli } from '../helpers/cli-process.js'
@@ -49,7 +49,7 @@ describe('the recipes of CONTRIBUTING.md', function () {
   it('add a stage that a training goes through and whose result outlives it', async () => {
     const { startRedisFixture } = await copy.load<typeof redisFixtures>('test/queue/redis-fixture.js')
     const { startHost, ordersAndRecords } = await copy.load<typeof hosts>('test/workers/trainings/a-host.js')
-    const { allStages } = await copy.load<typeof pipelines>('src/workers/pipeline.js')
+    const { allStages } = await copy.load<typeof pipelines>('src/workers/trainings/pipeline.js')
     const added = Object.values(allStages).find(({ name }) => String(name) === 'report-card')
     const redis = await startRedisFixture()
     const upload: (typeof allStages)['upload-model']['run'] = async ({ training }) => {

@@ -243,7 +243,7 @@ async function openFleet(
     async step(stage, run) {
       const training = await record()
       if (training.hostId === null) return undefined
-      const { allStages } = await import('../../src/workers/pipeline.js') // few tests ask, and it loads half the program
+      const { allStages } = await import('../../src/workers/trainings/pipeline.js') // few tests ask, and it loads half the program
       const queue = queueNames.host(training.hostId, allStages[stage].kind)
       const start = `${training.id}.${run ?? training.run}.${stage}`
       return (await queues.jobs(queue, jobStates)).find(

@@ -3,11 +3,11 @@ import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/execu
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { Stage as StageName } from '../../src/queue/jobs/names.js'
 import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/trainings/training-record.js'
-import { allStages } from '../../src/workers/pipeline.js'
-import type { Stage, Stages } from '../../src/workers/stages/stage.js'
-import { createStopSwitch } from '../../src/workers/stop-switch.js'
-import type { TrainingRun } from '../../src/workers/training-run.js'
-import { workspacePaths } from '../../src/workers/workspace-paths.js'
+import { allStages } from '../../src/workers/trainings/pipeline.js'
+import type { Stage, Stages } from '../../src/workers/trainings/stages/stage.js'
+import { createStopSwitch } from '../../src/workers/trainings/stop-switch.js'
+import type { TrainingRun } from '../../src/workers/trainings/training-run.js'
+import { workspacePaths } from '../../src/workers/workspaces/workspace-paths.js'
 import { anOrder, seatA } from '../queue/orders.js'
 
 /** A trainer that converts and detects, as far as the pipeline asks. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../base/logger/logger.js'
 import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
 import type { WorkerOptions } from '../worker-options.js'
-import { DEFAULT_KEEP } from '../workspace-keeper.js'
+import { DEFAULT_KEEP } from '../workspaces/workspace-keeper.js'
 import { forgetEnded, isOver } from './store.js'
 
 /** A shared folder whose server is unreachable may block a call indefinitely; the worker waits no longer than this. */

@@ -11,13 +11,13 @@ import type { ConversionFailure, Conversions } from '../../queue/conversions/con
 import type { StepHandle, StepQueue } from '../../queue/jobs/step-queue.js'
 import { RecordLostError } from '../../queue/records/record-errors.js'
 import { compareClaim } from '../engine/compare-claim.js'
+import { toFailureFacts } from '../engine/failure-facts.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
-import { toFailureFacts } from '../failure-facts.js'
-import type { HeldWork } from '../record-watch.js'
-import { createJobLog, createRunOutput, type RunOutput, toAudience } from '../run-output.js'
-import { isForOtherHosts } from '../served.js'
-import { createThrottle } from '../throttle.js'
+import type { HeldWork } from '../engine/record-watch.js'
+import { isForOtherHosts } from '../engine/served.js'
+import { createThrottle } from '../engine/throttle.js'
 import { conversionPaths } from '../workspaces/conversion-paths.js'
+import { createJobLog, createRunOutput, type RunOutput, toAudience } from '../workspaces/run-output.js'
 import {
   type ConversionDeps,
   type ConversionStep,

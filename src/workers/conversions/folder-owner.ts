@@ -1,5 +1,5 @@
 import type { ConversionRecord } from '../../queue/conversions/conversions.js'
-import type { WorkspaceOwner } from '../workspace-keeper.js'
+import type { WorkspaceOwner } from '../workspaces/workspace-keeper.js'
 
 /** What was converted or aborted does not need its folder any more. */
 export function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {

@@ -6,10 +6,10 @@ import type { WorkKind } from '../../queue/jobs/names.js'
 import type { StepHandle, StepQueue } from '../../queue/jobs/step-queue.js'
 import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
 import type { Run } from '../engine/pipeline.js'
-import type { Stage } from '../stages/stage.js'
-import type { TrainingRun } from '../training-run.js'
 import type { RecordStore } from './record-store.js'
 import type { RunStage, StepAttempt } from './run-stage.js'
+import type { Stage } from './stages/stage.js'
+import type { TrainingRun } from './training-run.js'
 
 export type StepQueues = Readonly<Record<WorkKind, Pick<StepQueue, 'run'>>>
 

@@ -3,8 +3,8 @@ import { RecordLostError } from '../../queue/records/record-errors.js'
 import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
 import type { Trainings } from '../../queue/trainings/trainings.js'
 import type { Run } from '../engine/pipeline.js'
-import type { RunStore } from '../run-store.js'
 import type { DoneStep } from './run-stage.js'
+import type { RunStore } from './run-store.js'
 
 /** The record of a run that the engine has claimed. */
 export type RecordStore = RunStore & {

@@ -4,10 +4,10 @@ import { messageOf } from '../../base/errors.js'
 import type { Lease, Slots } from '../../executors/gpu/slots.js'
 import type { TrainerState } from '../../loop/protocol/index.js'
 import type { Stage as StageName } from '../../queue/jobs/names.js'
-import type { Walk } from '../pipeline.js'
-import { deviceOf } from '../served.js'
-import { type Stage, type Stages, showing } from '../stages/stage.js'
-import type { TrainingRun } from '../training-run.js'
+import { deviceOf } from '../engine/served.js'
+import type { Walk } from './pipeline.js'
+import { type Stage, type Stages, showing } from './stages/stage.js'
+import type { TrainingRun } from './training-run.js'
 
 export type WalkDeps = {
   readonly stages: Stages

@@ -1,0 +1,37 @@
+import type { Logger } from '../../base/logger/logger.js'
+import type { Fleet } from '../../queue/fleet/fleet.js'
+
+/** Whether this host drains: finishes what it has and takes no more. */
+export type Drain = {
+  readonly isDraining: boolean
+  /** Asks Redis. */
+  read(): Promise<void>
+  /** Asked before each take: since the last heartbeat somebody may have been told that this host takes no more. */
+  mayTake(): Promise<boolean>
+}
+
+export function createDrain(
+  { hostId }: { readonly hostId: string },
+  deps: { readonly fleet: Pick<Fleet, 'isDraining'>; readonly onChange: () => void; readonly log: Logger },
+): Drain {
+  let isDraining = false
+
+  async function read(): Promise<void> {
+    const wanted = await deps.fleet.isDraining(hostId)
+    if (wanted === isDraining) return
+    isDraining = wanted
+    deps.log.info({ isDraining }, isDraining ? 'draining started' : 'draining ended')
+    deps.onChange()
+  }
+
+  return {
+    get isDraining() {
+      return isDraining
+    },
+    read,
+    async mayTake() {
+      await read()
+      return !isDraining
+    },
+  }
+}

@@ -1,0 +1,55 @@
+import type { Logger } from '../../base/logger/logger.js'
+import type { Stage } from '../../queue/jobs/names.js'
+import type { Place } from './places.js'
+
+/** Lends a training's place to another one when it waits for something outside for too long. */
+export type Patience = {
+  /** A stage waits: the Loop is away, or does not answer. */
+  waits(stage: Stage): void
+  /** It gets on again, or has ended. */
+  getsOn(stage: Stage): void
+  end(): void
+}
+
+/** After so long without progress outside of training a place is lent, unless told otherwise. */
+export const LEND_AFTER_MS = 120_000
+
+export function createPatience(
+  options: { readonly lendAfterMs: number },
+  deps: { readonly place: Place; readonly log: Logger },
+): Patience {
+  const { place, log } = deps
+  const waiting = new Set<Stage>()
+  let timer: NodeJS.Timeout | undefined
+  let isLent = false
+
+  function tryToLend(): void {
+    isLent = place.lend()
+    if (isLent) log.info({ waiting: [...waiting] }, 'training waits; its place is lent to another')
+    else timer = setTimeout(tryToLend, options.lendAfterMs).unref() // too many wait already
+  }
+
+  function stopWaiting(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (!isLent) return
+    isLent = false
+    place.takeBack()
+    log.info('training gets on; it has its place back')
+  }
+
+  return {
+    waits(stage) {
+      waiting.add(stage)
+      if (!isLent) timer ??= setTimeout(tryToLend, options.lendAfterMs).unref()
+    },
+    getsOn(stage) {
+      waiting.delete(stage)
+      if (waiting.size === 0) stopWaiting()
+    },
+    end() {
+      waiting.clear()
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { access } from 'node:fs/promises'
+import { hasCode } from '../../base/files.js'
+import type { Logger } from '../../base/logger/logger.js'
+import { lostSentence } from '../../queue/records/record-errors.js'
+import type { RunInRedis } from '../../queue/records/records.js'
+
+/** What this host works on, and how to ask Redis for its record. */
+export type HeldWork = {
+  /** For people: `training x`. */
+  readonly what: string
+  readonly run: number
+  readonly folder: string
+  compare(): Promise<RunInRedis>
+  /** A newer run has begun. */
+  end(): void
+}
+
+/**
+ * Knows whether Redis still has the records of what this host works on. One that is missing or older ends nothing: it is an
+ * error that stays, also after the work has ended, until the record is there again or somebody has deleted its files.
+ */
+export type RecordWatch = {
+  check(): Promise<void>
+  /** One sentence each. */
+  readonly errors: readonly string[]
+}
+
+export function createRecordWatch(deps: {
+  readonly held: () => readonly HeldWork[]
+  readonly log: Logger
+}): RecordWatch {
+  const lost = new Map<string, { readonly work: HeldWork; readonly sentence: string }>()
+
+  async function look(work: HeldWork): Promise<void> {
+    const { state, found } = await work.compare()
+    const { what, run, folder } = work
+    if (state === 'newer') work.end()
+    if (state !== 'lost') {
+      if (lost.delete(what)) deps.log.info({ what, found }, 'Redis has the record again')
+      return
+    }
+    const sentence = lostSentence(what, { run, found, folder })
+    if (!lost.has(what)) deps.log.error({ run, found, folder }, sentence)
+    lost.set(what, { work, sentence })
+  }
+
+  function forget({ what, folder }: HeldWork): void {
+    lost.delete(what)
+    deps.log.info({ what, folder }, 'files without a record are gone')
+  }
+
+  return {
+    async check() {
+      const held = deps.held()
+      const left = [...lost.values()]
+        .map(({ work }) => work)
+        .filter(({ what }) => !held.some((each) => each.what === what))
+      for (const work of held) await look(work)
+      for (const work of left) {
+        if (await isThere(work.folder)) await look(work)
+        else forget(work)
+      }
+    },
+    get errors() {
+      return [...lost.values()].map(({ sentence }) => sentence)
+    },
+  }
+}
+
+/** Also when it cannot be read. */
+async function isThere(folder: string): Promise<boolean> {
+  return await access(folder).then(
+    () => true,
+    (error: unknown) => !hasCode(error, 'ENOENT'),
+  )
+}

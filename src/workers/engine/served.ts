@@ -1,0 +1,103 @@
+import type { Logger } from '../../base/logger/logger.js'
+import { GpusUnreadableError, NotEnoughGpusError } from '../../executors/contract/errors.js'
+import type { GpuOffer } from '../../executors/gpu/gpu-offer.js'
+import { type GpuCount, type Lease, refusalOf } from '../../executors/gpu/slots.js'
+import type { FleetHost, NotServed, PreflightReport } from '../../queue/fleet/fleet.js'
+
+type Definition = { readonly name: string; readonly gpus: GpuCount }
+
+/** Which trainers and converters of a worker its GPUs suffice for, and whose preflight has passed. */
+export type Served = {
+  has(kind: NotServed['kind'], name: string): boolean
+  readonly missing: readonly NotServed[]
+  /** Learns the offer and the preflights; what changes is logged. */
+  follow(offer: GpuOffer): void
+}
+
+export function createServed(
+  work: { readonly trainers: readonly Definition[]; readonly converters: readonly Definition[] },
+  deps: {
+    readonly preflightOf: (kind: NotServed['kind'], name: string) => PreflightReport | undefined
+    readonly log: Logger
+  },
+): Served {
+  const { log } = deps
+  let missing: readonly NotServed[] = []
+
+  const has = (kind: NotServed['kind'], name: string) =>
+    !missing.some((each) => each.kind === kind && each.name === name)
+
+  return {
+    has,
+    get missing() {
+      return missing
+    },
+    follow(offer) {
+      const before = missing
+      missing = [...missingOf('trainer', work.trainers, offer), ...missingOf('converter', work.converters, offer)]
+      for (const { kind, name, reason } of missing) {
+        if (reason === PENDING || before.some((each) => isSame(each, { kind, name, reason }))) continue
+        log.warn({ [kind]: name, reason }, 'not served by this host; its work stays queued for other hosts')
+      }
+      for (const { kind, name, reason } of before) {
+        if (reason !== PENDING && has(kind, name)) log.info({ [kind]: name }, 'served by this host again')
+      }
+    },
+  }
+
+  function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
+    return definitions.flatMap(({ name, gpus }) => {
+      const refusal = refusalOf(offer, gpus)
+      const why = refusal === undefined ? preflightCause(deps.preflightOf(kind, name)) : gpuCause(refusal)
+      return why === undefined ? [] : [{ kind, name, ...why }]
+    })
+  }
+}
+
+type Why = Omit<NotServed, 'kind' | 'name'>
+
+/** Undefined if the preflight has passed, or none is made. */
+function preflightCause(report: PreflightReport | undefined): Why | undefined {
+  if (report === undefined || report.state === 'passed') return undefined
+  if (report.state === 'failed') return { reason: `Its preflight fails: ${report.reason}`, cause: 'preflight-failed' }
+  return { reason: report.reason ?? PENDING, cause: 'preflight-pending' }
+}
+
+// The host gives the reason of unreadable GPUs once, for all that needs them.
+function gpuCause(refusal: NotEnoughGpusError | GpusUnreadableError): Why {
+  if (refusal instanceof GpusUnreadableError)
+    return { reason: 'The GPUs of this host are unreadable.', cause: 'gpus-unreadable' }
+  const { wanted, present } = refusal.details
+  return { reason: refusal.message, cause: 'too-few-gpus', gpus: { wanted: Number(wanted), offered: Number(present) } }
+}
+
+/** Not for the log: each start begins with it. */
+const PENDING = 'Its first preflight has not ended.'
+
+function isSame(a: NotServed, b: NotServed): boolean {
+  return a.kind === b.kind && a.name === b.name && a.reason === b.reason
+}
+
+/** The offer as the fleet shows it. */
+export function gpuStateOf(offer: GpuOffer): FleetHost['gpuState'] {
+  const { state, reason } = offer
+  return { state, reason, offered: state === 'gpus' ? offer.cards.map(({ index }) => index) : [] }
+}
+
+/** What this host lacks another one may have: the work goes back to its queue and counts as nobody's failure. */
+export function isForOtherHosts(error: unknown): boolean {
+  return error instanceof NotEnoughGpusError || error instanceof GpusUnreadableError
+}
+
+/** What a training runs on, for people: `GPU 0, 1`, or why it is the CPU. */
+export function deviceOf({
+  definition,
+  lease,
+}: {
+  readonly definition: Definition
+  readonly lease: Lease | undefined
+}): string {
+  const slots = lease?.slots ?? []
+  if (slots.length > 0) return `GPU ${slots.join(', ')}`
+  return definition.gpus === 'auto' ? 'the CPU, since this host offers no GPU (gpus: auto)' : 'the CPU (gpus: 0)'
+}

@@ -1,0 +1,114 @@
+import { LoopfleetError } from '../../base/errors.js'
+import { killedForMemory } from '../../executors/contract/out-of-memory.js'
+import { JobFailedError } from '../../queue/jobs/queue-errors.js'
+
+/** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
+export class NoImagesError extends LoopfleetError {
+  static {
+    this.prototype.name = 'NoImagesError'
+  }
+  constructor(details: {
+    readonly organization: string
+    readonly project: string
+    readonly set: 'complete' | 'train'
+  }) {
+    const what = details.set === 'complete' ? 'no image in state "complete"' : 'no image in the train set'
+    super(
+      'LF_NO_IMAGES',
+      `Project ${details.organization}/${details.project} has ${what}; label some, then train again.`,
+      {
+        details,
+      },
+    )
+  }
+}
+
+const NO_MEMORY = 'as the kernel does it when the machine is out of memory'
+
+/** The training program ended without being asked to, and not well. */
+export class TrainerExitedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'TrainerExitedError'
+  }
+  constructor(details: {
+    readonly exitCode: number | null
+    readonly signal: string | null
+    readonly reported: string | null
+    readonly lastLogLines: readonly string[]
+    /** Its output said so. */
+    readonly outOfMemory?: boolean
+  }) {
+    const how = details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal}`
+    const why = details.reported ?? (killedForMemory(details) ? NO_MEMORY : lastWords(details.lastLogLines))
+    super('LF_TRAINER_EXITED', `The trainer ${how}${why === undefined ? '.' : `: ${why}`}`, {
+      details,
+      failure: 'program',
+    })
+  }
+}
+
+/** The program ended well but reported no model, or the files of its model are gone. */
+export class NoModelError extends LoopfleetError {
+  static {
+    this.prototype.name = 'NoModelError'
+  }
+  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super('LF_NO_MODEL', message, { details })
+  }
+}
+
+/** A file that is to be uploaded is cut off, or one that it refers to is missing. */
+export class ModelIncompleteError extends LoopfleetError {
+  static {
+    this.prototype.name = 'ModelIncompleteError'
+  }
+  constructor(details: { readonly format: string; readonly problem: string }) {
+    const text = `The model in format "${details.format}" is not whole: ${details.problem}; correct the trainer or its "upload", start its worker again, and retry the training.`
+    super('LF_MODEL_INCOMPLETE', text, { details })
+  }
+}
+
+/** A training that ended badly; its job stays visible as failed and its workspace is kept. */
+export class TrainingFailedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'TrainingFailedError'
+  }
+  constructor(stage: string, cause: Error) {
+    const why = cause instanceof JobFailedError ? cause.reason : cause.message
+    super('LF_TRAINING_FAILED', `The training failed in ${stage}: ${why}`, { cause, details: { stage } })
+  }
+}
+
+/** So many runs in a row that brought nothing (their host died each time) end a training. */
+export const MAX_FRUITLESS_RUNS = 5
+
+/** Hosts that took the training died or lost it again and again before anything was gained. */
+export class FruitlessRunsError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FruitlessRunsError'
+  }
+  constructor(trainingId: string) {
+    super('LF_FRUITLESS_RUNS', `Training ${trainingId} was taken five times in a row without a step forward.`, {
+      details: { trainingId },
+    })
+  }
+}
+
+/** The host a worker was started on has no such trainer; its queue should not be served here. */
+export class UnknownTrainerError extends LoopfleetError {
+  static {
+    this.prototype.name = 'UnknownTrainerError'
+  }
+  constructor(trainer: string) {
+    super('LF_UNKNOWN_TRAINER', `This worker has no trainer "${trainer}"; start it with --trainer FILE of that name.`, {
+      details: { trainer },
+    })
+  }
+}
+
+function lastWords(lines: readonly string[]): string | undefined {
+  return lines
+    .findLast((line) => line.trim() !== '')
+    ?.trim()
+    .slice(0, 300)
+}

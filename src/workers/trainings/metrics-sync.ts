@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger/logger.js'
+import type { MetricsJob } from '../../queue/jobs/job-schemas.js'
+import { queueNames } from '../../queue/jobs/names.js'
+import type { Queues } from '../../queue/jobs/queues.js'
+import { levelOf } from '../../queue/redis-basics/redis-refusals.js'
+import type { ConfirmedPoint } from './confirmed-point.js'
+import { hasFiles, type ModelSet, type ModelSets } from './model-sets.js'
+
+/**
+ * Sends one point of the training's chart per model to the Loop, in order and at least once: each is a job on the
+ * queue of the seat, whose node owns the socket. Training never waits for it. The Loop takes the model that is uploaded
+ * for that of the newest point, so the point of a model without files goes out only before that of a later one with files.
+ */
+export type MetricsSync = {
+  /** A set was added: its point is to be sent, with all that wait; failures show up in `flush`. */
+  push(set: ModelSet): void
+  /** Sends what is not acked yet (also from before a crash), or one empty point when there never was a model. */
+  flush(signal: AbortSignal): Promise<Flushed>
+}
+
+/** How many points are at the Loop, and how many were kept back since no model with files came after them. */
+export type Flushed = { readonly points: number; readonly keptBack: number }
+
+export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' | 'organization' | 'project'> & {
+  readonly point: () => Promise<Pick<MetricsJob['point'], 'trainImageCount' | 'testImageCount' | 'hyperparameters'>>
+}
+export type MetricsSyncDeps = {
+  readonly queues: Pick<Queues, 'runJob'>
+  readonly modelSets: ModelSets
+  /** What the record knows of the last acked point: another host may restore its set without knowing. */
+  readonly confirmed: ConfirmedPoint
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSyncDeps): MetricsSync {
+  const { point, ...address } = options
+  let last: Promise<void> = Promise.resolve()
+  let isQueued = false
+  let reported: string | undefined
+
+  async function send(
+    set: Pick<ModelSet, 'sequence' | 'epoch' | 'confusionMatrix'>,
+    about: About,
+    signal: AbortSignal,
+  ) {
+    const { sequence, epoch, confusionMatrix } = set
+    const job: MetricsJob = { ...address, sequence, point: { ...about, epoch, confusionMatrix } }
+    const id = `${address.trainingId}.${address.run}.metrics.${sequence}`
+    await deps.queues.runJob(queueNames.node(address.seat.uuid), 'sync-metrics', job, { id, signal })
+  }
+
+  // Points go in order: what comes before the one that was acked last is at the Loop, too.
+  async function sendAll(sets: readonly ModelSet[], signal: AbortSignal): Promise<void> {
+    if (sets.length === 0) return
+    const [acked, about] = await Promise.all([deps.confirmed.read(), point()])
+    const lastAcked = sets.findIndex((set) => digestOf(set) === acked)
+    for (const [index, set] of sets.entries()) {
+      if (index > lastAcked) {
+        await send(set, about, signal)
+        await deps.confirmed.write(digestOf(set))
+      }
+      await deps.modelSets.markSynced(set)
+    }
+  }
+
+  // With those before it that were not acked, as after a kill or an outage: a newer one that is acked makes them go.
+  async function sendWaiting(): Promise<void> {
+    isQueued = false // what is pushed from now on may be too late for this turn
+    await sendAll(notSynced(upToFiles(await deps.modelSets.list())), deps.signal)
+  }
+
+  // Each cause once: while it lasts, every further point fails with it.
+  function report(error: unknown, { sequence }: ModelSet): void {
+    const reason = messageOf(error)
+    if (deps.signal.aborted || reason === reported) return
+    reported = reason
+    deps.log[levelOf(error)]({ err: error, sequence }, 'metrics not synced yet')
+  }
+
+  return {
+    push(set) {
+      if (!hasFiles(set) || isQueued) return
+      isQueued = true
+      last = last.then(sendWaiting).then(
+        () => {
+          reported = undefined
+        },
+        (error: unknown) => report(error, set),
+      )
+    },
+    async flush(signal) {
+      await last
+      const all = await deps.modelSets.list()
+      const sets = upToFiles(all)
+      await sendAll(notSynced(sets), signal)
+      if (sets.length === 0) await send({ sequence: 0, epoch: null, confusionMatrix: {} }, await point(), signal)
+      return { points: sets.at(-1)?.sequence ?? 0, keptBack: all.length - sets.length }
+    },
+  }
+}
+
+type About = Awaited<ReturnType<MetricsSyncOptions['point']>>
+
+/** Without those of which no later one has files. */
+function upToFiles(sets: readonly ModelSet[]): ModelSet[] {
+  return sets.slice(0, sets.findLastIndex(hasFiles) + 1)
+}
+
+function notSynced(sets: readonly ModelSet[]): ModelSet[] {
+  return sets.filter(({ synced }) => !synced)
+}
+
+function digestOf({ sequence, epoch, confusionMatrix }: ModelSet): string {
+  return createHash('sha256')
+    .update(JSON.stringify([sequence, epoch, confusionMatrix]))
+    .digest('hex')
+}

@@ -1,0 +1,93 @@
+import { readdir } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../../base/errors.js'
+import { namedRemainders, type Remainder, removeWhatGoes } from '../../../base/remove-what-goes.js'
+import { runCommand } from '../../../executors/program/run-command.js'
+import { ensureTrainingFile } from '../training-file.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
+
+/** What people look at after a training: its log, its order, its events, and the files that went to the Loop. */
+const KEPT = /^(last_training\.log|training\.json|events.*\.jsonl|model)$/
+
+const OWN_CLEANUP_MS = 60_000
+/** A disk that does not answer must not keep the seat; what is left then goes to the keeper of workspaces. */
+const REMOVAL_MS = 60_000
+
+/**
+ * Removes what only the training needed; an aborted training leaves nothing. The results are safe by now, so nothing
+ * here fails the training: what cannot be removed is named in a warning and left to the keeper of workspaces.
+ */
+export const cleanup: Stage = {
+  name: 'cleanup',
+  kind: 'upload',
+  shown: { during: 'ready_for_cleanup', after: null },
+  showsProgress: false,
+  errorKey: 'cleanup',
+  onStop: 'follows',
+  servesUpload: false,
+  results: () => [],
+  run,
+}
+
+async function run(context: StageContext, { outputThread }: StageDeps) {
+  const { paths, stopSwitch } = context.training
+  await runOwnCleanup(context, outputThread)
+  if (stopSwitch.phase !== 'after') return { removed: 'all', left: await remove([paths.workspace], context) }
+  const names = await readdir(paths.workspace).catch(() => []) // gone already: nothing to do
+  const passing = names.filter((name) => !KEPT.test(name))
+  const left = await remove(
+    passing.map((name) => join(paths.workspace, name)),
+    context,
+  )
+  return { removed: passing.length, left }
+}
+
+/** Answers how many files and folders are left. */
+async function remove(paths: readonly string[], { training, log, say }: StageContext): Promise<number> {
+  const giveUp = new AbortController()
+  const remainders: Remainder[] = []
+  const work = async () => {
+    for (const path of paths) remainders.push(...(await removeWhatGoes(path, { signal: giveUp.signal })))
+  }
+  const isDone = await Promise.race([work().then(() => true), sleep(REMOVAL_MS, false, { ref: false })])
+  giveUp.abort()
+  const left = remainders.map(({ path, code }) => ({ path: relative(training.paths.workspace, path) || '.', code }))
+  if (!isDone) {
+    say(`cleaning up took more than ${REMOVAL_MS / 1000} s; the rest is left to the keeper of workspaces`)
+    log.warn({ path: training.paths.workspace, afterMs: REMOVAL_MS }, 'cleaning up took too long')
+  }
+  if (left.length > 0) {
+    say(`could not be deleted, left to the keeper of workspaces: ${namedRemainders(left)}`)
+    log.warn({ path: training.paths.workspace, files: left.slice(0, 20), count: left.length }, 'files not deleted')
+  }
+  return left.length
+}
+
+/** The trainer's `cleanup` command; a training that is over does not fail by it. */
+async function runOwnCleanup(context: StageContext, outputThread: StageDeps['outputThread']): Promise<void> {
+  const { training, signal, log } = context
+  const { definition, paths, order, owner, programEnv: env } = training
+  if (definition.cleanup === undefined) return
+  try {
+    await ensureTrainingFile(training)
+    const { workspace, log: logFile } = paths
+    const timeoutMs = OWN_CLEANUP_MS
+    const options = {
+      definition,
+      command: definition.cleanup,
+      workspace,
+      order,
+      owner,
+      env,
+      logFile,
+      signal,
+      timeoutMs,
+      audience: context.audience,
+    }
+    await runCommand(options, { log, outputThread })
+  } catch (error) {
+    context.say(`the trainer's cleanup failed: ${messageOf(error)}`)
+    log.warn({ reason: messageOf(error) }, "the trainer's cleanup failed")
+  }
+}

@@ -1,0 +1,202 @@
+import { TrainingStoppedError, WorkerShutdownError } from '../../../base/abort-reasons.js'
+import { messageOf } from '../../../base/errors.js'
+import type { ModelEvent, TrainerEvent } from '../../../executors/contract/events.js'
+import { canResume, type RunningTraining, startTraining } from '../../../executors/training/training-program.js'
+import type { Finished } from '../../checkpoints/marker.js'
+import { deviceOf } from '../../engine/served.js'
+import { toBestModel } from '../best-model.js'
+import { NoModelError, TrainerExitedError } from '../errors.js'
+import { warnOfHyperparameters } from '../hyperparameter-warning.js'
+import { hasFiles } from '../model-sets.js'
+import { createReportWriter, type ReportWriter } from '../report-writer.js'
+import { writeTrainingFile } from '../training-file.js'
+import type { Stage, StageContext, StageDeps } from './stage.js'
+
+const FIGURES_EVERY_MS = 1000
+
+/**
+ * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
+ * A stop ends it politely and keeps the best model; without any model a stop throws the training away.
+ */
+export const train: Stage = {
+  name: 'train',
+  kind: 'train',
+  shown: { during: 'running', after: 'training_finished' },
+  showsProgress: true,
+  errorKey: 'run_training',
+  onStop: 'keeps',
+  servesUpload: true,
+  results: ({ paths }) => [paths.models],
+  run,
+}
+
+async function run(context: StageContext, deps: StageDeps) {
+  const { training, signal } = context
+  // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
+  const restored = await training.checkpoints?.restore(context.say, { mustRead: signal.aborted })
+  training.modelSets.reload() // as restored; also when that has failed half way
+  if (restored?.finished) return { ...restored.finished }
+  if (signal.aborted) return settle(context, undefined)
+  await warnOfHyperparameters(context) // again for a retry, which passes over the download
+  await writeTrainingFile(training)
+  const resume = await canResume(
+    {
+      definition: training.definition,
+      workspace: training.paths.workspace,
+      order: training.order,
+      gpus: training.lease?.visible ?? [],
+      owner: training.owner,
+      env: training.programEnv,
+      logFile: training.paths.log,
+      signal,
+      audience: context.audience,
+    },
+    { log: context.log, outputThread: deps.outputThread, say: context.say },
+  )
+  await training.checkpoints?.follow(context.say)
+  await training.checkFence()
+  const program = await startTraining(
+    {
+      definition: training.definition,
+      workspace: training.paths.workspace,
+      order: training.order,
+      resume,
+      gpus: training.lease?.visible ?? [],
+      owner: training.owner,
+      env: training.programEnv,
+      audience: context.audience,
+    },
+    { log: context.log, outputThread: deps.outputThread, say: context.say },
+  )
+  const device = deviceOf(training)
+  await training.update({ facts: { device } })
+  context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid} on ${device}`)
+  const watched = await watch(program, context, deps)
+  if (training.stopSwitch.endSignal.reason instanceof WorkerShutdownError) await training.checkpoints?.handBack()
+  const result = await settle(context, watched)
+  await training.checkpoints?.finish(result)
+  return result
+}
+
+type Watched = { readonly program: RunningTraining; readonly reported: string | null; readonly resumed?: boolean }
+
+async function watch(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<Watched> {
+  const { signal } = context
+  let reported: string | null = null
+  const writer = createReportWriter(context.training)
+  const end = () => void program.end()
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
+  const figures = setInterval(() => void reportFigures(program, context, deps), FIGURES_EVERY_MS)
+  try {
+    for await (const event of program.events) {
+      if (event.event === 'error') reported = event.message
+      await take(event, context, writer)
+      context.training.checkpoints?.saw(event)
+    }
+    await program.exited
+    await writer.flush()
+    return { program, reported }
+  } finally {
+    clearInterval(figures)
+    signal.removeEventListener('abort', end)
+    await program.end()
+  }
+}
+
+// Waits for the disk, never for Redis: the program's events and its end are noticed in every outage.
+async function take(event: TrainerEvent, context: StageContext, writer: ReportWriter): Promise<void> {
+  const { training } = context
+  switch (event.event) {
+    case 'progress': {
+      const { event: _, ...told } = event
+      context.progress(withoutNulls(told))
+      return
+    }
+    case 'metrics':
+      if (Object.keys(event.values).length > 0) context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
+      writer.point({ epoch: event.epoch, values: event.values })
+      return
+    case 'model': {
+      // Set aside before the metrics go out: the program may overwrite its files at any time.
+      const set = await training.modelSets.add(event)
+      if (!hasFiles(set)) {
+        context.say(`figures of epoch ${set.epoch ?? '?'} without its model: ${countsInWords(event)}`)
+        return
+      }
+      training.metricsSync.push(set)
+      writer.best(toBestModel(event, set.epoch))
+      context.say(set.epoch === null ? 'new best model, epoch unknown' : `new best model of epoch ${set.epoch}`)
+      return
+    }
+    case 'error':
+      context.say(`the trainer reports: ${event.message}`)
+      return
+    default:
+      event satisfies never
+  }
+}
+
+// What an event leaves out stays as the one before said.
+function withoutNulls<Told extends object>(told: Told): { [Key in keyof Told]?: NonNullable<Told[Key]> } {
+  const known = Object.entries(told).filter(([, value]) => value !== null && value !== undefined)
+  return Object.fromEntries(known) as { [Key in keyof Told]?: NonNullable<Told[Key]> }
+}
+
+function inWords(values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
+    .join(', ')
+}
+
+function countsInWords(event: ModelEvent): string {
+  const { f1 } = toBestModel(event, null)
+  return f1 === undefined ? 'nothing was measured' : `F1 ${Number(f1.toPrecision(4))}`
+}
+
+async function reportFigures(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<void> {
+  try {
+    const slots = context.training.lease?.slots ?? []
+    const all = slots.length === 0 ? null : deps.gpuFigures()
+    const gpus = all?.filter((gpu) => slots.includes(gpu.index)) ?? null
+    const process = await program.figures()
+    context.progress({ gpus, ...(process === null ? {} : { process }) }) // one that has just ended has none any more
+  } catch (error) {
+    context.log.debug({ reason: messageOf(error) }, 'figures not read') // a dying process has none
+  }
+}
+
+// What another host has reported lies on its disk: to abort the training would have it deleted there.
+async function withoutModel({ training, signal }: StageContext): Promise<unknown> {
+  const { best, hostId } = training.taken
+  if (best === null) return signal.reason
+  const which = best.epoch === null ? 'The best model' : `The best model of epoch ${best.epoch}`
+  const from = `was trained on an earlier host (the last one was ${hostId ?? 'unknown'}) and is not here`
+  return new NoModelError(`${which} ${from}; retry the training where its files are, or order it again.`, { hostId })
+}
+
+async function settle(context: StageContext, watched: Watched | undefined): Promise<Finished> {
+  const { training, signal } = context
+  training.stopSwitch.endSignal.throwIfAborted()
+  const models = (await training.modelSets.list()).filter(hasFiles)
+  if (signal.reason instanceof TrainingStoppedError) {
+    if (models.length === 0) throw await withoutModel(context)
+    context.say('stopped; the best model so far is kept')
+    return { stopped: true, epoch: models.at(-1)?.epoch ?? null }
+  }
+  signal.throwIfAborted()
+  const exit = await watched?.program.exited
+  if (watched !== undefined && exit !== undefined && (exit.exitCode !== 0 || watched.program.hasHung)) {
+    throw new TrainerExitedError({
+      exitCode: exit.exitCode,
+      signal: exit.signal,
+      reported: watched.reported,
+      lastLogLines: watched.program.lastLines(),
+      outOfMemory: watched.program.isOutOfMemory,
+    })
+  }
+  if (models.length === 0) {
+    throw new NoModelError('The trainer ended with code 0 but reported no model; see its log and the trainer contract.')
+  }
+  return { stopped: false, epoch: models.at(-1)?.epoch ?? null }
+}

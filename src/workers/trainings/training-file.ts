@@ -1,0 +1,21 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TRAINING_FILE, writeWorkspace } from '../../executors/contract/workspace.js'
+import type { TrainingRun } from './training-run.js'
+
+/** Writes `training.json` of this run, which tells the trainer's programs what was ordered. */
+export async function writeTrainingFile({ id, definition, order, paths }: TrainingRun): Promise<void> {
+  await writeWorkspace({
+    folder: paths.workspace,
+    order,
+    training: { id },
+    dataset: definition.dataset,
+    baseModel: order.baseModel.kind === 'loop',
+  })
+}
+
+/** As writeTrainingFile, unless it is there: on a host that has taken over after the training it is not. */
+export async function ensureTrainingFile(training: TrainingRun): Promise<void> {
+  const path = join(training.paths.workspace, TRAINING_FILE)
+  await access(path).catch(() => writeTrainingFile(training))
+}
