@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../../base/logger/logger.js'
-import type { Detector } from '../detector.js'
+import type { Detector } from '../serving/detector.js'
 
 /** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins anew. */
 export function registerBackdoorRoutes(app: FastifyInstance, detector: Detector, deps: { readonly log: Logger }): void {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../../base/logger/logger.js'
 import type { Dialect } from '../../loop/protocol/index.js'
-import type { Detector } from '../detector.js'
+import type { Detector } from '../serving/detector.js'
 import { registerBackdoorRoutes } from './backdoor-routes.js'
 import { registerDetectRoutes } from './detect-routes.js'
 import { registerDocsPage } from './docs-page.js'

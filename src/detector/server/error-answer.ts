@@ -2,7 +2,7 @@ import { LoopfleetError, messageOf } from '../../base/errors.js'
 import { hasCode } from '../../base/files.js'
 import { isImageError } from '../../images/errors.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
-import { DetectorRequestError, type FieldProblem } from '../errors.js'
+import { DetectorRequestError, type FieldProblem } from '../serving/errors.js'
 import { ClientGoneError } from './client-signal.js'
 
 /** What a client is told about something that failed. */

@@ -1,5 +1,5 @@
 import { getMultipartBoundary, MultipartParseError, MultipartPart, parseMultipart } from '@remix-run/multipart-parser'
-import { DetectorRequestError } from '../errors.js'
+import { DetectorRequestError } from '../serving/errors.js'
 
 /** A file of a form; its bytes lie in the body. */
 export type FormFile = { readonly name: string; readonly bytes: Buffer }

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Detector } from '../detector.js'
+import type { Detector } from '../serving/detector.js'
 
 /** Notes the begin of a request; the answer notes its end with the status. */
 export type RequestWatch = (surface: 'rest' | 'socket', call: string) => (status: number) => void

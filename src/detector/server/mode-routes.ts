@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { operationModes, outboxModes } from '../../loop/protocol/index.js'
-import type { Detector } from '../detector.js'
-import { DetectorRequestError } from '../errors.js'
+import type { Detector } from '../serving/detector.js'
+import { DetectorRequestError } from '../serving/errors.js'
 import { wordOf } from './request-values.js'
 import { modeDocs } from './route-docs.js'
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { fieldError } from '../errors.js'
+import { fieldError } from '../serving/errors.js'
 import { filesOf } from './form-files.js'
 import type { ServerLimits } from './limits.js'
 

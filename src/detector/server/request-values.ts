@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Dialect } from '../../loop/protocol/index.js'
-import { fieldError } from '../errors.js'
-import { type DetectFacts, type GivenFacts, toImageFacts } from '../image-facts.js'
+import { fieldError } from '../serving/errors.js'
+import { type DetectFacts, type GivenFacts, toImageFacts } from '../serving/image-facts.js'
 
 /**
  * A value that a client may send as a header or in the query, spelled with hyphens or underscores: the documentation

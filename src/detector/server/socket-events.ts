@@ -11,11 +11,11 @@ import {
   type UploadEvent,
   uploadEventSchema,
 } from '../../loop/protocol/index.js'
-import type { Detector } from '../detector.js'
-import { fieldError } from '../errors.js'
-import { checkDate, type DetectFacts, toImageFacts } from '../image-facts.js'
-import type { ImageFacts } from '../metadata.js'
-import { withUnknownKeys } from '../unknown-keys.js'
+import type { Detector } from '../serving/detector.js'
+import { fieldError } from '../serving/errors.js'
+import { checkDate, type DetectFacts, toImageFacts } from '../serving/image-facts.js'
+import type { ImageFacts } from '../serving/metadata.js'
+import { withUnknownKeys } from '../serving/unknown-keys.js'
 import type { ServerLimits } from './limits.js'
 import { oneOf } from './mode-routes.js'
 import { wordOf } from './request-values.js'

@@ -1,6 +1,6 @@
 import type { SocketImage } from '../../loop/protocol/index.js'
-import { fieldError } from '../errors.js'
-import type { ClientImage } from '../parts.js'
+import { fieldError } from '../serving/errors.js'
+import type { ClientImage } from '../serving/parts.js'
 
 /** An image of the socket as the pool takes it: an encoded one, or raw pixels whose bytes fit their shape. Throws a 422. */
 export function toClientImage(image: SocketImage): ClientImage {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Detector } from '../detector.js'
+import type { Detector } from '../serving/detector.js'
 import type { Metrics } from './metrics.js'
 import { watchDocs } from './route-docs.js'
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../../base/logger/logger.js'
 import type { Service } from '../../base/service.js'
-import type { TargetModel } from '../../detector/parts.js'
+import type { TargetModel } from '../../detector/serving/parts.js'
 import type { LoopRest } from '../../loop/client/session/rest.js'
 import type { LoopSocket } from '../../loop/client/socket/socket.js'
 import type { DetectorCondition, Dialect } from '../../loop/protocol/index.js'

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { LoopfleetError } from '../../../src/base/errors.js'
-import { DetectorRequestError } from '../../../src/detector/errors.js'
 import { ClientGoneError } from '../../../src/detector/server/client-signal.js'
 import { toErrorAnswer } from '../../../src/detector/server/error-answer.js'
+import { DetectorRequestError } from '../../../src/detector/serving/errors.js'
 import { InferenceError, type InferenceErrorCode } from '../../../src/inference/basics/errors.js'
 
 describe('The answer to an error', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { DetectorRequestError } from '../../../src/detector/errors.js'
 import { filesOf } from '../../../src/detector/server/form-files.js'
+import type { DetectorRequestError } from '../../../src/detector/serving/errors.js'
 
 const LIMITS = { maxFiles: 5 }
 const FORM = 'multipart/form-data; boundary=b'

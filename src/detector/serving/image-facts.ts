@@ -1,4 +1,4 @@
-import { type Autoupload, autouploads, type Dialect } from '../loop/protocol/index.js'
+import { type Autoupload, autouploads, type Dialect } from '../../loop/protocol/index.js'
 import { fieldError } from './errors.js'
 
 /** What a client says about the image that it wants to be looked at. */

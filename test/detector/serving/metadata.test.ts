@@ -5,9 +5,9 @@ import {
   toImageMetadata,
   toSavedDetection,
   toSavedUpload,
-} from '../../src/detector/metadata.js'
-import { emptyFindings, type Findings } from '../../src/inference/findings/findings.js'
-import { detectionsSchema, imageMetadataSchema } from '../../src/loop/protocol/index.js'
+} from '../../../src/detector/serving/metadata.js'
+import { emptyFindings, type Findings } from '../../../src/inference/findings/findings.js'
+import { detectionsSchema, imageMetadataSchema } from '../../../src/loop/protocol/index.js'
 
 describe('the metadata of an image', () => {
   const at = new Date(2024, 2, 9, 7, 5, 1, 42)

@@ -1,4 +1,4 @@
-import { imageMetadataSchema } from '../loop/protocol/index.js'
+import { imageMetadataSchema } from '../../loop/protocol/index.js'
 import { type DetectorRequestError, fieldError } from './errors.js'
 
 const MAX_KEYS = 100

@@ -1,7 +1,7 @@
-import type { Service } from '../base/service.js'
-import type { Findings } from '../inference/findings/findings.js'
-import type { ModelJson, OutboxMode, VersionMode } from '../loop/protocol/index.js'
-import type { OutboxStatus } from './outbox/open-outbox.js'
+import type { Service } from '../../base/service.js'
+import type { Findings } from '../../inference/findings/findings.js'
+import type { ModelJson, OutboxMode, VersionMode } from '../../loop/protocol/index.js'
+import type { OutboxStatus } from '../outbox/open-outbox.js'
 
 /** An image as a client sent it: encoded, or raw rows of grey, RGB or RGBA. */
 export type ClientImage =

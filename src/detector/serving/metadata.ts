@@ -1,4 +1,4 @@
-import { emptyFindings, type Findings } from '../inference/findings/findings.js'
+import { emptyFindings, type Findings } from '../../inference/findings/findings.js'
 import {
   type Category,
   type Dialect,
@@ -8,7 +8,7 @@ import {
   toDetections,
   toLocalTimestamp,
   withShapeTexts,
-} from '../loop/protocol/index.js'
+} from '../../loop/protocol/index.js'
 import { unknownKeysOf, withUnknownKeys } from './unknown-keys.js'
 
 /** What a caller says about its image. */

@@ -1,7 +1,7 @@
-import type { Closers } from '../base/closers.js'
-import { messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger/logger.js'
-import { createService, type Service } from '../base/service.js'
+import type { Closers } from '../../base/closers.js'
+import { messageOf } from '../../base/errors.js'
+import type { Logger } from '../../base/logger/logger.js'
+import { createService, type Service } from '../../base/service.js'
 import {
   type AboutAnswer,
   type DetectorCondition,
@@ -12,7 +12,7 @@ import {
   type OperationMode,
   type OutboxMode,
   toVersionText,
-} from '../loop/protocol/index.js'
+} from '../../loop/protocol/index.js'
 import { createDetection, type Detection } from './detection.js'
 import { DetectorRequestError } from './errors.js'
 import { checkReadable, toJpeg } from './jpeg.js'

@@ -1,4 +1,4 @@
-import type { ModelInfo } from '../loop/protocol/index.js'
+import type { ModelInfo } from '../../loop/protocol/index.js'
 import type { DetectorModel } from './parts.js'
 
 /** The loaded model as the detector's own API describes it. */
