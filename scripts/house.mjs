@@ -1,4 +1,4 @@
-// `npm run house`: how far the rooms of src are from three laws of the house. It reports and never fails on what it finds.
+// `npm run house`: how far the rooms of src are from two laws of the house. It reports and never fails on what it finds.
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,40 +8,17 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const require = createRequire(import.meta.url)
-const LAW_OF_A_ROOM = /-imports$/
+const { rooms, roomOf } = createRequire(import.meta.url)('./rooms.cjs')
 const MIN_TOKENS = 60
 /** They resemble each other on purpose, so that each tests the other. */
 const MAY_RESEMBLE = ['src/mock/loop', 'src/loop/client']
 
-const rooms = roomsOfLaws()
 const folder = mkdtempSync(join(tmpdir(), 'loopfleet-house-'))
 try {
-  reportDoors()
   reportExports()
   reportDuplicates()
 } finally {
   rmSync(folder, { recursive: true, force: true })
-}
-
-function reportDoors() {
-  const { modules } = JSON.parse(
-    run('dependency-cruiser', ['src', '--config', '.dependency-cruiser.cjs', '--output-type', 'json']),
-  )
-  const imports = modules.flatMap(({ source, dependencies }) =>
-    dependencies.map(({ resolved }) => ({ from: roomOf(source), to: roomOf(resolved), file: resolved })),
-  )
-  const past = imports.filter(({ from, to, file }) => to !== undefined && from !== to && file !== `${to}/index.ts`)
-  print(
-    'Imports from other rooms past the door (index.ts)',
-    ['room', 'files', 'imported', 'imports'],
-    rooms,
-    (room) => {
-      const ofRoom = past.filter(({ to }) => to === room)
-      const files = modules.filter(({ source }) => roomOf(source) === room)
-      return [files.length, new Set(ofRoom.map(({ file }) => file)).size, ofRoom.length]
-    },
-  )
 }
 
 function reportExports() {
@@ -86,17 +63,6 @@ function reportDuplicates() {
   }
 }
 
-/** The rooms that have a law about what they import, and the two that put everything together. */
-function roomsOfLaws() {
-  const { forbidden } = require('../.dependency-cruiser.cjs')
-  const ofLaws = forbidden.filter(({ name }) => LAW_OF_A_ROOM.test(name)).map(({ from }) => from.path.slice(1, -1))
-  return [...new Set([...ofLaws, 'src/config', 'src/cli'])].sort()
-}
-
-function roomOf(file) {
-  return rooms.find((room) => file.startsWith(`${room}/`))
-}
-
 /** Imports are alike wherever the same things are used; their lines stay, so that places are right. */
 function withoutImports(text) {
   return text.replace(/^(?:import|export)\b[^;'"()=]*?from '[^']*'$|^import '[^']*'$/gm, (match) =>
@@ -129,7 +95,7 @@ function print(title, heads, names, rowOf) {
 /** Its output. What a tool finds is no failure; that it gives no answer is one. */
 function run(name, args) {
   const { bin } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
-  const entry = typeof bin === 'string' ? bin : (bin[name] ?? bin.depcruise)
+  const entry = typeof bin === 'string' ? bin : bin[name]
   const script = join(root, 'node_modules', name, entry)
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
     cwd: root,

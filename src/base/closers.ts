@@ -1,5 +1,5 @@
 import { messageOf } from './errors.js'
-import type { Logger } from './logger/logger.js'
+import type { Logger } from './logger/index.js'
 
 /** Closes one resource; `reason` is why its owner ends. */
 export type Close = (reason: unknown) => unknown

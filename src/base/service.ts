@@ -1,6 +1,6 @@
 import { type Closers, createClosers } from './closers.js'
 import { LoopfleetError } from './errors.js'
-import type { Logger } from './logger/logger.js'
+import type { Logger } from './logger/index.js'
 
 /** What lives longer than a call. It lives once: after `stop` it cannot be started again. */
 export interface Service {

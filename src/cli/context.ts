@@ -1,11 +1,14 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
-import { createLogger, type Logger, silentLogger } from '../base/logger/logger.js'
-import { hasParent } from '../config/handed-environment.js'
-import { loadEnvironment } from '../config/load.js'
-import { type WatchedEnvironment, watchEnvironment } from '../config/settings.js'
-import type { Environment } from '../config/variables.js'
+import { createLogger, type Logger, silentLogger } from '../base/logger/index.js'
+import {
+  type Environment,
+  hasParent,
+  loadEnvironment,
+  type WatchedEnvironment,
+  watchEnvironment,
+} from '../config/index.js'
 
 /** What every command starts from: settings, a logger on stderr, and a signal that SIGINT and SIGTERM abort. */
 export type CliContext = {

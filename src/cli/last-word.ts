@@ -1,5 +1,4 @@
-import { messageOf } from '../base/errors.js'
-import { RESTART_EXIT_CODE } from '../base/exit-codes.js'
+import { messageOf, RESTART_EXIT_CODE } from '../base/index.js'
 
 /** What a person is told when a command ends with an error that is not our own mistake. */
 export type LastWord = { readonly sentence: string; readonly exitCode: 1 | 2 | typeof RESTART_EXIT_CODE }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process'
-import { takeHandedEnvironment } from '../config/handed-environment.js'
+import { takeHandedEnvironment } from '../config/index.js'
 import { bearBrokenPipes } from './broken-pipe.js'
 import { lastWordOf } from './last-word.js'
 import { endWithParent } from './launch/end-with-parent.js'

@@ -1,4 +1,4 @@
-import type { Environment } from '../config/variables.js'
+import type { Environment } from '../config/index.js'
 
 export type AddressFlags = { readonly port?: number | undefined; readonly host?: string | undefined }
 

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { plainText } from '../base/terminal/plain-text.js'
+import { plainText } from '../base/terminal/index.js'
 
 /** Prints rows as a table with aligned columns; on a terminal the head is bold. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { InvalidInputError, messageOf } from '../base/errors.js'
+import { InvalidInputError, messageOf } from '../base/index.js'
 import { type FaultRule, faultRuleSchema } from '../mock/loop/index.js'
 
 /** Reads the JSON of `--fault`; throws LF_INVALID_INPUT with what is wrong. */

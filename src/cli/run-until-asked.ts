@@ -1,8 +1,7 @@
 import process from 'node:process'
-import type { Closers } from '../base/closers.js'
-import { createService } from '../base/service.js'
-import type { GivenByOptions } from '../config/settings.js'
-import { unendedThreadCount } from '../inference/basics/lost-threads.js'
+import { type Closers, createService } from '../base/index.js'
+import type { GivenByOptions } from '../config/index.js'
+import { unendedThreadCount } from '../inference/basics/index.js'
 import { type CliContext, openContext } from './context.js'
 
 /** For output that is still on its way. */

@@ -1,4 +1,4 @@
-import { isNear } from '../base/near-names.js'
+import { isNear } from '../base/index.js'
 import { maxDetectionsPerPost } from '../loop/protocol/index.js'
 import { type Environment, variables } from './variables.js'
 

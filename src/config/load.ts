@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../base/errors.js'
+import { InvalidInputError } from '../base/index.js'
 import { doubtsAbout, doubtsAboutNames } from './doubts.js'
 import { hostEnvironment, type RawEnvironment } from './handed-environment.js'
 import { type Environment, type Variable, variables } from './variables.js'

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { InvalidInputError } from '../base/errors.js'
-import { isLoopback } from '../base/http/request-origin.js'
+import { isLoopback } from '../base/http/index.js'
+import { InvalidInputError } from '../base/index.js'
 import { RequestRefusedError } from './errors.js'
 
 export type AccessOptions = {

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Fleet } from '../queue/fleet/fleet.js'
-import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
+import type { Fleet, TrainingControl, TrainingsOfFleet } from '../queue/index.js'
 import { RequestRefusedError } from './errors.js'
 import type { Look } from './look.js'
 import { idSchema, logSchema, pageSchema, read } from './request-parts.js'

@@ -1,13 +1,15 @@
-import type { HttpErrorAnswer } from '../base/http/error-answers.js'
-import { createHttpServer } from '../base/http/server.js'
-import type { Logger } from '../base/logger/logger.js'
-import type { Conversions } from '../queue/conversions/conversions.js'
-import type { Fleet } from '../queue/fleet/fleet.js'
-import { createBoardQueues } from '../queue/jobs/board-queues.js'
-import type { Queues } from '../queue/jobs/queues.js'
-import type { RedisLink } from '../queue/redis/open-redis.js'
-import type { Trainings } from '../queue/trainings/trainings.js'
-import type { TrainingControl, TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
+import { createHttpServer, type HttpErrorAnswer } from '../base/http/index.js'
+import type { Logger } from '../base/logger/index.js'
+import {
+  type Conversions,
+  createBoardQueues,
+  type Fleet,
+  type Queues,
+  type TrainingControl,
+  type Trainings,
+  type TrainingsOfFleet,
+} from '../queue/index.js'
+import type { RedisLink } from '../queue/redis/index.js'
 import { checkAccess, registerAccess } from './access.js'
 import { registerApi } from './api-routes.js'
 import { registerBoard } from './board.js'

@@ -1,5 +1,5 @@
-import { LoopfleetError, messageOf } from '../base/errors.js'
-import type { HttpErrorAnswer } from '../base/http/error-answers.js'
+import type { HttpErrorAnswer } from '../base/http/index.js'
+import { LoopfleetError, messageOf } from '../base/index.js'
 
 /** A request that the dashboard does not obey; `status` is the HTTP status of the answer. */
 export class RequestRefusedError extends LoopfleetError {

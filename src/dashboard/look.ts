@@ -1,14 +1,16 @@
-import type { Conversions } from '../queue/conversions/conversions.js'
-import type { Fleet } from '../queue/fleet/fleet.js'
-import { stages, workKinds } from '../queue/jobs/names.js'
-import type { Queues } from '../queue/jobs/queues.js'
-import type { RedisLink } from '../queue/redis/open-redis.js'
-import { readWriteState } from '../queue/redis/write-state.js'
-import type { TrainingRecord } from '../queue/trainings/training-record.js'
-import type { Trainings } from '../queue/trainings/trainings.js'
-import type { TrainingsOfFleet } from '../queue/trainings/trainings-of-fleet.js'
-import { isWaiting } from '../queue/trainings/waiting.js'
-import { whyTrainingWaits } from '../queue/waiting-reason.js'
+import {
+  type Conversions,
+  type Fleet,
+  isWaiting,
+  type Queues,
+  stages,
+  type TrainingRecord,
+  type Trainings,
+  type TrainingsOfFleet,
+  whyTrainingWaits,
+  workKinds,
+} from '../queue/index.js'
+import { type RedisLink, readWriteState } from '../queue/redis/index.js'
 import { type CurrentStep, toConversionView, toCurrentStep, toTrainingView } from './views.js'
 
 export type LookDeps = {

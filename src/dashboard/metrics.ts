@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Gauge, Registry } from 'prom-client'
-import type { KnownHost, Seen } from '../queue/fleet/fleet.js'
+import type { KnownHost, Seen } from '../queue/index.js'
 import type { Look } from './look.js'
 
 /** What Prometheus is told; names and units follow its conventions (base units, `_ratio` from 0 to 1). */

@@ -1,14 +1,20 @@
-import { plainText } from '../base/terminal/plain-text.js'
-import type { ConversionRecord } from '../queue/conversions/conversions.js'
-import { type StepProgress, stepJobSchema, stepProgressSchema } from '../queue/jobs/job-schemas.js'
-import type { JobView } from '../queue/jobs/job-view.js'
-import { queueNames, type Stage, stages } from '../queue/jobs/names.js'
-import type { LogEntry } from '../queue/records/training-log.js'
-import { failureOf } from '../queue/trainings/failure-facts.js'
-import type { CurvePoint } from '../queue/trainings/training-curve.js'
-import type { TrainingRecord } from '../queue/trainings/training-record.js'
-import { warningsOf } from '../queue/trainings/training-warnings.js'
-import { isWaiting } from '../queue/trainings/waiting.js'
+import { plainText } from '../base/terminal/index.js'
+import {
+  type ConversionRecord,
+  type CurvePoint,
+  failureOf,
+  isWaiting,
+  type JobView,
+  type LogEntry,
+  queueNames,
+  type Stage,
+  type StepProgress,
+  stages,
+  stepJobSchema,
+  stepProgressSchema,
+  type TrainingRecord,
+  warningsOf,
+} from '../queue/index.js'
 
 export type TrainingAction = 'stop' | 'abort' | 'retry'
 

@@ -1,4 +1,4 @@
-import { LoopfleetError, type LoopfleetErrorOptions } from '../base/errors.js'
+import { LoopfleetError, type LoopfleetErrorOptions } from '../base/index.js'
 
 export const imageErrorCodes = ['LF_IMAGE_UNREADABLE', 'LF_IMAGE_TOO_LARGE'] as const
 export type ImageErrorCode = (typeof imageErrorCodes)[number]

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { messageOf } from '../base/errors.js'
+import { messageOf } from '../base/index.js'
 import { ImageError } from './errors.js'
 import type { ImageSize } from './image-size.js'
 import { withExifFirst } from './png-exif.js'

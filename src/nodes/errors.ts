@@ -1,5 +1,5 @@
-import { LoopfleetError } from '../base/errors.js'
-import { EventRefusedError } from '../loop/client/session/errors.js'
+import { LoopfleetError } from '../base/index.js'
+import { EventRefusedError } from '../loop/client/index.js'
 
 /** The seat has a training already, or another seat has this one; the Loop is told in an error envelope. */
 export class SeatBusyError extends EventRefusedError {

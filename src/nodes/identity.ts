@@ -3,8 +3,7 @@ import { mkdir, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { InvalidInputError } from '../base/errors.js'
-import { hasCode, readJsonFile, removeTree, writeJsonFile } from '../base/files.js'
+import { hasCode, InvalidInputError, readJsonFile, removeTree, writeJsonFile } from '../base/index.js'
 
 export type NodeIdentity = { readonly uuid: string; readonly name: string }
 

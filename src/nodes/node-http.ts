@@ -1,9 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { HttpErrorAnswer } from '../base/http/error-answers.js'
-import type { HealthOptions } from '../base/http/health.js'
-import { createHttpServer } from '../base/http/server.js'
-import type { Logger } from '../base/logger/logger.js'
-import { RedisUnfitError, RedisUnreachableError } from '../queue/redis-basics/redis-errors.js'
+import { createHttpServer, type HealthOptions, type HttpErrorAnswer } from '../base/http/index.js'
+import type { Logger } from '../base/logger/index.js'
+import { RedisUnfitError, RedisUnreachableError } from '../queue/redis-basics/index.js'
 
 /** What the common REST endpoints of a node act on. */
 export type NodeSwitches = {

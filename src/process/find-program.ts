@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, resolve } from 'node:path'
-import { LoopfleetError } from '../base/errors.js'
+import { LoopfleetError } from '../base/index.js'
 
 /** There is no such program on this machine. */
 export class ProgramNotFoundError extends LoopfleetError {

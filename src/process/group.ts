@@ -1,4 +1,4 @@
-import { hasCode } from '../base/files.js'
+import { hasCode } from '../base/index.js'
 import { listProcesses } from './proc.js'
 
 /** Sends a signal to a process group; false when nobody is left in it. */

@@ -1,5 +1,4 @@
-import { OutputText } from '../base/terminal/output-text.js'
-import { plainText } from '../base/terminal/plain-text.js'
+import { OutputText, plainText } from '../base/terminal/index.js'
 
 const KEPT_LINES = 50
 const KEPT_LENGTH = 1000

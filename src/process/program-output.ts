@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../base/logger/logger.js'
+import type { Logger } from '../base/logger/index.js'
 import { BoundedLog } from './bounded-log.js'
 import { createLineReader, type OutputReader } from './output/output-reader.js'
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../base/logger/logger.js'
+import type { Logger } from '../base/logger/index.js'
 import { livingMembers, signalGroup } from './group.js'
 import { type StartCount, startedAfter } from './newcomers.js'
 import type { ProgramOutput } from './program-output.js'

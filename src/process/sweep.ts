@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasCode } from '../base/files.js'
+import { hasCode } from '../base/index.js'
 import { visitEnvironments } from './proc.js'
 
 /** Who a program belongs to, as `<host>:<workerPid>:<trainingId>.<run>`; inherited by all it starts. */

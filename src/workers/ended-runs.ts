@@ -1,11 +1,9 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { hasCode, readJsonFile, safePathSegment, writeJsonFile } from '../base/files.js'
-import type { Logger } from '../base/logger/logger.js'
-import type { Claim } from '../queue/records/leases.js'
-import { type TrainingPayload, trainingPayloadSchema } from '../queue/trainings/training-payload.js'
-import type { Trainings } from '../queue/trainings/trainings.js'
+import { hasCode, readJsonFile, safePathSegment, writeJsonFile } from '../base/index.js'
+import type { Logger } from '../base/logger/index.js'
+import { type Claim, type TrainingPayload, type Trainings, trainingPayloadSchema } from '../queue/index.js'
 
 const endSchema = trainingPayloadSchema.omit({ order: true, seat: true, endAckedAt: true })
 const noteSchema = z.object({

@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Closers } from '../base/closers.js'
-import { LoopfleetError, messageOf } from '../base/errors.js'
-import type { Logger } from '../base/logger/logger.js'
-import type { Lease, Slots } from '../executors/gpu/slots.js'
-import type { OutputWatchDeps } from '../executors/program/output-watch.js'
-import type { PreflightPlan } from '../executors/program/preflight/plan.js'
-import { type PreflightResult, runPreflight } from '../executors/program/preflight/run-preflight.js'
-import type { PreflightReport } from '../queue/fleet/fleet.js'
+import { type Closers, LoopfleetError, messageOf } from '../base/index.js'
+import type { Logger } from '../base/logger/index.js'
+import type { Lease, Slots } from '../executors/gpu/index.js'
+import {
+  type OutputWatchDeps,
+  type PreflightPlan,
+  type PreflightResult,
+  runPreflight,
+} from '../executors/program/index.js'
+import type { PreflightReport } from '../queue/index.js'
 import { isForOtherHosts } from './engine/served.js'
 
 export type PreflightLimits = {

@@ -1,16 +1,12 @@
-import type { Logger } from '../base/logger/logger.js'
-import type { TrainerDefinition } from '../executors/definition/definition.js'
-import type { GpuWatch } from '../executors/gpu/gpu-watch.js'
-import type { Slots } from '../executors/gpu/slots.js'
-import type { Converter } from '../executors/program/converter.js'
-import type { Conversions } from '../queue/conversions/conversions.js'
-import type { Fleet } from '../queue/fleet/fleet.js'
-import type { Queues } from '../queue/jobs/queues.js'
-import type { RedisLink } from '../queue/redis/open-redis.js'
-import type { Trainings } from '../queue/trainings/trainings.js'
+import type { Logger } from '../base/logger/index.js'
+import type { TrainerDefinition } from '../executors/definition/index.js'
+import type { GpuWatch, Slots } from '../executors/gpu/index.js'
+import type { Converter } from '../executors/program/index.js'
+import type { Conversions, Fleet, Queues, Trainings } from '../queue/index.js'
+import type { RedisLink } from '../queue/redis/index.js'
 import type { PreflightLimits } from './preflights.js'
 import type { StageDeps } from './trainings/stages/stage.js'
-import type { WorkspaceKeeperOptions } from './workspaces/workspace-keeper.js'
+import type { WorkspaceKeeperOptions } from './workspaces/index.js'
 
 export type WorkerOptions = {
   readonly hostId: string

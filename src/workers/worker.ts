@@ -1,12 +1,8 @@
 import process from 'node:process'
-import { availableCpus } from '../base/available-cpus.js'
-import type { Closers } from '../base/closers.js'
-import { every } from '../base/every.js'
-import { createService, type Service } from '../base/service.js'
-import { trainerPreflight } from '../executors/program/preflight/plan.js'
-import type { FleetHost } from '../queue/fleet/fleet.js'
-import { checkFolderReader } from '../queue/records/least-reader.js'
-import { levelOf } from '../queue/redis-basics/redis-refusals.js'
+import { availableCpus, type Closers, createService, every, type Service } from '../base/index.js'
+import { trainerPreflight } from '../executors/program/index.js'
+import { checkFolderReader, type FleetHost } from '../queue/index.js'
+import { levelOf } from '../queue/redis-basics/index.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
 import { createHostConversions } from './conversions/host-conversions.js'
 import { createEndedRuns } from './ended-runs.js'
@@ -20,7 +16,7 @@ import { createPreflights, DEFAULT_PREFLIGHT, type Preflights } from './prefligh
 import { createHostTrainings } from './trainings/host-trainings.js'
 import { openTrainingRun } from './trainings/open-training-run.js'
 import type { WorkerDeps, WorkerOptions } from './worker-options.js'
-import { createWorkspaceKeeper, DEFAULT_KEEP, type WorkspaceKeeper } from './workspaces/workspace-keeper.js'
+import { createWorkspaceKeeper, DEFAULT_KEEP, type WorkspaceKeeper } from './workspaces/index.js'
 
 const HEARTBEAT_MS = 5000
 

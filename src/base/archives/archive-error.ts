@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../errors.js'
+import { LoopfleetError } from '../index.js'
 
 /** An archive that is broken, or that would do what an archive must not do. Nothing of it was kept. */
 export class ArchiveRefusedError extends LoopfleetError {

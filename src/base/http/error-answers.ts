@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { messageOf } from '../errors.js'
-import type { Logger } from '../logger/logger.js'
+import { messageOf } from '../index.js'
+import type { Logger } from '../logger/index.js'
 
 /** How an error is answered: `{"detail": …}` with this status. */
 export type HttpErrorAnswer = {

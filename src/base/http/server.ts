@@ -1,5 +1,5 @@
 import { type FastifyInstance, fastify } from 'fastify'
-import type { Logger } from '../logger/logger.js'
+import type { Logger } from '../logger/index.js'
 import { type BodyRate, limitBodyRate, usualBodyRate } from './body-rate.js'
 import { answerClientError } from './client-errors.js'
 import { finishAnswers, refuseBecauseItEnds } from './ending.js'

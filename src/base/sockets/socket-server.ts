@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Server } from 'socket.io'
-import { keepUpgradesTo } from '../http/other-upgrades.js'
-import type { HttpServer } from '../http/server.js'
+import { type HttpServer, keepUpgradesTo } from '../http/index.js'
 
 export type SocketServerOptions = {
   /** Where clients connect, without a slash at its end. */

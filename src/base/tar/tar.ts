@@ -4,10 +4,8 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { create, extract, list, type ReadEntry } from 'tar'
-import { ArchiveRefusedError } from '../archives/archive-error.js'
-import { EntryNames } from '../archives/entry-names.js'
-import { LoopfleetError, messageOf } from '../errors.js'
-import { removeTree } from '../files.js'
+import { ArchiveRefusedError, EntryNames } from '../archives/index.js'
+import { LoopfleetError, messageOf, removeTree } from '../index.js'
 
 export type UntarLimits = {
   readonly maxEntries?: number

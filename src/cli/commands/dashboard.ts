@@ -16,8 +16,8 @@ async function runDashboard(flags: DashboardFlags): Promise<void> {
   const [{ runUntilAsked }, { openFleetLink }, { createDashboard }, { checkAccess }, { sayReady }] = await Promise.all([
     import('../run-until-asked.js'),
     import('../compose/fleet-link.js'),
-    import('../../dashboard/dashboard.js'),
-    import('../../dashboard/access.js'),
+    import('../../dashboard/index.js'),
+    import('../../dashboard/index.js'),
     import('../ready-line.js'),
   ])
   await runUntilAsked(async (context, closers) => {

@@ -13,9 +13,9 @@ async function runRedis(flags: { data?: string }): Promise<void> {
     await Promise.all([
       import('../run-until-asked.js'),
       import('../context.js'),
-      import('../../queue/embedded-redis/redis-server.js'),
+      import('../../queue/embedded-redis/index.js'),
       import('../ready-line.js'),
-      import('../../config/handed-environment.js'),
+      import('../../config/index.js'),
       import('node:path'),
     ])
   await runUntilAsked(

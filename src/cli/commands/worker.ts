@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 import { collect, gpuList, wholeNumber } from '../options.js'
 
 type WorkerFlags = { trainer: string[]; converter: string[]; data?: string; gpus?: string[]; places?: number }

@@ -1,7 +1,10 @@
-import type { AnnotationTool } from '../../nodes/annotator/annotation-tool.js'
-import { type AnnotatorNode, createAnnotatorNode } from '../../nodes/annotator/annotator-node.js'
-import { loadAnnotationTool } from '../../nodes/annotator/tool-file.js'
-import { createSegmentationTool } from '../../nodes/annotator/tools/segmentation/segmentation-tool.js'
+import {
+  type AnnotationTool,
+  type AnnotatorNode,
+  createAnnotatorNode,
+  createSegmentationTool,
+  loadAnnotationTool,
+} from '../../nodes/annotator/index.js'
 import type { NodeMaterial } from '../node-command.js'
 
 export type AnnotatorSettings = {

@@ -1,5 +1,4 @@
-import { createConverterHttp } from '../../nodes/converter/converter-http.js'
-import type { ConverterNode } from '../../nodes/converter/converter-node.js'
+import { type ConverterNode, createConverterHttp } from '../../nodes/converter/index.js'
 import { debugSwitch, type NodeAddress, type NodeHttp, type NodeHttpParts, openWithLaterNode } from './node-http.js'
 
 export type ServedConverter = Pick<ConverterNode, 'setOnline' | 'setChecking' | 'step' | 'isBusy' | 'whyNotReady'>

@@ -1,8 +1,8 @@
-import { InvalidInputError } from '../../base/errors.js'
-import { hostEnvironment } from '../../config/handed-environment.js'
-import { loadConverter } from '../../executors/plugin/load-converter.js'
-import type { Converter } from '../../executors/program/converter.js'
-import type { ConverterProfile } from '../../nodes/converter/scan.js'
+import { InvalidInputError } from '../../base/index.js'
+import { hostEnvironment } from '../../config/index.js'
+import { loadConverter } from '../../executors/plugin/index.js'
+import type { Converter } from '../../executors/program/index.js'
+import type { ConverterProfile } from '../../nodes/converter/index.js'
 import type { CliContext } from '../context.js'
 
 /** Reads a converter file, YAML or plug-in. */

@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { InvalidInputError } from '../../base/errors.js'
-import { hostEnvironment } from '../../config/handed-environment.js'
-import { allowedVariables } from '../../executors/contract/environment.js'
-import type { BackendChoice } from '../../inference/backends/model-folder.js'
+import { InvalidInputError } from '../../base/index.js'
+import { hostEnvironment } from '../../config/index.js'
+import { allowedVariables } from '../../executors/contract/index.js'
+import type { BackendChoice } from '../../inference/index.js'
 
 export type BackendKind = 'onnx' | 'program' | 'module' | 'mock'
 

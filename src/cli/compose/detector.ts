@@ -1,25 +1,25 @@
 import { join } from 'node:path'
-import type { Closers } from '../../base/closers.js'
-import { InvalidInputError, messageOf } from '../../base/errors.js'
-import { removeTree, safePathSegment } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Environment } from '../../config/variables.js'
-import { createModelKeeper } from '../../detector/models/keeper.js'
-import { createModelDownload } from '../../detector/models/model-download.js'
-import { claimOutbox } from '../../detector/outbox/claim-outbox.js'
-import { createOutbox } from '../../detector/outbox/outbox.js'
-import { createRelevanceFilter, doubtAboutThreshold } from '../../detector/relevance/relevance-filter.js'
-import { createDetectorServer } from '../../detector/server/detector-server.js'
-import { createDetector, type Detector } from '../../detector/serving/detector.js'
-import { backendOf } from '../../inference/backends/model-folder.js'
-import { tooManyThreadsLost } from '../../inference/basics/lost-threads.js'
-import { createInferencePool } from '../../inference/pool/pool.js'
-import { createImageUpload } from '../../loop/client/images/image-upload.js'
-import type { LoopSocket } from '../../loop/client/socket/socket.js'
-import { createDetectorNode, type DetectorNode } from '../../nodes/detector/detector-node.js'
-import { type NodeIdentity, readIdentities } from '../../nodes/identity.js'
-import { registerNodeSwitches } from '../../nodes/node-http.js'
-import { lockFolder } from '../../process/folder-lock/folder-lock.js'
+import { type Closers, InvalidInputError, messageOf, removeTree, safePathSegment } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { Environment } from '../../config/index.js'
+import {
+  claimOutbox,
+  createDetector,
+  createDetectorServer,
+  createModelDownload,
+  createModelKeeper,
+  createOutbox,
+  createRelevanceFilter,
+  type Detector,
+  doubtAboutThreshold,
+} from '../../detector/index.js'
+import { tooManyThreadsLost } from '../../inference/basics/index.js'
+import { backendOf, createInferencePool } from '../../inference/index.js'
+import { createImageUpload } from '../../loop/client/index.js'
+import type { LoopSocket } from '../../loop/client/socket/index.js'
+import { createDetectorNode, type DetectorNode } from '../../nodes/detector/index.js'
+import { type NodeIdentity, readIdentities, registerNodeSwitches } from '../../nodes/index.js'
+import { lockFolder } from '../../process/folder-lock/index.js'
 import type { CliContext } from '../context.js'
 import { type BackendFlags, toBackendChoice } from './detector-backend.js'
 import type { LoopClient } from './loop-client.js'
@@ -217,7 +217,7 @@ async function buildNode(
 }
 
 async function socketMaker(place: Place, log: Logger, { session }: LoopClient): Promise<() => LoopSocket> {
-  const { createLoopSocket } = await import('../../loop/client/socket/socket.js')
+  const { createLoopSocket } = await import('../../loop/client/socket/index.js')
   return () => createLoopSocket({ nodeType: 'detector', ...place }, { session, log })
 }
 

@@ -1,12 +1,22 @@
-import type { Closers } from '../../base/closers.js'
-import { InvalidInputError } from '../../base/errors.js'
-import { type Conversions, createConversions } from '../../queue/conversions/conversions.js'
-import { createFleet, type Fleet } from '../../queue/fleet/fleet.js'
-import { createQueues, type Queues } from '../../queue/jobs/queues.js'
-import { type Backdoor, createBackdoor } from '../../queue/redis/backdoor.js'
-import { leaveWhenUnusable } from '../../queue/redis/close-or-leave.js'
-import { type OpenRedisOptions, openRedis, type RedisLink } from '../../queue/redis/open-redis.js'
-import { createTrainings, type Trainings } from '../../queue/trainings/trainings.js'
+import { type Closers, InvalidInputError } from '../../base/index.js'
+import {
+  type Conversions,
+  createConversions,
+  createFleet,
+  createQueues,
+  createTrainings,
+  type Fleet,
+  type Queues,
+  type Trainings,
+} from '../../queue/index.js'
+import {
+  type Backdoor,
+  createBackdoor,
+  leaveWhenUnusable,
+  type OpenRedisOptions,
+  openRedis,
+  type RedisLink,
+} from '../../queue/redis/index.js'
 import type { CliContext } from '../context.js'
 
 /** Everything of the fleet that lives in Redis. */

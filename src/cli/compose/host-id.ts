@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readJsonFile, writeJsonFile } from '../../base/files.js'
+import { readJsonFile, writeJsonFile } from '../../base/index.js'
 
 const hostFileSchema = z.object({ hostId: z.string().regex(/^[A-Za-z0-9-]{1,60}$/) })
 

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** What is asked for is still being opened; answered with 503. */
 export class NotStartedError extends LoopfleetError {

@@ -1,8 +1,14 @@
-import type { Closers } from '../../base/closers.js'
-import { createImageExchange, type ImageExchange } from '../../loop/client/images/image-exchange.js'
-import { createModelExchange, type ModelExchange } from '../../loop/client/models/model-exchange.js'
-import { createLoopRest, type LoopRest } from '../../loop/client/session/rest.js'
-import { createLoopSession, type LoopSession } from '../../loop/client/session/session.js'
+import type { Closers } from '../../base/index.js'
+import {
+  createImageExchange,
+  createLoopRest,
+  createLoopSession,
+  createModelExchange,
+  type ImageExchange,
+  type LoopRest,
+  type LoopSession,
+  type ModelExchange,
+} from '../../loop/client/index.js'
 import type { CliContext } from '../context.js'
 
 export type LoopClient = {

@@ -1,5 +1,5 @@
-import type { Closers } from '../../base/closers.js'
-import { lockFolder } from '../../process/folder-lock/folder-lock.js'
+import type { Closers } from '../../base/index.js'
+import { lockFolder } from '../../process/folder-lock/index.js'
 
 /** Takes a folder for the node `<kind>` of that name; throws LF_FOLDER_LOCKED when such a node runs on it already. */
 export async function takeNodeFolder(

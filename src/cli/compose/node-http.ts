@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createNodeHttp, type NodeHttpRules, type NodeSwitches } from '../../nodes/node-http.js'
+import type { Closers } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { createNodeHttp, type NodeHttpRules, type NodeSwitches } from '../../nodes/index.js'
 import type { CliContext } from '../context.js'
 import { createLater, type Later } from './later.js'
 

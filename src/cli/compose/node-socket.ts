@@ -1,5 +1,5 @@
-import type { Closers } from '../../base/closers.js'
-import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../loop/client/socket/socket.js'
+import type { Closers } from '../../base/index.js'
+import { createLoopSocket, type LoopSocket, type LoopSocketOptions } from '../../loop/client/socket/index.js'
 import type { CliContext } from '../context.js'
 import type { LoopClient } from './loop-client.js'
 

@@ -1,4 +1,4 @@
-import { readIdentities } from '../../nodes/identity.js'
+import { readIdentities } from '../../nodes/index.js'
 import { dataFolder } from '../context.js'
 import { nodeAddress } from '../node-address.js'
 import type { NodeCommand, NodeFlags } from '../node-command.js'

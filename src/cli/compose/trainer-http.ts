@@ -1,5 +1,4 @@
-import { openTestControls, type TestControls } from '../../nodes/trainer/test-controls.js'
-import { registerTestRoutes } from '../../nodes/trainer/test-routes.js'
+import { openTestControls, registerTestRoutes, type TestControls } from '../../nodes/trainer/index.js'
 import { type FleetLink, whyNoRedis } from './fleet-link.js'
 import { createLater } from './later.js'
 import { type NodeAddress, type NodeHttpParts, openNodeHttp, type ServedNode } from './node-http.js'

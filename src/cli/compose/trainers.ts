@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { hostEnvironment } from '../../config/handed-environment.js'
-import type { TrainerDefinition } from '../../executors/definition/definition.js'
-import { loadTrainer } from '../../executors/plugin/load-trainer.js'
+import { hostEnvironment } from '../../config/index.js'
+import type { TrainerDefinition } from '../../executors/definition/index.js'
+import { loadTrainer } from '../../executors/plugin/index.js'
 import type { CliContext } from '../context.js'
 
 const MOCK_TRAINER = fileURLToPath(new URL('../../mock/nodes/mock-trainer.js', import.meta.url))

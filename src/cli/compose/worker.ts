@@ -1,23 +1,22 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import type { Closers } from '../../base/closers.js'
-import { hostEnvironment } from '../../config/handed-environment.js'
-import type { Environment } from '../../config/variables.js'
-import type { TrainerDefinition } from '../../executors/definition/definition.js'
-import { createNvidiaSmi } from '../../executors/gpu/ask-nvidia-smi.js'
-import { openGpuWatch } from '../../executors/gpu/gpu-watch.js'
-import { findHardwareSigns } from '../../executors/gpu/hardware-signs.js'
-import { createNvidiaSmiProbe } from '../../executors/gpu/probe.js'
-import { type ReadOptions, readInventory } from '../../executors/gpu/read-inventory.js'
-import { createSlots } from '../../executors/gpu/slots.js'
-import type { Converter } from '../../executors/program/converter.js'
-import { createProcessPool } from '../../inference/pool/pool.js'
-import { lockFolder } from '../../process/folder-lock/folder-lock.js'
-import { createOutputThread } from '../../process/output/output-thread.js'
-import { sweepOwned } from '../../process/sweep.js'
-import { openTrainingBackdoor } from '../../workers/trainings/training-backdoor.js'
-import { createWorker, defaultThreads } from '../../workers/worker.js'
-import type { WorkerOptions } from '../../workers/worker-options.js'
+import type { Closers } from '../../base/index.js'
+import { type Environment, hostEnvironment } from '../../config/index.js'
+import type { TrainerDefinition } from '../../executors/definition/index.js'
+import {
+  createNvidiaSmi,
+  createNvidiaSmiProbe,
+  createSlots,
+  findHardwareSigns,
+  openGpuWatch,
+  type ReadOptions,
+  readInventory,
+} from '../../executors/gpu/index.js'
+import type { Converter } from '../../executors/program/index.js'
+import { createProcessPool } from '../../inference/index.js'
+import { lockFolder } from '../../process/folder-lock/index.js'
+import { createOutputThread, sweepOwned } from '../../process/index.js'
+import { createWorker, defaultThreads, openTrainingBackdoor, type WorkerOptions } from '../../workers/index.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
 import { readHostId } from './host-id.js'

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import type { LoopControl } from './loop-control.js'
 import type { LoopImage } from './loop-views.js'
 import { type DemoDeps, fact, type Parts } from './start-parts.js'

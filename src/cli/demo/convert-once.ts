@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import type { LoopControl } from './loop-control.js'
 import type { TrainingView } from './loop-views.js'
 import type { DemoDeps } from './start-parts.js'

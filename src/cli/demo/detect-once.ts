@@ -3,7 +3,7 @@ import axios from 'axios'
 import FormData from 'form-data'
 import { io } from 'socket.io-client'
 import { z } from 'zod'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import type { LoopControl } from './loop-control.js'
 import { type DemoDeps, fact, type Parts } from './start-parts.js'
 

@@ -1,6 +1,6 @@
 import axios from 'axios'
 import { z } from 'zod'
-import { LoopfleetError, messageOf } from '../../base/errors.js'
+import { LoopfleetError, messageOf } from '../../base/index.js'
 import {
   evaluationSchema,
   imagesViewSchema,

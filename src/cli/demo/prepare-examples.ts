@@ -3,10 +3,8 @@ import { cp, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import { LoopfleetError } from '../../base/errors.js'
-import { hasCode } from '../../base/files.js'
-import { helperEnvironment, pipVariables } from '../../base/helper-environment.js'
-import { maskPasswords } from '../../base/logger/logger.js'
+import { hasCode, helperEnvironment, LoopfleetError, pipVariables } from '../../base/index.js'
+import { maskPasswords } from '../../base/logger/index.js'
 
 /** The example trainer and the converter of its models, with the Python environment that both use. */
 export type Examples = { readonly trainer: string; readonly converter: string }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { hasParent } from '../../config/handed-environment.js'
+import { hasParent } from '../../config/index.js'
 
 /** As in parent.sh: `timeout` signals a process and then its group, so that the process gets the same signal twice. */
 const SAME_SIGNAL_MS = 500

@@ -1,4 +1,4 @@
-import type { FailureFacts } from '../../queue/trainings/failure-facts.js'
+import type { FailureFacts } from '../../queue/index.js'
 import { ago } from '../output.js'
 
 /** The last failure for people; a recovered one too, since it tells what may happen again. */

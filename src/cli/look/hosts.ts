@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 import type { FleetLink } from '../compose/fleet-link.js'
 import { ago, printJson, printLine, printTable } from '../output.js'
 import { printRedisProblem } from './redis-problem.js'

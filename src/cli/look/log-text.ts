@@ -1,9 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import process from 'node:process'
-import { OutputText } from '../../base/terminal/output-text.js'
-import { colouredText, plainText } from '../../base/terminal/plain-text.js'
-import type { LogEntry, TrainingLog } from '../../queue/records/training-log.js'
+import { colouredText, OutputText, plainText } from '../../base/terminal/index.js'
+import type { LogEntry, TrainingLog } from '../../queue/index.js'
 
 export type ShownLog = {
   readonly id: string

@@ -1,5 +1,4 @@
-import type { RedisLink } from '../../queue/redis/open-redis.js'
-import { readWriteState } from '../../queue/redis/write-state.js'
+import { type RedisLink, readWriteState } from '../../queue/redis/index.js'
 import { printLine } from '../output.js'
 
 /** While Redis takes no writes, hosts and nodes report nothing, and what is shown of them is out of date; returns whether that is so. */

@@ -1,7 +1,10 @@
-import type { ConversionRecord } from '../../queue/conversions/conversions.js'
-import type { KnownHost } from '../../queue/fleet/fleet.js'
-import { type TrainingRecord, trainingName } from '../../queue/trainings/training-record.js'
-import { isWaiting } from '../../queue/trainings/waiting.js'
+import {
+  type ConversionRecord,
+  isWaiting,
+  type KnownHost,
+  type TrainingRecord,
+  trainingName,
+} from '../../queue/index.js'
 
 type Host = KnownHost & { readonly isAlive: boolean; readonly isDraining: boolean }
 

@@ -1,16 +1,21 @@
 import { resolve } from 'node:path'
 import process from 'node:process'
-import { InvalidInputError } from '../../base/errors.js'
-import { plainText } from '../../base/terminal/plain-text.js'
-import type { Fleet } from '../../queue/fleet/fleet.js'
-import { failureOf } from '../../queue/trainings/failure-facts.js'
-import { reportedErrors } from '../../queue/trainings/reported-errors.js'
-import { type TrainingRecord, trainingName } from '../../queue/trainings/training-record.js'
-import { warningsOf } from '../../queue/trainings/training-warnings.js'
-import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { isWaiting, noHostSentence } from '../../queue/trainings/waiting.js'
-import { whyTrainingWaits } from '../../queue/waiting-reason.js'
-import { workspacePaths } from '../../workers/workspaces/workspace-paths.js'
+import { InvalidInputError } from '../../base/index.js'
+import { plainText } from '../../base/terminal/index.js'
+import {
+  type Fleet,
+  failureOf,
+  isWaiting,
+  noHostSentence,
+  reportedErrors,
+  type TrainingControl,
+  type TrainingRecord,
+  type TrainingsOfFleet,
+  trainingName,
+  warningsOf,
+  whyTrainingWaits,
+} from '../../queue/index.js'
+import { workspacePaths } from '../../workers/workspaces/index.js'
 import { ago, inWords, percent, printJson, printLine, printTable } from '../output.js'
 import { failureText } from './failure-text.js'
 import { printLog } from './log-text.js'

@@ -1,4 +1,4 @@
-import { withClosers } from '../../base/closers.js'
+import { withClosers } from '../../base/index.js'
 import { endWithTheReader } from '../broken-pipe.js'
 import { type FleetLink, openFleetLink } from '../compose/fleet-link.js'
 import { type CliContext, openContext } from '../context.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Variable, variables } from '../../config/variables.js'
+import { type Variable, variables } from '../../config/index.js'
 
 /** The reference page of the environment variables, made from their schemas. */
 export function configurationPage(): string {

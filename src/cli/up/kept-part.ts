@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backOffMs } from '../../base/back-off.js'
-import type { Closers } from '../../base/closers.js'
-import { LoopfleetError, messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
-import type { ProgramExit } from '../../process/running-program.js'
+import { backOffMs, type Closers, createService, LoopfleetError, messageOf, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { ProgramExit } from '../../process/index.js'
 import { type Part, PartNotStartedError } from '../parts.js'
 
 /** A part that is started again whenever it ends by itself. */

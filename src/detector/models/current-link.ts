@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdir, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { hasCode, syncFolder } from '../../base/files.js'
+import { hasCode, syncFolder } from '../../base/index.js'
 
 const LINK = 'current_model'
 /** The link of the Python library 0.8, taken over once. */

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import type { ModelTarget } from './target.js'
 
 /** No model can answer yet, or no more. */

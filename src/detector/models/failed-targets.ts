@@ -1,6 +1,5 @@
-import { type BackOffOptions, backOffMs } from '../../base/back-off.js'
-import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
-import { LoopRequestError } from '../../loop/client/session/errors.js'
+import { type BackOffOptions, backOffMs, failureClassOf, LoopfleetError, messageOf } from '../../base/index.js'
+import { LoopRequestError } from '../../loop/client/index.js'
 import { isSameModel, type ModelTarget } from './target.js'
 
 export type FailedTargetsOptions = {

@@ -1,11 +1,15 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { BackOffOptions } from '../../base/back-off.js'
-import type { Closers } from '../../base/closers.js'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type OwnedService, type Service } from '../../base/service.js'
-import { lostThreadCount } from '../../inference/basics/lost-threads.js'
+import {
+  type BackOffOptions,
+  type Closers,
+  createService,
+  messageOf,
+  type OwnedService,
+  type Service,
+} from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { lostThreadCount } from '../../inference/basics/index.js'
 import type { VersionMode } from '../../loop/protocol/index.js'
 import { BadModelError, DetectorUpdatingError, NoDetectorModelError } from './errors.js'
 import { FailedTargets } from './failed-targets.js'

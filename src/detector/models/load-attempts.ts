@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { readJsonFile, writeJsonFile } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { readJsonFile, writeJsonFile } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import { isSameModel, type ModelTarget, modelTargetSchema } from './target.js'
 
 const notesSchema = z.strictObject({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { InferencePool } from '../../inference/pool/pool.js'
-import { unlessAborted } from '../../loop/client/session/patience.js'
+import type { InferencePool } from '../../inference/index.js'
+import { unlessAborted } from '../../loop/client/index.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
 import type { InstalledModel } from './installed-model.js'
 import type { LoadAttempts } from './load-attempts.js'

@@ -1,5 +1,4 @@
-import type { ModelExchange } from '../../loop/client/models/model-exchange.js'
-import type { LoopRest } from '../../loop/client/session/rest.js'
+import type { LoopRest, ModelExchange } from '../../loop/client/index.js'
 import type { ModelEntry, ModelJson } from '../../loop/protocol/index.js'
 
 /** What a detector needs of the Loop's models of its project and format. */

@@ -1,5 +1,5 @@
-import type { Logger } from '../../base/logger/logger.js'
-import type { InferencePool } from '../../inference/pool/pool.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { InferencePool } from '../../inference/index.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
 
 export type LoadedModel = {

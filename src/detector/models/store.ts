@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, open, readdir, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { hasCode, readJsonFile, removeTree, syncFolder, writeJsonFile } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { hasCode, readJsonFile, removeTree, syncFolder, writeJsonFile } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import { readCurrentLink, sweepLinks, switchCurrentLink } from './current-link.js'
 import { BadModelError } from './errors.js'
 import {

@@ -1,8 +1,8 @@
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { hasCode, readJsonFile, safePathSegment, writeJsonFile } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { hasCode, readJsonFile, safePathSegment, writeJsonFile } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 
 /** To whose project at the Loop the images go. */
 const ownerSchema = z.strictObject({ organization: z.string(), project: z.string() })

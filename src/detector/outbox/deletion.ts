@@ -1,8 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../base/errors.js'
-import { hasCode, removeTree } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { hasCode, messageOf, removeTree } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Entry } from './entries.js'
 
 /** Deletes entries. What cannot be deleted now is tried again with the next ones, and is not sent meanwhile. */

@@ -1,8 +1,7 @@
 import { constants, type Dirent } from 'node:fs'
 import { access, lstat, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../base/errors.js'
-import { hasCode } from '../../base/files.js'
+import { hasCode, messageOf } from '../../base/index.js'
 import type { OutboxFolders } from './folders.js'
 import { parseIdent } from './idents.js'
 

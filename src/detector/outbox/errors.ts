@@ -1,4 +1,4 @@
-import { LoopfleetError, messageOf } from '../../base/errors.js'
+import { LoopfleetError, messageOf } from '../../base/index.js'
 
 /** The disk did not take an image; nothing of it is left behind. */
 export class OutboxWriteError extends LoopfleetError {

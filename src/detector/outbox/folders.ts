@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeTree } from '../../base/files.js'
+import { removeTree } from '../../base/index.js'
 
 /** The places of an outbox. All lie in one folder, so that an image moves between them by a single rename. */
 export type OutboxFolders = {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { writeFileAtomic } from '../../base/files.js'
+import { writeFileAtomic } from '../../base/index.js'
 
 /** Names for images: local time with microseconds, each later in the alphabet than all before. */
 export type Idents = {

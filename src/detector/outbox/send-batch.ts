@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backOffMs } from '../../base/back-off.js'
-import { type ImageUpload, isContentRefusal, type UploadImage } from '../../loop/client/images/image-upload.js'
+import { backOffMs } from '../../base/index.js'
+import { type ImageUpload, isContentRefusal, type UploadImage } from '../../loop/client/index.js'
 import { type Entry, readEntry } from './entries.js'
 
 /** An entry that was read and can be sent. */

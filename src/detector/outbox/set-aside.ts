@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeTree } from '../../base/files.js'
+import { removeTree } from '../../base/index.js'
 import { bytesOf, type Entry, subfolders } from './entries.js'
 
 /** Images that cannot be sent, kept to be looked at, with the reason beside them; the oldest go first. */

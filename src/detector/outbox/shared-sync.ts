@@ -1,4 +1,4 @@
-import { syncFolder } from '../../base/files.js'
+import { syncFolder } from '../../base/index.js'
 
 /** Brings folders to the disk for many at a time: who comes while a sync runs shares the next one. */
 export function createSharedSync(sync: (folder: string) => Promise<void> = syncFolder) {

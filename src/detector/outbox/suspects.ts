@@ -1,5 +1,5 @@
-import { messageOf } from '../../base/errors.js'
-import { LoopRequestError } from '../../loop/client/session/errors.js'
+import { messageOf } from '../../base/index.js'
+import { LoopRequestError } from '../../loop/client/index.js'
 import type { Entry } from './entries.js'
 
 /** What to do with an image that failed alone. */

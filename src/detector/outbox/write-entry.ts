@@ -1,6 +1,6 @@
 import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeTree, syncFolder } from '../../base/files.js'
+import { hasCode, removeTree, syncFolder } from '../../base/index.js'
 import type { Entry } from './entries.js'
 import { makeFolders, type OutboxFolders } from './folders.js'
 

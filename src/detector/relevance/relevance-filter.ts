@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Findings } from '../../inference/findings/findings.js'
+import type { Findings } from '../../inference/index.js'
 import { dialects } from '../../loop/protocol/index.js'
 import { createHistory, type History } from './history.js'
 import { type Box, distance, intersectionOverUnion, type Point } from './similarity.js'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Detector } from '../serving/detector.js'
 
 /** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins anew. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** The client has closed its connection, so nobody waits for the answer. */
 export class ClientGoneError extends LoopfleetError {

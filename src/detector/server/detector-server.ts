@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Detector } from '../serving/detector.js'
 import { registerBackdoorRoutes } from './backdoor-routes.js'

@@ -1,6 +1,5 @@
-import { LoopfleetError, messageOf } from '../../base/errors.js'
-import { hasCode } from '../../base/files.js'
-import { isImageError } from '../../images/errors.js'
+import { hasCode, LoopfleetError, messageOf } from '../../base/index.js'
+import { isImageError } from '../../images/index.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { DetectorRequestError, type FieldProblem } from '../serving/errors.js'
 import { ClientGoneError } from './client-signal.js'

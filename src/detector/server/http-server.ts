@@ -1,6 +1,5 @@
-import type { HealthOptions } from '../../base/http/health.js'
-import { createHttpServer, type HttpServer } from '../../base/http/server.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { createHttpServer, type HealthOptions, type HttpServer } from '../../base/http/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import { toErrorAnswer } from './error-answer.js'
 import type { ServerLimits } from './limits.js'
 

@@ -1,4 +1,4 @@
-import { type BodyRate, usualBodyRate } from '../../base/http/body-rate.js'
+import { type BodyRate, usualBodyRate } from '../../base/http/index.js'
 
 /** How much one client may ask for; what is more is refused while others are served. */
 export type ServerLimits = {

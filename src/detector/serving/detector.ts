@@ -1,7 +1,5 @@
-import type { Closers } from '../../base/closers.js'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
+import { type Closers, createService, messageOf, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import {
   type AboutAnswer,
   type DetectorCondition,

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** One wrong field of a request, in the form that clients of the Python library know. */
 export type FieldProblem = { readonly loc: readonly string[]; readonly msg: string; readonly type: string }

@@ -1,6 +1,4 @@
-import { readImageHead } from '../../images/image-head.js'
-import { checkImageSize } from '../../images/image-size.js'
-import { checkPixels } from '../../images/image-source.js'
+import { checkImageSize, checkPixels, readImageHead } from '../../images/index.js'
 import type { ClientImage } from './parts.js'
 
 const QUALITY = 92
@@ -12,7 +10,7 @@ export async function toJpeg(image: ClientImage): Promise<Uint8Array> {
   // Loaded with the first image that needs it: the library is a good part of what an idle detector holds.
   const [{ default: sharp }, { decodePixels }] = await Promise.all([
     import('sharp'),
-    import('../../images/pixels/decode-pixels.js'),
+    import('../../images/pixels/index.js'),
   ])
   const { pixels, width, height, channels } = await decodePixels(image, MAX_PIXELS)
   return await sharp(pixels, { raw: { width, height, channels }, limitInputPixels: false })

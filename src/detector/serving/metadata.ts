@@ -1,4 +1,4 @@
-import { emptyFindings, type Findings } from '../../inference/findings/findings.js'
+import { emptyFindings, type Findings } from '../../inference/index.js'
 import {
   type Category,
   type Dialect,

@@ -1,5 +1,5 @@
-import type { Service } from '../../base/service.js'
-import type { Findings } from '../../inference/findings/findings.js'
+import type { Service } from '../../base/index.js'
+import type { Findings } from '../../inference/index.js'
 import type { ModelJson, OutboxMode, VersionMode } from '../../loop/protocol/index.js'
 import type { OutboxStatus } from '../outbox/open-outbox.js'
 

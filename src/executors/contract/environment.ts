@@ -1,6 +1,6 @@
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isAllowedBy } from '../../base/helper-environment.js'
+import { isAllowedBy } from '../../base/index.js'
 import type { VisibleGpu } from './visible-gpus.js'
 
 /** The worker's own variables that programs may see; Loop credentials are not among them. */

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import { killedForMemory } from './out-of-memory.js'
 
 /** A trainer's YAML file is wrong; the sentence names file, key, value and the way out. */

@@ -2,7 +2,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { z } from 'zod'
-import { readJsonFile } from '../../base/files.js'
+import { readJsonFile } from '../../base/index.js'
 
 export const OFFSET_FILE = '.events-offset.json'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { plainText } from '../../base/terminal/plain-text.js'
+import { plainText } from '../../base/terminal/index.js'
 import { confusionMatrixSchema } from '../../loop/protocol/index.js'
 import { isInnerPath } from './paths.js'
 import { parsePythonJson } from './python-json.js'

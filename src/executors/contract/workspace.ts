@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readJsonFile, writeJsonFile } from '../../base/files.js'
+import { readJsonFile, writeJsonFile } from '../../base/index.js'
 import { categorySchema, type TrainingOrder } from '../../loop/protocol/index.js'
 
 /** What `training.json` holds: everything a training program must know, in the wire's spelling. */

@@ -1,5 +1,5 @@
 import type { Category, ImageData } from '../../loop/protocol/index.js'
-import { DatasetError } from '../contract/errors.js'
+import { DatasetError } from '../contract/index.js'
 
 export type Box = { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
 type Size = { readonly width: number; readonly height: number }

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
+import { linkOrCopy, writeFileAtomic } from '../../base/index.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
 import { type Box, checkSize, clipBox, clipTo, squareAround } from './boxes.js'
 import { type DatasetWriter, type DatasetWriting, setsOf } from './writing.js'

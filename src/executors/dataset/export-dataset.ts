@@ -1,9 +1,8 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeTree } from '../../base/files.js'
+import { removeTree } from '../../base/index.js'
 import type { ImageData } from '../../loop/protocol/index.js'
-import { DatasetError } from '../contract/errors.js'
-import { DATASET_FOLDER } from '../contract/workspace.js'
+import { DATASET_FOLDER, DatasetError } from '../contract/index.js'
 import { type DatasetFormat, datasetFormats } from './formats.js'
 import type { DatasetWriter, ExportOptions } from './writing.js'
 

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { linkOrCopy, writeFileAtomic } from '../../base/files.js'
+import { linkOrCopy, writeFileAtomic } from '../../base/index.js'
 import type { ImageData } from '../../loop/protocol/index.js'
 import type { DatasetWriter, DatasetWriting } from './writing.js'
 

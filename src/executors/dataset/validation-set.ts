@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ImageData, TrainingOrder } from '../../loop/protocol/index.js'
-import { DatasetError, OrderNotPossibleError } from '../contract/errors.js'
+import { DatasetError, OrderNotPossibleError } from '../contract/index.js'
 
 /** The hyperparameter that asks for validation images when the Loop has set none aside. */
 export const COMPUTE_VALIDATION_SET = 'compute_validation_set'

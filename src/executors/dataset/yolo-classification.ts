@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { linkOrCopy, safePathSegment } from '../../base/files.js'
+import { linkOrCopy, safePathSegment } from '../../base/index.js'
 import type { Category, ImageData } from '../../loop/protocol/index.js'
-import { DatasetError } from '../contract/errors.js'
+import { DatasetError } from '../contract/index.js'
 import type { DatasetWriter, DatasetWriting, ExportOptions } from './writing.js'
 
 /** `<set>/<category>/<id>.jpg` for `train`, `test` and `val`; categories without an image have no folder. */

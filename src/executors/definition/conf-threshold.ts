@@ -1,5 +1,5 @@
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { OrderNotPossibleError } from '../contract/errors.js'
+import { OrderNotPossibleError } from '../contract/index.js'
 import type { TrainerDefinition } from './definition.js'
 
 /** Hyperparameter of an order and key of `detect`: the confidence below which the model's detections do not count. */

@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from 'node:path'
-import { ConverterFileError } from '../contract/errors.js'
+import { ConverterFileError } from '../contract/index.js'
 import { type ConverterFile, converterDefinitionSchema } from './converter-schema.js'
 import { misplacedScript } from './misplaced-script.js'
 import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'

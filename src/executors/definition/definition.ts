@@ -1,5 +1,5 @@
 import { basename, dirname, extname, resolve } from 'node:path'
-import { TrainerFileError } from '../contract/errors.js'
+import { TrainerFileError } from '../contract/index.js'
 import { type CommandTemplate, hyperparametersUsed } from './command-schema.js'
 import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 import { misplacedScript } from './misplaced-script.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isInnerPath } from '../contract/paths.js'
+import { isInnerPath } from '../contract/index.js'
 
 const OURS = ['training.json', 'events.jsonl', 'last_training.log']
 const OUR_FOLDERS = ['dataset', 'base_model', 'best', '.set-aside']

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { type LoopfleetError, messageOf } from '../../base/errors.js'
+import { type LoopfleetError, messageOf } from '../../base/index.js'
 import { sentenceOfIssue } from './yaml-sentences.js'
 
 /** A kind of YAML file that people write for us, and the error that tells what is wrong in one. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isNear } from '../../base/near-names.js'
+import { isNear } from '../../base/index.js'
 
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]

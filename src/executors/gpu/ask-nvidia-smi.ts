@@ -2,8 +2,8 @@ import { lstat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { execa } from 'execa'
-import { helperEnvironment, nvidiaVariables } from '../../base/helper-environment.js'
-import { findProgram, ProgramNotFoundError } from '../../process/find-program.js'
+import { helperEnvironment, nvidiaVariables } from '../../base/index.js'
+import { findProgram, ProgramNotFoundError } from '../../process/index.js'
 import { killTree } from './own-children.js'
 
 /** What one run of nvidia-smi has brought, however it ended. */

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 import { type GpuCard, type GpuInventory, keyOf, nameOfLost } from './inventory.js'
 
 /** What restricts the cards of a host to those that its worker offers. */

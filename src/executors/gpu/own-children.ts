@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { hasCode } from '../../base/files.js'
+import { hasCode } from '../../base/index.js'
 
 /** The direct children of this process. Synchronous, so that nothing else can be started between two looks. */
 export function ownChildren(): Set<number> {

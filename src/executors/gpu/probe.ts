@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type nvidiaSmiOf from 'node-nvidia-smi'
-import { helperEnvironment, nvidiaVariables, withEnvironment } from '../../base/helper-environment.js'
+import { helperEnvironment, nvidiaVariables, withEnvironment } from '../../base/index.js'
 import { killTree, ownChildren } from './own-children.js'
 import { type ReadCard, toReadCards } from './smi-xml.js'
 

@@ -1,4 +1,4 @@
-import { GpusUnreadableError, NotEnoughGpusError } from '../contract/errors.js'
+import { GpusUnreadableError, NotEnoughGpusError } from '../contract/index.js'
 import type { GpuOffer, OfferedGpu } from './gpu-offer.js'
 
 /** How many GPUs a file asks for; `auto` is one where the host has any, and the CPU slot elsewhere. */

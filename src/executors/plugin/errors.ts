@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** A plug-in file cannot be used; the sentence names file, key, value and the way out. */
 export class PluginFileError extends LoopfleetError {

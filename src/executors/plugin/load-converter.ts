@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { loadConverterDefinition } from '../definition/converter-definition.js'
-import { type Converter, toConverter } from '../program/converter.js'
+import { loadConverterDefinition } from '../definition/index.js'
+import { type Converter, toConverter } from '../program/index.js'
 import { loadConverterPlugin } from './converter-plugin/load-converter-plugin.js'
 import type { LoadTrainerDeps } from './load-trainer.js'
 import { isPluginFile } from './plugin-command.js'

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import type { Logger } from '../../base/logger/logger.js'
-import { loadTrainerDefinition, type TrainerDefinition } from '../definition/definition.js'
+import type { Logger } from '../../base/logger/index.js'
+import { loadTrainerDefinition, type TrainerDefinition } from '../definition/index.js'
 import { isPluginFile } from './plugin-command.js'
 import { loadTrainerPlugin } from './trainer-plugin/load-trainer-plugin.js'
 

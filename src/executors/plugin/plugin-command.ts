@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { Command } from '../definition/definition-schema.js'
+import type { Command } from '../definition/index.js'
 import { PluginFileError } from './errors.js'
 
 const JAVASCRIPT = ['.js', '.mjs', '.cjs']

@@ -1,8 +1,12 @@
 import { resolve } from 'node:path'
-import { OrderNotPossibleError } from '../contract/errors.js'
-import type { CommandTemplate } from '../definition/command-schema.js'
-import type { Command, TrainerDefinition } from '../definition/definition.js'
-import { fillPlaceholders, type PlaceholderValues } from '../definition/placeholders.js'
+import { OrderNotPossibleError } from '../contract/index.js'
+import {
+  type Command,
+  type CommandTemplate,
+  fillPlaceholders,
+  type PlaceholderValues,
+  type TrainerDefinition,
+} from '../definition/index.js'
 
 /**
  * The argument list that is started: groups whose condition holds put in, placeholders filled, `python` replaced by the

@@ -3,13 +3,14 @@ import { createReadStream } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { ConversionFile } from '../contract/conversion-file.js'
-import { programEnvironment } from '../contract/environment.js'
-import { ModelNotConvertibleError } from '../contract/errors.js'
-import type { VisibleGpu } from '../contract/visible-gpus.js'
-import { type CommandTemplate, commandText } from '../definition/command-schema.js'
-import type { ConverterDefinition } from '../definition/converter-definition.js'
-import type { GpuCount } from '../gpu/slots.js'
+import {
+  type ConversionFile,
+  ModelNotConvertibleError,
+  programEnvironment,
+  type VisibleGpu,
+} from '../contract/index.js'
+import { type CommandTemplate, type ConverterDefinition, commandText } from '../definition/index.js'
+import type { GpuCount } from '../gpu/index.js'
 import { buildCommand } from './command.js'
 import type { OutputAudience, OutputWatchDeps } from './output-watch.js'
 import type { PreflightPlan } from './preflight/plan.js'

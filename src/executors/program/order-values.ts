@@ -1,11 +1,13 @@
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { OrderNotPossibleError } from '../contract/errors.js'
-import type { VisibleGpu } from '../contract/visible-gpus.js'
-import { ownConditions } from '../definition/command-schema.js'
-import { confThreshold } from '../definition/conf-threshold.js'
-import type { TrainerDefinition } from '../definition/definition.js'
-import { convertHyperparameter, isSafeText } from '../definition/hyperparameter-values.js'
-import type { PlaceholderValues } from '../definition/placeholders.js'
+import { OrderNotPossibleError, type VisibleGpu } from '../contract/index.js'
+import {
+  confThreshold,
+  convertHyperparameter,
+  isSafeText,
+  ownConditions,
+  type PlaceholderValues,
+  type TrainerDefinition,
+} from '../definition/index.js'
 
 /** What fills the commands of one training, and which conditions hold. */
 export type CommandValues = { readonly placeholders: PlaceholderValues; readonly given: ReadonlySet<string> }

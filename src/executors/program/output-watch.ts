@@ -1,11 +1,15 @@
-import type { Logger } from '../../base/logger/logger.js'
-import type { TakenLines } from '../../base/terminal/kept-lines.js'
-import type { OutputPattern, PatternMatch, PatternMiss } from '../../process/output/messages.js'
-import type { OutputReader } from '../../process/output/output-reader.js'
-import { createOutputThread, type OutputThread } from '../../process/output/output-thread.js'
-import type { TrainerEvent } from '../contract/events.js'
-import { OUT_OF_MEMORY } from '../contract/out-of-memory.js'
-import type { TrainerDefinition } from '../definition/definition.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { TakenLines } from '../../base/terminal/index.js'
+import {
+  createOutputThread,
+  type OutputPattern,
+  type OutputReader,
+  type OutputThread,
+  type PatternMatch,
+  type PatternMiss,
+} from '../../process/index.js'
+import { OUT_OF_MEMORY, type TrainerEvent } from '../contract/index.js'
+import type { TrainerDefinition } from '../definition/index.js'
 import { toProgress } from './progress-groups.js'
 
 /** Who follows what the programs of a run print. */

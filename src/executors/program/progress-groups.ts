@@ -1,4 +1,4 @@
-import type { TrainerEvent } from '../contract/events.js'
+import type { TrainerEvent } from '../contract/index.js'
 
 type Groups = Readonly<Record<string, string | undefined>>
 

@@ -1,6 +1,6 @@
-import { type ProgramExit, type ProgramOptions, startProgram } from '../../process/program.js'
-import { CommandFailedError, CommandTimedOutError } from '../contract/errors.js'
-import type { TrainerFile } from '../definition/definition-schema.js'
+import { type ProgramExit, type ProgramOptions, startProgram } from '../../process/index.js'
+import { CommandFailedError, CommandTimedOutError } from '../contract/index.js'
+import type { TrainerFile } from '../definition/index.js'
 import { type OutputAudience, type OutputWatch, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
 
 export type RunToEndOptions = ProgramOptions & {

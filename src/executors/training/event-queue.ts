@@ -1,4 +1,4 @@
-import type { TrainerEvent } from '../contract/events.js'
+import type { TrainerEvent } from '../contract/index.js'
 
 /** An event, and what to write down once its reader has dealt with it. */
 export type QueuedEvent = {

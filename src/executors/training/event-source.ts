@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { EventQueue } from './event-queue.js'
 import type { AsideFolders } from './whole-files/aside-folders.js'
 import type { SetAside } from './whole-files/set-aside.js'

@@ -1,12 +1,18 @@
 import { appendFile, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasCode } from '../../base/files.js'
-import { inBatches } from '../../base/in-batches.js'
-import { type FileLine, readJsonLines, tailJsonLines } from '../../base/json-lines.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createOffsetNote, OFFSET_FILE, readOffset, saveOffset } from '../contract/event-offset.js'
-import { EVENTS_FILE, type ModelEvent, parseEventLine, type TrainerEvent } from '../contract/events.js'
+import { type FileLine, hasCode, inBatches, readJsonLines, tailJsonLines } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import {
+  createOffsetNote,
+  EVENTS_FILE,
+  type ModelEvent,
+  OFFSET_FILE,
+  parseEventLine,
+  readOffset,
+  saveOffset,
+  type TrainerEvent,
+} from '../contract/index.js'
 import type { EventSource, EventSourceDeps } from './event-source.js'
 import { createReportedModels, type ReportedModel } from './reported-models.js'
 

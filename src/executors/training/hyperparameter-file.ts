@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Document, isMap, isScalar, parseDocument, Scalar, type ScalarTag, visit } from 'yaml'
-import { messageOf } from '../../base/errors.js'
-import { writeFileAtomic } from '../../base/files.js'
+import { messageOf, writeFileAtomic } from '../../base/index.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { TrainerFileError } from '../contract/errors.js'
-import { escapeForPython } from '../dataset/yaml-for-python.js'
-import type { TrainerDefinition } from '../definition/definition.js'
-import { convertHyperparameter } from '../definition/hyperparameter-values.js'
-import { hyperparameterTexts, notPossible, on } from '../program/order-values.js'
+import { TrainerFileError } from '../contract/index.js'
+import { escapeForPython } from '../dataset/index.js'
+import { convertHyperparameter, type TrainerDefinition } from '../definition/index.js'
+import { hyperparameterTexts, notPossible, on } from '../program/index.js'
 
 type FileOwner = Pick<TrainerDefinition, 'folder' | 'file' | 'hyperparameter_file'>
 type Written = FileOwner & Pick<TrainerDefinition, 'name' | 'hyperparameters'>

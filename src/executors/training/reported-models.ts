@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import pLimit from 'p-limit'
-import type { ModelEvent } from '../contract/events.js'
+import type { ModelEvent } from '../contract/index.js'
 import type { QueuedEvent } from './event-queue.js'
 import type { EventSourceDeps, ProgramEnd } from './event-source.js'
 import type { Source, Trust } from './whole-files/set-aside.js'

@@ -1,6 +1,5 @@
-import { CommandFailedError } from '../contract/errors.js'
-import type { OutputWatchDeps } from '../program/output-watch.js'
-import { type RunCommandOptions, runCommand } from '../program/run-command.js'
+import { CommandFailedError } from '../contract/index.js'
+import { type OutputWatchDeps, type RunCommandOptions, runCommand } from '../program/index.js'
 import { hasCheckpoint } from './start-choice.js'
 
 export type ResumeCheckOptions = Omit<RunCommandOptions, 'command'>

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { OrderNotPossibleError } from '../contract/errors.js'
-import type { CommandTemplate, TrainerDefinition } from '../definition/definition.js'
+import { OrderNotPossibleError } from '../contract/index.js'
+import type { CommandTemplate, TrainerDefinition } from '../definition/index.js'
 import { examineCheckpoint } from './whole-files/checkpoint-file.js'
 
 /**

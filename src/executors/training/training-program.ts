@@ -1,17 +1,25 @@
 import { join } from 'node:path'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { treeFigures } from '../../process/figures/figures.js'
-import { type WriterWatch, watchWriters } from '../../process/figures/open-writers.js'
-import { type Program, type ProgramExit, startProgram } from '../../process/program.js'
-import { programEnvironment } from '../contract/environment.js'
-import { EVENTS_FILE, type TrainerEvent } from '../contract/events.js'
-import type { VisibleGpu } from '../contract/visible-gpus.js'
-import { DATASET_FOLDER, setResume } from '../contract/workspace.js'
-import type { TrainerDefinition } from '../definition/definition.js'
-import { buildCommand } from '../program/command.js'
-import { commandValues, hyperparameterTexts } from '../program/order-values.js'
-import { type OutputAudience, type OutputWatchDeps, openOutputWatch } from '../program/output-watch.js'
+import { treeFigures, type WriterWatch, watchWriters } from '../../process/figures/index.js'
+import { type Program, type ProgramExit, startProgram } from '../../process/index.js'
+import {
+  DATASET_FOLDER,
+  EVENTS_FILE,
+  programEnvironment,
+  setResume,
+  type TrainerEvent,
+  type VisibleGpu,
+} from '../contract/index.js'
+import type { TrainerDefinition } from '../definition/index.js'
+import {
+  buildCommand,
+  commandValues,
+  hyperparameterTexts,
+  type OutputAudience,
+  type OutputWatchDeps,
+  openOutputWatch,
+} from '../program/index.js'
 import { openBestFiles } from './adapters/best-files.js'
 import { createModelEpochs, type ModelEpochs } from './adapters/model-epoch.js'
 import { openResultsCsv, type ResultsTable } from './adapters/results-csv.js'
@@ -24,7 +32,7 @@ import { chooseStart } from './start-choice.js'
 import { openAsideFolders } from './whole-files/aside-folders.js'
 import { createSetAside } from './whole-files/set-aside.js'
 
-export { runCommand } from '../program/run-command.js'
+export { runCommand } from '../program/index.js'
 export { canResume } from './resume-check.js'
 
 export type StartTrainingOptions = {

@@ -1,8 +1,7 @@
-import { isNear } from '../../base/near-names.js'
+import { isNear } from '../../base/index.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import { COMPUTE_VALIDATION_SET } from '../dataset/validation-set.js'
-import { CONF_THRESHOLD } from '../definition/conf-threshold.js'
-import type { TrainerDefinition } from '../definition/definition.js'
+import { COMPUTE_VALIDATION_SET } from '../dataset/index.js'
+import { CONF_THRESHOLD, type TrainerDefinition } from '../definition/index.js'
 import { hyperparameterFileNames } from './hyperparameter-file.js'
 
 type Trainer = Pick<TrainerDefinition, 'name' | 'folder' | 'file' | 'hyperparameters' | 'hyperparameter_file'>

@@ -1,9 +1,6 @@
 import sharp, { type Sharp } from 'sharp'
-import { messageOf } from '../../base/errors.js'
-import { ImageError } from '../errors.js'
-import { type ImageHead, readImageHead } from '../image-head.js'
-import { checkImageSize, type ImageSize } from '../image-size.js'
-import { withExifFirst } from '../png-exif.js'
+import { messageOf } from '../../base/index.js'
+import { checkImageSize, ImageError, type ImageHead, type ImageSize, readImageHead, withExifFirst } from '../index.js'
 import { hasEveryBlock } from './jpeg-blocks.js'
 import { closedTwice, filledAtEnd, hasGreyEdge, type Rows } from './jpeg-end.js'
 

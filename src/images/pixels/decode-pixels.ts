@@ -1,8 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { messageOf } from '../../base/errors.js'
-import { ImageError } from '../errors.js'
-import { checkImageSize } from '../image-size.js'
-import { checkPixels, type ImageSource, type RawPixels } from '../image-source.js'
+import { messageOf } from '../../base/index.js'
+import { checkImageSize, checkPixels, ImageError, type ImageSource, type RawPixels } from '../index.js'
 import { decodeImage } from './decode-image.js'
 
 /** RGB rows; those of raw RGB pixels are the caller's own. */

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import { InferenceError } from '../basics/errors.js'
+import { InferenceError } from '../basics/index.js'
 import type { Backend } from './backend.js'
 
 /** What runs a model, as far as it does not depend on the model. */

@@ -1,6 +1,5 @@
-import type { OwnedImage } from '../../images/image-source.js'
-import { InferenceError } from '../basics/errors.js'
-import type { InsideNative } from '../basics/native-guard.js'
+import type { OwnedImage } from '../../images/index.js'
+import { InferenceError, type InsideNative } from '../basics/index.js'
 import { decode } from '../decoders/decode.js'
 import { type DecoderPlan, toPlan } from '../decoders/decoder-file.js'
 import type { ModelOutput } from '../decoders/model-output.js'

@@ -1,6 +1,6 @@
 import type * as Ort from 'onnxruntime-node'
-import { messageOf } from '../../base/errors.js'
-import { InferenceError } from '../basics/errors.js'
+import { messageOf } from '../../base/index.js'
+import { InferenceError } from '../basics/index.js'
 import type { ModelOutput } from '../decoders/model-output.js'
 import type { InputSize } from './model/grid-cells.js'
 import { loadOnnxRuntime } from './onnx-runtime.js'

@@ -1,9 +1,8 @@
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type * as Ort from 'onnxruntime-node'
-import { messageOf } from '../../base/errors.js'
-import { hasCode } from '../../base/files.js'
-import { InferenceError } from '../basics/errors.js'
+import { hasCode, messageOf } from '../../base/index.js'
+import { InferenceError } from '../basics/index.js'
 
 export type OnnxRuntimeDeps = {
   /** Imports a package by its name or a module by its file URL. */

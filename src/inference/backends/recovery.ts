@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backOffMs } from '../../base/back-off.js'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { backOffMs, messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Outage } from './runner.js'
 
 /** Images may wait for a start that is so near; before a later one they are refused. */

@@ -1,4 +1,4 @@
-import type { OwnedImage } from '../../images/image-source.js'
+import type { OwnedImage } from '../../images/index.js'
 import type { Findings } from '../findings/findings.js'
 import type { ThreadError } from './thread-error.js'
 

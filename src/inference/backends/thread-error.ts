@@ -1,6 +1,6 @@
-import { type FailureClass, messageOf } from '../../base/errors.js'
-import { ImageError } from '../../images/errors.js'
-import { InferenceError, type InferenceErrorCode, inferenceErrorCodes } from '../basics/errors.js'
+import { type FailureClass, messageOf } from '../../base/index.js'
+import { ImageError } from '../../images/index.js'
+import { InferenceError, type InferenceErrorCode, inferenceErrorCodes } from '../basics/index.js'
 
 /** An error as plain data: a cloned Error loses its class and its code. */
 export type ThreadError = {

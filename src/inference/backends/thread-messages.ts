@@ -1,5 +1,5 @@
-import type { OwnedImage } from '../../images/image-source.js'
-import type { NativeGuard } from '../basics/native-guard.js'
+import type { OwnedImage } from '../../images/index.js'
+import type { NativeGuard } from '../basics/index.js'
 import type { InferenceCategory } from '../findings/findings.js'
 import type { OnnxPlan } from './model/onnx-plan.js'
 import type { ImageAnswer } from './runner.js'

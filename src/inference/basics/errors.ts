@@ -1,5 +1,5 @@
-import { LoopfleetError, type LoopfleetErrorOptions } from '../../base/errors.js'
-import { imageErrorCodes } from '../../images/errors.js'
+import { LoopfleetError, type LoopfleetErrorOptions } from '../../base/index.js'
+import { imageErrorCodes } from '../../images/index.js'
 
 export const inferenceErrorCodes = [
   ...imageErrorCodes,

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
-import { RESTART_EXIT_CODE } from '../../base/exit-codes.js'
+import { RESTART_EXIT_CODE } from '../../base/index.js'
 import { InferenceError } from './errors.js'
 import { condemnNow, type NativeGuard } from './native-guard.js'
 

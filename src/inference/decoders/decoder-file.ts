@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { messageOf } from '../../base/errors.js'
-import { parsePythonJson } from '../../base/python-json.js'
-import { InferenceError } from '../basics/errors.js'
+import { messageOf, parsePythonJson } from '../../base/index.js'
+import { InferenceError } from '../basics/index.js'
 
 const inputSchema = z.strictObject({ width: z.int().min(1).max(8192), height: z.int().min(1).max(8192) })
 const share = z.number().min(0).max(1)

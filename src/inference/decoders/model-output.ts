@@ -1,4 +1,4 @@
-import { InferenceError } from '../basics/errors.js'
+import { InferenceError } from '../basics/index.js'
 import type { Scored } from './non-maximum-suppression.js'
 
 export type OutputTensor = { readonly dims: readonly number[]; readonly data: Float32Array }

@@ -1,4 +1,4 @@
-import { InferenceError } from '../basics/errors.js'
+import { InferenceError } from '../basics/index.js'
 import type { DecoderPlan } from './decoder-file.js'
 import type { ModelOutput, OutputTensor } from './model-output.js'
 

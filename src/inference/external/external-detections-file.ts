@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { messageOf } from '../../base/errors.js'
+import { messageOf } from '../../base/index.js'
 import { type ExternalImage, outputError, sizeOf } from '../findings/external-output.js'
 import type { Findings, FindingsOptions } from '../findings/findings.js'
 import { addGiven, givenFindingsSchema } from '../findings/given-findings.js'

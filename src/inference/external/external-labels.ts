@@ -1,4 +1,4 @@
-import type { ImageSize } from '../../images/image-size.js'
+import type { ImageSize } from '../../images/index.js'
 import { categoryAt, checkConfidence, type ExternalImage, outputError, sizeOf } from '../findings/external-output.js'
 import { addBox, clip, emptyFindings, type Findings, type FindingsOptions, named } from '../findings/findings.js'
 

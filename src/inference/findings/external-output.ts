@@ -1,6 +1,5 @@
-import { readFileSize } from '../../images/file-size.js'
-import type { ImageSize } from '../../images/image-size.js'
-import { InferenceError } from '../basics/errors.js'
+import { type ImageSize, readFileSize } from '../../images/index.js'
+import { InferenceError } from '../basics/index.js'
 import type { InferenceCategory } from './findings.js'
 
 /** An image for the program; its size is read from the file if it is not given. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ImageSize } from '../../images/image-size.js'
+import type { ImageSize } from '../../images/index.js'
 import { checkConfidence, outputError } from './external-output.js'
 import {
   addBox,

@@ -1,5 +1,5 @@
-import type { ImageSource } from '../../images/image-source.js'
-import { decodePixels } from '../../images/pixels/decode-pixels.js'
+import type { ImageSource } from '../../images/index.js'
+import { decodePixels } from '../../images/pixels/index.js'
 import { type Fit, type Layout, LETTERBOX_GREY, layoutOn, type Placement, placementOn } from './placement.js'
 import { resizeAntialiased, type Window } from './resize-antialiased.js'
 import { resizeBilinear } from './resize-bilinear.js'

@@ -1,6 +1,5 @@
-import type { ImageSize } from '../../images/image-size.js'
-import type { ImageSource, OwnedImage, RawPixels } from '../../images/image-source.js'
-import { bytesOf, decodePixels } from '../../images/pixels/decode-pixels.js'
+import type { ImageSize, ImageSource, OwnedImage, RawPixels } from '../../images/index.js'
+import { bytesOf, decodePixels } from '../../images/pixels/index.js'
 
 /** The image as a module sees it: as it came, or decoded when it asks for that. */
 export type ModuleImage = {

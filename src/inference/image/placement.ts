@@ -1,4 +1,4 @@
-import type { ImageSize } from '../../images/image-size.js'
+import type { ImageSize } from '../../images/index.js'
 import { roundToEven } from './round-to-even.js'
 
 /**

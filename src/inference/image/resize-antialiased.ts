@@ -1,5 +1,5 @@
-import type { ImageSize } from '../../images/image-size.js'
-import type { RgbPixels } from '../../images/pixels/decode-pixels.js'
+import type { ImageSize } from '../../images/index.js'
+import type { RgbPixels } from '../../images/pixels/index.js'
 
 /** A part of the resized image. */
 export type Window = ImageSize & { readonly left: number; readonly top: number }

@@ -1,5 +1,5 @@
-import type { ImageSize } from '../../images/image-size.js'
-import type { RgbPixels } from '../../images/pixels/decode-pixels.js'
+import type { ImageSize } from '../../images/index.js'
+import type { RgbPixels } from '../../images/pixels/index.js'
 import { roundToEven } from './round-to-even.js'
 
 /** Weights are whole numbers of this share, as in OpenCV. */

@@ -1,4 +1,4 @@
-import type { ImageSource } from '../../images/image-source.js'
+import type { ImageSource } from '../../images/index.js'
 import type { Backend } from '../backends/backend.js'
 import type { Findings } from '../findings/findings.js'
 

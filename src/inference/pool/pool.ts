@@ -1,5 +1,5 @@
-import { availableCpus } from '../../base/available-cpus.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { availableCpus } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { ModuleBackend, OnnxBackend } from '../backends/backend.js'
 import { readOnnxPlan } from '../backends/model/onnx-plan.js'
 import type { Runner } from '../backends/runner.js'

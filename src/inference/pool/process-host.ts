@@ -1,7 +1,7 @@
 import process from 'node:process'
-import { createLogger } from '../../base/logger/logger.js'
+import { createLogger } from '../../base/logger/index.js'
 import { toThreadError } from '../backends/thread-error.js'
-import { tooManyThreadsLost } from '../basics/lost-threads.js'
+import { tooManyThreadsLost } from '../basics/index.js'
 import { createInferencePool, type InferencePool } from './pool.js'
 import type { HostAnswer, HostRequest } from './process-messages.js'
 

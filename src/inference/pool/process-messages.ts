@@ -1,4 +1,4 @@
-import type { ImageSource } from '../../images/image-source.js'
+import type { ImageSource } from '../../images/index.js'
 import type { ThreadError } from '../backends/thread-error.js'
 import type { DetectResult, InferencePoolOptions } from './inference-pool.js'
 

@@ -1,8 +1,7 @@
-import type { OwnedImage } from '../../images/image-source.js'
+import type { OwnedImage } from '../../images/index.js'
 import { Recovery } from '../backends/recovery.js'
 import type { Outage, Runner, RunnerDeps, StartedBatch } from '../backends/runner.js'
-import { InferenceError } from '../basics/errors.js'
-import { begunImages } from '../basics/native-guard.js'
+import { begunImages, InferenceError } from '../basics/index.js'
 import { orThrow, ThreadSet, type ThreadSetDeps, type ThreadSetOptions } from './thread-set.js'
 import type { Thread } from './thread-work.js'
 

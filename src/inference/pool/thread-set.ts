@@ -2,9 +2,9 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { Piscina, queueOptionsSymbol } from 'piscina'
-import { isWithin } from '../../base/is-within.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { buffersOf, type OwnedImage } from '../../images/image-source.js'
+import { isWithin } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { buffersOf, type OwnedImage } from '../../images/index.js'
 import {
   fromThreadError,
   isTimeout,
@@ -13,9 +13,7 @@ import {
   threadLateError,
 } from '../backends/thread-error.js'
 import type { ThreadAnswer, ThreadSettings, ThreadTask } from '../backends/thread-messages.js'
-import type { InferenceError } from '../basics/errors.js'
-import { noteThread, threadState } from '../basics/lost-threads.js'
-import { condemn, type Limits, watchGuard } from '../basics/native-guard.js'
+import { condemn, type InferenceError, type Limits, noteThread, threadState, watchGuard } from '../basics/index.js'
 import { Task, type Thread } from './thread-work.js'
 
 export type ThreadSetOptions = {

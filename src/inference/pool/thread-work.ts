@@ -1,7 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import type { ThreadAnswer } from '../backends/thread-messages.js'
-import type { InferenceError } from '../basics/errors.js'
-import { createNativeGuard, type NativeGuard } from '../basics/native-guard.js'
+import { createNativeGuard, type InferenceError, type NativeGuard } from '../basics/index.js'
 
 export type Thread = {
   readonly id: number

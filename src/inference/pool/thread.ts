@@ -7,7 +7,7 @@ import { openOnnxBackend } from '../backends/onnx-backend.js'
 import type { ImageAnswer } from '../backends/runner.js'
 import { toThreadError } from '../backends/thread-error.js'
 import type { ThreadAnswer, ThreadBackend, ThreadSettings, ThreadTask } from '../backends/thread-messages.js'
-import { type InsideNative, insideNative, markBegun, type NativeGuard } from '../basics/native-guard.js'
+import { type InsideNative, insideNative, markBegun, type NativeGuard } from '../basics/index.js'
 
 // Entry of a pool thread. The model is loaded by a task of its own, not while this module loads, so that a model that
 // cannot be loaded is an answer with a reason.

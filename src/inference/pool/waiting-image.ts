@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
-import type { ImageSource } from '../../images/image-source.js'
+import type { ImageSource } from '../../images/index.js'
 import type { ImageAnswer } from '../backends/runner.js'
-import { InferenceError } from '../basics/errors.js'
+import { InferenceError } from '../basics/index.js'
 import type { RequestOptions } from './inference-pool.js'
 
 export type Verdict = { readonly answer: ImageAnswer | undefined; readonly threadId: number }

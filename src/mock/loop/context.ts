@@ -1,5 +1,5 @@
 import type { Server } from 'socket.io'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Effects } from './effects.js'
 import type { Faults } from './faults/faults.js'
 import type { Nodes } from './nodes.js'

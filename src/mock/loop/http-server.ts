@@ -1,12 +1,16 @@
 import formbody from '@fastify/formbody'
 import multipart from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
-import { messageOf } from '../../base/errors.js'
-import { clientStatusOf, type HttpErrorAnswer } from '../../base/http/error-answers.js'
-import type { HealthOptions } from '../../base/http/health.js'
-import { usualLinger } from '../../base/http/lingering-close.js'
-import { createHttpServer, type HttpServer } from '../../base/http/server.js'
-import type { Logger } from '../../base/logger/logger.js'
+import {
+  clientStatusOf,
+  createHttpServer,
+  type HealthOptions,
+  type HttpErrorAnswer,
+  type HttpServer,
+  usualLinger,
+} from '../../base/http/index.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import { ProtocolError } from '../../loop/protocol/index.js'
 import { RefusedError } from './refused-error.js'
 

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** What a node or person asked for is against the rules; answered with this status and `{"detail": …}`. */
 export class RefusedError extends LoopfleetError {

@@ -1,4 +1,4 @@
-import type { AnnotationInput, AnnotationTool, ImagePoint } from '../../nodes/annotator/annotation-tool.js'
+import type { AnnotationInput, AnnotationTool, ImagePoint } from '../../nodes/annotator/index.js'
 
 /** Where the rectangle was begun; null while there is none. */
 export type RectangleHistory = { start: ImagePoint | null }

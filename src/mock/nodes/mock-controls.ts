@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { hasCode } from '../../base/files.js'
-import { BACKDOOR_FILE } from '../../executors/contract/workspace.js'
+import { hasCode } from '../../base/index.js'
+import { BACKDOOR_FILE } from '../../executors/contract/index.js'
 
 const errorsSchema = z.object({
   begin_training: z.boolean().default(false),

@@ -1,4 +1,4 @@
-import type { InferenceCategory } from '../../inference/findings/findings.js'
+import type { InferenceCategory } from '../../inference/index.js'
 
 /** A backend of the kind `module` that finds the same in every image: one of each category, as its type asks for it. */
 export function createBackend(model: { readonly categories: readonly InferenceCategory[] }) {

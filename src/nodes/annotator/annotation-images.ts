@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { ImageExchange } from '../../loop/client/images/image-exchange.js'
+import type { ImageExchange } from '../../loop/client/index.js'
 import type { ReceivedInput } from './annotation-input.js'
 import { AnnotationImageError } from './errors.js'
 

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** A user's inputs come faster than the tool can follow; the Loop is told so in an error envelope. */
 export class AnnotatorBusyError extends LoopfleetError {

@@ -1,4 +1,4 @@
-import { unlessAborted } from '../../loop/client/session/patience.js'
+import { unlessAborted } from '../../loop/client/index.js'
 import type { AnnotationInput, AnnotationTool, ToolResult } from './annotation-tool.js'
 import { ToolTimeoutError } from './errors.js'
 import { parseToolResult } from './tool-result.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import type { Logger } from '../../base/logger/logger.js'
-import { createSwitchServer, type NodeHttpRules, registerNodeSwitches, toOnOff } from '../node-http.js'
+import type { Logger } from '../../base/logger/index.js'
+import { createSwitchServer, type NodeHttpRules, registerNodeSwitches, toOnOff } from '../index.js'
 import type { ConverterNode } from './converter-node.js'
 
 export type ConverterHttpOptions = NodeHttpRules & {

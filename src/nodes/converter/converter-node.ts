@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Service } from '../../base/service.js'
-import type { LoopRest } from '../../loop/client/session/rest.js'
-import type { LoopSocket } from '../../loop/client/socket/socket.js'
-import type { Conversions } from '../../queue/conversions/conversions.js'
-import type { Fleet } from '../../queue/fleet/fleet.js'
-import { type ScanJob, scanJobSchema } from '../../queue/jobs/job-schemas.js'
-import { queueNames } from '../../queue/jobs/names.js'
-import type { Queues } from '../../queue/jobs/queues.js'
-import type { NodeIdentity } from '../identity.js'
-import { createLoopNode, type LoopNode } from '../loop-node.js'
+import type { Closers, Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { LoopRest } from '../../loop/client/index.js'
+import type { LoopSocket } from '../../loop/client/socket/index.js'
+import {
+  type Conversions,
+  type Fleet,
+  type Queues,
+  queueNames,
+  type ScanJob,
+  scanJobSchema,
+} from '../../queue/index.js'
+import { createLoopNode, type LoopNode, type NodeIdentity } from '../index.js'
 import { type ConverterProfile, type ScanResult, scanModels } from './scan.js'
 
 export type ConverterNodeOptions = {

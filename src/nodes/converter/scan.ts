@@ -1,11 +1,8 @@
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { LoopRest } from '../../loop/client/session/rest.js'
-import { runBounded } from '../../loop/client/session/run-bounded.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { type LoopRest, runBounded } from '../../loop/client/index.js'
 import { isLoopId, type ModelEntry, type ProjectEntry } from '../../loop/protocol/index.js'
-import { conversionIdOf } from '../../queue/conversions/conversion-record.js'
-import type { ConversionOrder, Conversions } from '../../queue/conversions/conversions.js'
-import type { ScanJob } from '../../queue/jobs/job-schemas.js'
+import { type ConversionOrder, type Conversions, conversionIdOf, type ScanJob } from '../../queue/index.js'
 
 /** What a converter node must know of its converter; made from its definition by whoever starts the node. */
 export type ConverterProfile = {

@@ -1,5 +1,5 @@
 import type { DetectorCondition, DetectorStatusView } from '../../loop/protocol/index.js'
-import type { NodeIdentity } from '../identity.js'
+import type { NodeIdentity } from '../index.js'
 
 export type ReportOptions = {
   readonly identity: NodeIdentity

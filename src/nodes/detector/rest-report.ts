@@ -1,7 +1,7 @@
-import type { Logger } from '../../base/logger/logger.js'
-import type { LoopRest } from '../../loop/client/session/rest.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { LoopRest } from '../../loop/client/index.js'
 import { toDetectorReport } from '../../loop/protocol/index.js'
-import type { LoopNode, NodeRole } from '../loop-node.js'
+import type { LoopNode, NodeRole } from '../index.js'
 import { type ReportedDetector, type ReportOptions, toStatusView } from './report.js'
 
 export type RestReportDeps = {

@@ -1,5 +1,5 @@
 import { detectorTargetSchema, nodeEventAckMs, parseMessage, toDetectorStatus } from '../../loop/protocol/index.js'
-import type { LoopNode, NodeRole } from '../loop-node.js'
+import type { LoopNode, NodeRole } from '../index.js'
 import { type ReportedDetector, type ReportOptions, toStatusView } from './report.js'
 
 export type SocketReportDeps = {

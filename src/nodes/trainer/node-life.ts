@@ -1,4 +1,4 @@
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 
 export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
 

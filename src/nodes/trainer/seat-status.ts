@@ -1,6 +1,6 @@
 import type { TrainerStatusView } from '../../loop/protocol/index.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
-import type { NodeIdentity } from '../identity.js'
+import type { TrainingRecord } from '../../queue/index.js'
+import type { NodeIdentity } from '../index.js'
 import type { TrainerProfile } from './profile.js'
 
 /** A training that a host had, and that waits with no host alive: its state is that of an order that waits, with the reason. */

@@ -1,8 +1,5 @@
-import type { Logger } from '../../base/logger/logger.js'
-import { lostSentence } from '../../queue/records/record-errors.js'
-import { errorKeyOf } from '../../queue/trainings/error-keys.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
+import type { Logger } from '../../base/logger/index.js'
+import { errorKeyOf, lostSentence, type TrainingRecord, type TrainingsOfFleet } from '../../queue/index.js'
 
 /** What a seat has, as Redis says and as it remembers. */
 export type SeatTrainingView = {

@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { RunSupersededError, WorkerShutdownError } from '../../base/abort-reasons.js'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Service } from '../../base/service.js'
-import type { LoopSocket } from '../../loop/client/socket/socket.js'
+import { type Closers, RunSupersededError, type Service, WorkerShutdownError } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { LoopSocket } from '../../loop/client/socket/index.js'
 import {
   type Dialect,
   doubtsAboutOrder,
@@ -12,21 +10,31 @@ import {
   toTrainerStatus,
   toTrainingMetrics,
 } from '../../loop/protocol/index.js'
-import type { Fleet } from '../../queue/fleet/fleet.js'
-import type { JobHandle } from '../../queue/jobs/job-handle.js'
-import { type MetricsJob, metricsJobSchema } from '../../queue/jobs/job-schemas.js'
-import { queueNames } from '../../queue/jobs/names.js'
-import type { Queues } from '../../queue/jobs/queues.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import type { IntentKind } from '../../queue/records/record-schema.js'
-import { withoutDeadline } from '../../queue/redis/deadline.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
-import type { TrainingControl, TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { isWaiting } from '../../queue/trainings/waiting.js'
-import { type WaitingReason, whyTrainingWaits } from '../../queue/waiting-reason.js'
-import { LoopRefusedError, SeatBusyError } from '../errors.js'
-import type { NodeIdentity } from '../identity.js'
-import { createLoopNode, type LoopNode, type StatusCause } from '../loop-node.js'
+import {
+  type Fleet,
+  type IntentKind,
+  isWaiting,
+  type JobHandle,
+  type MetricsJob,
+  metricsJobSchema,
+  type Queues,
+  queueNames,
+  RecordLostError,
+  type TrainingControl,
+  type TrainingRecord,
+  type TrainingsOfFleet,
+  type WaitingReason,
+  whyTrainingWaits,
+} from '../../queue/index.js'
+import { withoutDeadline } from '../../queue/redis/index.js'
+import {
+  createLoopNode,
+  type LoopNode,
+  LoopRefusedError,
+  type NodeIdentity,
+  SeatBusyError,
+  type StatusCause,
+} from '../index.js'
 import type { TrainerProfile } from './profile.js'
 import { toSeatStatus, withoutHost } from './seat-status.js'
 import { createSeatTraining } from './seat-training.js'

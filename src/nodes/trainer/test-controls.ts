@@ -1,10 +1,8 @@
 import { z } from 'zod'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Backdoor } from '../../queue/redis/backdoor.js'
-import type { Subscription } from '../../queue/redis/subscriptions.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { TrainingRecord, TrainingsOfFleet } from '../../queue/index.js'
+import type { Backdoor, Subscription } from '../../queue/redis/index.js'
 
 const errorNames = ['begin_training', 'save_model', 'get_new_model', 'crash_training'] as const
 /** Which steps of the mock trainer shall fail. */

@@ -1,6 +1,6 @@
 import pidusage from 'pidusage'
-import { helperEnvironment, withEnvironment } from '../../base/helper-environment.js'
-import { listProcesses } from '../proc.js'
+import { helperEnvironment, withEnvironment } from '../../base/index.js'
+import { listProcesses } from '../index.js'
 
 export type TreeFigures = {
   /** Of one core, so that two busy cores are 200; 0 at the first look at a program. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { hasCode } from '../../base/files.js'
-import { findOwned } from '../sweep.js'
+import { hasCode } from '../../base/index.js'
+import { findOwned } from '../index.js'
 import { processTree } from './figures.js'
 
 /** One file, whatever its names are. */

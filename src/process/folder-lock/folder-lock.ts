@@ -1,9 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { LoopfleetError } from '../../base/errors.js'
-import { safePathSegment } from '../../base/files.js'
-import { helperEnvironment } from '../../base/helper-environment.js'
+import { helperEnvironment, LoopfleetError, safePathSegment } from '../../base/index.js'
 
 /** Another process holds the folder. */
 export class FolderLockedError extends LoopfleetError {

@@ -1,4 +1,4 @@
-import type { TakenLines } from '../../base/terminal/kept-lines.js'
+import type { TakenLines } from '../../base/terminal/index.js'
 
 /** An expression that is tried on every line of a program's output. */
 export type OutputPattern = {

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { KeptLines, type TakenLines } from '../../base/terminal/kept-lines.js'
-import { OutputText } from '../../base/terminal/output-text.js'
+import { KeptLines, OutputText, type TakenLines } from '../../base/terminal/index.js'
 import type { OutputAnswer, OutputPattern, OutputTask } from './messages.js'
 import { PatternMatcher } from './pattern-matcher.js'
 

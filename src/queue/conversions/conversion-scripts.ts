@@ -1,5 +1,5 @@
 import { LUA_RECORDS } from '../records/lua-records.js'
-import { luaScript } from '../redis/lua-script.js'
+import { luaScript } from '../redis/index.js'
 
 /**
  * One conversion per model and format: the rule and the record in one step. KEYS[1] is the base of all record keys. ARGV: how

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { LoopfleetError } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { LoopfleetError } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Queues } from '../jobs/queues.js'
 import { createChangeFeed } from '../records/change-feed.js'
 import { KEPT_CHANGES } from '../records/lua-records.js'
@@ -9,8 +9,7 @@ import { toPayloadPairs } from '../records/record-hash.js'
 import { checkRecordName, recordKeys } from '../records/record-keys.js'
 import { createRecords, type Records } from '../records/records.js'
 import { createTrainingLog, type TrainingLog } from '../records/training-log.js'
-import type { RedisLink } from '../redis/open-redis.js'
-import type { Subscription } from '../redis/subscriptions.js'
+import type { RedisLink, Subscription } from '../redis/index.js'
 import {
   type ConversionOrder,
   type ConversionPayload,

@@ -1,13 +1,12 @@
 import { z } from 'zod'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Queues } from '../jobs/queues.js'
 import { raiseRedisReader } from '../records/least-reader.js'
 import { KEPT_CHANGES, LUA_RECORDS } from '../records/lua-records.js'
 import { PROTOCOL } from '../records/protocol.js'
 import { toPayloadPairs } from '../records/record-hash.js'
 import { recordKeys } from '../records/record-keys.js'
-import { luaScript } from '../redis/lua-script.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { luaScript, type RedisLink } from '../redis/index.js'
 import { type ConversionPayload, conversionDefinition, conversionPayloadSchema } from './conversion-record.js'
 
 /** A conversion as builds before records with a protocol number kept it: a hash whose values are JSON. */

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { type Program, startProgram } from '../../process/program.js'
-import { RedisFolderBusyError, RedisStartError } from '../redis-basics/redis-errors.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { type Program, startProgram } from '../../process/index.js'
+import { RedisFolderBusyError, RedisStartError } from '../redis-basics/index.js'
 
 export type RedisProcess = { readonly program: Program; readonly pid: number }
 

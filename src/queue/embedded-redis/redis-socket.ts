@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 
 // sockaddr_un holds 108 bytes with the closing NUL.
 const MAX_SOCKET_PATH_BYTES = 107

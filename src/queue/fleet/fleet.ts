@@ -1,11 +1,9 @@
 import { z } from 'zod'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import { gpuFiguresSchema } from '../jobs/job-schemas.js'
 import { checkRedisReader } from '../records/least-reader.js'
 import { checkAnnounced, PROTOCOL } from '../records/protocol.js'
-import { reportOrLeave } from '../redis/close-or-leave.js'
-import { luaScript } from '../redis/lua-script.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { luaScript, type RedisLink, reportOrLeave } from '../redis/index.js'
 
 /** No GPU, a list of those that are offered, or GPUs that cannot be read. */
 export const gpuStateSchema = z.object({

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
-import type { Logger } from '../../base/logger/logger.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { RedisLink } from '../redis/index.js'
 import type { Queues } from './queues.js'
 
 /** The queues as bull-board's adapter wants them; for looking only, since changes go through journal and control. */

@@ -1,7 +1,6 @@
 import { QueueEvents } from 'bullmq'
-import type { Logger } from '../../base/logger/logger.js'
-import { closeOrLeave } from '../redis/close-or-leave.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { Logger } from '../../base/logger/index.js'
+import { closeOrLeave, type RedisLink } from '../redis/index.js'
 import type { LocalEvents, OnSettled } from './local-events.js'
 
 export type JobEvents = {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
+import { failureClassOf, LoopfleetError, messageOf } from '../../base/index.js'
 
 const MAX_MESSAGE = 4_000
 const MAX_DETAILS = 16_000

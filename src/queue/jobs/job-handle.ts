@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq'
 import type { z } from 'zod'
-import type { Logger } from '../../base/logger/logger.js'
+import type { Logger } from '../../base/logger/index.js'
 import { JobDataError } from './queue-errors.js'
 
 const MAX_LINE = 1_000

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 
 /** The steps of a training, in the order in which they are shown; each is a BullMQ job. */
 export const stages = [

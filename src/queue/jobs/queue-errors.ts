@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 import type { JobFailure } from './job-failure.js'
 
 /** A job that was waited for has failed for good; carries what its handler threw. */

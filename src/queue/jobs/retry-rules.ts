@@ -1,5 +1,5 @@
 import type { BackoffOptions, JobsOptions } from 'bullmq'
-import type { BackOffOptions } from '../../base/back-off.js'
+import type { BackOffOptions } from '../../base/index.js'
 
 /** How a job is tried again; what a failure is, its error says (`failure`). */
 export type RetryOptions = {

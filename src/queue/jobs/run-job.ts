@@ -1,5 +1,4 @@
-import { luaScript } from '../redis/lua-script.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { luaScript, type RedisLink } from '../redis/index.js'
 import type { JobEvents } from './job-events.js'
 import { parseJobFailure, toJobFailure } from './job-failure.js'
 import type { Settled } from './local-events.js'

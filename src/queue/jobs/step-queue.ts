@@ -1,11 +1,8 @@
 import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
-import { closeOrLeave } from '../redis/close-or-leave.js'
-import type { RedisLink } from '../redis/open-redis.js'
-import { untilAborted } from '../redis/until-aborted.js'
-import { levelOf, whileRefused } from '../redis-basics/redis-refusals.js'
+import { type Closers, createService, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { closeOrLeave, type RedisLink, untilAborted } from '../redis/index.js'
+import { levelOf, whileRefused } from '../redis-basics/index.js'
 import { toJobFailure } from './job-failure.js'
 
 /**

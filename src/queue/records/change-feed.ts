@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
-import type { RedisLink } from '../redis/open-redis.js'
-import { untilAborted } from '../redis/until-aborted.js'
+import { type Closers, createService, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { type RedisLink, untilAborted } from '../redis/index.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'
 
 /** A change, or that changes were lost: the caller reads everything again, and what follows is newer than that. */

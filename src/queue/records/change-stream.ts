@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { RedisLink } from '../redis/index.js'
 import { recordKeys } from './record-keys.js'
 import { recordKinds } from './record-schema.js'
 

@@ -1,11 +1,7 @@
-import type { Closers } from '../../base/closers.js'
-import { every } from '../../base/every.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
-import { reportOrLeave } from '../redis/close-or-leave.js'
-import type { RedisLink } from '../redis/open-redis.js'
-import { untilAborted } from '../redis/until-aborted.js'
-import { levelOf } from '../redis-basics/redis-refusals.js'
+import { type Closers, createService, every, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { type RedisLink, reportOrLeave, untilAborted } from '../redis/index.js'
+import { levelOf } from '../redis-basics/index.js'
 import type { Claim, Granted, Leases, Renewal } from './leases.js'
 
 export type LeaseKeeperOptions = { readonly leaseMs: number }

@@ -1,4 +1,4 @@
-import { luaScript } from '../redis/lua-script.js'
+import { luaScript } from '../redis/index.js'
 import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 
 /**

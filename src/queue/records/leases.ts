@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { RedisLink } from '../redis/index.js'
 import { LEAVE, RENEW, RETURN_EXPIRED, TAKE_BACK } from './lease-scripts.js'
 import { checkRedisReader } from './least-reader.js'
 import { KEPT_CHANGES } from './lua-records.js'

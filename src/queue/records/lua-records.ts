@@ -1,4 +1,4 @@
-import { LUA_CLOCK } from '../redis/lua-script.js'
+import { LUA_CLOCK } from '../redis/index.js'
 
 /** How many changes the stream keeps: minutes of a busy fleet. */
 export const KEPT_CHANGES = 10_000

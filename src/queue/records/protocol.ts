@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /**
  * What this build reads and writes in Redis and in data folders. Raised by one when an older build could misread what

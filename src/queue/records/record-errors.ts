@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FailureClass, LoopfleetError, messageOf } from '../../base/errors.js'
+import { type FailureClass, LoopfleetError, messageOf } from '../../base/index.js'
 
 /** A record was written by a newer build. */
 export class RecordTooNewError extends LoopfleetError {

@@ -1,5 +1,5 @@
-import { InvalidInputError } from '../../base/errors.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { InvalidInputError } from '../../base/index.js'
+import type { RedisLink } from '../redis/index.js'
 
 export type RecordKeys = ReturnType<typeof recordKeys>
 

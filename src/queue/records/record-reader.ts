@@ -1,5 +1,5 @@
-import { messageOf } from '../../base/errors.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { messageOf } from '../../base/index.js'
+import type { RedisLink } from '../redis/index.js'
 import type { WaitingRecord } from './rank.js'
 import { parseHead, parseRecord } from './record-hash.js'
 import type { RecordKeys } from './record-keys.js'

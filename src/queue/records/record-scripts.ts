@@ -1,4 +1,4 @@
-import { luaScript } from '../redis/lua-script.js'
+import { luaScript } from '../redis/index.js'
 import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 
 // Every script has the base of all keys as its one key, and as its first argument how many changes are kept.

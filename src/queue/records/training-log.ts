@@ -1,5 +1,4 @@
-import { luaScript } from '../redis/lua-script.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { luaScript, type RedisLink } from '../redis/index.js'
 
 export type LogEntry = {
   /** Where reading goes on: give it as `from`. */

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** No Redis answered in time at the address. */
 export class RedisUnreachableError extends LoopfleetError {

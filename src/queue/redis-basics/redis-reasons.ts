@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { dirname } from 'node:path'
 import type { Redis, RedisOptions } from 'ioredis'
-import { messageOf } from '../../base/errors.js'
+import { messageOf } from '../../base/index.js'
 
 /** Why there is no connection to Redis. */
 export type NoConnection = {

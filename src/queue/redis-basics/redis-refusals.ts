@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { WriteAnswer } from './try-writes.js'
 
 /** Why a server that answers does not carry a command out now; nothing of the command was done. */

@@ -1,5 +1,5 @@
 import type { RedisOptions } from 'ioredis'
-import { InvalidInputError } from '../../base/errors.js'
+import { InvalidInputError } from '../../base/index.js'
 
 export type RedisAddress = {
   /** For ioredis: an address it knows itself, or undefined when `options` say all. */

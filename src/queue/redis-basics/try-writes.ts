@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
-import { messageOf } from '../../base/errors.js'
+import { messageOf } from '../../base/index.js'
 
 // Each kind of write, with a condition that a key without a value never meets: Redis decides whether it would take them, and
 // nothing is written, logged or sent to replicas. `pcall` makes a refusal an answer, for which nothing reconnects.

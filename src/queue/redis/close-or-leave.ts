@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isWithin } from '../../base/is-within.js'
-import { pong } from '../redis-basics/redis-reasons.js'
-import { refusalNow } from '../redis-basics/redis-refusals.js'
+import { isWithin } from '../../base/index.js'
+import { pong, refusalNow } from '../redis-basics/index.js'
 import type { RedisLink } from './open-redis.js'
 
 const CHECK_MS = 1_000

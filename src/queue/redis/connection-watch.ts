@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClosers } from '../../base/closers.js'
-import { every } from '../../base/every.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { pong } from '../redis-basics/redis-reasons.js'
+import { createClosers, every } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { pong } from '../redis-basics/index.js'
 import type { Probe } from './probe.js'
 import type { RedisClient } from './redis-client.js'
 

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { LoopfleetError } from '../../base/errors.js'
+import type { LoopfleetError } from '../../base/index.js'
 
 /** Until when Redis may carry out what somebody waits for; after that the caller has been refused. */
 export type Deadline = {

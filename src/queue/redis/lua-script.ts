@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { noteRefusal, refusalOf } from '../redis-basics/redis-refusals.js'
+import { noteRefusal, refusalOf } from '../redis-basics/index.js'
 import { deadlineNow, LATE } from './deadline.js'
 
 export type LuaScript = (client: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>

@@ -1,19 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { RedisForbiddenError, RedisUnfitError, RedisUnreachableError } from '../redis-basics/redis-errors.js'
-import { isCut, isLoginRefusal, onFailedAttempt, whyNoConnection } from '../redis-basics/redis-reasons.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import {
   createFailoverRule,
   type FailoverRule,
+  isCut,
   isForbidden,
+  isLoginRefusal,
   noteRefusal,
+  onFailedAttempt,
+  parseRedisUrl,
+  type RedisAddress,
+  RedisForbiddenError,
+  RedisUnfitError,
+  RedisUnreachableError,
   refusalOf,
   reportRefusals,
-} from '../redis-basics/redis-refusals.js'
-import { parseRedisUrl, type RedisAddress } from '../redis-basics/redis-url.js'
-import type { WriteAnswer } from '../redis-basics/try-writes.js'
+  type WriteAnswer,
+  whyNoConnection,
+} from '../redis-basics/index.js'
 import { watchConnections } from './connection-watch.js'
 import { type Condition, createProbe, type Probe } from './probe.js'
 import { checkReading, checkWriting } from './redis-checks.js'

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import { isWithin } from '../../base/is-within.js'
-import { tryWrites, type WriteAnswer } from '../redis-basics/try-writes.js'
+import { isWithin } from '../../base/index.js'
+import { tryWrites, type WriteAnswer } from '../redis-basics/index.js'
 import { RedisClient } from './redis-client.js'
 
 /**

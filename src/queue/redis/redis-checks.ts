@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { RedisUnfitError } from '../redis-basics/redis-errors.js'
-import { isForbidden, refusalOf } from '../redis-basics/redis-refusals.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { isForbidden, RedisUnfitError, refusalOf } from '../redis-basics/index.js'
 
 const OLDEST = [6, 2] as const
 

@@ -1,11 +1,14 @@
 import type { Redis } from 'ioredis'
-import { createClosers } from '../../base/closers.js'
-import { every } from '../../base/every.js'
-import { isWithin } from '../../base/is-within.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { RedisUnfitError, RedisUnreachableError } from '../redis-basics/redis-errors.js'
-import { onFailedAttempt, pong, whyNoConnection } from '../redis-basics/redis-reasons.js'
-import { refusalNow } from '../redis-basics/redis-refusals.js'
+import { createClosers, every, isWithin } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import {
+  onFailedAttempt,
+  pong,
+  RedisUnfitError,
+  RedisUnreachableError,
+  refusalNow,
+  whyNoConnection,
+} from '../redis-basics/index.js'
 import type { Condition, Probe } from './probe.js'
 
 export type Outages = {

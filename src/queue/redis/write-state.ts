@@ -1,4 +1,4 @@
-import { refusalOf } from '../redis-basics/redis-refusals.js'
+import { refusalOf } from '../redis-basics/index.js'
 import type { RedisLink } from './open-redis.js'
 
 /** Whether Redis takes writes of this user; null when that cannot be known. */

@@ -1,6 +1,6 @@
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { RedisLink } from '../redis/index.js'
 import { TrainingUnknownError } from './training-errors.js'
 import { type TrainingPayload, trainingDefinition } from './training-payload.js'
 import type { TrainingControl } from './trainings-of-fleet.js'

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { luaScript } from '../redis/lua-script.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import { luaScript, type RedisLink } from '../redis/index.js'
 
 const curvePointSchema = z.object({ epoch: z.int().min(0), values: z.record(z.string(), z.number()) })
 /** What a trainer measured at the end of an epoch, by the trainer's own names. */

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** No training has this id. */
 export class TrainingUnknownError extends LoopfleetError {

@@ -1,5 +1,5 @@
 import { recordKeys } from '../records/record-keys.js'
-import type { RedisLink } from '../redis/open-redis.js'
+import type { RedisLink } from '../redis/index.js'
 
 /** Where trainings are found by what the Loop and the seats know of them; the scripts compute the same keys. */
 export function trainingKeys(link: Pick<RedisLink, 'prefix'>) {

@@ -1,5 +1,5 @@
 import { LUA_RECORDS } from '../records/lua-records.js'
-import { luaScript } from '../redis/lua-script.js'
+import { luaScript } from '../redis/index.js'
 
 // The rules of seats and of repeated orders, each with the record in one step. KEYS[1] is the base of all record keys, ARGV[1]
 // how many changes are kept. A script that is sent again because its answer was lost answers as the first time.

@@ -1,11 +1,9 @@
-import { type Closers, openResource } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { type Closers, openResource } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import { createChangeFeed } from '../records/change-feed.js'
 import type { Change } from '../records/change-stream.js'
 import { recordKeys } from '../records/record-keys.js'
-import { closeOrLeave } from '../redis/close-or-leave.js'
-import type { RedisLink } from '../redis/open-redis.js'
-import type { Subscription } from '../redis/subscriptions.js'
+import { closeOrLeave, type RedisLink, type Subscription } from '../redis/index.js'
 
 type WatchDeps = {
   readonly link: RedisLink

@@ -1,7 +1,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path'
-import { hasCode } from '../../base/files.js'
-import type { TrainerDefinition } from '../../executors/definition/definition.js'
+import { hasCode } from '../../base/index.js'
+import type { TrainerDefinition } from '../../executors/definition/index.js'
 
 /** What the trainer file says of checkpoints. */
 export type CheckpointRules = Pick<TrainerDefinition, 'train'> & { readonly checkpoint?: readonly string[] | undefined }

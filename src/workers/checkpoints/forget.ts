@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../../base/logger/logger.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { TrainingsOfFleet } from '../../queue/index.js'
 import type { WorkerOptions } from '../worker-options.js'
-import { DEFAULT_KEEP } from '../workspaces/workspace-keeper.js'
+import { DEFAULT_KEEP } from '../workspaces/index.js'
 import { forgetEnded, isOver } from './store.js'
 
 /** A shared folder whose server is unreachable may block a call indefinitely; the worker waits no longer than this. */

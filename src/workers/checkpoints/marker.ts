@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LoopfleetError } from '../../base/errors.js'
+import { LoopfleetError } from '../../base/index.js'
 
 /** What `<sequence>.json` says of `<sequence>.tar`; it is written last, so a tar without one is none. */
 export const markerSchema = z.object({

@@ -3,10 +3,9 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { access, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { messageOf } from '../../base/errors.js'
-import { hasCode, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/files.js'
-import { packTar } from '../../base/tar/tar.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
+import { hasCode, messageOf, readJsonFile, removeTree, safePathSegment, writeJsonFile } from '../../base/index.js'
+import { packTar } from '../../base/tar/index.js'
+import type { TrainingRecord } from '../../queue/index.js'
 import {
   CheckpointBrokenError,
   CheckpointFolderError,

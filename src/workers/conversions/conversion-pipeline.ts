@@ -1,23 +1,32 @@
 import { basename, join } from 'node:path'
-import { RunSupersededError, TrainingAbortedError, WorkerShutdownError } from '../../base/abort-reasons.js'
-import { backOffMs, UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
-import { failureClassOf, isUnclassified } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { removeWhatGoes } from '../../base/remove-what-goes.js'
-import { plainText } from '../../base/terminal/plain-text.js'
-import type { Converter } from '../../executors/program/converter.js'
-import type { ConversionPayload } from '../../queue/conversions/conversion-record.js'
-import type { ConversionFailure, Conversions } from '../../queue/conversions/conversions.js'
-import type { StepHandle, StepQueue } from '../../queue/jobs/step-queue.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
+import {
+  backOffMs,
+  failureClassOf,
+  isUnclassified,
+  RunSupersededError,
+  removeWhatGoes,
+  TrainingAbortedError,
+  UNCLASSIFIED_ATTEMPTS,
+  WorkerShutdownError,
+} from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { plainText } from '../../base/terminal/index.js'
+import type { Converter } from '../../executors/program/index.js'
+import {
+  type ConversionFailure,
+  type ConversionPayload,
+  type Conversions,
+  RecordLostError,
+  type StepHandle,
+  type StepQueue,
+} from '../../queue/index.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
 import { createThrottle } from '../engine/throttle.js'
-import { conversionPaths } from '../workspaces/conversion-paths.js'
-import { createJobLog, createRunOutput, type RunOutput, toAudience } from '../workspaces/run-output.js'
+import { conversionPaths, createJobLog, createRunOutput, type RunOutput, toAudience } from '../workspaces/index.js'
 import {
   type ConversionDeps,
   type ConversionStep,

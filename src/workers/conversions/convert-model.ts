@@ -1,23 +1,19 @@
 import { basename, join } from 'node:path'
-import { removeTree } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
+import { removeTree } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import {
   type ConversionFile,
   MODEL_FOLDER,
+  ModelNotConvertibleError,
   OUTPUT_FOLDER,
   writeConversionFile,
-} from '../../executors/contract/conversion-file.js'
-import { ModelNotConvertibleError } from '../../executors/contract/errors.js'
-import type { Lease, Slots } from '../../executors/gpu/slots.js'
-import type { Converter } from '../../executors/program/converter.js'
-import type { OutputAudience, OutputWatchDeps } from '../../executors/program/output-watch.js'
-import { filesProblem } from '../../executors/training/whole-files/files-problem.js'
-import type { DownloadedModel } from '../../loop/client/models/model-download.js'
-import type { ModelExchange } from '../../loop/client/models/model-exchange.js'
-import { LoopRequestError } from '../../loop/client/session/errors.js'
-import type { LoopRest } from '../../loop/client/session/rest.js'
+} from '../../executors/contract/index.js'
+import type { Lease, Slots } from '../../executors/gpu/index.js'
+import type { Converter, OutputAudience, OutputWatchDeps } from '../../executors/program/index.js'
+import { filesProblem } from '../../executors/training/index.js'
+import { type DownloadedModel, LoopRequestError, type LoopRest, type ModelExchange } from '../../loop/client/index.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import type { ConversionOrder } from '../../queue/conversions/conversions.js'
+import type { ConversionOrder } from '../../queue/index.js'
 import { ModelGoneError } from './errors.js'
 
 /** What a conversion works with; handed in once when the worker is built. */

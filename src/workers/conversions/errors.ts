@@ -1,5 +1,5 @@
-import { failureClassOf, LoopfleetError } from '../../base/errors.js'
-import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } from '../../loop/client/session/errors.js'
+import { failureClassOf, LoopfleetError } from '../../base/index.js'
+import { LoopAnswerError, LoopClosedError, LoopLoginError, LoopRequestError } from '../../loop/client/index.js'
 
 /** Workers died again and again while they converted a model. */
 export class ConversionKillsWorkersError extends LoopfleetError {

@@ -1,5 +1,5 @@
-import type { ConversionRecord } from '../../queue/conversions/conversions.js'
-import type { WorkspaceOwner } from '../workspaces/workspace-keeper.js'
+import type { ConversionRecord } from '../../queue/index.js'
+import type { WorkspaceOwner } from '../workspaces/index.js'
 
 /** What was converted or aborted does not need its folder any more. */
 export function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {

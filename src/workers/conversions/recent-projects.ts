@@ -1,4 +1,4 @@
-import type { LoopRest } from '../../loop/client/session/rest.js'
+import type { LoopRest } from '../../loop/client/index.js'
 
 /** A pass converts many models of one project in a few seconds; it is not asked for anew for each of them. */
 const RECENT_MS = 5_000

@@ -1,7 +1,5 @@
-import { RunSupersededError } from '../../base/abort-reasons.js'
-import type { Claim } from '../../queue/records/leases.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import type { RunInRedis } from '../../queue/records/records.js'
+import { RunSupersededError } from '../../base/index.js'
+import { type Claim, RecordLostError, type RunInRedis } from '../../queue/index.js'
 
 /** What Redis has of a claim that the host works on. */
 export async function compareClaim(records: { check(claim: Claim): Promise<void> }, claim: Claim): Promise<RunInRedis> {

@@ -1,5 +1,5 @@
-import type { Logger } from '../../base/logger/logger.js'
-import type { Fleet } from '../../queue/fleet/fleet.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { Fleet } from '../../queue/index.js'
 
 /** Whether this host drains: finishes what it has and takes no more. */
 export type Drain = {

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { Closers } from '../../base/closers.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { createService, type Service } from '../../base/service.js'
-import { type ChangeFeed, createChangeFeed } from '../../queue/records/change-feed.js'
-import { createLeaseKeeper } from '../../queue/records/lease-keeper.js'
-import { createLeases, type Renewal } from '../../queue/records/leases.js'
-import { PROTOCOL } from '../../queue/records/protocol.js'
-import type { WaitingRecord } from '../../queue/records/rank.js'
-import type { RedisLink } from '../../queue/redis/open-redis.js'
-import { untilAborted } from '../../queue/redis/until-aborted.js'
+import { type Closers, createService, type Service } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import {
+  type ChangeFeed,
+  createChangeFeed,
+  createLeaseKeeper,
+  createLeases,
+  PROTOCOL,
+  type Renewal,
+  type WaitingRecord,
+} from '../../queue/index.js'
+import { type RedisLink, untilAborted } from '../../queue/redis/index.js'
 import { createClaimer } from './claimer.js'
 import type { Work } from './pipeline.js'
 import { createRuns } from './runs.js'

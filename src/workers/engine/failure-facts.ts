@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { failureClassOf, LoopfleetError, messageOf } from '../../base/errors.js'
-import { looksOutOfMemory } from '../../executors/contract/out-of-memory.js'
-import type { FailureFacts } from '../../queue/trainings/failure-facts.js'
+import { failureClassOf, LoopfleetError, messageOf } from '../../base/index.js'
+import { looksOutOfMemory } from '../../executors/contract/index.js'
+import type { FailureFacts } from '../../queue/index.js'
 
 const MAX_LINES = 20
 const MAX_LINE = 300

@@ -1,4 +1,4 @@
-import type { Closers } from '../../base/closers.js'
+import type { Closers } from '../../base/index.js'
 import type { Context } from '../../loop/protocol/index.js'
 import type { Work } from './pipeline.js'
 import type { HeldWork } from './record-watch.js'

@@ -1,5 +1,5 @@
-import type { Logger } from '../../base/logger/logger.js'
-import type { Stage } from '../../queue/jobs/names.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { Stage } from '../../queue/index.js'
 import type { Place } from './places.js'
 
 /** Lends a training's place to another one when it waits for something outside for too long. */

@@ -1,7 +1,14 @@
-import type { Claim, Claimant } from '../../queue/records/leases.js'
-import type { WaitingRecord } from '../../queue/records/rank.js'
-import type { FleetRecord, Intent, RecordKind } from '../../queue/records/record-schema.js'
-import type { Claimed, Mark, Records } from '../../queue/records/records.js'
+import type {
+  Claim,
+  Claimant,
+  Claimed,
+  FleetRecord,
+  Intent,
+  Mark,
+  RecordKind,
+  Records,
+  WaitingRecord,
+} from '../../queue/index.js'
 import type { RunSwitch } from './run-switch.js'
 
 /** One claim of a record by this host. Its writes throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when they may not be made. */

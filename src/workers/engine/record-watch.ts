@@ -1,8 +1,7 @@
 import { access } from 'node:fs/promises'
-import { hasCode } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { lostSentence } from '../../queue/records/record-errors.js'
-import type { RunInRedis } from '../../queue/records/records.js'
+import { hasCode } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { lostSentence, type RunInRedis } from '../../queue/index.js'
 
 /** What this host works on, and how to ask Redis for its record. */
 export type HeldWork = {

@@ -3,9 +3,8 @@ import {
   TrainingAbortedError,
   TrainingStoppedError,
   WorkerShutdownError,
-} from '../../base/abort-reasons.js'
-import type { Claim, Renewal } from '../../queue/records/leases.js'
-import type { Intent } from '../../queue/records/record-schema.js'
+} from '../../base/index.js'
+import type { Claim, Intent, Renewal } from '../../queue/index.js'
 
 /**
  * All that may end a program; docs/architecture.md ("Who may end a program") has the same rows. The first four end it through a

@@ -1,8 +1,7 @@
-import { RunSupersededError } from '../../base/abort-reasons.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Renewal } from '../../queue/records/leases.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import { levelOf } from '../../queue/redis-basics/redis-refusals.js'
+import { RunSupersededError } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { RecordLostError, type Renewal } from '../../queue/index.js'
+import { levelOf } from '../../queue/redis-basics/index.js'
 import type { ActiveRun } from './pipeline.js'
 
 /** The runs of this host, from their claim to their end. */

@@ -1,8 +1,7 @@
-import type { Logger } from '../../base/logger/logger.js'
-import { GpusUnreadableError, NotEnoughGpusError } from '../../executors/contract/errors.js'
-import type { GpuOffer } from '../../executors/gpu/gpu-offer.js'
-import { type GpuCount, type Lease, refusalOf } from '../../executors/gpu/slots.js'
-import type { FleetHost, NotServed, PreflightReport } from '../../queue/fleet/fleet.js'
+import type { Logger } from '../../base/logger/index.js'
+import { GpusUnreadableError, NotEnoughGpusError } from '../../executors/contract/index.js'
+import { type GpuCount, type GpuOffer, type Lease, refusalOf } from '../../executors/gpu/index.js'
+import type { FleetHost, NotServed, PreflightReport } from '../../queue/index.js'
 
 type Definition = { readonly name: string; readonly gpus: GpuCount }
 

@@ -1,6 +1,6 @@
-import type { ModelEvent } from '../../executors/contract/events.js'
+import type { ModelEvent } from '../../executors/contract/index.js'
 import type { ConfusionMatrix } from '../../loop/protocol/index.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
+import type { TrainingRecord } from '../../queue/index.js'
 
 const MAX_CLASSES = 500 // in the record; the Loop gets all
 

@@ -1,6 +1,6 @@
-import { LoopfleetError } from '../../base/errors.js'
-import { killedForMemory } from '../../executors/contract/out-of-memory.js'
-import { JobFailedError } from '../../queue/jobs/queue-errors.js'
+import { LoopfleetError } from '../../base/index.js'
+import { killedForMemory } from '../../executors/contract/index.js'
+import { JobFailedError } from '../../queue/index.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
 export class NoImagesError extends LoopfleetError {

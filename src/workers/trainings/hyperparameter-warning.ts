@@ -1,4 +1,4 @@
-import { warnOfUnknownHyperparameters } from '../../executors/training/unknown-hyperparameters.js'
+import { warnOfUnknownHyperparameters } from '../../executors/training/index.js'
 import type { StageContext } from './stages/stage.js'
 
 /** Tells people and the Loop which hyperparameters of the order have no effect. Throws LF_BAD_TRAINER_FILE. */

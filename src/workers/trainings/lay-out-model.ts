@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { linkOrCopy, removeTree } from '../../base/files.js'
+import { linkOrCopy, removeTree } from '../../base/index.js'
 import type { ModelSet } from './model-sets.js'
 import type { TrainingRun } from './training-run.js'
 

@@ -1,4 +1,4 @@
-import type { Stage as StageName } from '../../queue/jobs/names.js'
+import type { Stage as StageName } from '../../queue/index.js'
 import { cleanup } from './stages/cleanup.js'
 import { convert } from './stages/convert.js'
 import { detect } from './stages/detect.js'

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BackOffOptions, backOffMs, UNCLASSIFIED_ATTEMPTS } from '../../base/back-off.js'
-import { failureClassOf, isUnclassified, messageOf } from '../../base/errors.js'
-import type { StepProgress } from '../../queue/jobs/job-schemas.js'
-import type { WorkKind } from '../../queue/jobs/names.js'
-import type { StepHandle, StepQueue } from '../../queue/jobs/step-queue.js'
-import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
+import {
+  type BackOffOptions,
+  backOffMs,
+  failureClassOf,
+  isUnclassified,
+  messageOf,
+  UNCLASSIFIED_ATTEMPTS,
+} from '../../base/index.js'
+import type { StepHandle, StepProgress, StepQueue, TrainingPayload, WorkKind } from '../../queue/index.js'
 import type { Run } from '../engine/pipeline.js'
 import type { RecordStore } from './record-store.js'
 import type { RunStage, StepAttempt } from './run-stage.js'

@@ -1,7 +1,4 @@
-import type { Stage as StageName } from '../../queue/jobs/names.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import type { TrainingPayload } from '../../queue/trainings/training-payload.js'
-import type { Trainings } from '../../queue/trainings/trainings.js'
+import { RecordLostError, type Stage as StageName, type TrainingPayload, type Trainings } from '../../queue/index.js'
 import type { Run } from '../engine/pipeline.js'
 import type { DoneStep } from './run-stage.js'
 import type { RunStore } from './run-store.js'

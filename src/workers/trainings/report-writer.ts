@@ -1,8 +1,6 @@
-import { RunSupersededError } from '../../base/abort-reasons.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import { levelOf } from '../../queue/redis-basics/redis-refusals.js'
-import type { CurvePoint } from '../../queue/trainings/training-curve.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
+import { RunSupersededError } from '../../base/index.js'
+import { type CurvePoint, RecordLostError, type TrainingRecord } from '../../queue/index.js'
+import { levelOf } from '../../queue/redis-basics/index.js'
 import type { TrainingRun } from './training-run.js'
 
 const BATCH = 500

@@ -1,5 +1,4 @@
-import type { CurvePoint } from '../../queue/trainings/training-curve.js'
-import type { TrainingProgressFields, TrainingRecord } from '../../queue/trainings/training-record.js'
+import type { CurvePoint, TrainingProgressFields, TrainingRecord } from '../../queue/index.js'
 
 /** The record of a training for one run of it, and what else Redis keeps of that training. */
 export type RunStore = {

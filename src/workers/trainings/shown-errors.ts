@@ -1,6 +1,5 @@
-import { messageOf } from '../../base/errors.js'
-import { errorKeyOf } from '../../queue/trainings/error-keys.js'
-import type { TrainingRecord } from '../../queue/trainings/training-record.js'
+import { messageOf } from '../../base/index.js'
+import { errorKeyOf, type TrainingRecord } from '../../queue/index.js'
 import type { TrainingRun } from './training-run.js'
 import { withoutWarnings } from './warnings.js'
 

@@ -1,4 +1,4 @@
-import { TrainingAbortedError, TrainingStoppedError } from '../../base/abort-reasons.js'
+import { TrainingAbortedError, TrainingStoppedError } from '../../base/index.js'
 
 /**
  * What a stop does to a stage. It ends those that come before the end of the training program: `ends` is passed over then,

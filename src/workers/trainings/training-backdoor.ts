@@ -1,12 +1,11 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { BACKDOOR_FILE } from '../../executors/contract/workspace.js'
-import type { Backdoor, BackdoorMessage } from '../../queue/redis/backdoor.js'
-import type { Subscription } from '../../queue/redis/subscriptions.js'
-import type { TrainingsOfFleet } from '../../queue/trainings/trainings-of-fleet.js'
-import { workspacePaths } from '../workspaces/workspace-paths.js'
+import { messageOf } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import { BACKDOOR_FILE } from '../../executors/contract/index.js'
+import type { TrainingsOfFleet } from '../../queue/index.js'
+import type { Backdoor, BackdoorMessage, Subscription } from '../../queue/redis/index.js'
+import { workspacePaths } from '../workspaces/index.js'
 
 export type TrainingBackdoorOptions = { readonly hostId: string; readonly dataFolder: string }
 export type TrainingBackdoorDeps = {

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TRAINING_FILE, writeWorkspace } from '../../executors/contract/workspace.js'
+import { TRAINING_FILE, writeWorkspace } from '../../executors/contract/index.js'
 import type { TrainingRun } from './training-run.js'
 
 /** Writes `training.json` of this run, which tells the trainer's programs what was ordered. */

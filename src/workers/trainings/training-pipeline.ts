@@ -1,18 +1,22 @@
 import {
+  type BackOffOptions,
+  isUnclassified,
   RunSupersededError,
   TrainingAbortedError,
   TrainingStoppedError,
   WorkerShutdownError,
-} from '../../base/abort-reasons.js'
-import type { BackOffOptions } from '../../base/back-off.js'
-import { isUnclassified } from '../../base/errors.js'
-import type { Logger } from '../../base/logger/logger.js'
-import type { Slots } from '../../executors/gpu/slots.js'
-import { RecordLostError } from '../../queue/records/record-errors.js'
-import { levelOf } from '../../queue/redis-basics/redis-refusals.js'
-import { type TrainingPayload, toTraining } from '../../queue/trainings/training-payload.js'
-import type { TrainingOutcome, TrainingRecord } from '../../queue/trainings/training-record.js'
-import type { Trainings } from '../../queue/trainings/trainings.js'
+} from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
+import type { Slots } from '../../executors/gpu/index.js'
+import {
+  RecordLostError,
+  type TrainingOutcome,
+  type TrainingPayload,
+  type TrainingRecord,
+  type Trainings,
+  toTraining,
+} from '../../queue/index.js'
+import { levelOf } from '../../queue/redis-basics/index.js'
 import type { EndedRuns } from '../ended-runs.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'

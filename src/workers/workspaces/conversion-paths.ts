@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { safePathSegment } from '../../base/files.js'
-import type { ConversionOrder } from '../../queue/conversions/conversions.js'
+import { safePathSegment } from '../../base/index.js'
+import type { ConversionOrder } from '../../queue/index.js'
 
 /** Where a conversion lies on a host: one folder each, so that several of one model do not meet. */
 export function conversionPaths(dataFolder: string, { organization, project }: ConversionOrder, id: string) {

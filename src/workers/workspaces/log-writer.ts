@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KeptLines } from '../../base/terminal/kept-lines.js'
+import { KeptLines } from '../../base/terminal/index.js'
 
 /** Passes lines on to where every machine can read them, at the pace that Redis is to bear. */
 export type LogWriter = {

@@ -1,5 +1,5 @@
-import { plainText } from '../../base/terminal/plain-text.js'
-import type { OutputAudience } from '../../executors/program/output-watch.js'
+import { plainText } from '../../base/terminal/index.js'
+import type { OutputAudience } from '../../executors/program/index.js'
 import { createLogWriter, type LogWriter, type LogWriterOptions } from './log-writer.js'
 
 /** What people read of a run of a training or a conversion, from all its steps. */

@@ -1,10 +1,9 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode } from '../../base/files.js'
-import type { Logger } from '../../base/logger/logger.js'
-import { removeWhatGoes } from '../../base/remove-what-goes.js'
+import { hasCode, removeWhatGoes } from '../../base/index.js'
+import type { Logger } from '../../base/logger/index.js'
 import type { Context } from '../../loop/protocol/index.js'
-import type { TrainingOutcome } from '../../queue/trainings/training-record.js'
+import type { TrainingOutcome } from '../../queue/index.js'
 
 export type WorkspaceKeeperOptions = {
   readonly dataFolder: string

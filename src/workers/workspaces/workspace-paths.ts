@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { safePathSegment } from '../../base/files.js'
+import { safePathSegment } from '../../base/index.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
 
 /** Where a training's files lie on this host; all paths are absolute. */

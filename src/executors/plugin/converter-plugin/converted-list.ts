@@ -1,7 +1,7 @@
 import { basename, isAbsolute, join, relative } from 'node:path'
 import { z } from 'zod'
-import { readJsonFile, writeJsonFile } from '../../../base/files.js'
-import { ModelNotConvertibleError } from '../../contract/errors.js'
+import { readJsonFile, writeJsonFile } from '../../../base/index.js'
+import { ModelNotConvertibleError } from '../../contract/index.js'
 
 const FILE = 'converted.json'
 const listSchema = z.array(z.string().min(1)).min(1).max(10_000)

@@ -1,6 +1,6 @@
 import type { Category } from '../../../loop/protocol/index.js'
-import type { VisibleGpu } from '../../contract/visible-gpus.js'
-import type { GpuCount } from '../../gpu/slots.js'
+import type { VisibleGpu } from '../../contract/index.js'
+import type { GpuCount } from '../../gpu/index.js'
 import type { Awaitable, Started } from '../trainer-plugin/trainer-logic.js'
 
 /** What is known of the model that is converted. */

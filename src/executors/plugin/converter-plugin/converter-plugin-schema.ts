@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { converterDefinitionSchema } from '../../definition/converter-schema.js'
+import { converterDefinitionSchema } from '../../definition/index.js'
 import { hookSchema } from '../hook-schema.js'
 
 const { name, source_format, timeout_seconds, gpus, env, errors } = converterDefinitionSchema.shape

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { messageOf } from '../../../base/errors.js'
+import { messageOf } from '../../../base/index.js'
 import type { Awaitable } from './trainer-logic.js'
 
 /** What the watching thread is told: a hook has begun, or is over (`name` null). */

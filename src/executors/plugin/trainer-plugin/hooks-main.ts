@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../../base/errors.js'
+import { messageOf } from '../../../base/index.js'
 import { importPlugin } from '../import-plugin.js'
 import { HookLimit } from './hook-limit.js'
 import { Lookout } from './lookout.js'

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
-import type { Logger } from '../../../base/logger/logger.js'
-import { checkTrainerFile, type TrainerDefinition } from '../../definition/definition.js'
+import type { Logger } from '../../../base/logger/index.js'
+import { checkTrainerFile, type TrainerDefinition } from '../../definition/index.js'
 import { describePlugin, type PluginSource } from '../describe-plugin.js'
 import { FUNCTION_MARK } from '../hook-schema.js'
 import { pluginCommand } from '../plugin-command.js'

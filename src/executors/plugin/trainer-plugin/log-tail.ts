@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { OutputText } from '../../../base/terminal/output-text.js'
+import { OutputText } from '../../../base/terminal/index.js'
 
 const MOST_BYTES = 64 * 1024
 const RESTS_AFTER_MS = 200

@@ -1,8 +1,6 @@
 import { join, resolve } from 'node:path'
-import { readJsonFile } from '../../../base/files.js'
-import { EVENTS_FILE } from '../../contract/events.js'
-import { visibleGpus } from '../../contract/visible-gpus.js'
-import { TRAINING_FILE, trainingFileSchema } from '../../contract/workspace.js'
+import { readJsonFile } from '../../../base/index.js'
+import { EVENTS_FILE, TRAINING_FILE, trainingFileSchema, visibleGpus } from '../../contract/index.js'
 import { createReports } from './reports.js'
 import type { Training } from './trainer-logic.js'
 

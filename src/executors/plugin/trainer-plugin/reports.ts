@@ -2,7 +2,7 @@ import { appendFileSync, statSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import type { z } from 'zod'
 import type { ConfusionMatrix } from '../../../loop/protocol/index.js'
-import { type eventSchema, parseEventLine } from '../../contract/events.js'
+import { type eventSchema, parseEventLine } from '../../contract/index.js'
 
 /** How a plug-in tells of its training: the events of docs/reference/trainer-contract.md. */
 export type TrainerReports = {

@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { writeJsonFile } from '../../../base/files.js'
+import { writeJsonFile } from '../../../base/index.js'
 import type { TrainerLogic, Training } from './trainer-logic.js'
 
 type Folders = { readonly model: string; readonly images: string; readonly output: string }

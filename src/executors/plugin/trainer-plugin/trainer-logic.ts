@@ -1,7 +1,7 @@
 import type { Category, ConfusionMatrix } from '../../../loop/protocol/index.js'
-import type { VisibleGpu } from '../../contract/visible-gpus.js'
-import type { DatasetFormat } from '../../dataset/formats.js'
-import type { GpuCount } from '../../gpu/slots.js'
+import type { VisibleGpu } from '../../contract/index.js'
+import type { DatasetFormat } from '../../dataset/index.js'
+import type { GpuCount } from '../../gpu/index.js'
 import type { TrainerReports } from './reports.js'
 
 /** Or a promise of it: every hook may be async. */

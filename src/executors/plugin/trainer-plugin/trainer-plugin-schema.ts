@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { trainerDefinitionSchema } from '../../definition/definition-schema.js'
+import { trainerDefinitionSchema } from '../../definition/index.js'
 import { hookSchema } from '../hook-schema.js'
 
 const { name, format, architecture, models, dataset, upload, gpus, resolution, env, errors, checkpoint, train } =

@@ -1,6 +1,5 @@
 import { basename } from 'node:path'
-import type { ArgumentGroup, CommandTemplate } from '../../definition/command-schema.js'
-import { placeholdersIn } from '../../definition/placeholders.js'
+import { type ArgumentGroup, type CommandTemplate, placeholdersIn } from '../../definition/index.js'
 import { buildCommand } from '../command.js'
 
 /** What a command begins with, as far as that is known without an order. */

@@ -1,6 +1,5 @@
-import type { CommandTemplate } from '../../definition/command-schema.js'
-import type { TrainerDefinition } from '../../definition/definition.js'
-import type { GpuCount } from '../../gpu/slots.js'
+import type { CommandTemplate, TrainerDefinition } from '../../definition/index.js'
+import type { GpuCount } from '../../gpu/index.js'
 
 /** What is asked of a host before it takes work of a trainer or converter. */
 export type PreflightPlan = {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import { pythonHelperFolder } from '../../contract/environment.js'
+import { pythonHelperFolder } from '../../contract/index.js'
 import type { PythonEntry } from './entry.js'
 
 const answerSchema = z.object({

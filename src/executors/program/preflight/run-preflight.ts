@@ -1,12 +1,15 @@
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { removeTree } from '../../../base/files.js'
-import { findProgram } from '../../../process/find-program.js'
-import { ProgramNotFoundError } from '../../../process/program.js'
-import { programEnvironment } from '../../contract/environment.js'
-import { CommandFailedError, CommandTimedOutError } from '../../contract/errors.js'
-import type { VisibleGpu } from '../../contract/visible-gpus.js'
-import { BASE_MODEL_FOLDER, DATASET_FOLDER } from '../../contract/workspace.js'
+import { removeTree } from '../../../base/index.js'
+import { findProgram, ProgramNotFoundError } from '../../../process/index.js'
+import {
+  BASE_MODEL_FOLDER,
+  CommandFailedError,
+  CommandTimedOutError,
+  DATASET_FOLDER,
+  programEnvironment,
+  type VisibleGpu,
+} from '../../contract/index.js'
 import { buildCommand } from '../command.js'
 import type { OutputWatchDeps } from '../output-watch.js'
 import { runToEnd } from '../run-to-end.js'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { type Category, type ConfusionMatrix, classMetricsSchema } from '../../../loop/protocol/index.js'
-import { parsePythonJson } from '../../contract/python-json.js'
+import { parsePythonJson } from '../../contract/index.js'
 
 /** `ignored` are the names whose counts cannot be used: of no category, or no counts. */
 export type BestMetrics = { readonly matrix: ConfusionMatrix; readonly ignored: readonly string[] }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Options } from 'csv-parse'
-import { hasCode } from '../../../base/files.js'
+import { hasCode } from '../../../base/index.js'
 import { TableRows } from './table-rows.js'
 
 /** The table as it stands, and what of the file tells whether it has changed since. */

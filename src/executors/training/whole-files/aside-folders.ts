@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeTree } from '../../../base/files.js'
-import { removeWhatGoes } from '../../../base/remove-what-goes.js'
+import { hasCode, removeTree, removeWhatGoes } from '../../../base/index.js'
 
 /** Where files that were set aside wait until the worker has made a set of them. */
 export const ASIDE = '.set-aside'

@@ -1,6 +1,6 @@
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { parsePythonJson } from '../../contract/python-json.js'
+import { parsePythonJson } from '../../contract/index.js'
 import { deadLinkProblem } from './dead-link.js'
 import { examineStructure } from './structure.js'
 

@@ -1,5 +1,5 @@
 import { lstat, readlink, stat } from 'node:fs/promises'
-import { hasCode } from '../../../base/files.js'
+import { hasCode } from '../../../base/index.js'
 
 /** Why there is no file although its folder lists one: it is a link that leads nowhere, as a program makes it in the wrong folder. */
 export async function deadLinkProblem(path: string): Promise<string | undefined> {

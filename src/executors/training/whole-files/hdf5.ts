@@ -1,4 +1,4 @@
-import type { FileBytes } from '../../../base/binary/file-bytes.js'
+import type { FileBytes } from '../../../base/binary/index.js'
 
 export const HDF5_SIGNATURE = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')
 const OPEN_FOR_WRITING = 1

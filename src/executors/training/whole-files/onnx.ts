@@ -1,5 +1,11 @@
-import { type FileBytes, TruncatedError } from '../../../base/binary/file-bytes.js'
-import { type Field, NotProtobufError, type Range, readFields } from '../../../base/binary/protobuf-fields.js'
+import {
+  type Field,
+  type FileBytes,
+  NotProtobufError,
+  type Range,
+  readFields,
+  TruncatedError,
+} from '../../../base/binary/index.js'
 
 /** A file beside the model, and how many bytes it must have at least. */
 export type NeededFile = { readonly name: string; readonly bytes: number }

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, stat } from 'node:fs/promises'
-import { hasCode } from '../../../base/files.js'
-import type { FileIdentity } from '../../../process/figures/open-writers.js'
+import { hasCode } from '../../../base/index.js'
+import type { FileIdentity } from '../../../process/figures/index.js'
 
 /** One look at a file. The mark changes when the file is written again or replaced. */
 export type Look = FileIdentity & {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { FileBytes } from '../../../base/binary/file-bytes.js'
+import type { FileBytes } from '../../../base/binary/index.js'
 
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000

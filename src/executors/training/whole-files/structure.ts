@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { z } from 'zod'
-import { createFileBytes, type FileBytes, TruncatedError } from '../../../base/binary/file-bytes.js'
+import { createFileBytes, type FileBytes, TruncatedError } from '../../../base/binary/index.js'
 import { HDF5_SIGNATURE, hdf5Problem } from './hdf5.js'
 import { type NeededFile, readOnnx } from './onnx.js'
 import { safetensorsProblem } from './safetensors.js'

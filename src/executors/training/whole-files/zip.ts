@@ -1,7 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream'
 import { crc32, createInflateRaw } from 'node:zlib'
-import type { FileBytes } from '../../../base/binary/file-bytes.js'
-import { hasCode } from '../../../base/files.js'
+import type { FileBytes } from '../../../base/binary/index.js'
+import { hasCode } from '../../../base/index.js'
 
 const LOCAL = 0x04034b50
 const CENTRAL = 0x02014b50

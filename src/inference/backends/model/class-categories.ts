@@ -1,4 +1,4 @@
-import { InferenceError } from '../../basics/errors.js'
+import { InferenceError } from '../../basics/index.js'
 import type { InferenceCategory } from '../../findings/findings.js'
 
 export type ClassCategories = {

@@ -1,4 +1,4 @@
-import { InferenceError } from '../../basics/errors.js'
+import { InferenceError } from '../../basics/index.js'
 import type { DecoderFile } from '../../decoders/decoder-file.js'
 import { fitsLayout, type Layout, layoutsThatFit, type YoloLayout } from '../../decoders/layout.js'
 import { type ModelOutput, outputError } from '../../decoders/model-output.js'

@@ -1,4 +1,4 @@
-import { InferenceError } from '../../basics/errors.js'
+import { InferenceError } from '../../basics/index.js'
 import { type OnnxMetadata, readOnnxMetadata } from './onnx-metadata.js'
 import { type PythonValue, parsePythonLiteral } from './python-literal.js'
 

@@ -1,8 +1,14 @@
 import { open } from 'node:fs/promises'
-import { createFileBytes, type FileBytes, TruncatedError } from '../../../base/binary/file-bytes.js'
-import { type Field, NotProtobufError, readFields } from '../../../base/binary/protobuf-fields.js'
-import { messageOf } from '../../../base/errors.js'
-import { InferenceError } from '../../basics/errors.js'
+import {
+  createFileBytes,
+  type Field,
+  type FileBytes,
+  NotProtobufError,
+  readFields,
+  TruncatedError,
+} from '../../../base/binary/index.js'
+import { messageOf } from '../../../base/index.js'
+import { InferenceError } from '../../basics/index.js'
 
 /** The entries of a model's metadata that say what its output means. */
 export const metadataKeys = ['task', 'end2end', 'args', 'names'] as const

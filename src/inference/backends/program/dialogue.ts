@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isWithin } from '../../../base/is-within.js'
-import type { Program, ProgramExit } from '../../../process/program.js'
-import { InferenceError } from '../../basics/errors.js'
+import { isWithin } from '../../../base/index.js'
+import type { Program, ProgramExit } from '../../../process/index.js'
+import { InferenceError } from '../../basics/index.js'
 import { readFrames, writeFrame } from './frames.js'
 
 type Pending = { readonly resolve: (message: unknown) => void; readonly reject: (error: unknown) => void }

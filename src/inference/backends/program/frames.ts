@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import { InferenceError } from '../../basics/errors.js'
+import { InferenceError } from '../../basics/index.js'
 
 /** A frame: two big-endian numbers of four bytes (how long header and body are), the header as JSON, the body. */
 const PREFIX_BYTES = 8

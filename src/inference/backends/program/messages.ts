@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { InferenceError } from '../../basics/errors.js'
+import { InferenceError } from '../../basics/index.js'
 
 /** What a detector program answers to `start`. */
 export const startAnswerSchema = z.discriminatedUnion('type', [

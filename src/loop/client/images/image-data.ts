@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
-import { retry } from '../../../base/back-off.js'
-import type { Logger } from '../../../base/logger/logger.js'
+import { retry } from '../../../base/index.js'
+import type { Logger } from '../../../base/logger/index.js'
 import { type ImageData, maxImagesPerRequest } from '../../protocol/index.js'
 import { onAbort } from '../session/patience.js'
 import type { LoopRest } from '../session/rest.js'

@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
-import { backOffMs } from '../../../base/back-off.js'
-import { failureClassOf } from '../../../base/errors.js'
+import { backOffMs, failureClassOf } from '../../../base/index.js'
 import { paths } from '../../protocol/index.js'
 import { LoopRequestError } from '../session/errors.js'
 import { sleepUnlessAborted } from '../session/patience.js'
@@ -156,7 +155,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
 
   async function isWhole(content: Buffer | 'on-disk', file: string): Promise<boolean> {
     // Loaded with the first image: the library is large, and most processes with a client fetch none.
-    const { isWholeJpeg } = await import('../../../images/pixels/decode-image.js')
+    const { isWholeJpeg } = await import('../../../images/pixels/index.js')
     const limits = { maxPixels: MAX_PIXELS }
     if (content !== 'on-disk') return await isWholeJpeg(content, limits)
     return await largeFiles(async () => await isWholeJpeg(await readFile(file), limits))

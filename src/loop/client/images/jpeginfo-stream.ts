@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { helperEnvironment } from '../../../base/helper-environment.js'
+import { helperEnvironment } from '../../../base/index.js'
 import { type Jpeginfo, MAX_JPEGINFO_RUNS, parseVerdicts } from './jpeginfo.js'
 
 type Verdict = boolean | undefined

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { availableCpus } from '../../../base/available-cpus.js'
-import { hasCode } from '../../../base/files.js'
-import { helperEnvironment } from '../../../base/helper-environment.js'
+import { availableCpus, hasCode, helperEnvironment } from '../../../base/index.js'
 
 const run = promisify(execFile)
 

@@ -1,4 +1,4 @@
-import type { Logger } from '../../../base/logger/logger.js'
+import type { Logger } from '../../../base/logger/index.js'
 import type { LoopSession } from '../session/session.js'
 import { type DownloadedModel, downloadModel, type ModelDownloadOptions } from './model-download.js'
 import { type ConvertedModelUpload, type TrainedModelUpload, uploadConverted, uploadTrained } from './model-upload.js'

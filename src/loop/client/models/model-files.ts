@@ -1,8 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../../base/errors.js'
-import { hasCode } from '../../../base/files.js'
-import { parsePythonJson } from '../../../base/python-json.js'
+import { hasCode, messageOf, parsePythonJson } from '../../../base/index.js'
 import { describeError, type ModelJson, modelJsonSchema } from '../../protocol/index.js'
 import { ModelFilesError } from '../session/errors.js'
 

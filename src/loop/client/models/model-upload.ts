@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { hasCode } from '../../../base/files.js'
+import { hasCode } from '../../../base/index.js'
 import {
   type Category,
   isUuid,

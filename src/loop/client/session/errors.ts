@@ -1,4 +1,4 @@
-import { type FailureClass, LoopfleetError } from '../../../base/errors.js'
+import { type FailureClass, LoopfleetError } from '../../../base/index.js'
 import { REFUSED } from '../../protocol/index.js'
 
 export type LoopRequestDetails = {

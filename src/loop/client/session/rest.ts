@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { retry } from '../../../base/back-off.js'
+import { retry } from '../../../base/index.js'
 import {
   type DataAnswer,
   type DeploymentTarget,

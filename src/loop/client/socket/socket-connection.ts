@@ -1,7 +1,6 @@
 import { io, type Socket } from 'socket.io-client'
-import { messageOf } from '../../../base/errors.js'
-import { LoopSocketError } from '../session/errors.js'
-import { onAbort } from '../session/patience.js'
+import { messageOf } from '../../../base/index.js'
+import { LoopSocketError, onAbort } from '../index.js'
 import { diagnoseSocket } from './socket-diagnosis.js'
 
 export type ConnectionOptions = {

@@ -1,8 +1,8 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect as connectTls } from 'node:tls'
-import { messageOf } from '../../../base/errors.js'
-import { inWords, networkCause, type Peer, peerOf } from '../session/network-cause.js'
+import { messageOf } from '../../../base/index.js'
+import { inWords, networkCause, type Peer, peerOf } from '../index.js'
 
 export type DiagnosisOptions = {
   /** `ws://host` or `wss://host`. */

@@ -1,11 +1,15 @@
-import { backOffMs } from '../../../base/back-off.js'
-import { messageOf } from '../../../base/errors.js'
-import type { Logger } from '../../../base/logger/logger.js'
-import { createService, type Service } from '../../../base/service.js'
+import { backOffMs, createService, messageOf, type Service } from '../../../base/index.js'
+import type { Logger } from '../../../base/logger/index.js'
 import { type Answer, answerSchema, errorAnswer, type NodeType, toAnswer } from '../../protocol/index.js'
-import { EventRefusedError, LoopAnswerError, LoopClosedError, LoopSocketError } from '../session/errors.js'
-import { onAbort, sleepUnlessAborted } from '../session/patience.js'
-import type { LoopSession } from '../session/session.js'
+import {
+  EventRefusedError,
+  LoopAnswerError,
+  LoopClosedError,
+  type LoopSession,
+  LoopSocketError,
+  onAbort,
+  sleepUnlessAborted,
+} from '../index.js'
 import { type Connection, connect } from './socket-connection.js'
 
 export type LoopSocketOptions = {

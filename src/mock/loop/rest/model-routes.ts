@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { removeTree } from '../../../base/files.js'
+import { removeTree } from '../../../base/index.js'
 import type { LoopContext } from '../context.js'
 import { addConvertedModel, addTrainedModel, addZippedModel, type UploadedFolder } from '../models/add-model.js'
 import { modelZip } from '../models/model-files.js'

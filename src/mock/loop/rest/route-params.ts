@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { safePathSegment } from '../../../base/files.js'
+import { safePathSegment } from '../../../base/index.js'
 import type { LoopContext } from '../context.js'
 import { RefusedError } from '../refused-error.js'
 import type { Project } from '../store/project.js'

@@ -3,8 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { messageOf } from '../../../base/errors.js'
-import { safePathSegment } from '../../../base/files.js'
+import { messageOf, safePathSegment } from '../../../base/index.js'
 import { RefusedError } from '../refused-error.js'
 
 export type ReceivedPart = { readonly filename: string; readonly mimetype: string; readonly path: string }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
-import { LoopfleetError, messageOf } from '../../../base/errors.js'
+import { LoopfleetError, messageOf } from '../../../base/index.js'
 import { errorAnswer, okAnswer, ProtocolError } from '../../../loop/protocol/index.js'
 import type { LoopContext } from '../context.js'
 import { RefusedError } from '../refused-error.js'

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { z } from 'zod'
-import { hasCode } from '../../../base/files.js'
+import { hasCode } from '../../../base/index.js'
 
 /** A file of JSON lines that only grows; what was appended is there after a restart. */
 export type JsonLog = {

@@ -1,7 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readJsonFile, safePathSegment, writeJsonFile } from '../../../base/files.js'
+import { readJsonFile, safePathSegment, writeJsonFile } from '../../../base/index.js'
 import { type Detections, detectionsSchema } from '../../../loop/protocol/index.js'
 import { openJsonLog } from './json-log.js'
 import { type ImageRecord, imageRecordSchema, type ProjectRecord, projectRecordSchema } from './records.js'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeTree, safePathSegment } from '../../../base/files.js'
+import { hasCode, removeTree, safePathSegment } from '../../../base/index.js'
 import { type Category, isLoopId } from '../../../loop/protocol/index.js'
 import { RefusedError } from '../refused-error.js'
 import { openProject, type Project } from './project.js'

@@ -1,9 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../../base/errors.js'
-import { namedRemainders, type Remainder, removeWhatGoes } from '../../../base/remove-what-goes.js'
-import { runCommand } from '../../../executors/program/run-command.js'
+import { messageOf, namedRemainders, type Remainder, removeWhatGoes } from '../../../base/index.js'
+import { runCommand } from '../../../executors/program/index.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runCommand } from '../../../executors/training/training-program.js'
+import { runCommand } from '../../../executors/training/index.js'
 import { NoModelError } from '../errors.js'
 import { layOut } from '../lay-out-model.js'
 import { ensureTrainingFile } from '../training-file.js'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { removeTree, writeJsonFile } from '../../../base/files.js'
-import type { Findings } from '../../../inference/findings/findings.js'
+import { removeTree, writeJsonFile } from '../../../base/index.js'
+import type { Findings } from '../../../inference/index.js'
 import { type Detections, imageStates, type ModelJson, toDetections } from '../../../loop/protocol/index.js'
 import { NoModelError } from '../errors.js'
 import { watchEventLoop } from '../event-loop-delay.js'

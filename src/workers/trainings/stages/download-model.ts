@@ -1,4 +1,4 @@
-import { removeTree } from '../../../base/files.js'
+import { removeTree } from '../../../base/index.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /** Fetches the model to continue from; a training from scratch has none. */

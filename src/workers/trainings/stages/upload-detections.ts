@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { failureClassOf } from '../../../base/errors.js'
-import { readJsonFile, writeJsonFile } from '../../../base/files.js'
+import { failureClassOf, readJsonFile, writeJsonFile } from '../../../base/index.js'
 import {
   type Detections,
   detectionsSchema,

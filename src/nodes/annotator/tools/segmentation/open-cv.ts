@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../../../base/errors.js'
+import { messageOf } from '../../../../base/index.js'
 
 type OpenCv = typeof import('@techstark/opencv-js')
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { decodeImage, type RgbImage } from '../../../../images/pixels/decode-image.js'
+import { decodeImage, type RgbImage } from '../../../../images/pixels/index.js'
 import { type Box, boundsOf, clip, grow, type Size } from './geometry.js'
 import type { ProposalRequest } from './proposal.js'
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Logger } from '../../../../base/logger/logger.js'
+import type { Logger } from '../../../../base/logger/index.js'
 import type { AnnotationInput, AnnotationTool, ImagePoint, ToolResult } from '../../annotation-tool.js'
 import { draw, drawNothingFound } from './drawing.js'
 import { boxBetween } from './geometry.js'

@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import { messageOf } from '../../../../base/errors.js'
+import { messageOf } from '../../../../base/index.js'
 import { cutCells } from './cut.js'
 import { openCvReason } from './open-cv.js'
 import { outlineOf } from './outline.js'

@@ -1,0 +1,3 @@
+export { ArchiveRefusedError } from './archive-error.js'
+export { EntryNames } from './entry-names.js'
+export { unzipChecked } from './unzip.js'

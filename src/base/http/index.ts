@@ -1,0 +1,7 @@
+export { type BodyRate, usualBodyRate } from './body-rate.js'
+export { clientStatusOf, type ErrorHandler, type HttpErrorAnswer } from './error-answers.js'
+export type { HealthOptions } from './health.js'
+export { usualLinger } from './lingering-close.js'
+export { keepUpgradesTo } from './other-upgrades.js'
+export { isLoopback } from './request-origin.js'
+export { createHttpServer, type HttpServer } from './server.js'

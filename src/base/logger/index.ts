@@ -1,0 +1,1 @@
+export { createLogger, type Logger, maskPasswords, silentLogger } from './logger.js'

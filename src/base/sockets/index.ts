@@ -1,0 +1,1 @@
+export { createSocketServer } from './socket-server.js'

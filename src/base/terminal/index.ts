@@ -1,0 +1,3 @@
+export { KeptLines, type TakenLines } from './kept-lines.js'
+export { OutputText } from './output-text.js'
+export { colouredText, plainText } from './plain-text.js'

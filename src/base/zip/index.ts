@@ -1,0 +1,1 @@
+export { zipStream } from './zip.js'

@@ -1,0 +1,2 @@
+export { checkAccess } from './access.js'
+export { createDashboard } from './dashboard.js'

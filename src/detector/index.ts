@@ -1,0 +1,8 @@
+export { createModelKeeper } from './models/keeper.js'
+export { createModelDownload } from './models/model-download.js'
+export { claimOutbox } from './outbox/claim-outbox.js'
+export { createOutbox } from './outbox/outbox.js'
+export { createRelevanceFilter, doubtAboutThreshold } from './relevance/relevance-filter.js'
+export { createDetectorServer } from './server/detector-server.js'
+export { createDetector, type Detector } from './serving/detector.js'
+export type { TargetModel } from './serving/parts.js'

@@ -1,0 +1,8 @@
+export { createNvidiaSmi } from './ask-nvidia-smi.js'
+export type { GpuFigures } from './figures.js'
+export type { GpuOffer } from './gpu-offer.js'
+export { type GpuWatch, openGpuWatch } from './gpu-watch.js'
+export { findHardwareSigns } from './hardware-signs.js'
+export { createNvidiaSmiProbe } from './probe.js'
+export { type ReadOptions, readInventory } from './read-inventory.js'
+export { createSlots, type GpuCount, type Lease, refusalOf, type Slots } from './slots.js'

@@ -1,0 +1,2 @@
+export { loadConverter } from './load-converter.js'
+export { loadTrainer } from './load-trainer.js'

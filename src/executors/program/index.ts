@@ -1,0 +1,7 @@
+export { buildCommand } from './command.js'
+export { type Converter, createConverter, toConverter } from './converter.js'
+export { commandValues, hyperparameterTexts, notPossible, on, orderValues } from './order-values.js'
+export { type OutputAudience, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
+export { type PreflightPlan, trainerPreflight } from './preflight/plan.js'
+export { type PreflightResult, runPreflight } from './preflight/run-preflight.js'
+export { type RunCommandOptions, runCommand } from './run-command.js'

@@ -1,0 +1,8 @@
+export { eventFiles, unhandledModelFiles } from './events-file.js'
+export { canResume } from './resume-check.js'
+export { type RunningTraining, runCommand, startTraining } from './training-program.js'
+export { warnOfUnknownHyperparameters } from './unknown-hyperparameters.js'
+export { ASIDE } from './whole-files/aside-folders.js'
+export { isWholeByContent } from './whole-files/checkpoint-file.js'
+export { filesProblem, isCut } from './whole-files/files-problem.js'
+export { REST_MS } from './whole-files/set-aside.js'

@@ -1,0 +1,2 @@
+export { decodeImage, isWholeJpeg, type RgbImage } from './decode-image.js'
+export { bytesOf, decodePixels, type RgbPixels } from './decode-pixels.js'

@@ -1,0 +1,5 @@
+export { type BackendChoice, backendOf } from './backends/model-folder.js'
+export { detectExternally } from './external/external-detect.js'
+export { emptyFindings, type Findings, type InferenceCategory } from './findings/findings.js'
+export type { InferencePool, InferencePoolOptions } from './pool/inference-pool.js'
+export { createInferencePool, createProcessPool } from './pool/pool.js'

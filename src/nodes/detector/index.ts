@@ -1,0 +1,1 @@
+export { createDetectorNode, type DetectorNode } from './detector-node.js'

@@ -1,0 +1,8 @@
+export { findProgram, ProgramNotFoundError } from './find-program.js'
+export type { OutputPattern, PatternMatch, PatternMiss } from './output/messages.js'
+export type { OutputReader } from './output/output-reader.js'
+export { createOutputThread, type OutputThread } from './output/output-thread.js'
+export { listProcesses } from './proc.js'
+export { type Program, type ProgramOptions, startProgram } from './program.js'
+export type { ProgramExit } from './running-program.js'
+export { findOwned, sweepOwned } from './sweep.js'

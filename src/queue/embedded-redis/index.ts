@@ -1,0 +1,1 @@
+export { startRedisServer } from './redis-server.js'
