@@ -343,7 +343,9 @@ describe('checkpoints in a shared folder', () => {
 
     await take.checkpoints.finish({ stopped: true, epoch: 3 })
     await rm(take.path('models'), { recursive: true })
-    await until('it is packed', async () => (await listed()).length >= 2)
+    const markers = async () => (await listed()).filter((name) => name.endsWith('.json'))
+    const isEnd = async (name: string) => JSON.parse(await readFile(shared(ID, name), 'utf8')).finished !== null
+    await until('its end is packed', async () => (await Promise.all((await markers()).map(isEnd))).includes(true))
 
     const restored = await restore(await aTake('b', 2))
     expect(restored?.finished).to.deep.equal({ stopped: true, epoch: 3 })
