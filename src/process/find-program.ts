@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { delimiter, resolve } from 'node:path'
+import { access, readlink, stat } from 'node:fs/promises'
+import { delimiter, dirname, isAbsolute, resolve } from 'node:path'
 import { LoopfleetError } from '../base/index.js'
 
 /** There is no such program on this machine. */
@@ -8,9 +8,11 @@ export class ProgramNotFoundError extends LoopfleetError {
   static {
     this.prototype.name = 'ProgramNotFoundError'
   }
-  constructor(details: { readonly program: string; readonly searched: string }) {
-    const where = details.program.includes('/') ? `in ${details.searched}` : 'on the PATH'
-    const message = `The program "${details.program}" was not found ${where}; install it or give its full path.`
+  constructor(details: { readonly program: string; readonly searched: string; readonly linkTo?: string | undefined }) {
+    const { program, searched, linkTo } = details
+    const where = isAbsolute(program) ? '' : program.includes('/') ? ` in ${searched}` : ' on the PATH'
+    const problem = linkTo === undefined ? `was not found${where}` : `is a link to ${linkTo}, which was not found`
+    const message = `The program "${program}" ${problem}; install it or give its full path.`
     super('LF_PROGRAM_NOT_FOUND', message, { details })
   }
 }
@@ -32,7 +34,20 @@ export async function findProgram(program: string, search: ProgramSearch): Promi
     const candidate = resolve(search.cwd, folder, program)
     if (program !== '' && !program.includes('\0') && (await isExecutable(candidate))) return candidate
   }
-  throw new ProgramNotFoundError({ program, searched: program.includes('/') ? search.cwd : path })
+  const linkTo = program.includes('/') ? await danglingLink(resolve(search.cwd, program)) : undefined
+  throw new ProgramNotFoundError({ program, searched: program.includes('/') ? search.cwd : path, linkTo })
+}
+
+/** Where a link leads to that leads nowhere, as in an environment whose Python was uninstalled; followed to its last step. */
+async function danglingLink(path: string): Promise<string | undefined> {
+  const target = await readlink(path).catch(() => undefined)
+  if (target === undefined) return undefined
+  const next = resolve(dirname(path), target)
+  const isThere = await stat(next).then(
+    () => true,
+    () => false,
+  )
+  return isThere ? undefined : ((await danglingLink(next)) ?? next)
 }
 
 async function isExecutable(path: string): Promise<boolean> {

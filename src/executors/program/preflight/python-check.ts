@@ -49,9 +49,11 @@ export function problemOf(
   const [first] = missing
   if (first === undefined) return undefined
   if (first.line === null) return `${by} finds no module ${first.name}, which the command starts.`
-  const names = [...new Set(missing.map(({ name }) => name))].join(', ')
   const where = kind === 'script' ? basename(target) : kind === 'module' ? target : 'the code of the command'
-  return `${by} finds no module ${names}, which ${where} imports in line ${first.line}.`
+  const each = missing.filter(({ name }, index) => missing.findIndex((other) => other.name === name) === index)
+  if (each.length === 1) return `${by} finds no module ${first.name}, which ${where} imports in line ${first.line}.`
+  const names = each.map(({ name, line }) => `${name} (line ${line})`).join(', ')
+  return `${by} does not find the modules ${names}, which ${where} imports.`
 }
 
 /** What could not be known, a line each. */

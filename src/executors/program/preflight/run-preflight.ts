@@ -95,7 +95,14 @@ async function checkEntry(check: Check, { program, python }: Entry, deps: Output
   if (python !== undefined) return await checkPython(check, program, python, deps)
   const interpreter = await interpreterOf(file)
   if (interpreter === undefined) return { passed: true, notes: [`what ${basename(program)} starts is not checked`] }
-  const found = await findProgram(interpreter, { cwd: check.workspace, path: check.childEnv.PATH })
+  const found = await findProgram(interpreter, { cwd: check.workspace, path: check.childEnv.PATH }).catch(
+    (error: unknown) => {
+      if (error instanceof ProgramNotFoundError) return undefined
+      throw error
+    },
+  )
+  if (found === undefined)
+    return { passed: false, reason: `${file} is started by ${interpreter}, which was not found on this host.` }
   if (!isPythonName(found)) return { passed: true, notes: [`what ${basename(program)} starts is not checked`] }
   const result = await checkPython(check, interpreter, { flags: [], kind: 'script', target: file }, deps)
   const note = `what ${basename(program)} starts is not checked`

@@ -29,17 +29,22 @@ describe('default preflight', function () {
 
   async function check({ files, command = ['python', 'train.py'], env = {}, reported = [] }: Case) {
     const trainer = join(folder.path, 'trainer')
+    const inTrainer = (paths: string) =>
+      paths
+        .split(':')
+        .map((path) => join(trainer, path))
+        .join(':')
     await mkdir(trainer, { recursive: true })
     for (const [name, content] of Object.entries(files)) {
       await mkdir(dirname(join(trainer, name)), { recursive: true })
       await writeFile(join(trainer, name), content)
       if (typeof content === 'string' && content.startsWith('#!')) await chmod(join(trainer, name), 0o755)
     }
-    const paths = Object.entries(env).map(([name, value]) => [
+    const variables = Object.entries(env).map(([name, value]) => [
       name,
-      name === 'PYTHONPATH' ? join(trainer, value) : value,
+      name === 'PYTHONPATH' ? inTrainer(value) : value,
     ])
-    const definition = { name: 't', folder: trainer, python: 'python3', env: Object.fromEntries(paths), errors: [] }
+    const definition = { name: 't', folder: trainer, python: 'python3', env: Object.fromEntries(variables), errors: [] }
     return runPreflight(
       { kind: 'trainer', name: 't', gpus: 0, definition, own: undefined, commands: [command] },
       {
@@ -147,6 +152,23 @@ describe('default preflight', function () {
       env: SITE_ENV,
       fails: /nothing_a/,
     },
+    'fails with each module once, and the line of its first import': {
+      files: { 'train.py': 'import nothing_a\nimport nothing_b\nfrom nothing_a import c\n' },
+      fails: /does not find the modules nothing_a \(line 1\), nothing_b \(line 2\), which train\.py imports\.$/,
+    },
+    'passes a package that sets its own __spec__ to None': {
+      files: { 'train.py': 'import odd\nimport odd\n', 'odd.py': '__spec__ = None\n' },
+    },
+    'passes a namespace package of pkgutil that lies in two folders': {
+      files: {
+        'train.py': 'import space.b\n',
+        'one/space/__init__.py': "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        'one/space/a/__init__.py': '',
+        'two/space/__init__.py': "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        'two/space/b/__init__.py': '',
+      },
+      ...{ env: { PYTHONPATH: 'one:two' }, notes: /space\.b was not found, but space may make it/ },
+    },
     'fails a module by -m': {
       files: {},
       command: ['python', '-m', 'nothing_a.train'],
@@ -169,7 +191,7 @@ describe('default preflight', function () {
     'fails a script whose interpreter is gone, as in an environment that was moved': {
       files: { launch: '#!/moved/venv/bin/python3\nimport json\n' },
       command: ['{trainer}/launch'],
-      fails: /"\/moved\/venv\/bin\/python3" was not found/,
+      fails: /launch is started by \/moved\/venv\/bin\/python3, which was not found on this host\.$/,
     },
     'fails a launcher in Python whose package is gone': {
       files: { launch: '#!/usr/bin/env python3\nimport re\nimport sys\nfrom nothing_a.run import main\n' },
@@ -273,5 +295,17 @@ describe('default preflight', function () {
     await symlink(join(folder.path, 'real/train.py'), join(folder.path, 'trainer/train.py'))
 
     expect(await check({ files: {} })).to.deep.equal({ passed: true, notes: [] })
+  })
+
+  it('fails an interpreter that is a link to one that is gone, and names it', async () => {
+    await mkdir(join(folder.path, 'trainer'), { recursive: true })
+    await symlink('/gone/python3.11', join(folder.path, 'trainer/python3'))
+    await symlink('python3', join(folder.path, 'trainer/python'))
+
+    const result = await check({ files: { 'train.py': '' }, command: ['./python', '{trainer}/train.py'] })
+
+    expect(result)
+      .to.have.property('reason')
+      .that.matches(/python" is a link to \/gone\/python3\.11, which was not found;/)
   })
 })
