@@ -42,9 +42,10 @@ SAFE_PARTS = {
     'sys': set('argv executable flags platform setrecursionlimit stderr stdout version version_info'.split()),
 }
 SAFE_BUILTINS = set((
-    'abs bool bytes classmethod dict float frozenset getattr hasattr int isinstance len list max min object open print '
+    'abs bool bytes classmethod dict float frozenset int isinstance len list max min object open print '
     'property range repr round set sorted staticmethod str sum super tuple zip'
 ).split())
+KNOWN_NAMES = set('__annotations__ __doc__ __file__ __name__ __package__ __version__'.split())
 SEARCH_STATE = set('path modules meta_path path_hooks path_importer_cache'.split())
 MOST_FILES = 100
 INSTALLED = ('site-packages', 'dist-packages')
@@ -141,7 +142,10 @@ class Reader(object):
 
     def __init__(self):
         self.disturbed = None
+        # Name -> module, module:part, or nothing for what the file itself has made.
         self.bound = {}
+        # Functions and classes of the file, which others may call.
+        self.callables = set()
 
     @staticmethod
     def imported(statement):
@@ -161,36 +165,86 @@ class Reader(object):
         if isinstance(statement, (ast.FunctionDef, getattr(ast, 'AsyncFunctionDef', ast.FunctionDef))):
             bodies = []  # executed by calls only
             parts = statement.decorator_list + statement.args.defaults + getattr(statement.args, 'kw_defaults', [])
-            self.bound[statement.name] = ''
+            self.define(statement.name)
         else:
             parts = [part for part in ast.iter_child_nodes(statement) if isinstance(part, (ast.expr, ast.keyword))]
             parts += [getattr(item, 'context_expr', None) for item in getattr(statement, 'items', [])]
-        if hasattr(statement, 'subject'):
-            return at(statement, 'is not read')
+        if isinstance(statement, ast.AugAssign) and not self.is_trusted(getattr(statement.target, 'id', '')):
+            return at(statement, 'may change where modules are found')
+        if hasattr(statement, 'subject') or (isinstance(statement, ast.ClassDef) and not self.is_plain_class(statement)):
+            return at(statement, 'may change where modules are found')
         calls = getattr(statement, 'decorator_list', [])
         for part in parts:
             if part is not None and not (self.is_safe(part) and (part not in calls or self.is_safe_decorator(part))):
                 return at(part if hasattr(part, 'lineno') else statement, 'may change where modules are found')
+        self.rebind(statement)
         for part in bodies:
             why = self.disturbance(part, seen)
             if why is not None:
                 return why
         if isinstance(statement, ast.ClassDef):
-            self.bound[statement.name] = ''
+            self.define(statement.name)
         return None
+
+    def define(self, name):
+        self.bound[name] = ''
+        self.callables.add(name)
+
+    def rebind(self, statement):
+        """What is assigned is no module any more, and may be a function."""
+        given = getattr(statement, 'value', None)
+        is_callable = isinstance(given, ast.Lambda) or (isinstance(given, ast.Name) and given.id in self.callables)
+        for target in getattr(statement, 'targets', [getattr(statement, 'target', None)]):
+            for node in ast.walk(target) if target is not None else []:
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    self.bound[node.id] = ''
+                    if is_callable:
+                        self.callables.add(node.id)
+
+    def is_plain_class(self, statement):
+        """No metaclass, and no base that may do something when a class is derived from it."""
+        if statement.keywords if hasattr(statement, 'keywords') else False:
+            return False
+        if any(getattr(part, 'name', None) == '__init_subclass__' for part in statement.body):
+            return False
+        for base in statement.bases:
+            top = (self.root(base) or '').split(':')[0].split('.')[0]
+            is_known = is_standard(top) or top in QUIET if top else isinstance(base, ast.Name)
+            if not is_known:
+                return False
+        return True
 
     def is_safe(self, expression):
         for node in ast.walk(expression):
-            if isinstance(node, ast.Call) and not self.is_safe_call(node.func):
+            if isinstance(node, ast.Call) and not (self.is_safe_call(node.func) and self.are_safe_arguments(node)):
                 return False
             if isinstance(node, ast.Attribute):
+                if node.attr.startswith('__') and node.attr not in KNOWN_NAMES:
+                    return False
                 if node.attr == 'sys' or (node.attr in SEARCH_STATE and self.root(node.value) == 'sys'):
                     return False
             if isinstance(node, ast.Name):
+                if node.id.startswith('__') and node.id not in KNOWN_NAMES:
+                    return False
                 module, _, part = self.bound.get(node.id, '').partition(':')
                 if module == 'sys' and part in SEARCH_STATE:
                     return False
+                if isinstance(node.ctx, ast.Load) and not self.is_trusted(node.id):
+                    return False  # what a module beside the script has made may do anything when it is used
         return True
+
+    def is_trusted(self, name):
+        top = self.bound.get(name, '').split(':')[0].split('.')[0]
+        return top == '' or is_standard(top) or top in QUIET
+
+    def are_safe_arguments(self, call):
+        """Without a function of the file, which would be called."""
+        given = call.args + [keyword.value for keyword in call.keywords]
+        return not any(
+            isinstance(node, ast.Lambda) or (isinstance(node, ast.Name) and node.id in self.callables)
+            for argument in given
+            for node in ast.walk(argument)
+        )
 
     def is_safe_decorator(self, part):
         return isinstance(part, ast.Call) or self.is_safe_call(part)  # the call itself was looked at
