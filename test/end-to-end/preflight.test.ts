@@ -1,8 +1,9 @@
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { createFleet } from '../../src/queue/fleet/fleet.js'
+import { converterFile, startConverterFleet } from '../helpers/converter-fleet.js'
 import { type Fleet, startFleet } from '../helpers/fleet.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
@@ -125,4 +126,41 @@ describe('preflight', function () {
       90_000,
     )
   }
+})
+
+describe('preflight of a converter', function () {
+  this.timeout(120_000)
+  const folder = useTemporaryFolder()
+
+  it('keeps conversions from a host on which the command of the converter file fails', async () => {
+    const converters = await startConverterFleet()
+    try {
+      const source = converterFile('a-to-b')
+      await cp(dirname(source), join(folder.path, 'converter'), { recursive: true })
+      const file = join(folder.path, 'converter/converter.yaml')
+      const command = `[sh, -c, 'test -e "$1/../../licence" || { echo no licence; exit 4; }', sh, '{workspace}']`
+      await writeFile(file, `${await readFile(source, 'utf8')}\npreflight: ${command}\n`)
+      for (const name of ['with', 'without']) await mkdir(join(converters.folder, name))
+      await writeFile(join(converters.folder, 'with/licence'), '')
+      const startHost = (name: string) =>
+        converters.start('worker', '--converter', file, '--gpus', 'none', '--data', join(converters.folder, name))
+      const without = await startHost('without')
+      await converters.start('converter', file, '--no-worker', '--every', '1')
+      const id = await converters.upload({ 'model.a': 'hello' })
+      await until('the conversion waits', async () => (await converters.conversions.count()) === 1, 30_000)
+      await until('its host has said why', async () => (await without.log()).includes('preflight failed'), 30_000)
+      const { output } = await converters.run('hosts')
+
+      const fit = await startHost('with')
+      await converters.untilFormat(id, 'format_b')
+
+      const [conversion] = await converters.conversions.list()
+      expect(output).to.match(
+        /converter a-to-b not served: Its preflight fails: The preflight exited with code 4; its last line was: no licence\./,
+      )
+      expect(conversion).to.include({ state: 'converted', hostId: String(fit.facts.hostId), run: 1 })
+    } finally {
+      await converters.close()
+    }
+  })
 })

@@ -43,7 +43,7 @@ export type ConverterFleet = {
   start(...args: [string, ...string[]]): Promise<CliProcess>
   /** Any command, to its end. */
   run(...args: [string, ...string[]]): Promise<CliExit & { readonly output: string }>
-  /** The programs that were started for this fleet and live. */
+  /** The programs that were started for this fleet and live; no preflights. */
   programs(): Promise<number[]>
   close(): Promise<void>
 }
@@ -59,6 +59,9 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
   const conversions = createConversions(link, {}, { log })
   const parts: CliProcess[] = []
   let count = 0
+
+  const programs = (isCounted: (workspace: string) => boolean) =>
+    processesWith('LOOPFLEET_WORKSPACE', (path) => path.startsWith(`${folder}/`) && isCounted(path))
 
   function cli(args: [string, ...string[]]) {
     count += 1
@@ -126,16 +129,16 @@ export async function startConverterFleet(env: Readonly<Record<string, string>> 
       return started
     },
     run: (...args) => runCli(cli(args)),
-    programs: () => processesWith('LOOPFLEET_WORKSPACE', (path) => path.startsWith(`${folder}/`)),
+    programs: async () => programs((path) => !path.includes('/preflight/')),
     async close() {
       await Promise.all(parts.filter((part) => !part.hasExited).map((part) => part.end()))
       await queues.close()
       await link.close()
       await loop.close()
       await redis.close()
-      const left = await until('no program is left', async () => (await fleet.programs()).length === 0, 3000).then(
+      const left = await until('no program is left', async () => (await programs(() => true)).length === 0, 3000).then(
         () => [],
-        () => fleet.programs(),
+        () => programs(() => true),
       )
       killAll(left)
       await removeTree(folder)
