@@ -43,7 +43,14 @@ for (const build of ['7de4018', '1806581'])
       await trainings.migrate(redis.queues)
 
       // What the builds of then did not note is known afterwards, or is noted in another way.
-      const held = ({ endAckedAt: _, stopRequested: _a, updatedAt: _b, life: _c, ...rest }: TrainingRecord) => rest
+      const held = ({
+        endAckedAt: _,
+        stopRequested: _a,
+        updatedAt: _b,
+        life: _c,
+        protocol: _d,
+        ...rest
+      }: TrainingRecord) => rest
       expect((await trainings.list()).map(held)).to.have.deep.members(before.map(held))
       for (const { id } of before) expect(await trainings.find(id.slice(0, 8))).to.include({ id })
       expect(await trainings.count()).to.equal(7)
