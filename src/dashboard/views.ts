@@ -9,6 +9,7 @@ import {
   queueNames,
   type Stage,
   type StepProgress,
+  shownOutcome,
   stages,
   stepJobSchema,
   stepProgressSchema,
@@ -43,6 +44,8 @@ export function toTrainingView(record: TrainingRecord, current: readonly Current
     seat: seat.name,
     state: record.state,
     outcome: record.outcome,
+    /** For people: also `stopped`. */
+    shownOutcome: shownOutcome(record),
     isWaiting: isWaiting(record),
     /** Why it waits, in one sentence. */
     waits,

@@ -128,6 +128,8 @@ describe('dashboard api', () => {
 
     expect(await dashboard.trainings.pending(id)).to.equal('stop')
     expect(await get(`/api/trainings/${id}`)).to.have.nested.property('body.stopRequested', true)
+    await dashboard.trainings.finish(id, run, { outcome: 'completed' })
+    expect((await get(`/api/trainings/${id}`)).body).to.include({ outcome: 'completed', shownOutcome: 'stopped' })
   })
 
   it('retries a failed training', async () => {

@@ -2,6 +2,7 @@ import {
   type ConversionRecord,
   isWaiting,
   type KnownHost,
+  shownOutcome,
   type TrainingRecord,
   trainingName,
 } from '../../queue/index.js'
@@ -12,7 +13,7 @@ type Host = KnownHost & { readonly isAlive: boolean; readonly isDraining: boolea
 export function trainingSilence(training: TrainingRecord, hosts: readonly Host[]): string {
   const name = trainingName(training.order)
   const { trainer, outcome, state, hostId } = training
-  if (outcome !== null) return `${name} has ended (${outcome}) and has no log.`
+  if (outcome !== null) return `${name} has ended (${shownOutcome(training)}) and has no log.`
   if (!isWaiting(training) && hostId !== null) return `${name} has logged nothing yet: ${state} on ${hostId}.`
   const serving = hosts.filter(({ trainers }) => trainers.includes(trainer))
   return `${name} ${waitingFor(`trainings of ${trainer}`, serving)}`

@@ -8,6 +8,7 @@ import {
   isWaiting,
   noHostSentence,
   reportedErrors,
+  shownOutcome,
   type TrainingControl,
   type TrainingRecord,
   type TrainingsOfFleet,
@@ -50,7 +51,7 @@ export async function show(wanted: string, flags: { json?: boolean }): Promise<v
     if (flags.json === true) return printJson(toView(training, reason))
     const { failure, facts, warnings, ...view } = toView(training, reason)
     // What stages note for themselves is for programs, except for what it runs on.
-    const shown = Object.entries({ ...view, device: facts.device ?? null })
+    const shown = Object.entries({ ...view, outcome: shownOutcome(training), device: facts.device ?? null })
     printTable(
       ['FACT', 'VALUE'],
       shown.map(([name, value]) => [name, inWords(name, value)]),
@@ -137,7 +138,7 @@ function toRow(training: TrainingRecord, nowMs: number): string[] {
     training.id,
     trainingName(order),
     training.trainer,
-    isWaiting(training) ? 'waiting for a host' : (training.outcome ?? training.state),
+    isWaiting(training) ? 'waiting for a host' : (shownOutcome(training) ?? training.state),
     percent(training.progress),
     training.hostId ?? '',
     String(training.run),

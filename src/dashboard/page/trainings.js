@@ -26,10 +26,10 @@ function toRow(training, now, chosen) {
   )
 }
 
-export function stateBadge({ outcome, state, isWaiting, errors }) {
+export function stateBadge({ outcome, shownOutcome, state, isWaiting, errors }) {
   if (outcome !== null) {
     const look = { completed: 'good', failed: 'bad' }[outcome] ?? ''
-    return el('span', { class: `badge ${look}` }, outcome)
+    return el('span', { class: `badge ${look}` }, shownOutcome)
   }
   if (isWaiting) return el('span', { class: 'badge' }, 'waiting for a host')
   return el('span', { class: `badge ${Object.keys(errors).length > 0 ? 'warn' : 'busy'}` }, words(state))

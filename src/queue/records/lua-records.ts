@@ -44,10 +44,13 @@ local function unlist(id, kind, name)
   redis.call('ZREM', key('paused:' .. kind .. ':' .. name), id)
 end
 
+-- A stop stays in the record: what was stopped has ended well, but earlier than it would have by itself.
 local function toEnded(id, outcome, fields)
-  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'run', 'host')
+  local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'run', 'host', 'intent')
   local at = stamp()
-  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', '', 'outcome', outcome, unpack(fields))
+  local intent = it[5]
+  if intent ~= '' and cjson.decode(intent).kind ~= 'stop' then intent = '' end
+  redis.call('HSET', recordKey(id), 'life', 'ended', 'endedAt', at, 'intent', intent, 'outcome', outcome, unpack(fields))
   redis.call('ZREM', key('leases'), id)
   unlist(id, it[1], it[2])
   redis.call('ZREM', key('open:' .. it[1]), id)

@@ -1,8 +1,22 @@
-import type { TrainingRecord } from './training-record.js'
+import { z } from 'zod'
+import type { TrainingOutcome, TrainingRecord } from './training-record.js'
 
 /** No host has it. */
 export function isWaiting({ life }: Pick<TrainingRecord, 'life'>): boolean {
   return life === 'waiting'
+}
+
+const stoppedResult = z.object({ stopped: z.literal(true) })
+
+/** How it ended, for people: one that was stopped and kept its model has not run to its end, or left the detection out. */
+export function shownOutcome({
+  outcome,
+  stopRequested,
+  steps,
+}: Pick<TrainingRecord, 'outcome' | 'stopRequested' | 'steps'>): TrainingOutcome | 'stopped' | null {
+  const leftOut = stopRequested && steps['upload-detections'] === undefined
+  const wasStopped = leftOut || stoppedResult.safeParse(steps.train?.result).success
+  return outcome === 'completed' && wasStopped ? 'stopped' : outcome
 }
 
 export const NO_HOST = 'No host lives, so nothing is worked on: start a worker.'

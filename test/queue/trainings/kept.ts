@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { silentLogger } from '../../../src/base/logger/logger.js'
+import type { Stage } from '../../../src/queue/jobs/names.js'
 import type { Claim } from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import type { IntentKind } from '../../../src/queue/records/record-schema.js'
@@ -21,7 +22,7 @@ export type Kept = {
   /** Takes it, also from a host that is dead; answers the run. */
   take(id: string, host: string): Promise<number>
   update(id: string, patch: Partial<TrainingProgressFields>): Promise<void>
-  finishStep(id: string): Promise<void>
+  finishStep(id: string, result?: unknown, stage?: Stage): Promise<void>
   handBack(id: string): Promise<void>
   finish(id: string, outcome: TrainingOutcome, errors?: Errors): Promise<void>
   readonly keys: { record(id: string): string; log(id: string): string; readonly ids: string }
@@ -56,9 +57,9 @@ export function keepTrainings({ link }: Pick<RedisFixture, 'link'>): Kept {
       return (await claim(id, host)).run
     },
     update: async (id, patch) => await records.update(await claimOf(id), patch),
-    async finishStep(id) {
-      const train = { hostId: 'a', seconds: 1, result: null, at: 1 }
-      await records.update(await claimOf(id), { steps: { train } }, 'useful')
+    async finishStep(id, result = null, stage = 'train') {
+      const step = { hostId: 'a', seconds: 1, result, at: 1 }
+      await records.update(await claimOf(id), { steps: { [stage]: step } }, 'useful')
     },
     async handBack(id) {
       await records.release(await claimOf(id))
