@@ -68,6 +68,38 @@ os.symlink('run/1.bin', 'run/best-wrong.bin')`
     ])
   })
 
+  it('of best models that are not used are named once for each state of a file, however often the program is resumed', async () => {
+    const script = `import os
+os.makedirs('run', exist_ok=True)
+if not os.path.lexists('run/best-link.bin'):
+    os.symlink('nowhere', 'run/best-link.bin')
+    os.kill(os.getpid(), 9)`
+    await writeFile(join(folder.path, 'links.py'), script)
+    const program = `[python3, '${join(folder.path, 'links.py')}']`
+    const definition = makeDefinition(
+      `train: {scratch: ${program}, resume: ${program}, resume_when: run/last.bin}\nbest: {files: run/best-*.bin, as: model.bin}`,
+    )
+    const workspace = join(folder.path, 'workspace')
+    await mkdir(workspace)
+    const said: string[] = []
+    const runOnce = async (resume: boolean) => {
+      const training = await start({ definition, workspace, resume, say: (line) => void said.push(line) })
+      await collect(training.events)
+      return said.splice(0)
+    }
+    const link = 'the best model run/best-link.bin is not used: it is a link to nowhere, which is not there'
+    const fresh = (at: string) =>
+      `the best model run/best-1.bin is not used: run/best-1.bin was changed less than ${at}`
+
+    expect(await runOnce(false)).to.deep.equal([link])
+    await writeFile(join(workspace, 'run/last.bin'), 'weights')
+    await writeFile(join(workspace, 'run/best-1.bin'), 'first')
+    expect(await runOnce(true)).to.deep.equal([fresh('2 s ago')])
+    expect(await runOnce(true)).to.deep.equal([])
+    await writeFile(join(workspace, 'run/best-1.bin'), 'another state')
+    expect(await runOnce(true)).to.deep.equal([fresh('2 s ago')])
+  })
+
   describe('have the last epoch of the log, without table and numbers in names,', () => {
     const yaml = `progress: {log: '^\\s+epoch (?<epoch>\\d+)/(?<epochs>\\d+)'}\nbest: {files: result/best.pt, as: model.bin}`
 

@@ -1,3 +1,4 @@
+export { noMatchReason } from './adapters/best-names.js'
 export { eventFiles, unhandledModelFiles } from './events-file.js'
 export { canResume } from './resume-check.js'
 export { type RunningTraining, runCommand, startTraining } from './training-program.js'

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
@@ -11,7 +11,9 @@ import { ASIDE } from '../whole-files/aside-folders.js'
 import { deadLinkProblem } from '../whole-files/dead-link.js'
 import type { SetAside, Source, Trust } from '../whole-files/set-aside.js'
 import { readBestMetrics } from './best-metrics.js'
+import { type BestFiles, bestNames } from './best-names.js'
 import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
+import { openPassedOver } from './passed-over.js'
 
 export type BestFilesOptions = {
   readonly workspace: string
@@ -21,7 +23,6 @@ export type BestFilesOptions = {
   readonly resume: boolean
   readonly everyMs?: number
 }
-type BestFiles = Exclude<TrainerDefinition['best'], 'events'>
 type Found = DatedFile & { readonly path: string; readonly mark: string }
 
 const HANDED_OVER = join(ASIDE, 'handed-over.json')
@@ -47,7 +48,8 @@ export async function openBestFiles(
   const handedOver = resume ? await readHandedOver(workspace) : undefined
   const before = await findFiles(workspace, best, setAside)
   const seen = new Set(before.map(({ mark }) => mark))
-  const passedOver = new Map<string, string>()
+  const notYet = new Map<string, string>()
+  const passedOver = await openPassedOver(workspace, { resume })
 
   async function scan(): Promise<void> {
     for (const source of besideOf(workspace, best)) await setAside.keepRested(source)
@@ -58,9 +60,9 @@ export async function openBestFiles(
   async function takeRest({ endedWell, endedByUs }: ProgramEnd): Promise<void> {
     const trust = endedWell && !endedByUs ? 'program-ended-well' : 'rest'
     for (const file of await freshFiles()) await takeOrReport(file, trust)
-    for (const { path } of await namesOf(workspace, best)) {
+    for (const { path } of await bestNames(workspace, best)) {
       const problem = await deadLinkProblem(join(workspace, path))
-      if (problem !== undefined) deps.say(`the best model ${path} is not used: ${problem}`)
+      if (problem !== undefined) await sayNotUsed({ path, mark: path }, problem)
     }
   }
 
@@ -81,9 +83,15 @@ export async function openBestFiles(
   async function takeOrReport(file: Found, trust: Trust): Promise<string> {
     const problem = await tryTake(file, { trust, isLast: true })
     if (problem === 'taken') return problem
-    deps.log.warn({ file: file.path, problem }, 'best model not used')
-    deps.say(`the best model ${file.path} is not used: ${problem}`)
+    await sayNotUsed(file, problem)
     return problem
+  }
+
+  async function sayNotUsed({ path, mark }: Pick<Found, 'path' | 'mark'>, problem: string): Promise<void> {
+    if (!(await passedOver.isNew(mark, problem)))
+      return deps.log.debug({ file: path, problem }, 'best model still not used')
+    deps.log.warn({ file: path, problem }, 'best model not used')
+    deps.say(`the best model ${path} is not used: ${problem}`)
   }
 
   /** Answers `taken` or why not. */
@@ -122,8 +130,8 @@ export async function openBestFiles(
 
   // While it is written that is the rule; what is worth a line is a file that is missing beside it.
   function reportOnce(file: Found, problem: string): void {
-    if (passedOver.get(file.path) === problem) return
-    passedOver.set(file.path, problem)
+    if (notYet.get(file.path) === problem) return
+    notYet.set(file.path, problem)
     deps.log.debug({ file: file.path, problem }, 'best model not set aside yet')
   }
 
@@ -175,23 +183,9 @@ function besideOf(workspace: string, best: BestFiles): Source[] {
 
 /** Oldest epoch first; the mark changes when a file is written again. */
 async function findFiles(workspace: string, best: BestFiles, setAside: SetAside): Promise<Found[]> {
-  const names = await namesOf(workspace, best)
+  const names = await bestNames(workspace, best)
   const found = await Promise.all(names.map(({ path, star }) => look(workspace, path, star, setAside)))
   return found.filter((file) => file !== undefined).sort((a, b) => numberOf(a) - numberOf(b))
-}
-
-/** What its folder lists, whether there is a file behind it or not. */
-async function namesOf(workspace: string, best: BestFiles): Promise<{ path: string; star: string | undefined }[]> {
-  const folder = dirname(best.files)
-  const expression = nameExpression(basename(best.files))
-  const names = await readdir(join(workspace, folder)).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  })
-  return names.flatMap((name) => {
-    const match = expression.exec(name)
-    return match === null ? [] : [{ path: join(folder, name), star: match[1] }]
-  })
 }
 
 async function look(
@@ -208,11 +202,6 @@ async function look(
 
 function numberOf({ named }: Found): number {
   return named?.epoch ?? 0
-}
-
-function nameExpression(pattern: string): RegExp {
-  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('(.*)')}$`)
 }
 
 function metricsPath(best: BestFiles, path: string): string | undefined {

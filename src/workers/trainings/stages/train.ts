@@ -1,6 +1,6 @@
 import { messageOf, TrainingStoppedError, WorkerShutdownError } from '../../../base/index.js'
 import type { ModelEvent, TrainerEvent } from '../../../executors/contract/index.js'
-import { canResume, type RunningTraining, startTraining } from '../../../executors/training/index.js'
+import { canResume, noMatchReason, type RunningTraining, startTraining } from '../../../executors/training/index.js'
 import type { Finished } from '../../checkpoints/marker.js'
 import { deviceOf } from '../../engine/served.js'
 import { toBestModel } from '../best-model.js'
@@ -195,7 +195,11 @@ async function settle(context: StageContext, watched: Watched | undefined): Prom
     })
   }
   if (models.length === 0) {
-    throw new NoModelError('The trainer ended with code 0 but reported no model; see its log and the trainer contract.')
+    const reason = await noMatchReason(training.definition, training.paths.workspace)
+    const why = reason === undefined ? '' : `: ${reason}`
+    throw new NoModelError(
+      `The trainer ended with code 0 but reported no model${why}; see its log and the trainer contract.`,
+    )
   }
   return { stopped: false, epoch: models.at(-1)?.epoch ?? null }
 }
