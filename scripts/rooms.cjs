@@ -14,6 +14,7 @@ const BASE = [
   'src/base/sockets',
   'src/base/tar',
   'src/base/terminal',
+  'src/base/threads',
   'src/base/zip',
 ]
 const IMAGES = ['src/images', 'src/images/pixels']
@@ -42,6 +43,7 @@ const mayImport = {
   'src/base/sockets': ['src/base', 'src/base/http', 'src/base/logger'],
   'src/base/tar': ['src/base', 'src/base/archives'],
   'src/base/terminal': [],
+  'src/base/threads': ['src/base/logger'],
   'src/base/zip': ['src/base'],
   'src/process': BASE,
   'src/process/figures': [...BASE, 'src/process'],

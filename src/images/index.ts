@@ -1,3 +1,4 @@
+export { type Box, intersectionOf, intersectionOverUnion } from './boxes.js'
 export { ImageError, imageErrorCodes, isImageError } from './errors.js'
 export { readFileSize } from './file-size.js'
 export { type ImageHead, readImageHead } from './image-head.js'

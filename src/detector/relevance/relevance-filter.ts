@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { type Box, intersectionOverUnion } from '../../images/index.js'
 import type { Findings } from '../../inference/index.js'
 import { dialects } from '../../loop/protocol/index.js'
 import { createHistory, type History } from './history.js'
-import { type Box, distance, intersectionOverUnion, type Point } from './similarity.js'
 
 export const relevanceOptionsSchema = z
   .strictObject({
@@ -120,4 +120,11 @@ function countOf(findings: Readonly<Findings>): number {
     findings.segmentation_detections.length +
     findings.classification_detections.length
   )
+}
+
+type Point = { readonly x: number; readonly y: number }
+
+/** Straight distance in pixels. */
+function distance(a: Point, b: Point): number {
+  return Math.hypot(a.x - b.x, a.y - b.y)
 }

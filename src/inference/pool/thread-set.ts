@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads'
 import { Piscina, queueOptionsSymbol } from 'piscina'
 import { isWithin } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
+import { threadFileBeside } from '../../base/threads/index.js'
 import { buffersOf, type OwnedImage } from '../../images/index.js'
 import {
   fromThreadError,
@@ -296,11 +297,8 @@ function openPiscina(
   { settings, threads, maxHeapMb }: ThreadSetOptions,
   { log, threadFile }: ThreadSetDeps,
 ): Piscina<ThreadTask & Chosen, ThreadAnswer> {
-  // Run from its TypeScript source (tests), this module must start the thread from source too; the loader that makes
-  // that possible comes with the process's own --import, which threads inherit.
-  const beside = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
   const piscina = new Piscina<ThreadTask & Chosen, ThreadAnswer>({
-    filename: (threadFile ?? beside).href,
+    filename: (threadFile ?? threadFileBeside(import.meta.url)).href,
     minThreads: 0, // each is started by the task that loads its model
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,

@@ -3,16 +3,11 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { hasCode } from '../../base/index.js'
 import { BACKDOOR_FILE } from '../../executors/contract/index.js'
+import { type ErrorConfiguration, errorConfigurationSchema } from '../../loop/protocol/index.js'
 
-const errorsSchema = z.object({
-  begin_training: z.boolean().default(false),
-  save_model: z.boolean().default(false),
-  get_new_model: z.boolean().default(false),
-  crash_training: z.boolean().default(false),
-})
 const lineSchema = z.object({
   provide_new_model: z.boolean().optional(),
-  error_configuration: errorsSchema.optional(),
+  error_configuration: errorConfigurationSchema.optional(),
   /** So many syncs more, at once. */
   steps: z.int().min(0).optional(),
 })
@@ -20,14 +15,14 @@ const lineSchema = z.object({
 /** What somebody has told the mock trainer over its node's backdoor. */
 export type MockControls = {
   readonly providesNewModel: boolean
-  readonly errors: z.output<typeof errorsSchema>
+  readonly errors: ErrorConfiguration
   /** How many syncs there shall be in all. */
   readonly steps: number
 }
 
 /** Reads what the worker has written down of it, from its beginning; lines that are none of ours are passed over. */
 export async function readMockControls(folder: string): Promise<MockControls> {
-  let controls: MockControls = { providesNewModel: true, errors: errorsSchema.parse({}), steps: 0 }
+  let controls: MockControls = { providesNewModel: true, errors: errorConfigurationSchema.parse({}), steps: 0 }
   for (const line of (await readText(join(folder, BACKDOOR_FILE))).split('\n')) {
     const told = lineSchema.safeParse(parse(line)).data
     controls = {

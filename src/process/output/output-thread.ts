@@ -3,6 +3,7 @@ import type { Piscina } from 'piscina'
 import { messageOf } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { TakenLines } from '../../base/terminal/index.js'
+import { openThreadPool, threadFileBeside } from '../../base/threads/index.js'
 import { LastLines } from '../output-lines.js'
 import type { OutputAnswer, OutputPattern, OutputTask, PatternMatch, PatternMiss } from './messages.js'
 import type { OutputReader } from './output-reader.js'
@@ -47,21 +48,10 @@ export function createOutputThread(deps: { readonly log: Logger }): OutputThread
   let pool: Promise<Piscina> | undefined
   let readers = 0
 
-  async function start(): Promise<Piscina> {
-    const { Piscina } = await import('piscina')
-    // Run from its TypeScript source (tests), this module must start the thread from source too.
-    const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-    const opened = new Piscina({
-      filename: file.href,
-      name: 'readOutput',
-      minThreads: 1,
-      maxThreads: 1, // a reader's state is in its thread
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: OLD_MB },
-    })
-    opened.on('error', (err: unknown) => deps.log.warn({ err }, 'the thread that reads output failed'))
-    return opened
+  function start(): Promise<Piscina> {
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: OLD_MB }
+    const file = threadFileBeside(import.meta.url)
+    return openThreadPool({ file, task: 'readOutput', threads: 1, resourceLimits }, deps) // a reader's state is in its thread
   }
 
   async function ask(task: OutputTask): Promise<OutputAnswer> {

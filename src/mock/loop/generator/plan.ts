@@ -1,18 +1,9 @@
+import type { Box } from '../../../images/index.js'
 import type { GeneratedCategory } from './categories.js'
 import { backgroundColor, type Color, distinctColor } from './colors.js'
 import type { ShapesConfig } from './config.js'
 import { createRandom, type Random } from './random.js'
-import {
-  type Box,
-  type BoxShape,
-  blobOutline,
-  boundsOf,
-  boxShapes,
-  coverage,
-  move,
-  outlineOf,
-  type Point,
-} from './shapes.js'
+import { type BoxShape, blobOutline, boundsOf, boxShapes, coverage, move, outlineOf, type Point } from './shapes.js'
 
 export const IMAGE_WIDTH = 640
 export const IMAGE_HEIGHT = 480

@@ -1,7 +1,7 @@
+import { type Box, intersectionOf } from '../../../images/index.js'
 import type { Random } from './random.js'
 
 export type Point = { readonly x: number; readonly y: number }
-export type Box = { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
 
 /** What a box category can look like, in the order in which a project with n categories takes them. */
 export const boxShapes = ['circle', 'square', 'triangle', 'star', 'diamond', 'hexagon', 'arrow', 'plus'] as const
@@ -38,10 +38,8 @@ export function boundsOf(points: readonly Point[]): Box {
 
 /** The share of the smaller box that the other one covers, 0…1. */
 export function coverage(a: Box, b: Box): number {
-  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x)
-  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y)
-  if (width <= 0 || height <= 0) return 0
-  return (width * height) / Math.min(a.width * a.height, b.width * b.height)
+  const shared = intersectionOf(a, b)
+  return shared <= 0 ? 0 : shared / Math.min(a.width * a.height, b.width * b.height)
 }
 
 function scaleTo(points: readonly Point[], size: number): readonly Point[] {

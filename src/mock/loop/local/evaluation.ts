@@ -1,3 +1,4 @@
+import { intersectionOverUnion } from '../../../images/index.js'
 import type { BoxDetection } from '../../../loop/protocol/index.js'
 import type { Project } from '../store/project.js'
 import type { ImageRecord } from '../store/records.js'
@@ -74,22 +75,12 @@ function matches(found: readonly BoxDetection[], image: ImageRecord, iou: number
   let right = 0
   for (const box of [...found].sort((a, b) => b.confidence - a.confidence)) {
     const candidates = [...open].filter(({ category_name }) => category_name === box.category_name)
-    const [best] = candidates.sort((a, b) => overlap(b, box) - overlap(a, box))
-    if (best === undefined || overlap(best, box) < iou) continue
+    const [best] = candidates.sort((a, b) => intersectionOverUnion(b, box) - intersectionOverUnion(a, box))
+    if (best === undefined || intersectionOverUnion(best, box) < iou) continue
     open.delete(best)
     right += 1
   }
   return right
-}
-
-type Box = { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
-
-/** Intersection over union. */
-export function overlap(a: Box, b: Box): number {
-  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x)
-  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y)
-  if (width <= 0 || height <= 0) return 0
-  return (width * height) / (a.width * a.height + b.width * b.height - width * height)
 }
 
 function withScores(counts: Counts): SetEvaluation {

@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import type { Piscina } from 'piscina'
 import { availableCpus, messageOf } from '../../../../base/index.js'
 import type { Logger } from '../../../../base/logger/index.js'
+import { openThreadPool, threadFileBeside } from '../../../../base/threads/index.js'
 import { unlessAborted } from '../../../../loop/client/index.js'
 import type { ImagePoint } from '../../annotation-tool.js'
 import { AnnotationToolError, ToolTimeoutError } from '../../errors.js'
@@ -34,22 +35,6 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
   // Piscina starts another thread when one ends, also one that it no longer waits for after `destroy`.
   const ending = new Set<Promise<unknown>>()
 
-  async function open(): Promise<Piscina> {
-    const { Piscina } = await import('piscina')
-    // Run from its TypeScript source (tests), this module must start the thread from source too.
-    const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
-    const opened = new Piscina({
-      filename: file.href,
-      name: 'propose',
-      minThreads: threads,
-      maxThreads: threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-    })
-    opened.on('error', (err: unknown) => deps.log.warn({ err }, 'an idle annotation thread failed'))
-    return opened
-  }
-
   async function run(threadPool: Piscina, request: ProposalRequest | undefined): Promise<ProposalAnswer> {
     const withinMs = request === undefined ? WARM_UP_MS : timeoutMs
     const late = AbortSignal.timeout(withinMs)
@@ -72,7 +57,8 @@ export function createProposer(options: ProposerOptions, deps: { readonly log: L
   return {
     async start() {
       if (pool !== undefined) return
-      const opened = await open()
+      const file = threadFileBeside(import.meta.url)
+      const opened = await openThreadPool({ file, task: 'propose', threads }, deps)
       pool = opened
       await Promise.all(Array.from({ length: threads }, () => run(opened, undefined)))
     },

@@ -1,12 +1,10 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { distance, intersectionOverUnion } from '../../../src/detector/relevance/similarity.js'
+import { intersectionOverUnion } from '../../src/images/boxes.js'
 
 const coordinate = fc.integer({ min: -2000, max: 2000 })
 const size = fc.integer({ min: 0, max: 2000 })
 const box = fc.record({ x: coordinate, y: coordinate, width: size, height: size })
-const point = fc.record({ x: fc.double({ min: -1e4, max: 1e4 }), y: fc.double({ min: -1e4, max: 1e4 }) }, {})
-const realPoint = point.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
 
 describe('the intersection over union of two boxes', () => {
   it('lies between 0 and 1 and does not depend on the order', () => {
@@ -57,30 +55,6 @@ describe('the intersection over union of two boxes', () => {
         expect(intersectionOverUnion(a, b)).to.be.closeTo(countedPixels(a, b), 1e-12)
       }),
     )
-  })
-})
-
-describe('the distance of two points', () => {
-  it('is 0 to itself, never negative, and the same both ways', () => {
-    fc.assert(
-      fc.property(realPoint, realPoint, (a, b) => {
-        expect(distance(a, a)).to.equal(0)
-        expect(distance(a, b)).to.be.at.least(0)
-        expect(distance(b, a)).to.equal(distance(a, b))
-      }),
-    )
-  })
-
-  it('is never longer than a way around', () => {
-    fc.assert(
-      fc.property(realPoint, realPoint, realPoint, (a, b, c) => {
-        expect(distance(a, c)).to.be.at.most(distance(a, b) + distance(b, c) + 1e-6)
-      }),
-    )
-  })
-
-  it('is that of Pythagoras', () => {
-    expect(distance({ x: 1, y: 2 }, { x: 4, y: 6 })).to.equal(5)
   })
 })
 

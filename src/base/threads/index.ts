@@ -1,0 +1,1 @@
+export { openThreadPool, threadFileBeside } from './thread-pool.js'
