@@ -66,8 +66,6 @@ export type Conversions = TrainingLog & {
   abort(id: string, by: string): Promise<'ended' | 'asked' | 'ended-before'>
   /** Removes the oldest of those that were converted, with their logs. Failed ones stay until they are converted or their model is gone. */
   trim(): Promise<void>
-  /** The log of a converted one is kept for a while only. */
-  expireLog(id: string): Promise<void>
   /** Brings what builds before records have left to its new form, once. */
   migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
   /** Notifies the converters of the fleet that a model was uploaded, so that they need not wait for their next scan. */
@@ -76,7 +74,6 @@ export type Conversions = TrainingLog & {
 }
 
 export type ConversionsOptions = {
-  readonly keepLogSeconds?: number
   /** How many that were converted are remembered. */
   readonly keepConverted?: number
   /** Before a format is made again that the Loop accepted and lacks for the second time; doubles up to a day. */
@@ -121,7 +118,7 @@ export function createConversions(
   options: ConversionsOptions,
   { log }: { readonly log: Logger },
 ): Conversions {
-  const { keepLogSeconds = 7 * 86_400, keepConverted = 1_000, repeatAfterMs = 60_000, protocol = PROTOCOL } = options
+  const { keepConverted = 1_000, repeatAfterMs = 60_000, protocol = PROTOCOL } = options
   const keys = recordKeys(link)
   const uploads = `${link.prefix}:model-uploads`
   const records = createRecords(link, conversionDefinition, { protocol })
@@ -220,9 +217,6 @@ export function createConversions(
     },
     async trim() {
       await records.trim({ outcome: 'converted', keep: keepConverted, limit: TRIMMED_AT_ONCE })
-    },
-    async expireLog(id) {
-      await link.client.expire(keys.log(id), keepLogSeconds)
     },
 
     migrate: (queues) => migrateConversions(link, queues, { log }),

@@ -4,6 +4,8 @@ import { LUA_CLOCK } from '../redis/index.js'
 export const KEPT_CHANGES = 10_000
 /** How many lines of history a record keeps. */
 export const KEPT_HISTORY = 50
+/** How long the log of a record is kept after its end. */
+export const KEPT_LOG_S = 7 * 86_400
 
 /**
  * What every script on records begins with. KEYS[1] is the base of all keys, ARGV[1] how many changes the stream keeps.
@@ -38,6 +40,19 @@ local function lastEvent(id)
   return cjson.decode(redis.call('LINDEX', key('history:' .. id), -1) or '{}').what
 end
 
+-- Why hosts were offered it last.
+local function whyOffered(id)
+  for at = -1, -${KEPT_HISTORY}, -1 do
+    local line = redis.call('LINDEX', key('history:' .. id), at)
+    if not line then break end
+    local what = cjson.decode(line).what
+    for _, offer in ipairs({'created', 'expired', 'released', 'taken-back', 'reopened'}) do
+      if what == offer then return what end
+    end
+  end
+  return 'created'
+end
+
 -- Out of what hosts are offered.
 local function unlist(id, kind, name)
   redis.call('ZREM', key('waiting:' .. kind .. ':' .. name), id)
@@ -56,6 +71,7 @@ local function toEnded(id, outcome, fields)
   redis.call('ZREM', key('open:' .. it[1]), id)
   redis.call('ZADD', key('ended:' .. it[1]), at, id)
   redis.call('ZADD', key('ended:' .. it[1] .. ':' .. outcome), at, id)
+  redis.call('EXPIRE', key('log:' .. id), ${KEPT_LOG_S})
   note(id, 'ended', it[3], it[4])
   return changed(id, it[1], 'ended')
 end
@@ -111,6 +127,7 @@ local function reopenRecord(id, fields)
   local it = redis.call('HMGET', recordKey(id), 'kind', 'createdAt', 'outcome')
   redis.call('HINCRBY', recordKey(id), 'run', 1)
   redis.call('DEL', key('intent:' .. id))
+  redis.call('PERSIST', key('log:' .. id))
   redis.call('ZREM', key('ended:' .. it[1]), id)
   redis.call('ZREM', key('ended:' .. it[1] .. ':' .. it[3]), id)
   redis.call('ZADD', key('open:' .. it[1]), it[2], id)
@@ -169,6 +186,7 @@ local function guard(ownLeaseMs)
     reason = 'server'
     epoch = epoch + 1
   end
+  local held = redis.call('ZCARD', key('leases'))
   if reason ~= '' then
     for _, id in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
       local own = tonumber(redis.call('HGET', recordKey(id), 'leaseMs') or leaseMs)
@@ -190,6 +208,7 @@ local function guard(ownLeaseMs)
   redis.call('HSET', key('clock'), 'time', string.format('%.0f', t), 'server', server, 'epoch', epoch,
     'settleUntil', string.format('%.0f', settleUntil), 'silentSince', string.format('%.0f', silentSince), 'leaseMs', leaseMs)
   if last == nil then reason = '' end -- there was no server before
+  if reason == 'time' and held == 0 then reason = '' end -- a fleet that was off, and had nothing: no jump is known
   return t, math.max(0, settleUntil - t), epoch, reason
 end
 `

@@ -14,7 +14,7 @@ return 'created'`)
 
 /**
  * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Answers 'claimed' with the run,
- * fruitless runs and the hash as it was before (as it is, if this life of the host has it already); or why not:
+ * fruitless runs, why it waited, and the hash as it was before (as it is, if this life of the host has it already); or why not:
  * 'unknown', 'too-new' (protocol), 'taken', 'changed', 'settling' (ms).
  */
 export const CLAIM = luaScript(`${LUA_RECORDS}${LUA_GUARD}
@@ -27,7 +27,7 @@ if tonumber(it[3]) > protocol then return {'too-new', tonumber(it[3])} end
 if it[1] == 'ended' then return {'taken'} end
 if it[1] == 'claimed' and it[8] == ARGV[5] then
   redis.call('ZADD', key('leases'), t + leaseMs, id)
-  return {'claimed', tonumber(it[4]), tonumber(it[6]), redis.call('HGETALL', recordKey(id))}
+  return {'claimed', tonumber(it[4]), tonumber(it[6]), whyOffered(id), redis.call('HGETALL', recordKey(id))}
 end
 local lease = redis.call('ZSCORE', key('leases'), id)
 if it[1] == 'claimed' and lease and tonumber(lease) > t then return {'taken'} end
@@ -43,7 +43,7 @@ local startedAt = it[7]
 if startedAt == '' then startedAt = stamp() end
 toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leaseMs = leaseMs},
   {'use', 'none', 'fruitlessRuns', fruitless, 'startedAt', startedAt, 'protocol', math.max(protocol, tonumber(it[3]))})
-return {'claimed', run, fruitless, before}`)
+return {'claimed', run, fruitless, whyOffered(id), before}`)
 
 /**
  * ARGV: id, run, incarnation, birth. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks

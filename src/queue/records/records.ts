@@ -31,11 +31,19 @@ import {
   UPDATE,
 } from './record-scripts.js'
 
+const offers = ['created', 'expired', 'released', 'taken-back', 'reopened'] as const
+/**
+ * Why a record was offered to hosts: it was made; the lease of its host ran out; its host gave it back, or found that an earlier life
+ * of its own had died with it; or it was ended and is retried.
+ */
+export type Offered = (typeof offers)[number]
+
 export type Claimed<T> =
   | {
       readonly outcome: 'claimed'
       readonly claim: Claim
       readonly fruitlessRuns: number
+      readonly offered: Offered
       readonly before: FleetRecord<T>
     }
   /** Another host was first, or it has ended. */
@@ -120,7 +128,7 @@ export type RecordsOptions = {
 }
 
 const claimedSchema = z.union([
-  z.tuple([z.literal('claimed'), z.int(), z.int(), z.array(z.string())]),
+  z.tuple([z.literal('claimed'), z.int(), z.int(), z.enum(offers), z.array(z.string())]),
   z.tuple([z.enum(['too-new', 'settling']), z.number()]),
   z.tuple([z.enum(['taken', 'changed', 'unknown'])]),
 ])
@@ -171,10 +179,10 @@ export function createRecords<T extends object>(
       if (answer[0] === 'too-new') return { outcome: 'too-new', protocol: answer[1] }
       if (answer[0] === 'settling') return { outcome: 'settling', waitMs: answer[1] }
       if (answer[0] !== 'claimed') return { outcome: answer[0] }
-      const [, run, fruitlessRuns, flat] = answer
+      const [, run, fruitlessRuns, offered, flat] = answer
       const before = parseRecord(keys.record(id), toHash(flat), definition, protocol)
       if (before === undefined) throw lost(id, run)
-      return { outcome: 'claimed', claim: { id, run, incarnation, born: before.born }, fruitlessRuns, before }
+      return { outcome: 'claimed', claim: { id, run, incarnation, born: before.born }, fruitlessRuns, offered, before }
     },
 
     async check(claim) {

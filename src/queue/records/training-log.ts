@@ -1,4 +1,5 @@
 import { luaScript, type RedisLink } from '../redis/index.js'
+import { KEPT_LOG_S } from './lua-records.js'
 
 export type LogEntry = {
   /** Where reading goes on: give it as `from`. */
@@ -25,6 +26,7 @@ const BLOCK_MS = 1_000
 const LINGER_MS = 1_500
 
 // Each entry knows how many bytes came before it, so the size of what is kept needs no counter of its own.
+// What has no record at work gets its last lines after its end, or a cut-off host still writes: those go with the others.
 const APPEND = luaScript(`
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local total = 0
@@ -37,17 +39,19 @@ while true do
   redis.call('XDEL', KEYS[1], first[1])
 end
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', 20000)
+local life = redis.call('HGET', KEYS[2], 'life')
+if life ~= 'waiting' and life ~= 'claimed' then redis.call('EXPIRE', KEYS[1], ${KEPT_LOG_S}) end
 return 1`)
 
 export function createTrainingLog(
   link: RedisLink,
-  keys: { readonly log: (id: string) => string },
+  keys: { readonly log: (id: string) => string; readonly record: (id: string) => string },
   hasEnded: (id: string) => Promise<boolean>,
 ): TrainingLog {
   return {
     async appendLog(id, text) {
       for (let start = 0; start < text.length; start += MAX_ENTRY) {
-        await APPEND(link.client, [keys.log(id)], [text.slice(start, start + MAX_ENTRY), MAX_BYTES])
+        await APPEND(link.client, [keys.log(id), keys.record(id)], [text.slice(start, start + MAX_ENTRY), MAX_BYTES])
       }
     },
 

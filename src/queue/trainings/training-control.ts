@@ -9,7 +9,6 @@ import type { TrainingControl } from './trainings-of-fleet.js'
 export function createTrainingControl(
   link: RedisLink,
   records: Records<TrainingPayload>,
-  expireLog: (id: string) => Promise<void>,
 ): Pick<TrainingControl, 'request' | 'requestWithoutRecord'> {
   const keys = recordKeys(link)
   return {
@@ -22,7 +21,6 @@ export function createTrainingControl(
         // One that has a model still has to upload it: that is for a host. Once its program ran, one may be in a shared checkpoint.
         const needsHost = kind === 'stop' && (best !== 'null' || device !== null)
         const outcome = await records.intend(id, kind, by, needsHost ? {} : { endIfWaiting: Number(version) })
-        if (outcome === 'ended') await expireLog(id)
         if (outcome !== 'changed' && outcome !== 'unknown') return outcome
       }
     },

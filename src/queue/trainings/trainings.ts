@@ -20,8 +20,6 @@ export type Trainings = TrainingsOfFleet &
   TrainingControl & {
     /** The records themselves, for the host that works on them. */
     readonly records: Records<TrainingPayload>
-    /** The log of one that has ended is kept for a while only. */
-    expireLog(id: string): Promise<void>
     /** Lets trainings and conversions wait again whose hosts are silent, as far as Redis takes writes; for parts that are no host. */
     returnSilent(): Promise<void>
     /** Brings what builds before records have left to its new form, once. */
@@ -29,7 +27,6 @@ export type Trainings = TrainingsOfFleet &
   }
 
 export type TrainingsOptions = {
-  readonly keepLogSeconds?: number
   /** What is read and written; this build's by default. */
   readonly protocol?: number
 }
@@ -39,7 +36,7 @@ export function createTrainings(
   options: TrainingsOptions,
   { log }: { readonly log: Logger },
 ): Trainings {
-  const { keepLogSeconds = 7 * 86_400, protocol = PROTOCOL } = options
+  const { protocol = PROTOCOL } = options
   const keys = recordKeys(link)
   const records = createRecords(link, trainingDefinition, { protocol })
   const reader = createTrainingReader(link, records, { log })
@@ -50,18 +47,14 @@ export function createTrainings(
     return life === null || life === 'ended'
   }
 
-  async function expireLog(id: string): Promise<void> {
-    await link.client.expire(keys.log(id), keepLogSeconds)
-  }
-
   return {
     ...reader,
     ...orders,
     retry: orders.reopen, // a record that waits is offered to hosts
-    ...createTrainingControl(link, records, expireLog),
+    ...createTrainingControl(link, records),
     ...createTrainingLog(link, keys, hasEnded),
     ...createTrainingCurve(link, keys),
-    ...{ records, expireLog },
+    records,
     async returnSilent() {
       const ids = await returnSilent(link)
       if (ids.length > 0) log.warn({ records: ids }, 'records of silent hosts wait again')

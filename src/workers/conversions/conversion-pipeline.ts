@@ -155,8 +155,7 @@ export function createConversionPipeline(
     runLog.info({ seconds, files }, 'model converted')
     const { order } = run.record.payload
     const upload = { organization: order.organization, project: order.project, format: order.targetFormat }
-    // The next scan finds the model anyway, and a log that stays is removed with its record.
-    const told = Promise.allSettled([conversions.tellUpload(upload), conversions.expireLog(id)])
+    const told = conversions.tellUpload(upload).catch(() => undefined) // the next scan finds the model anyway
     await Promise.all([told, forget(workspace, runLog)])
   }
 

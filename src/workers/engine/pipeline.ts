@@ -5,6 +5,7 @@ import type {
   FleetRecord,
   Intent,
   Mark,
+  Offered,
   RecordKind,
   Records,
   WaitingRecord,
@@ -18,6 +19,8 @@ export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' 
   readonly claim: Claim
   /** Runs in a row before it in which the worker died with nothing. */
   readonly fruitlessRuns: number
+  /** Why it waited. */
+  readonly offered: Offered
   /** The fence: directly before every effect outside. */
   check(): Promise<void>
   update(patch: Partial<T>, mark?: Mark): Promise<void>
@@ -83,7 +86,7 @@ export function toWork<T extends object>(pipeline: Pipeline<T>): Work {
 
 function toActiveRun<T extends object>(
   { kind, records, carryOut }: Pipeline<T>,
-  { claim, before: record, fruitlessRuns }: Extract<Claimed<T>, { outcome: 'claimed' }>,
+  { claim, before: record, fruitlessRuns, offered }: Extract<Claimed<T>, { outcome: 'claimed' }>,
   control: RunSwitch,
   onReleased: (pauseMs: number) => void,
 ): ActiveRun {
@@ -95,7 +98,7 @@ function toActiveRun<T extends object>(
   }
 
   const run: Run<T> = {
-    ...{ record, claim, fruitlessRuns },
+    ...{ record, claim, fruitlessRuns, offered },
     signal: control.signal,
     stopSignal: control.stopSignal,
     shutdownSignal: control.shutdownSignal,

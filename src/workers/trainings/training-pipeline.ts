@@ -16,7 +16,6 @@ import {
   type Trainings,
   toTraining,
 } from '../../queue/index.js'
-import { levelOf } from '../../queue/redis-basics/index.js'
 import type { EndedRuns } from '../ended-runs.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
@@ -25,6 +24,7 @@ import type { Pipeline, Run } from '../engine/pipeline.js'
 import type { Place, Places } from '../engine/places.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
+import { whyTaken } from '../engine/why-taken.js'
 import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from './errors.js'
 import { walkPipeline } from './pipeline.js'
 import { createRecordSteps, type StepQueues } from './record-steps.js'
@@ -46,7 +46,7 @@ export type TrainingPipelineOptions = {
 }
 
 export type TrainingPipelineDeps = {
-  readonly trainings: Pick<Trainings, 'records' | 'load' | 'appendLog' | 'addPoints' | 'expireLog'>
+  readonly trainings: Pick<Trainings, 'records' | 'load' | 'appendLog' | 'addPoints'>
   readonly steps: StepQueues
   readonly stages: Stages
   readonly stageDeps: StageDeps
@@ -81,7 +81,6 @@ type OwnRun = {
   readonly training: TrainingRun
   /** Whether the record has this error as its last failure. */
   isNoted(error: unknown): boolean
-  hasEnded: boolean
 }
 
 export function createTrainingPipeline(options: TrainingPipelineOptions, deps: TrainingPipelineDeps): TrainingPipeline {
@@ -108,9 +107,9 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     training.patience = createPatience({ lendAfterMs }, { place, log: training.log })
     active.set(id, { run, training })
     const unfollow = follow(run, training)
-    training.log.info({ run: run.claim.run, trainer: run.record.name }, 'training taken')
+    training.log.info({ run: run.claim.run, trainer: run.record.name, ...whyTaken(run) }, 'training taken')
     const recordSteps = createRecordSteps(training, { run, store, steps, runStage, backOff: options.backOff })
-    const own: OwnRun = { run, training, isNoted: recordSteps.isNoted, hasEnded: false }
+    const own: OwnRun = { run, training, isNoted: recordSteps.isNoted }
     try {
       const isFruitless = run.claim.run > 1 && run.fruitlessRuns >= MAX_FRUITLESS_RUNS
       if (isFruitless) await fail(own, new FruitlessRunsError(id))
@@ -191,7 +190,6 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
   async function finish(own: OwnRun, outcome: TrainingOutcome, patch: Partial<TrainingPayload> = {}): Promise<void> {
     own.training.output.flush() // who follows the log waits a moment for more
     await own.run.finish(outcome, patch)
-    own.hasEnded = true
     await noteEnd(own, outcome)
   }
 
@@ -205,14 +203,12 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     }
   }
 
-  async function leave({ run, training, hasEnded }: OwnRun): Promise<void> {
+  async function leave({ run, training }: OwnRun): Promise<void> {
     const { id } = training
     training.patience?.end()
     await training.checkpoints?.close()
     await training.output.close()
     active.delete(id)
-    if (hasEnded)
-      await trainings.expireLog(id).catch((error: unknown) => deps.log[levelOf(error)]({ err: error }, 'log kept'))
     training.log.info({ run: run.claim.run }, 'training left')
   }
 

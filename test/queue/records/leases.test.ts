@@ -1,7 +1,14 @@
 import { expect } from 'chai'
-import { type Claim, createLeases, type Leases, returnSilent } from '../../../src/queue/records/leases.js'
+import {
+  type Claim,
+  type Claimant,
+  createLeases,
+  type Leases,
+  returnSilent,
+} from '../../../src/queue/records/leases.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
+import { createTrainingLog } from '../../../src/queue/records/training-log.js'
 import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
 import { type RedisFixture, startRedisFixture } from '../redis-fixture.js'
@@ -35,6 +42,11 @@ describe('the lease of a record', () => {
     await createSample(records, 't1')
   })
 
+  const mustLoad = async (id: string) => {
+    const record = await records.load(id)
+    if (record === undefined) throw new Error(`no ${id}`)
+    return record
+  }
   const renewed = async (leases: Leases, ...held: readonly Claim[]) =>
     (await leases.renew(held)).records.map(({ outcome }) => outcome)
   const whatHappened = async () => (await records.history('t1')).map(({ what }) => what)
@@ -331,12 +343,61 @@ describe('the lease of a record', () => {
     })
   })
 
+  it('that runs out ends a record that was to be aborted, whose log is kept for a week', async () => {
+    const log = createTrainingLog(redis.link, recordKeys(redis.link), async () => true)
+    await claimAs(records, 't1', hostA)
+    await log.appendLog('t1', 'epoch 1\n')
+    await records.intend('t1', 'abort', 'test')
+    await endLease(redis.link, 't1')
+
+    await ofB.returnExpired()
+
+    expect(await records.load('t1')).to.include({ life: 'ended', outcome: 'aborted' })
+    expect(await redis.link.client.ttl(recordKeys(redis.link).log('t1'))).to.be.within(604_000, 604_800)
+    await redis.link.client.persist(recordKeys(redis.link).log('t1'))
+    await log.appendLog('t1', 'the host is there again\n')
+    expect(await redis.link.client.ttl(recordKeys(redis.link).log('t1'))).to.be.within(604_000, 604_800)
+  })
+
   it('leaves no trace of an observer where no host has ever been', async () => {
     await redis.link.client.flushall()
 
     expect(await returnSilent(redis.link)).to.deep.equal([])
 
     expect(await redis.link.client.keys('*')).to.deep.equal([])
+  })
+
+  it('is granted for no reason by the first host of a fleet that was off and had no records', async () => {
+    await ofA.renew([])
+    await jumpClock(redis.link, 86_400_000)
+
+    expect((await ofB.renew([])).granted).to.equal(null)
+  })
+
+  it('that ran out says why its record was offered, as every other end of a claim does', async () => {
+    const offered = async (by: Claimant) => {
+      const answer = await tryClaim(records, 't1', by)
+      return answer.outcome === 'claimed' ? answer.offered : answer.outcome
+    }
+    expect(await offered(hostA)).to.equal('created')
+    expect(await offered(hostA), 'asked again').to.equal('created')
+
+    await endLease(redis.link, 't1')
+    expect(await offered(hostB)).to.equal('expired')
+
+    const nextLife = { ...hostB, incarnation: 'b2' }
+    await createLeases(redis.link, nextLife).takeBack()
+    await records.intend('t1', 'stop', 'test')
+    expect(await offered(nextLife)).to.equal('taken-back')
+
+    const claim = { id: 't1', run: 3, incarnation: 'b2', born: (await records.load('t1'))?.born ?? '' }
+    await records.update(claim, {}, { failure: 'f1' })
+    await records.release(claim)
+    expect(await offered(hostA)).to.equal('released')
+
+    await records.finish({ ...claim, run: 4, incarnation: 'a1' }, 'failed')
+    await records.reopen(await mustLoad('t1'))
+    expect(await offered(hostB)).to.equal('reopened')
   })
 
   it('is granted for no reason by the first host of an empty Redis', async () => {

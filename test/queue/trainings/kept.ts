@@ -67,7 +67,6 @@ export function keepTrainings({ link }: Pick<RedisFixture, 'link'>): Kept {
     },
     async finish(id, outcome, errors) {
       await records.finish(await claimOf(id), outcome, errors && { errors })
-      await trainings.expireLog(id)
       claims.delete(id)
     },
     keys: { record: keys.record, log: keys.log, ids: keys.ids('training') },
