@@ -13,7 +13,7 @@ import type {
 import type { RunSwitch } from './run-switch.js'
 
 /** One claim of a record by this host. Its writes throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when they may not be made. */
-export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' | 'onStopAgain'> & {
+export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' | 'onStopAgain' | 'onRestored'> & {
   /** As it was when it was claimed. */
   readonly record: FleetRecord<T>
   readonly claim: Claim
@@ -103,6 +103,7 @@ function toActiveRun<T extends object>(
     stopSignal: control.stopSignal,
     shutdownSignal: control.shutdownSignal,
     onStopAgain: control.onStopAgain,
+    onRestored: control.onRestored,
     check: () => records.check(claim),
     update: (patch, mark) => records.update(claim, patch, mark),
     finish: (outcome, patch) => settle(() => records.finish(claim, outcome, patch)),

@@ -29,6 +29,8 @@ export type RunSwitch = {
   readonly stopSignal: AbortSignal
   /** Calls for each further stop; returns what ends that. */
   onStopAgain(listener: () => void): () => void
+  /** Calls when Redis has this claim again after it had lost it, with all that was written since; returns what ends that. */
+  onRestored(listener: () => void): () => void
   /** The worker ends, also if the run was ended before: what follows an end has to be brief. */
   readonly shutdownSignal: AbortSignal
   obey(intent: Intent | null): void
@@ -42,6 +44,7 @@ export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwit
   const stop = new AbortController()
   const shutdown = new AbortController()
   const listeners = new Set<() => void>()
+  const restored = new Set<() => void>()
   let obeyedMark: string | undefined
 
   function obey(intent: Intent | null): void {
@@ -60,15 +63,21 @@ export function createRunSwitch({ id, run }: Pick<Claim, 'id' | 'run'>): RunSwit
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    onRestored(listener) {
+      restored.add(listener)
+      return () => restored.delete(listener)
+    },
     obey,
     onRenewed({ outcome, intent }) {
       switch (outcome) {
         case 'superseded':
         case 'ended':
           return end.abort(new RunSupersededError({ trainingId: id, run }))
+        case 'restored':
+          for (const listener of restored) listener()
+          return obey(intent)
         case 'held':
         case 'regained':
-        case 'restored':
         case 'lost':
           return obey(intent)
         default:

@@ -11,6 +11,8 @@ export type RecordStore = RunStore & {
     step: DoneStep & { readonly hostId: string },
     patch: Partial<TrainingPayload>,
   ): Promise<void>
+  /** Writes again what this run shows of the training, for a Redis that has lost it. */
+  showAgain(): Promise<void>
   /** Counts a failure of a program once; answers how many there were since the training last made progress. */
   countFailure(name: string): Promise<number>
 }
@@ -26,6 +28,13 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
   const { id } = run.claim
   let furthest = furthestOf(run.record.payload)
 
+  // Steps and models are no show: the next run decides by them what is to be done.
+  let shown: Partial<TrainingPayload> = {}
+
+  function note({ steps: _, models: _models, ...patch }: Partial<TrainingPayload>): void {
+    shown = { ...shown, ...patch, ...(patch.facts && { facts: { ...shown.facts, ...patch.facts } }) }
+  }
+
   function lost(): RecordLostError {
     return new RecordLostError({ what: `training ${id}`, run: run.claim.run, found: null })
   }
@@ -38,6 +47,7 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
     },
     async update(patch) {
       const { best } = patch
+      note(patch)
       const epoch = best?.epoch ?? Number.NEGATIVE_INFINITY
       // A program that begins from the first epoch after each failure makes no progress, however often it has a best model.
       if (epoch > furthest) {
@@ -48,8 +58,11 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
     checkFence: run.check,
     addPoints: (points) => trainings.addPoints(id, points),
     appendLog: (text) => trainings.appendLog(id, text),
-    finishStep: (stage, step, patch) =>
-      run.update({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }, 'useful'),
+    async finishStep(stage, step, patch) {
+      note(patch)
+      await run.update({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }, 'useful')
+    },
+    showAgain: () => run.update(shown),
     async countFailure(name) {
       await run.update({}, { failure: name })
       const record = await trainings.records.load(id)

@@ -16,6 +16,7 @@ import {
   type Trainings,
   toTraining,
 } from '../../queue/index.js'
+import { levelOf } from '../../queue/redis-basics/index.js'
 import type { EndedRuns } from '../ended-runs.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
@@ -28,7 +29,7 @@ import { whyTaken } from '../engine/why-taken.js'
 import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from './errors.js'
 import { walkPipeline } from './pipeline.js'
 import { createRecordSteps, type StepQueues } from './record-steps.js'
-import { recordStore } from './record-store.js'
+import { type RecordStore, recordStore } from './record-store.js'
 import { createStageRunner, type StageRunnerDeps } from './run-stage.js'
 import type { RunStore } from './run-store.js'
 import { errorsAtEnd } from './shown-errors.js'
@@ -107,6 +108,7 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     training.patience = createPatience({ lendAfterMs }, { place, log: training.log })
     active.set(id, { run, training })
     const unfollow = follow(run, training)
+    const unrestore = run.onRestored(() => void showAgain(store, training))
     training.log.info({ run: run.claim.run, trainer: run.record.name, ...whyTaken(run) }, 'training taken')
     const recordSteps = createRecordSteps(training, { run, store, steps, runStage, backOff: options.backOff })
     const own: OwnRun = { run, training, isNoted: recordSteps.isNoted }
@@ -115,6 +117,7 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
       if (isFruitless) await fail(own, new FruitlessRunsError(id))
       else await walk(own, createWalk(training, { stages, slots, runStep: recordSteps.runStep }))
     } finally {
+      unrestore()
       unfollow()
       await leave(own)
     }
@@ -134,6 +137,14 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
       return training
     } catch (error) {
       return await failWithoutRun(run, error)
+    }
+  }
+
+  async function showAgain(store: Pick<RecordStore, 'showAgain'>, { log }: TrainingRun): Promise<void> {
+    try {
+      await store.showAgain()
+    } catch (error) {
+      log[levelOf(error)]({ err: error }, 'state not written again') // the next one is written in any case
     }
   }
 

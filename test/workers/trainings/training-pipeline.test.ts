@@ -327,6 +327,22 @@ describe('the pipeline of trainings', () => {
     }
   })
 
+  it('shows how far it is as soon as Redis has its claim again, which it had lost', async () => {
+    const host = await aHost({ leaseMs: 1_000, stages: { train: untilEnded } })
+    const id = await of.order()
+    await begins(host, 'train')
+    await until('it is shown', async () => (await of.record(id)).state === 'running')
+    const record = `{loopfleet}:records:record:${id}`
+    const before = { life: 'waiting', run: '0', host: '', incarnation: '', 'data:state': '"initialized"' }
+
+    await redis.link.client.hset(record, before)
+    await redis.link.client.zrem('{loopfleet}:records:leases', id)
+
+    await until('the claim is restored', async () => (await of.record(id)).run === 1)
+    await until('it is shown again', async () => (await of.record(id)).state === 'running', 1_000)
+    expect(host.pipeline.active).to.have.lengthOf(1)
+  })
+
   it('hands its trainings back when the worker ends, at no cost to them', async () => {
     const host = await aHost({ stages: { train: untilEnded } })
     const id = await of.order()
