@@ -2,7 +2,7 @@ import { messageOf } from './errors.js'
 import type { Logger } from './logger/index.js'
 
 /** Closes one resource; `reason` is why its owner ends. */
-export type Close = (reason: unknown) => unknown
+type Close = (reason: unknown) => unknown
 
 /** Where the opener of a resource registers how to close it. */
 export type Closers = {

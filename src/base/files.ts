@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { LoopfleetError, messageOf } from './errors.js'
 
 /** A file of ours that does not hold what it must hold. */
-export class FileInvalidError extends LoopfleetError {
+class FileInvalidError extends LoopfleetError {
   static {
     this.prototype.name = 'FileInvalidError'
   }
@@ -19,7 +19,7 @@ export class FileInvalidError extends LoopfleetError {
 }
 
 /** A name from outside that must not become part of a path. */
-export class UnsafeNameError extends LoopfleetError {
+class UnsafeNameError extends LoopfleetError {
   static {
     this.prototype.name = 'UnsafeNameError'
   }

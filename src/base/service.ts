@@ -28,7 +28,7 @@ export type OwnedService = Service & {
 export type Open = (signal: AbortSignal, closers: Closers) => Promise<void> | void
 
 /** A call to `start` came after the service was stopped. */
-export class ServiceStoppedError extends LoopfleetError {
+class ServiceStoppedError extends LoopfleetError {
   static {
     this.prototype.name = 'ServiceStoppedError'
   }

@@ -21,7 +21,7 @@ export type NodeMaterial = {
 }
 
 /** A node that needs the Loop, but no Redis, as its command sees it. */
-export type RunnableNode = Service & ServedNode & Pick<LoopNode, 'whenConnected' | 'over'>
+type RunnableNode = Service & ServedNode & Pick<LoopNode, 'whenConnected' | 'over'>
 
 /** A type of node that needs an identity and a connection to the Loop; compose/run-node.ts runs it. */
 export type NodeCommand<Flags extends NodeFlags = NodeFlags> = {

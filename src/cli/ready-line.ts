@@ -28,7 +28,7 @@ export function parseReadyLine(line: string): FactsLine | undefined {
   return parseFacts(READY, line)
 }
 
-/** The same for the line of a part that listens. */
+/** The same for the line of a part that listens. @internal */
 export function parseListeningLine(line: string): FactsLine | undefined {
   return parseFacts(LISTENING, line)
 }

@@ -7,7 +7,7 @@ import { type BoardQueues, type Fleet, type FleetNode, stepProgressSchema } from
 import { type RedisLink, readWriteState } from '../queue/redis/index.js'
 import { RequestRefusedError } from './errors.js'
 
-export const BOARD_PATH = '/queues'
+const BOARD_PATH = '/queues'
 
 // Its page brings its configuration and some styles inline; fonts and whatever else is elsewhere stay there.
 const POLICY =

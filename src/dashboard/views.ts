@@ -29,8 +29,6 @@ export type CurrentStep = Partial<StepProgress> & {
 }
 
 /** A training as page and API show it. */
-export type TrainingView = ReturnType<typeof toTrainingView>
-
 export function toTrainingView(record: TrainingRecord, current: readonly CurrentStep[], waits: string | null) {
   const { order, seat, steps, models } = record
   return {

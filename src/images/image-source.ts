@@ -11,9 +11,6 @@ export type RawPixels = {
 /** An image as a caller has it: a file, an encoded image (JPEG, PNG, WebP), or pixels. */
 export type ImageSource = { readonly path: string } | { readonly bytes: Uint8Array } | RawPixels
 
-/** An image that is in memory. */
-export type OpenedImage = Exclude<ImageSource, { readonly path: string }>
-
 /** An image whose memory belongs to it alone, so that it can be moved to a thread. */
 export type OwnedImage =
   | { readonly path: string }

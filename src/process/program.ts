@@ -13,9 +13,6 @@ import { ProgramOutput } from './program-output.js'
 import { type Leader, type ProgramExit, RunningProgram } from './running-program.js'
 import { OWNER_VARIABLE, PROGRAM_VARIABLE } from './sweep.js'
 
-export { ProgramNotFoundError } from './find-program.js'
-export type { ProgramExit } from './running-program.js'
-
 export type ProgramOptions = {
   /** The program and its arguments; never a shell line. */
   readonly command: readonly [string, ...string[]]
@@ -40,7 +37,7 @@ export type ProgramOptions = {
 }
 
 /** Our ends of the two pipes; neither throws when the program is gone. */
-export type ProgramChannel = { readonly toProgram: Writable; readonly fromProgram: Readable }
+type ProgramChannel = { readonly toProgram: Writable; readonly fromProgram: Readable }
 
 export type Program = {
   /** Only with `hasChannel`. */
@@ -57,7 +54,7 @@ export type Program = {
 }
 
 /** The program is there, but the machine could not start it. */
-export class ProgramNotStartedError extends LoopfleetError {
+class ProgramNotStartedError extends LoopfleetError {
   static {
     this.prototype.name = 'ProgramNotStartedError'
   }

@@ -29,7 +29,6 @@ export {
 } from './jobs/job-schemas.js'
 export type { JobView } from './jobs/job-view.js'
 export { queueNames, type Stage, stages, type WorkKind, workKinds } from './jobs/names.js'
-export { JobFailedError } from './jobs/queue-errors.js'
 export { createQueues, type Queues } from './jobs/queues.js'
 export type { StepHandle, StepQueue } from './jobs/step-queue.js'
 export { type ChangeFeed, createChangeFeed } from './records/change-feed.js'

@@ -20,6 +20,7 @@ export type WaitingReason = {
 /**
  * Why a record waits, in one sentence, from what the hosts announce; undefined if a host is about to claim it. `waiting` are
  * the records that wait with it.
+ * @internal
  */
 export function waitingReason(
   record: RecordNeeds,
@@ -65,7 +66,7 @@ function needsOf({ id, trainer, requires, protocol, createdAt }: TrainingRecord)
   return { id, kind: 'training', name: trainer, requires, protocol, createdAt }
 }
 
-/** A host as a claim sees it. */
+/** A host as a claim sees it. @internal */
 export function offerOf({ protocol = 0, gpuState, trainers, converters }: HostInFleet): HostOffer {
   return {
     protocol,

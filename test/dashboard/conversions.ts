@@ -1,5 +1,9 @@
-import { conversionIdOf } from '../../src/queue/conversions/conversion-record.js'
-import type { ConversionFailure, ConversionOrder, Conversions } from '../../src/queue/conversions/conversions.js'
+import {
+  type ConversionFailure,
+  type ConversionOrder,
+  conversionIdOf,
+} from '../../src/queue/conversions/conversion-record.js'
+import type { Conversions } from '../../src/queue/conversions/conversions.js'
 import { claimAs, hostA } from '../queue/records/sample-records.js'
 
 export const anOrderToConvert: ConversionOrder = {

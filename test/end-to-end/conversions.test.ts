@@ -3,7 +3,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { unzipChecked } from '../../src/base/archives/unzip.js'
-import type { ConversionRecord } from '../../src/queue/conversions/conversions.js'
+import type { ConversionRecord } from '../../src/queue/conversions/conversion-record.js'
 import { type ConverterFleet, converterFile, startConverterFleet } from '../helpers/converter-fleet.js'
 import { until } from '../helpers/until.js'
 

@@ -1,5 +1,6 @@
 import { silentLogger } from '../../src/base/logger/logger.js'
-import { type TrainerDefinition, trainerDefinitionSchema } from '../../src/executors/definition/definition.js'
+import type { TrainerDefinition } from '../../src/executors/definition/definition.js'
+import { trainerDefinitionSchema } from '../../src/executors/definition/definition-schema.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { Stage as StageName } from '../../src/queue/jobs/names.js'
 import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/trainings/training-record.js'

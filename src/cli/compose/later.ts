@@ -1,7 +1,7 @@
 import { LoopfleetError } from '../../base/index.js'
 
 /** What is asked for is still being opened; answered with 503. */
-export class NotStartedError extends LoopfleetError {
+class NotStartedError extends LoopfleetError {
   static {
     this.prototype.name = 'NotStartedError'
   }

@@ -9,10 +9,13 @@ const SAME_SIGNAL_MS = 500
 const LAUNCH = fileURLToPath(new URL('./launch.sh', import.meta.url))
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 
-/** The commands that answer and end; loopfleet.sh has the same list. All others are parts, which need a parent. */
+/**
+ * The commands that answer and end; loopfleet.sh has the same list. All others are parts, which need a parent.
+ * @internal
+ */
 export const shortCommands: readonly string[] = ['conversions', 'help', 'hosts', 'status', 'trainings']
 
-/** Whether the command runs until it is asked to end; without a command there is only help. */
+/** Whether the command runs until it is asked to end; without a command there is only help. @internal */
 export function isLasting(command = '-'): boolean {
   return !command.startsWith('-') && !shortCommands.includes(command)
 }

@@ -27,7 +27,7 @@ const markerSchema = z.strictObject({
   project: z.string().optional().describe('Where it was downloaded; its model.json may name another place.'),
   files: z.record(z.string(), z.int().min(0)).describe('Path below the folder to bytes.'),
 })
-export type ModelMarker = z.infer<typeof markerSchema>
+type ModelMarker = z.infer<typeof markerSchema>
 
 /** Reads a model's folder, ours or one of the Python library's, which have no marker. Trusts nothing in it. */
 export async function readInstalledModel(

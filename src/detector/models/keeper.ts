@@ -22,7 +22,7 @@ import { isSameModel, type ModelTarget, modelTargetSchema } from './target.js'
 import { ModelUpdater } from './updater.js'
 import { readVersionChoice, resolveVersionChoice, type VersionChoice, writeVersionChoice } from './version-choice.js'
 
-export const modelKeeperOptionsSchema = z.strictObject({
+const modelKeeperOptionsSchema = z.strictObject({
   folder: z.string().min(1).describe('The data folder; models lie in `models/{version}` below it.'),
   format: z.string().min(1).describe('Format of the models that the detector runs.'),
   owner: z
@@ -43,7 +43,7 @@ export type ModelKeeperDeps = {
   readonly waits?: { readonly retry?: BackOffOptions; readonly badModel?: BackOffOptions }
 }
 
-export type VersionControl = {
+type VersionControl = {
   readonly mode: VersionMode
   readonly currentVersion: string | null
   readonly targetVersion: string | null
@@ -51,7 +51,7 @@ export type VersionControl = {
   readonly localVersions: string[]
 }
 
-export type KeeperState = {
+type KeeperState = {
   readonly updating: string | null
   readonly errors: Record<string, string>
   /** Null while a model is loaded. */

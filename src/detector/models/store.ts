@@ -42,7 +42,7 @@ export type BrokenModel = {
   readonly isCurrent: boolean
 }
 
-export type StoredModels = {
+type StoredModels = {
   /** The one that was served last comes first; those that never were come last. */
   readonly models: readonly InstalledModel[]
   readonly broken: readonly BrokenModel[]

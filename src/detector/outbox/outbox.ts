@@ -8,7 +8,7 @@ import { type OpenOutbox, type OutboxStatus, openOutbox } from './open-outbox.js
 import { type OutboxOptions, type OutboxSettings, outboxOptionsSchema } from './options.js'
 import { writeEntry } from './write-entry.js'
 
-export type OutboxItem = {
+type OutboxItem = {
   readonly image: { readonly bytes: Uint8Array }
   /** Goes to the Loop as it is; a `date` of null becomes the time in the image's name. */
   readonly metadata: Readonly<Record<string, unknown>>
@@ -27,8 +27,6 @@ export interface Outbox extends Service {
   setMode(mode: OutboxMode): Promise<void>
   status(): OutboxStatus
 }
-
-export type { OutboxStatus } from './open-outbox.js'
 
 export type OutboxDeps = { readonly upload: ImageUpload; readonly log: Logger; readonly now: () => number }
 

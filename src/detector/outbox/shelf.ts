@@ -1,6 +1,6 @@
 import type { Entry } from './entries.js'
 
-/** Room on the shelf for an image that is being written. */
+/** Room on the shelf for an image that is being written. @internal */
 export type Claim = {
   /** Puts the image on the shelf; the answer are those that had to go for it. */
   fulfil(entry: Entry): readonly Entry[]

@@ -3,7 +3,7 @@ import { LoopRequestError } from '../../loop/client/index.js'
 import type { Entry } from './entries.js'
 
 /** What to do with an image that failed alone. */
-export type Verdict = 'again' | 'last' | 'aside'
+type Verdict = 'again' | 'last' | 'aside'
 
 /** Tells an image at which the Loop breaks down from a Loop that is away: others must be taken between its failures. */
 export type Suspects = {

@@ -4,7 +4,7 @@ import type { Findings } from '../../inference/index.js'
 import { dialects } from '../../loop/protocol/index.js'
 import { createHistory, type History } from './history.js'
 
-export const relevanceOptionsSchema = z
+const relevanceOptionsSchema = z
   .strictObject({
     minUncertain: z.number().min(0).max(1).default(0.3).describe('Confidence from which on a finding is uncertain.'),
     maxUncertain: z.number().min(0).max(1).default(0.6).describe('Confidence up to which it is.'),

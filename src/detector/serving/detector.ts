@@ -29,7 +29,7 @@ export type DetectorDeps = {
   readonly now: () => number
 }
 
-export type DetectorFigures = {
+type DetectorFigures = {
   readonly imagesInFlight: number
   readonly threads: number
   readonly model: string | null

@@ -29,7 +29,7 @@ export type MetadataOptions = {
 export type ImageJson = Record<string, unknown>
 
 /** The tag of images that a caller uploads by itself. */
-export const PICKED_TAG = 'picked_by_system'
+const PICKED_TAG = 'picked_by_system'
 
 /** What a model found in an image, with what the caller said about it. */
 export function toImageMetadata(findings: Findings, modelVersion: string, facts: ImageFacts = {}): ImageMetadata {
@@ -87,6 +87,7 @@ export function toSavedUpload(
 /**
  * Metadata that came from outside, with the keys of newer clients. Throws LF_BAD_MESSAGE naming the wrong field, and a
  * 422 for unknown keys that are too much.
+ * @internal
  */
 export function parseImageMetadata(value: unknown): ImageMetadata {
   return withUnknownKeys(parseMessage(imageMetadataSchema, value, 'metadata'), value)
@@ -99,7 +100,7 @@ type Named = { readonly category_name: string; readonly category_id: string | nu
  * id that the loaded model gives to its name, and `''` if neither model nor caller has one; an annotation keeps the
  * caller's id. Without a model everything keeps what the caller gave.
  */
-export function withCategoryIds(
+function withCategoryIds(
   metadata: ImageMetadata,
   categories: readonly Pick<Category, 'id' | 'name'>[] | null,
 ): ImageMetadata {

@@ -22,7 +22,7 @@ export type DetectWork = {
 }
 
 /** What detection needs of an inference pool. */
-export type DetectionPool = {
+type DetectionPool = {
   detect(image: ClientImage, work?: DetectWork): Promise<{ readonly detections: Findings }>
   detectBatch(images: readonly ClientImage[], work?: DetectWork): Promise<readonly { readonly detections: Findings }[]>
   readonly inFlight: number
@@ -65,7 +65,7 @@ export type DetectorModels = Service & {
   onChange(callback: () => void): () => void
 }
 
-/** What waits for the Loop: JPEG and the JSON that goes with it. */
+/** What waits for the Loop: JPEG and the JSON that goes with it. @internal */
 export type OutboxEntry = {
   readonly image: { readonly bytes: Uint8Array }
   readonly metadata: Record<string, unknown>

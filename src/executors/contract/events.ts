@@ -11,19 +11,19 @@ const filePathSchema = z.string().refine(isInnerPath, {
   error: 'must be a path inside the workspace, relative and without ..',
 })
 
-export const progressEventSchema = z.object({
+const progressEventSchema = z.object({
   event: z.literal('progress'),
   progress: z.number().nullish().transform(clipToOne),
   epoch: z.int().min(0).nullish(),
   epochs: z.int().min(0).nullish(),
   message: messageSchema.nullish(),
 })
-export const metricsEventSchema = z.object({
+const metricsEventSchema = z.object({
   event: z.literal('metrics'),
   epoch: z.int().min(0),
   values: valuesSchema,
 })
-export const modelEventSchema = z.object({
+const modelEventSchema = z.object({
   event: z.literal('model'),
   epoch: z.int().min(0).nullish(),
   /** Format → files relative to the workspace. */
@@ -32,7 +32,7 @@ export const modelEventSchema = z.object({
   confusion_matrix: confusionMatrixSchema.nullish().transform((counts) => counts ?? {}),
   values: valuesSchema.nullish(),
 })
-export const errorEventSchema = z.object({ event: z.literal('error'), message: messageSchema })
+const errorEventSchema = z.object({ event: z.literal('error'), message: messageSchema })
 
 /** What a training program tells by its events file; docs/reference/trainer-contract.md describes it. */
 export const eventSchema = z.discriminatedUnion('event', [
@@ -42,9 +42,7 @@ export const eventSchema = z.discriminatedUnion('event', [
   errorEventSchema,
 ])
 export type ProgressEvent = z.output<typeof progressEventSchema>
-export type MetricsEvent = z.output<typeof metricsEventSchema>
 export type ModelEvent = z.output<typeof modelEventSchema>
-export type ErrorEvent = z.output<typeof errorEventSchema>
 export type TrainerEvent = z.output<typeof eventSchema>
 
 /** Name of the events file inside the workspace. */

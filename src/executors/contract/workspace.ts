@@ -17,7 +17,7 @@ export const trainingFileSchema = z.object({
   base_model: z.object({ folder: z.string() }).nullable(),
   resume: z.boolean(),
 })
-export type TrainingFile = z.infer<typeof trainingFileSchema>
+type TrainingFile = z.infer<typeof trainingFileSchema>
 
 export const TRAINING_FILE = 'training.json'
 export const DATASET_FOLDER = 'dataset'

@@ -31,7 +31,7 @@ export async function loadConverterDefinition(path: string): Promise<ConverterDe
   return { ...converter, folder, file }
 }
 
-/** Parses the text of a converter file; `file` stands in the error sentences. */
+/** Parses the text of a converter file; `file` stands in the error sentences. @internal */
 export function parseConverterDefinition(source: string, file: string): ConverterFile {
   return checkConverterFile(parseYaml(source, file, KIND), file)
 }

@@ -21,7 +21,7 @@ const CONVERTING: readonly Placeholder[] = [
   'resolution',
 ]
 /** What `if` may name in a converter's command. */
-export const converterConditions = ['gpus', 'resolution'] as const
+const converterConditions = ['gpus', 'resolution'] as const
 
 const convertedFileSchema = innerPathSchema.refine((path) => path.split('/').at(-1) !== 'model.json', {
   error: 'must not be a model.json, which is made by loopfleet',

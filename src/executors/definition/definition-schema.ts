@@ -17,7 +17,7 @@ export const innerPathSchema = z
   .string()
   .refine(isInnerPath, { error: 'must be a path inside the workspace, relative and without ..' })
 /** Names of the files that go to the Loop in one format. */
-export const uploadedFilesSchema = z
+const uploadedFilesSchema = z
   .array(
     fileNameSchema
       .refine((name) => name !== 'model.json', { error: 'must not be model.json, which is made by loopfleet' })

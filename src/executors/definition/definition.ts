@@ -5,8 +5,7 @@ import { type TrainerFile, trainerDefinitionSchema } from './definition-schema.j
 import { misplacedScript } from './misplaced-script.js'
 import { checkYamlValue, parseYaml, readYamlSource } from './yaml-file.js'
 
-export type { CommandTemplate } from './command-schema.js'
-export { type Command, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
+export type { TrainerFile } from './definition-schema.js'
 
 /** A trainer file with the absolute folder it lies in; scripts beside it are found there. */
 export type TrainerDefinition = TrainerFile & { readonly folder: string; readonly file: string }
@@ -31,7 +30,7 @@ export async function loadTrainerDefinition(path: string): Promise<TrainerDefini
   return { ...trainer, folder, file }
 }
 
-/** Parses the text of a trainer file; `file` stands in the error sentences. */
+/** Parses the text of a trainer file; `file` stands in the error sentences. @internal */
 export function parseTrainerDefinition(source: string, file: string): TrainerFile {
   return checkTrainerFile(parseYaml(source, file, KIND), file)
 }

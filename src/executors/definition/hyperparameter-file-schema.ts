@@ -27,7 +27,6 @@ export const hyperparameterFileSchema = z.strictObject({
     .default([])
     .describe('More values, when a hyperparameter is true or given.'),
 })
-export type HyperparameterFile = z.output<typeof hyperparameterFileSchema>
 
 function isFree(path: string): boolean {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')

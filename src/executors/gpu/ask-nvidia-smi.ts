@@ -24,7 +24,7 @@ export type SmiAnswer =
   | { readonly kind: 'late'; readonly afterMs: number; readonly isStuck: boolean }
   | { readonly kind: 'not-started'; readonly reason: string }
 
-export type AskOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }
+type AskOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }
 
 export type NvidiaSmi = { ask(args: readonly string[], options: AskOptions): Promise<SmiAnswer> }
 

@@ -4,8 +4,6 @@ import { helperEnvironment, nvidiaVariables, withEnvironment } from '../../base/
 import { killTree, ownChildren } from './own-children.js'
 import { type ReadCard, toReadCards } from './smi-xml.js'
 
-export type { GpuFigures } from './figures.js'
-
 /**
  * Reads the figures of this machine's GPUs, in the order of nvidia-smi; null when there are none or anything is unusual,
  * which is then a matter of `readInventory`. Never throws.

@@ -14,7 +14,7 @@ export type Lease = {
   release(): void
 }
 
-export type AcquireOptions = {
+type AcquireOptions = {
   readonly signal: AbortSignal
   /** Goes ahead of those who wait already, for the rest of a training that has its model. */
   readonly ahead?: boolean

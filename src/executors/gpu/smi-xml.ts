@@ -110,7 +110,7 @@ function namedIn(line: string): Omit<LostCard, 'index'>[] {
 }
 
 /** `00000000:0B:00.0` and `0000:0b:00.0` are the same card. */
-export function toBusId(text: string | null): string | null {
+function toBusId(text: string | null): string | null {
   const match = /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-9a-f])$/i.exec(text ?? '')
   const domain = match?.[1]?.replace(/^0+(?=.{4})/, '')
   return match === null ? null : `${domain}:${match[2]}:${match[3]}`.toLowerCase()

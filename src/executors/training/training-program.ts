@@ -33,7 +33,6 @@ import { openAsideFolders } from './whole-files/aside-folders.js'
 import { createSetAside } from './whole-files/set-aside.js'
 
 export { runCommand } from '../program/index.js'
-export { canResume } from './resume-check.js'
 
 export type StartTrainingOptions = {
   readonly definition: TrainerDefinition

@@ -8,7 +8,7 @@ type Shared = {
 }
 
 /** The confidence below which nothing counts; the first that is given is taken, then the usual one of the layout. */
-export type Thresholds = {
+type Thresholds = {
   /** What an operator, an order or a trainer file asks for; before decoder.json. */
   readonly wanted?: number
   /** `conf_threshold` of model.json as it stands there; after decoder.json. */

@@ -11,7 +11,7 @@ import { toThreadError } from './thread-error.js'
 import type { ModuleSettings, ThreadBackend } from './thread-messages.js'
 
 /** What `createBackend` of a module gets. */
-export type ModuleModel = {
+type ModuleModel = {
   /** The unpacked model with its model.json. */
   readonly folder: string
   readonly categories: readonly InferenceCategory[]
@@ -21,7 +21,7 @@ export type ModuleModel = {
 }
 
 /** What `createBackend` answers; findings in the Loop's spelling, categories by id or name, confidences 0…1. */
-export type ModuleDetector = {
+type ModuleDetector = {
   detect(image: ModuleImage): unknown
   /** One entry per image, in order. */
   detectBatch?(images: readonly ModuleImage[]): unknown

@@ -41,7 +41,7 @@ const classificationSchema = z.strictObject({
 })
 
 /** decoder.json beside an ONNX model: how its input is prepared and its output is read. */
-export const decoderFileSchema = z
+const decoderFileSchema = z
   .discriminatedUnion('layout', [gridSchema, yoloSchema, classificationSchema])
   .refine(({ layout, ...rest }) => layout !== 'grid' || !('stride' in rest) || dividesInput(rest), {
     message: 'input width and height must be multiples of stride',

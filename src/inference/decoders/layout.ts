@@ -1,6 +1,6 @@
 import type { ModelOutput } from './model-output.js'
 
-export const yoloLayouts = ['yolov5', 'yolov8', 'end-to-end'] as const
+const yoloLayouts = ['yolov5', 'yolov8', 'end-to-end'] as const
 export type YoloLayout = (typeof yoloLayouts)[number]
 export type Layout = YoloLayout | 'classification'
 

@@ -8,7 +8,7 @@ const entrySchema = givenFindingsSchema.extend({ image_id: z.string() })
 type Entry = z.infer<typeof entrySchema>
 
 /** `detections.json` of a detect command: one entry per image; images without a finding may be left out. */
-export const detectionsFileSchema = z.array(entrySchema)
+const detectionsFileSchema = z.array(entrySchema)
 
 export type DetectionsFileTarget = {
   readonly images: ReadonlyMap<string, ExternalImage>

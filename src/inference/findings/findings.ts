@@ -6,10 +6,10 @@ import type { Placement } from '../image/placement.js'
 export type InferenceCategory = { readonly id: string; readonly name: string; readonly type?: string | null }
 
 type Named = { category_name: string; category_id: string; confidence: number }
-export type FoundBox = Named & { x: number; y: number; width: number; height: number }
-export type FoundPoint = Named & { x: number; y: number }
-export type FoundSegmentation = Named & { shape: { points: { x: number; y: number }[] } }
-export type FoundClass = Named
+type FoundBox = Named & { x: number; y: number; width: number; height: number }
+type FoundPoint = Named & { x: number; y: number }
+type FoundSegmentation = Named & { shape: { points: { x: number; y: number }[] } }
+type FoundClass = Named
 
 /** The detections of one image in the Loop's spelling, without the model's name, which the caller knows. */
 export type Findings = {

@@ -7,8 +7,7 @@ import type { ThreadSettings } from '../backends/thread-messages.js'
 import { ImageQueue } from './image-queue.js'
 import type { InferencePool, InferencePoolOptions } from './inference-pool.js'
 
-export type { Backend, ModuleBackend, OnnxBackend, ProgramBackend } from '../backends/backend.js'
-export type { DetectResult, InferencePool, InferencePoolOptions, RequestOptions } from './inference-pool.js'
+export type { InferencePool, InferencePoolOptions } from './inference-pool.js'
 
 const LOAD_MS = 300_000 // a large model from a slow disk
 const WARM_UP_MS = 60_000

@@ -22,7 +22,7 @@ export type LoopNode = {
   readonly history: (StatusEntry & { readonly context: string | null })[]
 }
 
-export type SeenNode = Pick<
+type SeenNode = Pick<
   LoopNode,
   'id' | 'type' | 'name' | 'dialect' | 'socketId' | 'state' | 'progress' | 'errors' | 'status'
 >

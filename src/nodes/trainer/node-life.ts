@@ -3,7 +3,7 @@ import type { Logger } from '../../base/logger/index.js'
 export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
 
 /** What a seat reports, see SeatDeps. */
-export type SeatLook = { readonly isBusy: boolean; readonly hasEnded: boolean }
+type SeatLook = { readonly isBusy: boolean; readonly hasEnded: boolean }
 
 /** Knows when a trainer node may end by itself: after a training, or after a long time without one. */
 export type NodeLife = {

@@ -2,7 +2,7 @@ import type { Logger } from '../../base/logger/index.js'
 import { errorKeyOf, lostSentence, type TrainingRecord, type TrainingsOfFleet } from '../../queue/index.js'
 
 /** What a seat has, as Redis says and as it remembers. */
-export type SeatTrainingView = {
+type SeatTrainingView = {
   /** Its unfinished training; while Redis has lost the record, the one it has seen last, with that as an error. */
   readonly training: TrainingRecord | undefined
   /** Ended trainings whose final status the Loop has not acknowledged. */

@@ -7,7 +7,7 @@ import type { Backdoor, Subscription } from '../../queue/redis/index.js'
 const errorNames = ['begin_training', 'save_model', 'get_new_model', 'crash_training'] as const
 /** Which steps of the mock trainer shall fail. */
 export const errorConfigurationSchema = z.partialRecord(z.enum(errorNames), z.boolean())
-export type MockSettings = {
+type MockSettings = {
   readonly provide_new_model?: boolean
   readonly error_configuration?: z.infer<typeof errorConfigurationSchema>
 }

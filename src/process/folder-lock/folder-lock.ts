@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { helperEnvironment, LoopfleetError, safePathSegment } from '../../base/index.js'
 
 /** Another process holds the folder. */
-export class FolderLockedError extends LoopfleetError {
+class FolderLockedError extends LoopfleetError {
   static {
     this.prototype.name = 'FolderLockedError'
   }
@@ -16,7 +16,7 @@ export class FolderLockedError extends LoopfleetError {
 }
 
 /** The lock was taken from us while we held it; whoever relies on it must stop. */
-export class FolderLockLostError extends LoopfleetError {
+class FolderLockLostError extends LoopfleetError {
   static {
     this.prototype.name = 'FolderLockLostError'
   }
@@ -28,7 +28,7 @@ export class FolderLockLostError extends LoopfleetError {
 }
 
 /** The machine cannot lock folders. */
-export class FolderLockFailedError extends LoopfleetError {
+class FolderLockFailedError extends LoopfleetError {
   static {
     this.prototype.name = 'FolderLockFailedError'
   }

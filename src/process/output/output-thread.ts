@@ -8,7 +8,7 @@ import { LastLines } from '../output-lines.js'
 import type { OutputAnswer, OutputPattern, OutputTask, PatternMatch, PatternMiss } from './messages.js'
 import type { OutputReader } from './output-reader.js'
 
-export type OutputReaderOptions = {
+type OutputReaderOptions = {
   readonly patterns: readonly OutputPattern[]
   readonly onMatch: (match: PatternMatch) => void
   /** A pattern is slow, or off from now on. */
@@ -22,7 +22,7 @@ export type OutputReaderOptions = {
 }
 
 /** A reader in the thread. */
-export type ThreadReader = OutputReader & {
+type ThreadReader = OutputReader & {
   /** Lines that patterns were tried on. */
   readonly count: number
 }

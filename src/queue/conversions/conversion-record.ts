@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { FleetRecord, PayloadDefinition } from '../records/record-schema.js'
 
-export const conversionStates = ['waiting', 'running', 'converted', 'failed', 'aborted'] as const
-export type ConversionState = (typeof conversionStates)[number]
+const conversionStates = ['waiting', 'running', 'converted', 'failed', 'aborted'] as const
+type ConversionState = (typeof conversionStates)[number]
 
 /** Why a conversion failed, or why its last run handed it back. */
-export const conversionFailureSchema = z.object({
+const conversionFailureSchema = z.object({
   code: z.string(),
   message: z.string(),
   failure: z.enum(['transient', 'program', 'fatal']),
@@ -21,7 +21,7 @@ export const conversionFailureSchema = z.object({
 export type ConversionFailure = z.infer<typeof conversionFailureSchema>
 
 /** What is to be converted: one model of the Loop to one format. */
-export const conversionOrderSchema = z.object({
+const conversionOrderSchema = z.object({
   converter: z.string(),
   organization: z.string(),
   project: z.string(),

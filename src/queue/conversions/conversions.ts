@@ -21,13 +21,11 @@ import {
 import { PLAN } from './conversion-scripts.js'
 import { migrateConversions } from './migrate-conversions.js'
 
-export type { ConversionFailure, ConversionOrder, ConversionRecord, ConversionState } from './conversion-record.js'
-
 /** `planned` and `again` are new work, the others are what it was before and is still. */
-export type PlanOutcome = z.infer<typeof planOutcomeSchema>
+type PlanOutcome = z.infer<typeof planOutcomeSchema>
 const planOutcomeSchema = z.enum(['planned', 'again', 'waiting', 'running', 'failed', 'converted'])
 
-export type RetryOutcome =
+type RetryOutcome =
   | { readonly outcome: 'reopened'; readonly conversion: ConversionRecord }
   | { readonly outcome: 'refused'; readonly reason: string }
 
@@ -86,7 +84,7 @@ const DAY_MS = 86_400_000
 const TRIMMED_AT_ONCE = 100
 
 /** No conversion has this id. */
-export class ConversionUnknownError extends LoopfleetError {
+class ConversionUnknownError extends LoopfleetError {
   static {
     this.prototype.name = 'ConversionUnknownError'
   }
@@ -100,7 +98,7 @@ export class ConversionUnknownError extends LoopfleetError {
 }
 
 /** The beginning of an id that several conversions share. */
-export class ConversionAmbiguousError extends LoopfleetError {
+class ConversionAmbiguousError extends LoopfleetError {
   static {
     this.prototype.name = 'ConversionAmbiguousError'
   }

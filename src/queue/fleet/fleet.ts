@@ -6,7 +6,7 @@ import { checkAnnounced, PROTOCOL } from '../records/protocol.js'
 import { luaScript, type RedisLink, reportOrLeave } from '../redis/index.js'
 
 /** No GPU, a list of those that are offered, or GPUs that cannot be read. */
-export const gpuStateSchema = z.object({
+const gpuStateSchema = z.object({
   state: z.enum(['none', 'gpus', 'unreadable']),
   offered: z.array(z.int().min(0)),
   reason: z.string().nullable(),
@@ -18,7 +18,7 @@ const errors = z.array(z.string()).default([])
 const protocol = z.int().min(1).optional()
 
 /** What a host found out about its own fitness for a trainer or converter. */
-export const preflightReportSchema = z.object({
+const preflightReportSchema = z.object({
   kind: z.enum(['trainer', 'converter']),
   name: z.string(),
   /** `pending` until the first one has ended. */
@@ -31,7 +31,7 @@ export const preflightReportSchema = z.object({
 })
 export type PreflightReport = z.output<typeof preflightReportSchema>
 
-export const notServedSchema = z.object({
+const notServedSchema = z.object({
   kind: z.enum(['trainer', 'converter']),
   name: z.string(),
   reason: z.string(),
@@ -44,7 +44,7 @@ export const notServedSchema = z.object({
 export type NotServed = z.output<typeof notServedSchema>
 
 /** What a host tells of itself; more keys are kept as they come. */
-export const fleetHostSchema = z.looseObject({
+const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
   pid: z.int(),
   trainers: z.array(z.string()),
@@ -67,7 +67,7 @@ export type FleetHost = z.input<typeof fleetHostSchema>
 export type KnownHost = z.output<typeof fleetHostSchema>
 
 /** What a node tells of itself. */
-export const fleetNodeSchema = z.looseObject({
+const fleetNodeSchema = z.looseObject({
   uuid: z.string().min(1),
   name: z.string(),
   /** Name of the trainer definition behind a trainer node. */
@@ -80,12 +80,12 @@ export const fleetNodeSchema = z.looseObject({
   protocol,
 })
 export type FleetNode = z.input<typeof fleetNodeSchema>
-export type KnownNode = z.output<typeof fleetNodeSchema>
+type KnownNode = z.output<typeof fleetNodeSchema>
 
 /** `isAlive` is false when the heartbeat was missed. */
 export type Seen<T> = T & { readonly isAlive: boolean; readonly seenAt: number }
 
-export type AnnounceOptions = {
+type AnnounceOptions = {
   readonly ttlMs: number
   /** Who claims the name (such as machine and data folder); another living owner makes it LF_NAME_TAKEN. */
   readonly owner?: string
@@ -110,7 +110,7 @@ export type Fleet = {
 }
 
 /** Another process has this name in the fleet. */
-export class NameTakenError extends LoopfleetError {
+class NameTakenError extends LoopfleetError {
   static {
     this.prototype.name = 'NameTakenError'
   }

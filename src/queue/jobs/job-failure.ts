@@ -5,7 +5,7 @@ const MAX_MESSAGE = 4_000
 const MAX_DETAILS = 16_000
 
 /** What BullMQ keeps as `failedReason`: the error of a handler, readable again by whoever waits for the job. */
-export const jobFailureSchema = z.object({
+const jobFailureSchema = z.object({
   code: z.string(),
   message: z.string(),
   failure: z.enum(['transient', 'program', 'fatal']),

@@ -39,7 +39,6 @@ export const gpuFiguresSchema = z.object({
   temperatureCelsius: z.number().nullable(),
   powerWatts: z.number().nullable(),
 })
-export type GpuFigures = z.infer<typeof gpuFiguresSchema>
 
 /** The BullMQ progress of a step: how far it is, and the figures of its lease and its process tree. */
 export const stepProgressSchema = z.object({

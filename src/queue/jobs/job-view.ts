@@ -1,6 +1,7 @@
 import type { Job } from 'bullmq'
 import { type JobFailure, parseJobFailure } from './job-failure.js'
 
+/** @internal */
 export const jobStates = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const
 export type JobState = (typeof jobStates)[number]
 

@@ -55,7 +55,7 @@ export type Queues = {
 }
 
 /** Many processes may ask for the same id; it repeats once for all of them. */
-export type RepeatOptions = Omit<AddOptions, 'lifo'> & { readonly everyMs: number }
+type RepeatOptions = Omit<AddOptions, 'lifo'> & { readonly everyMs: number }
 
 /** KEYS the names of all queues. ARGV name. */
 const LIST = luaScript("return redis.call('SADD', KEYS[1], ARGV[1])")

@@ -2,7 +2,7 @@ import type { BackoffOptions, JobsOptions } from 'bullmq'
 import type { BackOffOptions } from '../../base/index.js'
 
 /** How a job is tried again; what a failure is, its error says (`failure`). */
-export type RetryOptions = {
+type RetryOptions = {
   /** In all, whatever the failures are; practically unlimited by default, for an outage of the network may be long. */
   readonly attempts?: number
   readonly backOff?: { readonly firstMs?: number; readonly maxMs?: number }

@@ -10,7 +10,7 @@ import { toJobFailure } from './job-failure.js'
  * lost and that was made again begins at its first run, but was born later, so that its steps have other ids. One that a run does
  * a second time has its number behind that.
  */
-export type Step = {
+type Step = {
   readonly id: string
   readonly born: string
   readonly run: number

@@ -5,7 +5,10 @@ import type { Logger } from '../../base/logger/index.js'
 import { type RedisLink, untilAborted } from '../redis/index.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'
 
-/** A change, or that changes were lost: the caller reads everything again, and what follows is newer than that. */
+/**
+ * A change, or that changes were lost: the caller reads everything again, and what follows is newer than that.
+ * @internal
+ */
 export type FeedItem =
   | { readonly snapshot: true; readonly cursor: Cursor }
   | { readonly snapshot: false; readonly change: Change; readonly cursor: Cursor }

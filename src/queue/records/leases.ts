@@ -27,7 +27,7 @@ export type Claimant = {
   readonly protocol?: number
 }
 
-export const renewals = ['held', 'regained', 'restored', 'superseded', 'ended', 'lost'] as const
+const renewals = ['held', 'regained', 'restored', 'superseded', 'ended', 'lost'] as const
 
 /**
  * What became of a record that the host works on. It has it: `held`; `regained` after the lease had run out and nobody had

@@ -33,7 +33,7 @@ export async function checkFolderReader(folder: string, reads = PROTOCOL): Promi
   if (least > reads) throw new DataTooNewError({ where: folder, least, reads })
 }
 
-/** The caller holds the lock of the folder. */
+/** The caller holds the lock of the folder. @internal */
 export async function raiseFolderReader(folder: string, protocol: number): Promise<void> {
   if (protocol > (await readFolder(folder))) await writeJsonFile(join(folder, FILE), { protocol })
 }

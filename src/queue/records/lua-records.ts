@@ -3,7 +3,7 @@ import { LUA_CLOCK } from '../redis/index.js'
 /** How many changes the stream keeps: minutes of a busy fleet. */
 export const KEPT_CHANGES = 10_000
 /** How many lines of history a record keeps. */
-export const KEPT_HISTORY = 50
+const KEPT_HISTORY = 50
 /** How long the log of a record is kept after its end. */
 export const KEPT_LOG_S = 7 * 86_400
 

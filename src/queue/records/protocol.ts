@@ -13,7 +13,7 @@ const LEAST_BESIDE = 2
 export type AnnouncedPart = { readonly name: string; readonly protocol?: number }
 
 /** A part of the fleet is of a build that cannot share Redis with this one. */
-export class FleetTooOldError extends LoopfleetError {
+class FleetTooOldError extends LoopfleetError {
   static {
     this.prototype.name = 'FleetTooOldError'
   }

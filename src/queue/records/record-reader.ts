@@ -12,15 +12,15 @@ import {
   type PayloadDefinition,
 } from './record-schema.js'
 
-export type RecordPage<T> = {
+type RecordPage<T> = {
   readonly records: readonly FleetRecord<T>[]
   /** Of a newer version, or broken: they do not hide the others, and are not passed over either. */
   readonly unreadable: readonly { readonly id: string; readonly problem: string }[]
 }
 
-export type RecordSet = 'all' | 'open' | 'ended'
+type RecordSet = 'all' | 'open' | 'ended'
 /** An outcome stands for those that have ended with it. */
-export type RecordQuery = { readonly of?: RecordSet } | { readonly outcome: string }
+type RecordQuery = { readonly of?: RecordSet } | { readonly outcome: string }
 
 export type RecordReader<T> = {
   /** Undefined when there is none of this kind. Throws LF_RECORD_TOO_NEW or LF_RECORD_INVALID. */

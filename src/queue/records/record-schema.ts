@@ -4,7 +4,6 @@ export const recordKinds = ['training', 'conversion'] as const
 export type RecordKind = (typeof recordKinds)[number]
 
 export const lives = ['waiting', 'claimed', 'ended'] as const
-export type Life = (typeof lives)[number]
 
 /** What a host must have, whatever it does at the moment. */
 export const requirementsSchema = z.object({
@@ -99,7 +98,7 @@ export type PayloadDefinition<T> = {
   readonly spread?: readonly (keyof T & string)[]
 }
 
-export const historyEvents = [
+const historyEvents = [
   'created',
   'claimed',
   'expired',

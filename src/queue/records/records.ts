@@ -61,7 +61,7 @@ export type RunInRedis = { readonly state: 'same' | 'newer' | 'lost'; readonly f
 /** What a write is worth to its run; `best` also forgets counted failures. A failure has a name, and is counted once. */
 export type Mark = 'best' | 'useful' | 'excused' | { readonly failure: string }
 
-export type NewRecord<T> = {
+type NewRecord<T> = {
   readonly id: string
   /** The trainer or converter that it needs. */
   readonly name: string

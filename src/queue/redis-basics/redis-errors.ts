@@ -24,7 +24,7 @@ export class RedisUnfitError extends LoopfleetError {
   }
 }
 
-/** What a user of Redis must be allowed, as `ACL SETUSER` takes it; docs/reference/redis.md explains it. */
+/** What a user of Redis must be allowed, as `ACL SETUSER` takes it; docs/reference/redis.md explains it. @internal */
 export const REDIS_RULE =
   '~{loopfleet}:* &{loopfleet}:* +@read +@write +@blocking +@pubsub +@scripting +@connection +@transaction -@dangerous +info +time'
 

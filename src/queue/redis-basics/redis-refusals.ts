@@ -92,7 +92,7 @@ export async function whileRefused<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-export type FailoverDeps = {
+type FailoverDeps = {
   /** Called at each refusal, and with undefined when they have ended. */
   readonly onRefused: (refusal: Refusal | undefined) => void
   /** Called when refusals have ended, with the time of the last one (`performance.now()`). */

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 
 export type Subscription = { close(): Promise<void> }
 
-export type SubscribeOptions = {
+type SubscribeOptions = {
   /** Called after an outage: what was published meanwhile is lost, so look again. */
   readonly onReconnect?: () => void
 }

@@ -7,7 +7,6 @@ import { lives, requirementsSchema } from '../records/record-schema.js'
 const counted = z.int().min(0).nullable()
 
 const stepRecordSchema = z.object({ hostId: z.string(), seconds: z.number(), result: z.unknown(), at: z.number() })
-export type StepRecord = z.infer<typeof stepRecordSchema>
 
 const uploadedModelSchema = z.object({
   id: z.string(),
@@ -15,9 +14,8 @@ const uploadedModelSchema = z.object({
   /** Written before the upload as `intent` (the id is empty then) and after the Loop's answer as `confirmed`. */
   state: z.enum(['intent', 'confirmed']),
 })
-export type UploadedModel = z.infer<typeof uploadedModelSchema>
 
-export const trainingOutcomes = ['completed', 'aborted', 'failed'] as const
+const trainingOutcomes = ['completed', 'aborted', 'failed'] as const
 export type TrainingOutcome = (typeof trainingOutcomes)[number]
 
 /** All that is known about a training, whoever works on it: the durable record in Redis. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { TrainingRecord } from './training-record.js'
 
 /** Name of the fact that holds them. */
-export const WARNINGS = 'warnings'
+const WARNINGS = 'warnings'
 
 const MAX_WARNINGS = 20
 

@@ -6,7 +6,7 @@ import type { Promptly, Subscription } from '../redis/index.js'
 import type { TrainingCurve } from './training-curve.js'
 import type { TrainingRecord } from './training-record.js'
 
-export type AcceptedOrder =
+type AcceptedOrder =
   | { readonly outcome: 'accepted' | 'same'; readonly training: TrainingRecord }
   | { readonly outcome: 'refused'; readonly reason: string }
 
@@ -15,7 +15,7 @@ export type Reopened =
   | { readonly outcome: 'refused'; readonly reason: string }
 
 /** What became of a request: a host will hear of it, the training has ended by it, or it had ended before. */
-export type RequestOutcome = 'asked' | 'ended' | 'ended-before'
+type RequestOutcome = 'asked' | 'ended' | 'ended-before'
 
 export type TrainingReader = {
   load(id: string): Promise<TrainingRecord | undefined>

@@ -40,7 +40,7 @@ export type Checkpoints = {
   close(): Promise<void>
 }
 
-export type RestoreHow = { readonly mustRead?: boolean }
+type RestoreHow = { readonly mustRead?: boolean }
 
 export type CheckpointsOptions = {
   /** The folder that all hosts see. */

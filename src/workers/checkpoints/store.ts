@@ -18,9 +18,9 @@ import {
 /** How many packed checkpoints of a training are kept: the newest, and one to fall back on. */
 const KEPT = 2
 
-export type PackSource = { readonly folder: string; readonly names: readonly string[] }
-export type PackAbout = Pick<Marker, 'run' | 'epoch' | 'finished'>
-export type PackOptions = {
+type PackSource = { readonly folder: string; readonly names: readonly string[] }
+type PackAbout = Pick<Marker, 'run' | 'epoch' | 'finished'>
+type PackOptions = {
   /** Throws when another host has taken the training over; asked directly before the marker is written. */
   readonly checkFence: () => Promise<void>
   readonly signal: AbortSignal

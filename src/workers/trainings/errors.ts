@@ -1,6 +1,5 @@
 import { LoopfleetError } from '../../base/index.js'
 import { killedForMemory } from '../../executors/contract/index.js'
-import { JobFailedError } from '../../queue/index.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
 export class NoImagesError extends LoopfleetError {
@@ -65,17 +64,6 @@ export class ModelIncompleteError extends LoopfleetError {
   constructor(details: { readonly format: string; readonly problem: string }) {
     const text = `The model in format "${details.format}" is not whole: ${details.problem}; correct the trainer or its "upload", start its worker again, and retry the training.`
     super('LF_MODEL_INCOMPLETE', text, { details })
-  }
-}
-
-/** A training that ended badly; its job stays visible as failed and its workspace is kept. */
-export class TrainingFailedError extends LoopfleetError {
-  static {
-    this.prototype.name = 'TrainingFailedError'
-  }
-  constructor(stage: string, cause: Error) {
-    const why = cause instanceof JobFailedError ? cause.reason : cause.message
-    super('LF_TRAINING_FAILED', `The training failed in ${stage}: ${why}`, { cause, details: { stage } })
   }
 }
 

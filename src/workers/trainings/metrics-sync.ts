@@ -19,7 +19,7 @@ export type MetricsSync = {
 }
 
 /** How many points are at the Loop, and how many were kept back since no model with files came after them. */
-export type Flushed = { readonly points: number; readonly keptBack: number }
+type Flushed = { readonly points: number; readonly keptBack: number }
 
 export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' | 'organization' | 'project'> & {
   readonly point: () => Promise<Pick<MetricsJob['point'], 'trainImageCount' | 'testImageCount' | 'hyperparameters'>>

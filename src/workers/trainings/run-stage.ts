@@ -23,7 +23,7 @@ export type StepAttempt = {
 }
 
 export type DoneStep = { readonly seconds: number; readonly result: unknown }
-export type ShownAtEnd = {
+type ShownAtEnd = {
   readonly patch: Partial<TrainingProgressFields>
   readonly progress: StepProgress | undefined
   readonly lines: readonly string[]

@@ -8,7 +8,7 @@ import { TrainingAbortedError, TrainingStoppedError } from '../../base/index.js'
  */
 export type OnStop = 'ends' | 'keeps' | 'goes-on' | 'left-out' | 'follows'
 
-export type TrainingPhase = 'before' | 'training' | 'after'
+type TrainingPhase = 'before' | 'training' | 'after'
 
 /**
  * What may end a training from outside, and which stage hears of it (design: stop keeps the best model, abort and

@@ -1,11 +1,7 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { conversionIdOf } from '../../../src/queue/conversions/conversion-record.js'
-import {
-  type ConversionOrder,
-  type Conversions,
-  createConversions,
-} from '../../../src/queue/conversions/conversions.js'
+import { type ConversionOrder, conversionIdOf } from '../../../src/queue/conversions/conversion-record.js'
+import { type Conversions, createConversions } from '../../../src/queue/conversions/conversions.js'
 import { PROTOCOL } from '../../../src/queue/records/protocol.js'
 import { recordKeys } from '../../../src/queue/records/record-keys.js'
 import { rejection } from '../../helpers/rejection.js'

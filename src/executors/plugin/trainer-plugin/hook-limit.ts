@@ -7,7 +7,7 @@ export type HookNote = { readonly id: number; readonly name: string | null }
 export type HookLimitOptions = { readonly limitMs: number; readonly eventsFile: string }
 
 /** A hook threw. */
-export class HookFailedError extends Error {
+class HookFailedError extends Error {
   constructor(name: string, cause: unknown) {
     super(`The hook "${name}" failed: ${messageOf(cause)}`, { cause })
   }

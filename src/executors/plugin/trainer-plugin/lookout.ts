@@ -20,7 +20,7 @@ const bestSchema = z.object({
 })
 
 /** The training has said in its log why it cannot go on. */
-export class LogSaysError extends Error {}
+class LogSaysError extends Error {}
 
 /** Asks the hooks of a running training now and then, and reports what they answer. */
 export class Lookout {

@@ -3,8 +3,8 @@ import { type OnnxMetadata, readOnnxMetadata } from './onnx-metadata.js'
 import { type PythonValue, parsePythonLiteral } from './python-literal.js'
 
 /** Tasks of the exporters whose outputs we read. */
-export const readableTasks = ['detect', 'segment', 'classify'] as const
-export type ReadableTask = (typeof readableTasks)[number]
+const readableTasks = ['detect', 'segment', 'classify'] as const
+type ReadableTask = (typeof readableTasks)[number]
 
 /** What a model's own metadata say of its output. */
 export type ModelFacts = {
@@ -23,6 +23,7 @@ export async function readModelFacts(modelFile: string): Promise<ModelFacts> {
   return toModelFacts(await readOnnxMetadata(modelFile), modelFile)
 }
 
+/** @internal */
 export function toModelFacts(metadata: OnnxMetadata, modelFile: string): ModelFacts {
   const task = toTask(metadata.task, modelFile)
   const isFinished = finishedOf(metadata, task)

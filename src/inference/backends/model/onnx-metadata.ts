@@ -11,8 +11,8 @@ import { messageOf } from '../../../base/index.js'
 import { InferenceError } from '../../basics/index.js'
 
 /** The entries of a model's metadata that say what its output means. */
-export const metadataKeys = ['task', 'end2end', 'args', 'names'] as const
-export type MetadataKey = (typeof metadataKeys)[number]
+const metadataKeys = ['task', 'end2end', 'args', 'names'] as const
+type MetadataKey = (typeof metadataKeys)[number]
 export type OnnxMetadata = Readonly<Partial<Record<MetadataKey, string>>>
 
 const METADATA_PROPS = 14

@@ -24,7 +24,7 @@ export type ProgramOptions = {
 }
 
 /** Folder of loopfleet_detector.py; on the PYTHONPATH of every detector program. */
-export const detectorHelperFolder = fileURLToPath(new URL('../python', import.meta.url))
+const detectorHelperFolder = fileURLToPath(new URL('../python', import.meta.url))
 
 const PROTOCOL = 1
 const GRACE_MS = 2000

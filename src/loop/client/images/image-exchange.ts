@@ -32,7 +32,7 @@ export type ImageExchangeOptions = {
 export type ImageExchangeDeps = { readonly rest: LoopRest; readonly session: LoopSession; readonly log: Logger }
 
 /** Every asked id is in exactly one of the three. */
-export type FetchedImages = {
+type FetchedImages = {
   readonly available: string[]
   /** Came twice as something that is no JPEG with all of its rows; not kept. */
   readonly corrupt: string[]

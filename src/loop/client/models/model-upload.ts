@@ -14,7 +14,7 @@ import { type MultipartPart, multipartFiles } from '../session/multipart.js'
 import { parseAnswer } from '../session/rest.js'
 import type { LoopRequest, LoopSession } from '../session/session.js'
 
-export type ModelUpload = {
+type ModelUpload = {
   readonly organization: string
   readonly project: string
   readonly format: string

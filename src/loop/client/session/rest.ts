@@ -25,12 +25,12 @@ import {
 import { LoopAnswerError, LoopRequestError } from './errors.js'
 import type { LoopRequest, LoopResponse, LoopSession } from './session.js'
 
-export type CallOptions = { readonly signal?: AbortSignal }
+type CallOptions = { readonly signal?: AbortSignal }
 /** With a model version the answer holds what that model found. */
-export type ImageDataOptions = CallOptions & { readonly modelVersion?: string }
+type ImageDataOptions = CallOptions & { readonly modelVersion?: string }
 
 /** What the Loop answered about a chunk of images: `odd` are entries that are not image data, with the reason. */
-export type ImageDataChunk = {
+type ImageDataChunk = {
   readonly images: ImageData[]
   readonly odd: readonly { readonly id: string | undefined; readonly problem: string }[]
 }
@@ -180,7 +180,7 @@ export function parseAnswer<Schema extends z.ZodType>(
 }
 
 /** Tries a reading call again while that may help; the Loop's long absences are the queue's business. */
-export function patiently<T>(options: CallOptions, work: () => Promise<T>): Promise<T> {
+function patiently<T>(options: CallOptions, work: () => Promise<T>): Promise<T> {
   const signal = options.signal ?? new AbortController().signal
   return retry(work, { signal, attempts: READ_ATTEMPTS, backOff: { firstMs: 300, maxMs: 3000 } })
 }

@@ -7,7 +7,7 @@ import { networkCause, peerOf } from './network-cause.js'
 import { createWatchdog, type Watchdog } from './watchdog.js'
 
 /** One HTTP exchange as it goes over the wire; every status is an answer, no redirect is followed. */
-export type RawRequest = {
+type RawRequest = {
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>

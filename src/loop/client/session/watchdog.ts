@@ -13,7 +13,7 @@ export type Watchdog = {
   cause(): WatchdogCause | undefined
 }
 
-export type WatchdogCause =
+type WatchdogCause =
   | { readonly kind: 'asked'; readonly reason: unknown }
   | { readonly kind: 'idle'; readonly idleMs: number }
 

@@ -10,7 +10,7 @@ import type { ImageRecord } from '../store/records.js'
 import { addGeneratedTrainings } from './trainings.js'
 
 /** The generator's order as this server reads it: missing and 0 box annotations differ, and ids may be given. */
-export const localGeneratorConfigSchema = generatorConfigSchema.extend({
+const localGeneratorConfigSchema = generatorConfigSchema.extend({
   box_annotations: z.int().min(0).max(100).optional(),
   image_ids: z.array(z.uuid()).optional(),
 })

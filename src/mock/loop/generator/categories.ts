@@ -2,7 +2,7 @@ import type { ShapesConfig } from './config.js'
 import { uuidOf } from './random.js'
 import { boxShapes } from './shapes.js'
 
-export const pointShapes = ['cross', 'dot'] as const
+const pointShapes = ['cross', 'dot'] as const
 
 export type GeneratedCategory = {
   readonly id: string

@@ -4,7 +4,7 @@ import type { Project } from '../store/project.js'
 import type { ImageRecord } from '../store/records.js'
 import { type Scores, scores } from '../trainings/metrics.js'
 
-export type SetEvaluation = Scores & { images: number; tp: number; fp: number; fn: number }
+type SetEvaluation = Scores & { images: number; tp: number; fp: number; fn: number }
 
 export type Evaluation = SetEvaluation & {
   readonly model_version: string | null

@@ -15,7 +15,7 @@ export function nodeView(context: LoopContext, node: LoopNode) {
 }
 
 /** A training as the control API shows it: its record, its model, and the scores of its best point. */
-export function trainingView(project: Project, training: TrainingRecord) {
+function trainingView(project: Project, training: TrainingRecord) {
   const { organization, project: name } = project.record
   const points = training.points.map((point) => ({ ...point, ...scoresOf(point.confusion_matrix) }))
   const models = modelEntries(project).filter(({ training_number }) => training_number === training.number)

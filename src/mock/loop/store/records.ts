@@ -18,7 +18,7 @@ const box = z.object({ x: z.number(), y: z.number(), width: z.number(), height: 
 const point = z.object({ x: z.number(), y: z.number() })
 const named = { category_id: z.string(), category_name: z.string() }
 
-export const truthSchema = z.object({
+const truthSchema = z.object({
   boxes: z.array(box.extend(named)),
   points: z.array(point.extend(named)),
   segmentations: z.array(z.object({ ...named, points: z.array(point) })),
@@ -44,7 +44,7 @@ export const imageRecordSchema = z.object({
 })
 export type ImageRecord = z.infer<typeof imageRecordSchema>
 
-export const modelRecordSchema = z.object({
+const modelRecordSchema = z.object({
   id: z.string(),
   version: z.string().nullable(),
   formats: z.record(z.string(), z.object({ files: z.array(z.string()), digest: z.string(), created: z.string() })),
@@ -57,7 +57,7 @@ export const modelRecordSchema = z.object({
 export type ModelRecord = z.infer<typeof modelRecordSchema>
 
 /** One accepted `update_training`; its model exists in the list once files are attached to it. */
-export const trainingPointSchema = z.object({
+const trainingPointSchema = z.object({
   model_id: z.string(),
   created: z.string(),
   confusion_matrix: confusionMatrixSchema,
@@ -66,9 +66,8 @@ export const trainingPointSchema = z.object({
   hyperparameters: z.record(z.string(), z.unknown()).nullable(),
   best_epoch: z.int().nullable(),
 })
-export type TrainingPoint = z.infer<typeof trainingPointSchema>
 
-export const statusEntrySchema = z.object({
+const statusEntrySchema = z.object({
   time: z.number(),
   state: z.enum(trainerStates),
   progress: z.number().nullable(),
@@ -76,9 +75,9 @@ export const statusEntrySchema = z.object({
 })
 export type StatusEntry = z.infer<typeof statusEntrySchema>
 
-export const trainingOutcomes = ['completed', 'failed', 'aborted', 'refused'] as const
+const trainingOutcomes = ['completed', 'failed', 'aborted', 'refused'] as const
 
-export const trainingRecordSchema = z.object({
+const trainingRecordSchema = z.object({
   number: z.int(),
   trainer_id: z.string(),
   trainer_name: z.string(),

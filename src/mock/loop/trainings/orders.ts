@@ -9,7 +9,7 @@ import type { Project } from '../store/project.js'
 import type { TrainingRecord } from '../store/records.js'
 import { latestTrainingOf, trainingByNumber } from './trainings.js'
 
-export const trainingRequestSchema = z.strictObject({
+const trainingRequestSchema = z.strictObject({
   trainer: z.string().min(1).describe('Id of the trainer; missing means the first idle one.').optional(),
   model_variant: z.string().optional(),
   base_model_uuid: z.string().nullish(),

@@ -1,14 +1,10 @@
-import { z } from 'zod'
 import { writeJsonFile } from '../../../base/index.js'
 import { assignValidationSet, exportDataset } from '../../../executors/dataset/index.js'
 import { commandValues } from '../../../executors/program/index.js'
-import { type ImageData, imageDataSchema } from '../../../loop/protocol/index.js'
+import type { ImageData } from '../../../loop/protocol/index.js'
 import { NoImagesError } from '../errors.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
-
-/** The images of a training as they were when its data was fetched; written to `image-data.json`. */
-export const fetchedDataSchema = z.object({ images: z.array(imageDataSchema) })
 
 /**
  * Fetches the ids, the annotations and the images that are complete, and exports them as the trainer wants them.

@@ -48,7 +48,7 @@ export type StageContext = {
 }
 
 /** The Loop sees `during` while a step runs, and `after` when it is done; null leaves the state as it is. */
-export type ShownStates = { readonly during: TrainerState | null; readonly after: TrainerState | null }
+type ShownStates = { readonly during: TrainerState | null; readonly after: TrainerState | null }
 
 /** One stage of a training: all that is known of it but its place in the pipeline. */
 export type Stage = {
