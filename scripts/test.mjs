@@ -1,4 +1,4 @@
-// `npm test [-- FILE…]`: set-up, then lint, the laws of import and of the house, and all tests but the slow suites, or the given files; the
+// `npm test [-- FILE…]`: set-up, then lint, the laws of import and of the house, unused code, and all tests but the slow suites, or the given files; the
 // first failure ends it. `--fast` leaves out all that starts whole fleets, and what only those tests need. `--busy` runs
 // the tests beside six processes that compute.
 import { spawn, spawnSync } from 'node:child_process'
@@ -26,6 +26,7 @@ step('laws of import', [
   '.dependency-cruiser.cjs',
 ])
 step('laws of the house', [join(root, 'scripts/house.mjs')])
+step('unused code', [bin('knip'), '--production', '--include', 'exports,types,files,dependencies'])
 const busy = args.includes('--busy') ? Array.from({ length: BUSY_PROCESSES }, keepBusy) : []
 const suites = [join(root, 'scripts/run-suites.mjs'), ...args.filter((arg) => arg === '--fast')]
 step('tests', files.length > 0 ? [bin('mocha'), ...files] : suites)

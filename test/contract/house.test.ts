@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
@@ -35,19 +35,61 @@ describe('the laws of the house', function () {
   })
 })
 
+describe('the law of unused code', function () {
+  this.timeout(60_000)
+
+  it('holds for exports that are imported, and for those that are marked as internal', async () => {
+    const files = { 'src/a.ts': 'export const one = 1\n/** @internal */\nexport const two = 2\n' }
+
+    expect(await unusedIn(files)).to.deep.equal([])
+  })
+
+  it('refuses values, types and files that nobody imports, and packages', async () => {
+    const files = {
+      'src/a.ts': 'export const one = 1\nexport const two = 2\nexport type Three = 3\n',
+      'src/b.ts': 'export const four = 4\n',
+    }
+
+    expect(await unusedIn(files, { zod: '4.0.0' })).to.deep.equal(['Three', 'src/b.ts', 'two', 'zod'])
+  })
+})
+
+/** What knip finds with the settings of the project, in a house whose command line uses `one` of a.ts. */
+async function unusedIn(files: Readonly<Record<string, string>>, dependencies = {}): Promise<string[]> {
+  const main = { 'src/cli/main.ts': "import { one } from '../a.js'\n\nconsole.log(one)\n" }
+  const settings = { 'package.json': JSON.stringify({ name: 'house', type: 'module', dependencies }) }
+  const config = await readFile(join(projectRoot(), 'knip.jsonc'), 'utf8')
+  return await inFolder({ ...main, ...settings, 'knip.jsonc': config, ...files }, (folder) => {
+    const knip = join(projectRoot(), 'node_modules/knip/bin/knip.js')
+    const args = ['--production', '--include', 'exports,types,files,dependencies', '--reporter', 'json']
+    const { stdout, status } = spawnSync(process.execPath, [knip, ...args], { cwd: folder, encoding: 'utf8' })
+    const issues: Readonly<Record<string, readonly { name: string }[]>>[] = JSON.parse(stdout).issues
+    const kinds = ['exports', 'types', 'files', 'dependencies']
+    const unused = issues.flatMap((issue) => kinds.flatMap((kind) => (issue[kind] ?? []).map(({ name }) => name)))
+    expect(status).to.equal(unused.length === 0 ? 0 : 1)
+    return unused.sort()
+  })
+}
+
 /** What the check writes of a checkout with these files; its exit code goes with it. */
 async function brokenBy(files: Readonly<Record<string, string>>): Promise<string[]> {
+  return await inFolder(files, (folder) => {
+    const script = join(projectRoot(), 'scripts/house.mjs')
+    const { stderr, status } = spawnSync(process.execPath, [script, folder], { encoding: 'utf8' })
+    const broken = stderr.split('\n').filter((line) => line !== '')
+    expect(status).to.equal(broken.length === 0 ? 0 : 1)
+    return broken
+  })
+}
+
+async function inFolder<T>(files: Readonly<Record<string, string>>, use: (folder: string) => T): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'loopfleet-house-test-'))
   try {
     for (const [file, text] of Object.entries(files)) {
       await mkdir(dirname(join(folder, file)), { recursive: true })
       await writeFile(join(folder, file), text)
     }
-    const script = join(projectRoot(), 'scripts/house.mjs')
-    const { stderr, status } = spawnSync(process.execPath, [script, folder], { encoding: 'utf8' })
-    const broken = stderr.split('\n').filter((line) => line !== '')
-    expect(status).to.equal(broken.length === 0 ? 0 : 1)
-    return broken
+    return use(folder)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
