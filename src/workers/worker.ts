@@ -125,7 +125,11 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
   }
   const keeper = createWorkspaceKeeper(
     { keepOld: false, ...DEFAULT_KEEP, ...options.keep, dataFolder: options.dataFolder },
-    { records: deps.trainings, isActive: (id) => trainings.active.some((each) => each.id === id), now: Date.now, log },
+    {
+      ...{ records: deps.trainings, now: Date.now, log },
+      isActive: (id) => trainings.active.some((each) => each.id === id),
+      isReported: (path) => watch.folders.includes(path),
+    },
   )
   const forgetCheckpoints = () => forgetUnneeded(options, { trainings: deps.trainings, log })
   const sweep = async (id: string) => void (await deps.sweepOwned((owner) => isOwnerOf(owner, hostId, id)))

@@ -134,6 +134,9 @@ return false`)
 
 const SET_DRAINING = luaScript('return redis.call(ARGV[1], KEYS[1], ARGV[2])')
 
+/** What a host announced before it died is over: its trainings wait, or another host has them. */
+const NOTHING = { trainings: [], free: 0, gpus: null } satisfies Partial<KnownHost>
+
 const FORGET_AFTER_MS = 86_400_000
 
 export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly protocol?: number } = {}): Fleet {
@@ -158,7 +161,10 @@ export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly
     nodes: nodes.list,
     async hosts() {
       const [seen, drained] = await Promise.all([hosts.list(), link.client.smembers(draining)])
-      return seen.map((host) => ({ ...host, isDraining: drained.includes(host.hostId) }))
+      return seen.map((host) => ({
+        ...(host.isAlive ? host : { ...host, ...NOTHING }),
+        isDraining: drained.includes(host.hostId),
+      }))
     },
     async setDraining(hostId, isDraining) {
       await SET_DRAINING(link.client, [draining], [isDraining ? 'SADD' : 'SREM', hostId])

@@ -22,6 +22,8 @@ export type RecordWatch = {
   check(): Promise<void>
   /** One sentence each. */
   readonly errors: readonly string[]
+  /** The folders that they name. */
+  readonly folders: readonly string[]
 }
 
 export function createRecordWatch(deps: {
@@ -62,6 +64,9 @@ export function createRecordWatch(deps: {
     },
     get errors() {
       return [...lost.values()].map(({ sentence }) => sentence)
+    },
+    get folders() {
+      return [...lost.values()].map(({ work }) => work.folder)
     },
   }
 }

@@ -21,6 +21,8 @@ export type WorkspaceKeeperDeps = {
   readonly records: { load(id: string): Promise<WorkspaceOwner | undefined> }
   /** A training or conversion of this host that winds down still needs its workspace. */
   readonly isActive: (id: string) => boolean
+  /** Whether the host reports this folder already, as that of work whose record was lost under it. */
+  readonly isReported?: (path: string) => boolean
   readonly now: () => number
   readonly log: Logger
 }
@@ -144,7 +146,8 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
     },
     settled: () => work,
     get errors() {
-      return withoutRecord.length === 0 ? [] : [sentenceOf(withoutRecord)]
+      const paths = withoutRecord.filter((path) => deps.isReported?.(path) !== true)
+      return paths.length === 0 ? [] : [sentenceOf(paths)]
     },
     async close() {
       closing.abort()

@@ -29,9 +29,10 @@ describe('the fleet', () => {
   })
 
   it('shows a host as lost when its heartbeat is missing', async () => {
-    await fleet.announceHost(host, { ttlMs: 30 })
+    await fleet.announceHost({ ...host, trainings: ['t1'], free: 1 }, { ttlMs: 30 })
 
     await until('the host counts as lost', async () => (await fleet.hosts())[0]?.isAlive === false)
+    expect((await fleet.hosts())[0], 'what it had').to.deep.include({ ...host, trainings: [], free: 0 })
   })
 
   it('forgets who takes leave', async () => {

@@ -33,6 +33,7 @@ describe('the records of what a host works on', () => {
 
     expect(watch.errors).to.have.lengthOf(1)
     expect(watch.errors[0]).to.contain(folder).and.contain('delete that folder')
+    expect(watch.folders).to.deep.equal([folder])
   })
 
   it('are no error once they are there again', async () => {

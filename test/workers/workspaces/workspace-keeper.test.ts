@@ -69,6 +69,25 @@ describe('the keeper of workspaces', () => {
     expect(await tidy('pets')).to.deep.equal(['b1', 'c1'])
   })
 
+  it('names those without a record, but not the ones that their host names already', async () => {
+    const path = await aWorkspace('a1', undefined)
+    const reported = await aWorkspace('b1', undefined)
+    const keeper = createWorkspaceKeeper(
+      { dataFolder: folder.path, keepOld: false, keepFailedMs: DAY, maxBytes: 0 },
+      {
+        ...{ records: { load: async () => undefined }, isActive: () => false, now: () => NOW, log: silentLogger() },
+        isReported: (each) => each === reported,
+      },
+    )
+
+    keeper.tidy(undefined)
+    await keeper.settled()
+    await keeper.close()
+
+    expect(keeper.errors).to.have.lengthOf(1)
+    expect(keeper.errors[0]).to.contain(`the training in ${path};`)
+  })
+
   it('keeps completed ones when it is told to', async () => {
     await aWorkspace('a1', ended('completed', 50))
 
