@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { TrainingStoppedError } from '../../src/base/abort-reasons.js'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { imageStates } from '../../src/loop/protocol/index.js'
 import { cleanup } from '../../src/workers/trainings/stages/cleanup.js'
@@ -8,6 +9,7 @@ import { detect } from '../../src/workers/trainings/stages/detect.js'
 import { downloadData } from '../../src/workers/trainings/stages/download-data.js'
 import type { StageContext, StageDeps } from '../../src/workers/trainings/stages/stage.js'
 import { syncMetrics } from '../../src/workers/trainings/stages/sync-metrics.js'
+import { train } from '../../src/workers/trainings/stages/train.js'
 import { uploadModel } from '../../src/workers/trainings/stages/upload-model.js'
 import { rejection } from '../helpers/rejection.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
@@ -50,6 +52,31 @@ describe('the stages of a training', () => {
 
     expect(error.code).to.equal('LF_ORDER_NOT_POSSIBLE')
     expect(asked).to.deep.equal([])
+  })
+
+  for (const [facts, where] of [
+    [{ bestHost: 'host-b' }, 'host-b'],
+    [{}, 'host-c'], // of a build that did not note it
+  ] as const)
+    it(`name the host whose disk has the model of a training that was stopped while it changed hosts: ${where}`, async () => {
+      const best = { epoch: 3, f1: 0.5 }
+      const of = aTraining({ dataFolder: folder.path, record: { best, facts, hostId: 'host-c' } })
+      const stopped = AbortSignal.abort(new TrainingStoppedError())
+
+      const error = await rejection(train.run({ ...aContext(of), signal: stopped }, {} as StageDeps))
+
+      expect(error).to.include({ code: 'LF_NO_MODEL', failure: 'fatal' })
+      const wayOut = `retry the training while no host but ${where} takes trainings, or order it again.`
+      expect(error.message).to.equal(`The files of the best model of epoch 3 lie on ${where} alone; ${wayOut}`)
+    })
+
+  it('throw a training away that was stopped before it had a model', async () => {
+    const of = aTraining({ dataFolder: folder.path })
+    const reason = new TrainingStoppedError()
+
+    expect(
+      await rejection(train.run({ ...aContext(of), signal: AbortSignal.abort(reason) }, {} as StageDeps)),
+    ).to.equal(reason)
   })
 
   for (const [epoch, which] of [

@@ -3,6 +3,8 @@ import { type CurvePoint, RecordLostError, type TrainingRecord } from '../../que
 import { levelOf } from '../../queue/redis-basics/index.js'
 import type { TrainingRun } from './training-run.js'
 
+/** Name of the fact that holds the host whose disk has the best model. */
+export const BEST_HOST = 'bestHost'
 const BATCH = 500
 /** Twice what a curve keeps. */
 const MAX_HELD = 4000
@@ -21,7 +23,7 @@ export type ReportWriter = {
 }
 
 export function createReportWriter(
-  training: Pick<TrainingRun, 'update' | 'addPoints' | 'checkFence' | 'stopSwitch' | 'log'>,
+  training: Pick<TrainingRun, 'update' | 'addPoints' | 'checkFence' | 'stopSwitch' | 'hostId' | 'log'>,
   { giveUpMs = GIVE_UP_MS }: { readonly giveUpMs?: number } = {},
 ): ReportWriter {
   const { stopSwitch, log } = training
@@ -43,7 +45,7 @@ export function createReportWriter(
   // Of all that can go wrong with the record only a newer run ends the program.
   async function noteUnlessSuperseded(best: TrainingRecord['best']): Promise<void> {
     try {
-      await (best === null ? training.checkFence() : training.update({ best }))
+      await (best === null ? training.checkFence() : training.update({ best, facts: { [BEST_HOST]: training.hostId } }))
     } catch (error) {
       if (error instanceof RunSupersededError) return stopSwitch.end(error)
       const level = error instanceof RecordLostError ? 'debug' : levelOf(error) // that is reported once, and stays in status

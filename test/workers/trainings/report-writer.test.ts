@@ -37,6 +37,7 @@ describe('what a program reports while Redis is unreachable', () => {
     expect(of.updates.map(({ best }) => best?.epoch))
       .to.have.lengthOf.at.most(1)
       .and.include(1199)
+    expect(of.record.facts).to.include({ bestHost: 'host-a' })
     expect(batches).to.have.lengthOf.at.most(4)
     expect(batches.flat().map(({ epoch }) => epoch)).to.deep.equal(Array.from({ length: 1200 }, (_, epoch) => epoch))
   })

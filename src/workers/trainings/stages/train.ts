@@ -7,7 +7,7 @@ import { toBestModel } from '../best-model.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import { hasFiles } from '../model-sets.js'
-import { createReportWriter, type ReportWriter } from '../report-writer.js'
+import { BEST_HOST, createReportWriter, type ReportWriter } from '../report-writer.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
@@ -167,11 +167,12 @@ async function reportFigures(program: RunningTraining, context: StageContext, de
 
 // What another host has reported lies on its disk: to abort the training would have it deleted there.
 async function withoutModel({ training, signal }: StageContext): Promise<unknown> {
-  const { best, hostId } = training.taken
+  const { best, facts, hostId: lastHost } = training.taken
   if (best === null) return signal.reason
-  const which = best.epoch === null ? 'The best model' : `The best model of epoch ${best.epoch}`
-  const from = `was trained on an earlier host (the last one was ${hostId ?? 'unknown'}) and is not here`
-  return new NoModelError(`${which} ${from}; retry the training where its files are, or order it again.`, { hostId })
+  const hostId = typeof facts[BEST_HOST] === 'string' ? facts[BEST_HOST] : (lastHost ?? 'an earlier host')
+  const which = best.epoch === null ? 'the best model' : `the best model of epoch ${best.epoch}`
+  const wayOut = `retry the training while no host but ${hostId} takes trainings, or order it again`
+  return new NoModelError(`The files of ${which} lie on ${hostId} alone; ${wayOut}.`, { hostId })
 }
 
 async function settle(context: StageContext, watched: Watched | undefined): Promise<Finished> {
