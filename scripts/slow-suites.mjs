@@ -10,6 +10,7 @@ export const slowSuites = {
       'detector/models/killed.test.ts',
       'end-to-end/detector-killed.test.ts',
       'end-to-end/killed-at-random.test.ts',
+      'end-to-end/worker-killed.test.ts',
     ],
   },
   swaps: {

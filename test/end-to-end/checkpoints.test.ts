@@ -103,7 +103,7 @@ describe('a fleet with a shared folder for checkpoints', function () {
 
   it('hands a training over on SIGTERM with the checkpoint of its last epoch', async () => {
     await start('a', 'b')
-    await fleet.order({ hyperparameters: { epochs: 200, epoch_seconds: 0.05 } })
+    await fleet.order({ hyperparameters: { epochs: 2000, waits_at_epoch: 5 } })
     await fleet.until({ epoch: 5 })
     const first = await hostOfTraining()
     const [other] = fleet.workers.filter((worker) => worker !== first)

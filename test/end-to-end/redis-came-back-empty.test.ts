@@ -58,10 +58,14 @@ describe('when Redis comes back without its records', function () {
 
       await lose(redis, id)
       await untilTold(fleet, sentence)
-      const reported = await until('host and node report it', async () => {
-        const { output } = await fleet.run('status')
-        return output.includes(`${fleet.id}-a: ${sentence}`) && output.includes(`quick: ${sentence}`) && output
-      })
+      const reported = await until(
+        'host and node report it',
+        async () => {
+          const { output } = await fleet.run('status')
+          return output.includes(`${fleet.id}-a: ${sentence}`) && output.includes(`quick: ${sentence}`) && output
+        },
+        30_000,
+      )
       const listed = await fleet.run('trainings')
       await until('the program has ended', async () => (await fleet.programs()).length === 0, 40_000)
 
