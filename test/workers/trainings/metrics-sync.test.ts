@@ -112,7 +112,7 @@ describe('the sync of metrics', () => {
     const log = createLogger({ destination: { write: (line: string) => (text += line) } })
     const send = async () => {
       tries += 1
-      throw new Error('NOPERM this user has no permissions')
+      throw new Error('The seat has no socket.')
     }
     const { sync } = aSync({ sets: [aSet(1)], send, log })
 
