@@ -1,20 +1,23 @@
-// `npm run house [-- FOLDER]`: the laws of the house that are about its size and its copies. FOLDER is another checkout.
+// `npm run house [-- FOLDER]`: the laws of the house about copies and sizes. FOLDER is another checkout.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { linesOfFunctions } from './function-lines.mjs'
 
 const project = join(dirname(fileURLToPath(import.meta.url)), '..')
 const root = process.argv[2] ?? project
 const { roomOf } = createRequire(import.meta.url)('./rooms.cjs')
 const MIN_TOKENS = 60
+const MAX_FILE_LINES = 400
+const MAX_FUNCTION_LINES = 80
 /** They resemble each other on purpose, so that each tests the other. */
 const MAY_RESEMBLE = ['src/mock/loop', 'src/loop/client']
 
-const broken = duplicates()
+const broken = [...duplicates(), ...tooLong()]
 for (const line of broken) process.stderr.write(`${line}\n`)
 process.stdout.write(`${broken.length} laws of the house are broken\n`)
 process.exitCode = broken.length === 0 ? 0 : 1
@@ -55,6 +58,22 @@ function duplicatesIn(copy, report) {
     sides: [sideOf(firstFile), sideOf(secondFile)],
     tokens,
   }))
+}
+
+/** Files and functions that hold more than one idea. */
+function tooLong() {
+  const folders = ['src', 'test'].map((name) => join(root, name)).filter((folder) => existsSync(folder))
+  return folders.flatMap(filesBelow).flatMap((path) => {
+    const file = relative(root, path)
+    const text = readFileSync(path, 'utf8')
+    const lines = text.split('\n').length - 1
+    const functions = file.startsWith('src/') ? linesOfFunctions(text) : []
+    const long = functions.filter((one) => one.lines > MAX_FUNCTION_LINES)
+    return [
+      ...(lines > MAX_FILE_LINES ? [`${file} has ${lines} lines, of at most ${MAX_FILE_LINES}`] : []),
+      ...long.map((one) => `${file}:${one.from} is a function of ${one.lines} lines, of at most ${MAX_FUNCTION_LINES}`),
+    ]
+  })
 }
 
 function filesBelow(path) {

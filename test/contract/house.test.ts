@@ -35,6 +35,44 @@ describe('the laws of the house', function () {
   })
 })
 
+describe('the limits of length', function () {
+  this.timeout(60_000)
+  const lines = (count: number, text: string) => `${text}\n`.repeat(count)
+  const functionOf = (count: number, body: string) => `export function f() {\n${lines(count - 2, body)}}\n`
+
+  it('hold for 400 lines in a file and 80 in a function, also when text is not ASCII', async () => {
+    const files = { 'src/a.ts': lines(400, "// 'ä'"), 'src/b.ts': `// ü\n${functionOf(80, "  g('€')")}` }
+
+    expect(await brokenBy(files)).to.deep.equal([])
+  })
+
+  it('refuse longer files, in tests too', async () => {
+    const broken = await brokenBy({ 'src/a.ts': lines(401, '// a'), 'test/b.test.ts': lines(402, '// b') })
+
+    expect(broken).to.deep.equal([
+      'src/a.ts has 401 lines, of at most 400',
+      'test/b.test.ts has 402 lines, of at most 400',
+    ])
+  })
+
+  it('refuse longer functions and methods', async () => {
+    const method = `class A {\n  m() {\n${lines(79, '    g()')}  }\n}\n`
+    const broken = await brokenBy({ 'src/a.ts': `// ü\n\n${functionOf(81, "  g('€')")}`, 'src/b.ts': method })
+
+    expect(broken).to.deep.equal([
+      'src/a.ts:3 is a function of 81 lines, of at most 80',
+      'src/b.ts:2 is a function of 81 lines, of at most 80',
+    ])
+  })
+
+  it('count a function within another by itself, and leave out tests', async () => {
+    const closures = `export function f() {\n${lines(40, '  g()')}  function inner() {\n${lines(60, '    g()')}  }\n}\n`
+    const block = `describe('a', () => {\n${lines(90, '  g()')}})\n`
+
+    expect(await brokenBy({ 'src/a.ts': closures, 'test/a.test.ts': block })).to.deep.equal([])
+  })
+})
+
 describe('the law of unused code', function () {
   this.timeout(60_000)
 
