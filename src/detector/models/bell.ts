@@ -1,4 +1,4 @@
-/** Wakes the one who waits; a ring that comes before is not lost. */
+/** Wakes the caller that waits; a ring before the wait is kept. */
 export class Bell {
   #isRung = false
   #wake: (() => void) | undefined
@@ -8,7 +8,7 @@ export class Bell {
     this.#wake?.()
   }
 
-  /** Resolves after the next ring, or at once if there was one since the last call. */
+  /** Resolves after the next ring, or immediately if there was one since the last call. */
   async rung(): Promise<void> {
     while (!this.#isRung) {
       await new Promise<void>((resolve) => {

@@ -78,7 +78,7 @@ export function createSender(options: SenderOptions, { shelf, log, ...deps }: Se
     }
   }
 
-  /** An image at which the Loop breaks down must not stand at the head for ever. */
+  /** An image at which the Loop breaks down must not stay the first one indefinitely. */
   async function judge([entry, ...others]: readonly Entry[], error: unknown): Promise<void> {
     if (entry === undefined || others.length > 0) return
     const verdict = suspects.judge(entry, error)

@@ -1,6 +1,6 @@
 import { syncFolder } from '../../base/index.js'
 
-/** Brings folders to the disk for many at a time: who comes while a sync runs shares the next one. */
+/** Syncs folders to the disk for several callers together: calls during a running sync share the next one. */
 export function createSharedSync(sync: (folder: string) => Promise<void> = syncFolder) {
   const running = new Map<string, Promise<void>>()
   const next = new Map<string, Promise<void>>()
@@ -16,7 +16,7 @@ export function createSharedSync(sync: (folder: string) => Promise<void> = syncF
     if (current === undefined) return begin(folder)
     const planned = next.get(folder)
     if (planned !== undefined) return planned
-    // The one that runs may have begun before the caller's rename, so it vouches for nothing.
+    // The running sync may have started before the caller's rename, so it does not cover it.
     const after = current
       .catch(() => undefined)
       .then(() => {

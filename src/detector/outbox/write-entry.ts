@@ -43,7 +43,7 @@ export async function writeEntry(
   return { ident, folder, isPriority, bytes: image.length + Buffer.byteLength(metadata) }
 }
 
-/** An outbox that somebody has deleted under us is made anew. */
+/** If the outbox folder was deleted while the detector runs, it is created again. */
 async function makeFolder(path: string, folders: OutboxFolders): Promise<void> {
   try {
     await mkdir(path)

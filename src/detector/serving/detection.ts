@@ -13,11 +13,11 @@ export type DetectionDeps = {
   readonly filter: DetectorFilter
   readonly now: () => number
   readonly log: Logger
-  /** Hears of an image that was detected but could not be kept, and (null) of the next one that was. */
+  /** Called with the error when an image could not be put into the outbox, and with null after the next one that could. */
   readonly onKept: (problem: string | null) => void
 }
 
-/** The way of an image: into the pool, what was found to the client, and to the outbox what the Loop should see. */
+/** Detects an image in the pool, puts it into the outbox if the Loop should see it, and returns the findings. */
 export type Detection = {
   detect(image: ClientImage, facts: DetectFacts, work: DetectWork): Promise<ImageJson>
   /** The same for several images of one camera, in their order; one bad image fails all. */
@@ -40,7 +40,7 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
       await outbox.save({ image: { bytes: await toJpeg(image) }, metadata: saved })
       deps.onKept(null)
     } catch (error) {
-      // What was found is worth more to the client than an error about a full disk.
+      // The client gets its findings even if the disk is full.
       deps.log.error({ err: error }, 'image detected, but not kept for the Loop')
       deps.onKept(messageOf(error))
     }

@@ -198,8 +198,8 @@ export {
 } from './training-metrics.js'
 export {
   type BaseModel,
-  doubtsAboutOrder,
   parseBeginTraining,
   type TrainingOrder,
   trainingOrderSchema,
+  warningsAboutOrder,
 } from './training-order.js'

@@ -35,7 +35,7 @@ export function parseBeginTraining(organization: unknown, project: unknown, conf
 }
 
 /** What an accepted order says that its trainer will not do: sentences for the log. */
-export function doubtsAboutOrder(config: unknown): string[] {
+export function warningsAboutOrder(config: unknown): string[] {
   const uuid = isObject(config) ? config.base_model_uuid : undefined
   if (typeof uuid !== 'string' || isUuid(uuid)) return []
   return [`begin_training: base_model_uuid ${shown(uuid)} is no uuid, so the training starts from scratch.`]

@@ -3,18 +3,18 @@ import type { Logger } from '../../base/logger/index.js'
 export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
 
 /** What a seat reports, see SeatDeps. */
-type SeatLook = { readonly isBusy: boolean; readonly hasEnded: boolean }
+type SeatReport = { readonly isBusy: boolean; readonly hasEnded: boolean }
 
 /** Knows when a trainer node may end by itself: after a training, or after a long time without one. */
 export type NodeLife = {
-  /** A function with which one more seat reports; the seat counts as busy until its first report. */
-  watchSeat(): (look: SeatLook) => void
+  /** Registers a seat and returns the function by which it reports. The seat counts as busy until its first report. */
+  watchSeat(): (look: SeatReport) => void
   /** Resolves with the reason. */
   readonly over: Promise<string>
   close(): void
 }
 
-// A timer cannot wait longer.
+// The longest delay that setTimeout takes; beyond it the timer fires immediately.
 const LONGEST_MS = 2 ** 31 - 1
 
 export function createNodeLife(options: NodeLifeOptions, deps: { readonly log: Logger }): NodeLife {

@@ -1,7 +1,7 @@
 import type { Logger } from '../../base/logger/index.js'
 import { errorKeyOf, lostSentence, type TrainingRecord, type TrainingsOfFleet } from '../../queue/index.js'
 
-/** What a seat has, as Redis says and as it remembers. */
+/** The trainings of a seat: what Redis has, completed by what the seat has seen before. */
 type SeatTrainingView = {
   /** Its unfinished training; while Redis has lost the record, the one it has seen last, with that as an error. */
   readonly training: TrainingRecord | undefined
@@ -14,9 +14,9 @@ type SeatTrainingView = {
 /** The training of a seat. A record that is missing or older than one that was seen is no end of the training. */
 export type SeatTraining = {
   read(): Promise<SeatTrainingView>
-  /** The seat has accepted it: from now on its record is missed, if there is none. */
+  /** The seat has accepted this training. If its record is missing from now on, `read` reports it as lost. */
   hold(training: TrainingRecord): void
-  /** The training without a record, if there is one; it is forgotten, since it was asked to end. */
+  /** Forgets the training whose record is lost and returns it, if there is one: the Loop asked for its end. */
   giveUpLost(): TrainingRecord | undefined
   /** As of the last `read`. */
   readonly lost: string | undefined
@@ -30,26 +30,27 @@ export function createSeatTraining(
   },
 ): SeatTraining {
   const { trainings, log } = deps
-  let held: TrainingRecord | undefined
+  let lastSeen: TrainingRecord | undefined
   let lost: string | undefined
 
   async function read(): Promise<SeatTrainingView> {
     const unfinished = await trainings.unfinishedOfSeat(uuid)
     const ends = await trainings.unackedEndsOfSeat(uuid)
     const now = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
-    const record = await recordOf(held, now, ends)
-    if (held === undefined || (record !== undefined && record.run >= held.run)) {
-      if (lost !== undefined) log.info({ trainingId: held?.id }, 'Redis has the record again')
-      held = now
+    const record = await recordOf(lastSeen, now, ends)
+    if (lastSeen === undefined || (record !== undefined && record.run >= lastSeen.run)) {
+      if (lost !== undefined) log.info({ trainingId: lastSeen?.id }, 'Redis has the record again')
+      lastSeen = now
       lost = undefined
       return { training: now, ends, lost }
     }
-    const sentence = lostSentence(`training ${held.id}`, { run: held.run, found: record?.run ?? null })
-    if (lost !== sentence) log.error({ trainingId: held.id, run: held.run, found: record?.run ?? null }, sentence)
+    const sentence = lostSentence(`training ${lastSeen.id}`, { run: lastSeen.run, found: record?.run ?? null })
+    if (lost !== sentence)
+      log.error({ trainingId: lastSeen.id, run: lastSeen.run, found: record?.run ?? null }, sentence)
     lost = sentence
-    const shown = now?.id === held.id ? now : held
+    const shown = now?.id === lastSeen.id ? now : lastSeen
     const errors = { ...shown.errors, [errorKeyOf(shown.state)]: sentence }
-    return { training: { ...shown, errors }, ends: ends.filter(({ id }) => id !== held?.id), lost }
+    return { training: { ...shown, errors }, ends: ends.filter(({ id }) => id !== lastSeen?.id), lost }
   }
 
   async function recordOf(
@@ -64,15 +65,15 @@ export function createSeatTraining(
   return {
     read,
     hold(training) {
-      if (training.endedAt === null) held = training
+      if (training.endedAt === null) lastSeen = training
     },
     get lost() {
       return lost
     },
     giveUpLost() {
       if (lost === undefined) return undefined
-      const given = held
-      held = undefined
+      const given = lastSeen
+      lastSeen = undefined
       lost = undefined
       return given
     },

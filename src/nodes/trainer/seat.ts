@@ -4,11 +4,11 @@ import type { Logger } from '../../base/logger/index.js'
 import type { LoopSocket } from '../../loop/client/socket/index.js'
 import {
   type Dialect,
-  doubtsAboutOrder,
   nodeEventAckMs,
   parseBeginTraining,
   toTrainerStatus,
   toTrainingMetrics,
+  warningsAboutOrder,
 } from '../../loop/protocol/index.js'
 import {
   type Fleet,
@@ -51,7 +51,7 @@ export type SeatOptions = {
 }
 
 export type SeatDeps = {
-  /** A fresh socket, not started. */
+  /** Creates a socket that is not started. */
   readonly createSocket: () => LoopSocket
   readonly queues: Queues
   readonly trainings: TrainingsOfFleet & TrainingControl
@@ -59,15 +59,15 @@ export type SeatDeps = {
   readonly log: Logger
   readonly now: () => number
   /** Called at every report: whether the seat has a training, and whether the Loop has acknowledged the end of one. */
-  readonly onLook?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
+  readonly onReport?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
 }
 
 /** One trainer identity at the Loop: takes orders, reports its training, passes its metrics on. */
 export type Seat = Service &
   Pick<LoopNode, 'setOnline' | 'sendStatus' | 'whenConnected' | 'whyNotReady' | 'over'> & {
-    /** A training has changed; the seat reports it immediately when it is its own. */
+    /** A training has changed. If this seat has it, or has none, a status is sent. */
     trainingChanged(trainingId: string): void
-    /** Aborts its training, if it has one. */
+    /** Aborts the training of this seat, if there is one. */
     reset(): Promise<void>
   }
 
@@ -75,7 +75,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   const { identity, profile, dialect } = options
   const { trainings, queues } = deps
   const log = deps.log.child({ component: 'seat', seat: identity.name })
-  const own = createSeatTraining(identity, { trainings, log })
+  const seatTraining = createSeatTraining(identity, { trainings, log })
   const node = createLoopNode(
     { ...options, reconnectsWhenRefused: true },
     {
@@ -89,27 +89,27 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
       announcement: () => ({
         type: 'trainer',
         trainer: profile.name,
-        errors: own.lost === undefined ? [] : [own.lost],
+        errors: seatTraining.lost === undefined ? [] : [seatTraining.lost],
       }),
     },
     { ...deps, log },
   )
   let current: TrainingRecord | undefined
-  /** The last status had errors; if they have gone since, the Loop must not take them for the end of the training. */
+  /** The last acknowledged status had errors. Before the seat becomes idle a status without them is sent, or the Loop reads them as a failed training. */
   let hasReportedErrors = false
   let lastTurn: Promise<unknown> = Promise.resolve()
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
-    current = (await own.read()).training
+    current = (await seatTraining.read()).training
     signal.throwIfAborted()
     const settings = { concurrency: 1, schema: metricsJobSchema }
     const metrics = queues.consume(queueNames.node(identity.uuid), passMetrics, settings)
     // A point that waits for the Loop goes back to the queue, for the seat's next life.
     closers.add('metrics', () => metrics.close({ cancel: new WorkerShutdownError() }))
-    deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
+    deps.onReport?.({ isBusy: current !== undefined, hasEnded: false })
   }
 
-  // A stop that comes right behind its order must find it, also when they came over two connections.
+  // One event at a time: a stop that follows its order must find the record, also if the two events came over different connections.
   async function inTurn(obey: (refused: AbortSignal) => Promise<() => Promise<void>>): Promise<true> {
     const turn = trainings.promptly(obey, { after: lastTurn })
     lastTurn = turn
@@ -118,7 +118,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     return true
   }
 
-  /** Answers what is left to do when the order is durable. */
+  /** Resolves when the order is in Redis, with the rest of the work: to log and to send the status. */
   async function begin(
     organization: unknown,
     project: unknown,
@@ -126,15 +126,15 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     refused: AbortSignal,
   ): Promise<() => Promise<void>> {
     const order = parseBeginTraining(organization, project, config)
-    for (const doubt of doubtsAboutOrder(config)) log.warn(doubt)
-    const { lost, training: held } = await own.read()
-    const isGone = lost !== undefined && (await trainings.unfinishedOfSeat(identity.uuid))?.id !== held?.id
+    for (const doubt of warningsAboutOrder(config)) log.warn(doubt)
+    const { lost, training: known } = await seatTraining.read()
+    const isGone = lost !== undefined && (await trainings.unfinishedOfSeat(identity.uuid))?.id !== known?.id
     if (isGone) throw new SeatBusyError(lost)
     const accepted = await trainings.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
-    if (refused.aborted && accepted.outcome === 'accepted') await takeBack(training)
-    own.hold(training)
+    if (refused.aborted && accepted.outcome === 'accepted') await abortRefused(training)
+    seatTraining.hold(training)
     if (!isDeepStrictEqual(training.order, order)) {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
@@ -144,8 +144,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     }
   }
 
-  /** Redis had carried the order out in time, but its answer came too late. */
-  async function takeBack({ id }: TrainingRecord): Promise<never> {
+  /** The Loop was told that the order is refused, since the answer of Redis came too late; but Redis has made the record. */
+  async function abortRefused({ id }: TrainingRecord): Promise<never> {
     log.warn({ trainingId: id }, 'order aborted: it was refused, since the answer of Redis came too late')
     await withoutDeadline(() => trainings.request(id, 'abort', 'refused order'))
     throw new SeatBusyError('The order was refused.')
@@ -155,7 +155,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const training = await trainings.unfinishedOfSeat(identity.uuid)
     refused.throwIfAborted()
     if (training !== undefined) await trainings.request(training.id, kind, 'loop')
-    const lost = training === undefined ? own.giveUpLost() : undefined
+    const lost = training === undefined ? seatTraining.giveUpLost() : undefined
     if (lost !== undefined) await trainings.requestWithoutRecord(lost.id, kind, 'loop')
     return async () => {
       log.info({ kind, trainingId: training?.id ?? lost?.id }, 'asked to end the training')
@@ -164,23 +164,23 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   }
 
   function trainingChanged(trainingId: string): void {
-    // An idle seat reads its training too: it may be its own, given to it by a retry.
+    // An idle seat sends a status too: a retry may have given it this training.
     if (current === undefined || current.id === trainingId) node.sendStatus('change')
   }
 
   async function report(causes: ReadonlySet<StatusCause>): Promise<boolean> {
     const isChange = causes.size === 1 && causes.has('change')
     const before = current
-    const { training, ends } = await own.read()
+    const { training, ends } = await seatTraining.read()
     current = training
     const isOurs = before !== undefined || current !== undefined || ends.length > 0
-    deps.onLook?.({ isBusy: current !== undefined, hasEnded: false })
+    deps.onReport?.({ isBusy: current !== undefined, hasEnded: false })
     if (!node.isConnected() || (isChange && !isOurs)) return false
     for (const ended of ends) if (hasReportedErrors || hasErrors(ended)) await emitStatus(ended)
     const isAcked = await emitStatus(await withItsHosts(current))
     if (!isAcked || ends.length === 0) return isAcked
     for (const ended of ends) await trainings.ackEnd(ended)
-    deps.onLook?.({ isBusy: current !== undefined, hasEnded: true })
+    deps.onReport?.({ isBusy: current !== undefined, hasEnded: true })
     return true
   }
 
@@ -220,7 +220,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     return { acked: true }
   }
 
-  // A point waits for its record: a later take of the training may have the same run again, and the same point.
+  // A point waits for its record: if Redis lost it, a later attempt may have the same run number and the same point.
   async function checkRun(trainingId: string, run: number): Promise<void> {
     const { state, found } = await trainings.compareRun(trainingId, run)
     if (state === 'newer') throw new RunSupersededError({ trainingId, run })
@@ -238,8 +238,8 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 }
 
 /**
- * The Loop shows what is sent as an error. To wait for a place, or for a worker that starts, is none; an order that no host has had
- * yet may be there before the first worker.
+ * Whether the Loop shows the reason as an error. Waiting for a free place or for a worker that starts is normal; without any host, an
+ * order that no host has claimed yet may have come before the first worker started.
  */
 function isForPeople({ kind }: WaitingReason, { run }: TrainingRecord): boolean {
   if (kind === 'no-host') return run > 0

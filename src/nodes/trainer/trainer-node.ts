@@ -57,8 +57,8 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
   const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
   const life = createNodeLife(options, { log })
   const seats = options.identities.map((identity) => {
-    const onLook = life.watchSeat()
-    return createSeat({ ...options, identity }, { ...deps, log, onLook })
+    const onReport = life.watchSeat()
+    return createSeat({ ...options, identity }, { ...deps, log, onReport })
   })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {

@@ -69,7 +69,7 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
     }
   }
 
-  // One that nobody can read must not keep the host from those behind it.
+  // A record that cannot be parsed must not block the records after it.
   async function claimReadable(work: Work, record: WaitingRecord): Promise<boolean> {
     try {
       return await claim(work, record)

@@ -4,9 +4,9 @@ import type { Place } from './places.js'
 
 /** Lends a training's place to another one when it waits for something outside for too long. */
 export type Patience = {
-  /** A stage waits: the Loop is away, or does not answer. */
+  /** A stage waits, because the Loop is unreachable or does not answer. */
   waits(stage: Stage): void
-  /** It gets on again, or has ended. */
+  /** The stage makes progress again, or has ended. */
   getsOn(stage: Stage): void
   end(): void
 }

@@ -1,27 +1,27 @@
 /** The place of one training among those that a host works on. */
 export type Place = {
-  /** Lets another training have it for now; false when as many are lent already as there are places. */
+  /** Lends the place to another training; false if as many are lent already as there are places. */
   lend(): boolean
-  /** Takes it back at once, also when that makes one training more than there are places. */
+  /** Takes the place back immediately, even if there is then one training more than there are places. */
   takeBack(): void
   release(): void
 }
 
 /** How many trainings this host works on at once, over all its trainers' queues. */
 export type Places = {
-  /** A place, or undefined when all are taken. */
+  /** Takes a place; undefined if all are taken. */
   tryTake(): Place | undefined
-  /** A place in any case, for a training that this host has claimed already; it may be one more than there are. */
+  /** Takes a place even if all are taken: this host has claimed the training already. */
   take(): Place
   readonly free: number
-  /** So many trainings wait without a place of their own. */
+  /** Number of trainings that have lent their place while they wait. */
   readonly lent: number
   readonly total: number
-  /** So many places from now on; more trainings than that go on. */
+  /** Sets the number of places. Trainings beyond a lower number continue. */
   setTotal(total: number): void
 }
 
-/** `onChange` is told after each change, so that queues can be paused and resumed. */
+/** `onChange` is called after each change, so that queues can be paused and resumed. */
 export function createPlaces(most: number, onChange: () => void): Places {
   let total = most
   let taken = 0

@@ -28,7 +28,7 @@ export type RunSwitch = {
   readonly signal: AbortSignal
   /** The program is asked to end politely, and the run goes on with what it has made: TrainingStoppedError. */
   readonly stopSignal: AbortSignal
-  /** Calls for each further stop; returns what ends that. */
+  /** Calls the listener for each further stop; returns a function that removes it. */
   onStopAgain(listener: () => void): () => void
   /** Calls when Redis has this claim again after it had lost it, with all that was written since; returns what ends that. */
   onRestored(listener: () => void): () => void

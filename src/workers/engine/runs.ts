@@ -9,15 +9,15 @@ export type Runs = {
   readonly active: readonly ActiveRun[]
   begin(run: ActiveRun): void
   onRenewed(renewals: readonly Renewal[]): void
-  /** Somebody wants the run of this record to end. */
+  /** The intent of this record has changed: a stop or an abort was requested. */
   readIntent(id: string): void
-  /** Asks all of them to end, because the worker does. */
+  /** Asks all runs to end, because the worker shuts down. */
   shutDown(): void
   /** Resolves when none is left. */
   ended(): Promise<unknown>
 }
 
-/** After a run that ended in a way that nobody has foreseen. */
+/** Pause of a record whose run failed unexpectedly. */
 const UNFORESEEN_PAUSE_MS = 5_000
 
 export function createRuns({ onEnd, log }: { readonly onEnd: () => void; readonly log: Logger }): Runs {

@@ -36,7 +36,7 @@ export type ModelSets = {
   list(): Promise<ModelSet[]>
   /** The last one with files whose metrics were acked. */
   lastSynced(): Promise<ModelSet | undefined>
-  /** Somebody else has changed the folder: it is read again. */
+  /** The folder was changed from outside, such as by a restored checkpoint: it is read again. */
   reload(): void
 }
 

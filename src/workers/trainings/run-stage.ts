@@ -11,7 +11,7 @@ import { type Stage, type StageContext, type StageDeps, showing } from './stages
 import type { TrainingRun } from './training-run.js'
 import { isWarning } from './warnings.js'
 
-/** One attempt at a step, as the engine keeps it that runs the step. */
+/** One attempt at a step: its number, and where its progress, log and result are written. */
 export type StepAttempt = {
   /** Which one it is, from 1. */
   readonly attempt: number

@@ -22,7 +22,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
   const running = new Set<StageName>()
   const done = new Set<StageName>()
 
-  /** Answers whether the step was done, not just ended. */
+  /** Returns whether the step is done; false if a stop ended it. */
   async function runStep(stage: Stage): Promise<boolean> {
     const signal = stopSwitch.signalFor(stage)
     try {
@@ -31,14 +31,14 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
       return true
     } catch (error) {
       if (stage.onStop === 'follows') throw error
-      if (!signal.aborted || stopSwitch.endSignal.aborted) throw endOr(error)
-      if (stage.onStop === 'keeps') throw error instanceof TrainingStoppedError ? error : endOr(error)
+      if (!signal.aborted || stopSwitch.endSignal.aborted) throw endWith(error)
+      if (stage.onStop === 'keeps') throw error instanceof TrainingStoppedError ? error : endWith(error)
       return false // the training says whether there is a model, and a detection is left as it is
     }
   }
 
-  // What fails a step ends the other download too; what ends the training is the reason for all that fails then.
-  function endOr(error: unknown): unknown {
+  // Ends all steps of the run, the other download too. Returns what ended the run first: an abort wins over the failure that it causes.
+  function endWith(error: unknown): unknown {
     stopSwitch.end(error instanceof Error ? error : new Error(String(error)))
     return stopSwitch.endSignal.reason
   }
@@ -51,7 +51,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
       training.log.debug({ stage: name }, 'stage was done before')
     } else {
       running.add(name)
-      // One that a stop has reached already is only asked what it has.
+      // After a stop the stage only checks whether there is a model, so the Loop is shown no new state.
       const shown = showSoon(stopSwitch.signalFor(stage).aborted ? null : stage.shown.during)
       const isFinished = await runStep(stage).finally(() => running.delete(name))
       await shown
@@ -63,7 +63,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     if (isTraining) stopSwitch.phase = 'after'
   }
 
-  // The two downloads run at the same time, but the Loop knows them one after the other.
+  // The two downloads run at the same time, but the states of the Loop have them one after the other.
   function waitsForModel(): boolean {
     const isWanted = training.order.baseModel.kind === 'loop' && !stopSwitch.signalFor(stages['download-model']).aborted
     return isWanted && running.has('download-model')
@@ -84,7 +84,7 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     if (state !== null) await training.update(showing(state))
   }
 
-  // On its way to Redis before what is sent there next; to be waited for later, unless something else fails first.
+  // Starts the write now, so that it reaches Redis before the next one. The caller awaits it later, or never if it fails first.
   function showSoon(state: TrainerState | null): Promise<void> {
     const shown = show(state)
     shown.catch(() => undefined)

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import {
-  doubtsAboutOrder,
   ProtocolError,
   parseBeginTraining,
   trainingOrderSchema,
+  warningsAboutOrder,
 } from '../../../src/loop/protocol/index.js'
 import { golden } from './golden.js'
 
@@ -86,8 +86,8 @@ describe('an order to train', () => {
     const config = orderWith({ base_model_uuid: 'latest' })
 
     expect(order(config).baseModel).to.deep.equal({ kind: 'none' })
-    expect(doubtsAboutOrder(config)).to.have.lengthOf(1)
-    expect(doubtsAboutOrder(orderWith({ base_model_uuid: MODEL }))).to.deep.equal([])
+    expect(warningsAboutOrder(config)).to.have.lengthOf(1)
+    expect(warningsAboutOrder(orderWith({ base_model_uuid: MODEL }))).to.deep.equal([])
   })
 
   it('is read from its own record as it was written', () => {

@@ -10,7 +10,7 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 const KEPT = /^(last_training\.log|training\.json|events.*\.jsonl|model)$/
 
 const OWN_CLEANUP_MS = 60_000
-/** A disk that does not answer must not keep the seat; what is left then goes to the keeper of workspaces. */
+/** If the disk does not answer, the seat must still become free; the workspace keeper removes the rest. */
 const REMOVAL_MS = 60_000
 
 /**

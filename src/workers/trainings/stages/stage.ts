@@ -32,7 +32,7 @@ export type StageDeps = {
 /** What surrounds one take of one stage. */
 export type StageContext = {
   readonly training: TrainingRun
-  /** Aborted by stop (where it matters), abort, shutdown, or when another host took over; the reason tells which. */
+  /** Aborted by a stop (if the stage ends on a stop), an abort, a shutdown, or a newer run; the reason is one error class for each. */
   readonly signal: AbortSignal
   readonly log: Logger
   /** Progress of the step's job and, as 0..1, of the training; passed on at most twice a second. */
