@@ -5,8 +5,8 @@ import { projectRoot } from '../helpers/project-root.js'
 
 /** Which keys of BullMQ a file reads itself, and with what; everything else goes through BullMQ's own classes. */
 const READERS: Readonly<Record<string, readonly string[]>> = {
-  'queue/run-job.ts': ['EXISTS', 'HGET', 'ZSCORE'],
-  'queue/job-events.ts': ['XREVRANGE'],
+  'queue/jobs/run-job.ts': ['EXISTS', 'HGET', 'ZSCORE'],
+  'queue/jobs/job-events.ts': ['XREVRANGE'],
 }
 
 /** The key of a queue is built of its name, that of a job of its id besides: `${link.prefix}:${queue}:${id}`. */
