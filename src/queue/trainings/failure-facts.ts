@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { stages } from '../jobs/names.js'
 import type { TrainingRecord } from './training-record.js'
 
-/** The last failure of a training, as the journal keeps it among the facts, also when it was got over. @internal */
+/** The last failure of a training, as the record keeps it among the facts, also after a later attempt succeeded. @internal */
 export const failureFactsSchema = z.object({
   /** Missing when no step was under way, as when a host does not know the trainer. */
   stage: z.enum(stages).optional(),
