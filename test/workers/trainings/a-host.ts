@@ -16,9 +16,10 @@ import { createStopSwitch } from '../../../src/workers/trainings/stop-switch.js'
 import { createTrainingPipeline, type TrainingPipeline } from '../../../src/workers/trainings/training-pipeline.js'
 import { createTrainingRun, type TrainingRun } from '../../../src/workers/trainings/training-run.js'
 import { workspacePaths } from '../../../src/workers/workspaces/workspace-paths.js'
+import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 import { anOrder, seatA } from '../../queue/orders.js'
-import type { RedisFixture } from '../../queue/redis-fixture.js'
+import { type RedisFixture, startRedisFixture } from '../../queue/redis-fixture.js'
 import { aDefinition, stagesThat } from '../a-training.js'
 
 const log = silentLogger()
@@ -135,6 +136,42 @@ function aRun(record: TrainingRecord, { run, store, hostId, folder }: RunOfTest)
     },
     store,
   )
+}
+
+/** Hosts of a test that end with it, on a Redis of the suite that is empty before each test. */
+export function useHosts() {
+  const folder = useTemporaryFolder()
+  const closers: (() => Promise<unknown>)[] = []
+  let redis: RedisFixture
+  let of: ReturnType<typeof ordersAndRecords>
+  before(async () => {
+    redis = await startRedisFixture()
+  })
+  after(() => redis.close())
+  beforeEach(async () => {
+    await redis.link.client.flushall()
+    of = ordersAndRecords(redis)
+  })
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  })
+
+  return {
+    folder,
+    closers,
+    get redis() {
+      return redis
+    },
+    get of() {
+      return of
+    },
+    async aHost(options: HostOptions = {}, there: Pick<RedisFixture, 'link' | 'queues'> = redis): Promise<Host> {
+      const host = await startHost(there, folder.path, options)
+      closers.push(host.shutDown)
+      return host
+    },
+    begins: (host: Host, stage: string) => until(`${stage} has begun`, () => host.begun.some((name) => name === stage)),
+  }
 }
 
 /** What tests do with trainings, and read of them. */

@@ -3,12 +3,10 @@ import { expect } from 'chai'
 import { LoopfleetError } from '../../../src/base/errors.js'
 import type { Stage } from '../../../src/workers/trainings/stages/stage.js'
 import { workspacePaths } from '../../../src/workers/workspaces/workspace-paths.js'
-import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 import { anOrder } from '../../queue/orders.js'
-import { type RedisFixture, startRedisFixture } from '../../queue/redis-fixture.js'
 import { aPromise, aStep } from '../a-training.js'
-import { type Host, type HostOptions, ordersAndRecords, startHost, untilEnded } from './a-host.js'
+import { untilEnded, useHosts } from './a-host.js'
 
 const isAway = () => Promise.reject(new LoopfleetError('LF_TEST', 'The Loop is away.', { failure: 'transient' }))
 
@@ -22,71 +20,49 @@ function untilStopped(): Stage['run'] {
 }
 
 describe('the pipeline of trainings, asked for an end,', () => {
-  const folder = useTemporaryFolder()
-  const closers: (() => Promise<unknown>)[] = []
-  let redis: RedisFixture
-  let of: ReturnType<typeof ordersAndRecords>
-  before(async () => {
-    redis = await startRedisFixture()
-  })
-  after(() => redis.close())
-  beforeEach(async () => {
-    await redis.link.client.flushall()
-    of = ordersAndRecords(redis)
-  })
-  afterEach(async () => {
-    for (const close of closers.splice(0).reverse()) await close()
-  })
-
-  async function aHost(options: HostOptions = {}, there = redis): Promise<Host> {
-    const host = await startHost(there, folder.path, options)
-    closers.push(host.shutDown)
-    return host
-  }
-
-  const begins = (host: Host, stage: string) =>
-    until(`${stage} has begun`, () => host.begun.some((name) => name === stage))
+  const fleet = useHosts()
+  const { aHost, begins, folder } = fleet
 
   describe('on an abort', () => {
     it('goes no further, cleans up, and says so', async () => {
       const host = await aHost({ stages: { 'upload-model': untilEnded } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'upload-model')
 
-      await of.trainings.request(id, 'abort', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'abort', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.deep.include({ outcome: 'aborted', errors: {} })
+      expect(await fleet.of.record(id)).to.deep.include({ outcome: 'aborted', errors: {} })
       expect(host.begun.slice(-2)).to.deep.equal(['upload-model', 'cleanup'])
     })
 
     it('that came while its host died ends it, so that no other host takes it up', async () => {
-      const id = await of.order()
-      await of.dies(id, async () => {
-        expect(await of.trainings.request(id, 'abort', 'test')).to.equal('asked')
+      const id = await fleet.of.order()
+      await fleet.of.dies(id, async () => {
+        expect(await fleet.of.trainings.request(id, 'abort', 'test')).to.equal('asked')
       })
 
-      expect(await of.record(id)).to.include({ outcome: 'aborted' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'aborted' })
       const host = await aHost()
-      const next = await of.order({ trainingNumber: 2 })
-      await of.ended(next)
+      const next = await fleet.of.order({ trainingNumber: 2 })
+      await fleet.of.ended(next)
 
-      expect(await of.record(next)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(next)).to.include({ outcome: 'completed' })
       expect(host.begun.filter((stage) => stage === 'cleanup')).to.have.lengthOf(1)
     })
 
     it('during the cleaning up lets it end, and keeps the outcome', async () => {
       const gate = aPromise()
       const host = await aHost({ stages: { cleanup: () => gate.promise.then(() => ({})) } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'cleanup')
 
-      await of.trainings.request(id, 'abort', 'test')
+      await fleet.of.trainings.request(id, 'abort', 'test')
       await until('it is asked for', () => host.pipeline.active[0]?.stopSwitch.endSignal.aborted)
       gate.resolve()
-      await of.ended(id)
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
     })
   })
 
@@ -97,13 +73,13 @@ describe('the pipeline of trainings, asked for an end,', () => {
           train: (context, deps) => Promise.resolve(untilEnded(context, deps)).catch(() => ({ stopped: true })),
         },
       })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'train')
 
-      await of.trainings.request(id, 'stop', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'stop', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
       expect(host.begun.slice(-6)).to.deep.equal([
         ...['sync-metrics', 'convert', 'upload-model', 'detect', 'upload-detections', 'cleanup'],
       ])
@@ -111,13 +87,13 @@ describe('the pipeline of trainings, asked for an end,', () => {
 
     it('before there is a model ends it as aborted', async () => {
       const host = await aHost({ stages: { 'download-data': untilEnded, train: untilEnded } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'download-data')
 
-      await of.trainings.request(id, 'stop', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'stop', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'aborted' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'aborted' })
       expect(host.begun.slice(-2), 'the training has said that there is none').to.deep.equal(['train', 'cleanup'])
     })
 
@@ -128,13 +104,13 @@ describe('the pipeline of trainings, asked for an end,', () => {
           train: async ({ signal }) => ({ stopped: signal.aborted }),
         },
       })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'download-data')
 
-      await of.trainings.request(id, 'stop', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'stop', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
       const way = ['train', 'sync-metrics', 'download-data', 'convert', 'upload-model']
       expect(host.begun.filter((stage) => way.includes(stage)).slice(1)).to.deep.equal(way)
     })
@@ -150,28 +126,28 @@ describe('the pipeline of trainings, asked for an end,', () => {
           },
         },
       })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'download-model')
 
-      await of.trainings.request(id, 'stop', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'stop', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.deep.include({ outcome: 'completed', errors: {} })
+      expect(await fleet.of.record(id)).to.deep.include({ outcome: 'completed', errors: {} })
       expect(host.begun.filter((stage) => stage === 'train')).to.have.lengthOf(3)
     })
 
     it('after the training completes it without detections', async () => {
       const gate = aPromise()
       const host = await aHost({ stages: { 'sync-metrics': () => gate.promise.then(() => ({})) } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'sync-metrics')
 
-      await of.trainings.request(id, 'stop', 'test')
+      await fleet.of.trainings.request(id, 'stop', 'test')
       await until('it has come', () => host.pipeline.active[0]?.stopSwitch.leavesDetectionOut)
       gate.resolve()
-      await of.ended(id)
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
       expect(host.begun.slice(-3)).to.deep.equal(['convert', 'upload-model', 'cleanup'])
     })
 
@@ -182,15 +158,15 @@ describe('the pipeline of trainings, asked for an end,', () => {
           detect: untilEnded,
         },
       })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'train')
-      await of.trainings.request(id, 'stop', 'test')
+      await fleet.of.trainings.request(id, 'stop', 'test')
       await begins(host, 'detect')
 
-      await of.trainings.request(id, 'stop', 'test')
-      await of.ended(id)
+      await fleet.of.trainings.request(id, 'stop', 'test')
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
       expect(host.begun.slice(-2)).to.deep.equal(['detect', 'cleanup'])
     })
 
@@ -200,21 +176,21 @@ describe('the pipeline of trainings, asked for an end,', () => {
       ['after the training', { stopped: false }, ['sync-metrics', 'convert', 'upload-model', 'cleanup']],
     ] as const) {
       it(`that came while no worker lived, ${what}, is obeyed by the next run`, async () => {
-        const id = await of.order()
+        const id = await fleet.of.order()
         const { imageData, models } = workspacePaths(folder.path, anOrder(), id)
         await mkdir(models, { recursive: true })
         await writeFile(imageData, '{}')
-        await of.dies(id, async ({ update }) => {
+        await fleet.of.dies(id, async ({ update }) => {
           const before = { 'download-data': aStep(), 'download-model': aStep() }
           const steps = { ...before, ...(result && { train: aStep('host-a', result) }) }
           await update({ best: { epoch: 1 }, steps }, 'best')
-          await of.trainings.request(id, 'stop', 'test')
+          await fleet.of.trainings.request(id, 'stop', 'test')
         })
 
         const host = await aHost({ stages: { train: async ({ signal }) => ({ stopped: signal.aborted }) } })
-        await of.ended(id)
+        await fleet.of.ended(id)
 
-        expect(await of.record(id)).to.include({ outcome: 'completed' })
+        expect(await fleet.of.record(id)).to.include({ outcome: 'completed' })
         expect(host.begun.slice(0, stagesLeft.length)).to.deep.equal(stagesLeft)
       })
     }

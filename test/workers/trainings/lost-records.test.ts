@@ -1,57 +1,33 @@
 import { expect } from 'chai'
 import { createLeases } from '../../../src/queue/records/leases.js'
-import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
-import { type RedisFixture, startRedisFixture } from '../../queue/redis-fixture.js'
 import { aPromise } from '../a-training.js'
-import { type Host, type HostOptions, ordersAndRecords, startHost, untilEnded } from './a-host.js'
+import { type Host, untilEnded, useHosts } from './a-host.js'
 
 describe('the pipeline of trainings, of which Redis has lost something,', () => {
-  const folder = useTemporaryFolder()
-  const closers: (() => Promise<unknown>)[] = []
-  let redis: RedisFixture
-  let of: ReturnType<typeof ordersAndRecords>
-  before(async () => {
-    redis = await startRedisFixture()
-  })
-  after(() => redis.close())
-  beforeEach(async () => {
-    await redis.link.client.flushall()
-    of = ordersAndRecords(redis)
-  })
-  afterEach(async () => {
-    for (const close of closers.splice(0).reverse()) await close()
-  })
-
-  async function aHost(options: HostOptions = {}, there = redis): Promise<Host> {
-    const host = await startHost(there, folder.path, options)
-    closers.push(host.shutDown)
-    return host
-  }
-
-  const begins = (host: Host, stage: string) =>
-    until(`${stage} has begun`, () => host.begun.some((name) => name === stage))
+  const fleet = useHosts()
+  const { aHost, begins } = fleet
 
   it('shows how far it is as soon as Redis has its claim again, which it had lost', async () => {
     const host = await aHost({ leaseMs: 1_000, stages: { train: untilEnded } })
-    const id = await of.order()
+    const id = await fleet.of.order()
     await begins(host, 'train')
-    await until('it is shown', async () => (await of.record(id)).state === 'running')
+    await until('it is shown', async () => (await fleet.of.record(id)).state === 'running')
     const record = `{loopfleet}:records:record:${id}`
     const before = { life: 'waiting', run: '0', host: '', incarnation: '', 'data:state': '"initialized"' }
 
-    await redis.link.client.hset(record, before)
-    await redis.link.client.zrem('{loopfleet}:records:leases', id)
+    await fleet.redis.link.client.hset(record, before)
+    await fleet.redis.link.client.zrem('{loopfleet}:records:leases', id)
 
-    await until('the claim is restored', async () => (await of.record(id)).run === 1)
-    await until('it is shown again', async () => (await of.record(id)).state === 'running', 1_000)
+    await until('the claim is restored', async () => (await fleet.of.record(id)).run === 1)
+    await until('it is shown again', async () => (await fleet.of.record(id)).state === 'running', 1_000)
     expect(host.pipeline.active).to.have.lengthOf(1)
   })
 
   describe('when Redis has lost its end', () => {
     /** Everything as it is now, to come back to as a Redis does that has lost its last writes. */
     async function snapshot(): Promise<() => Promise<void>> {
-      const { client } = redis.link
+      const { client } = fleet.redis.link
       const names = await client.keys('{loopfleet}:records:*')
       const dumps = await Promise.all(names.map(async (name) => [name, await client.dumpBuffer(name)] as const))
       return async () => {
@@ -70,8 +46,8 @@ describe('the pipeline of trainings, of which Redis has lost something,', () => 
           },
         },
       })
-      const id = await of.order()
-      await of.ended(id)
+      const id = await fleet.of.order()
+      await fleet.of.ended(id)
       await until('it has left', () => host.pipeline.active.length === 0)
       return { id, host, loseTheEnd: () => lose() }
     }
@@ -81,11 +57,11 @@ describe('the pipeline of trainings, of which Redis has lost something,', () => 
       const { length } = host.begun
 
       await loseTheEnd()
-      expect(await of.record(id)).to.include({ endedAt: null, life: 'claimed' })
-      redis.link.client.disconnect(true)
-      await of.ended(id)
+      expect(await fleet.of.record(id)).to.include({ endedAt: null, life: 'claimed' })
+      fleet.redis.link.client.disconnect(true)
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed', run: 1, hostId: 'host-a' })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 1, hostId: 'host-a' })
       expect(host.begun).to.have.lengthOf(length)
     })
 
@@ -95,9 +71,9 @@ describe('the pipeline of trainings, of which Redis has lost something,', () => 
       await loseTheEnd()
 
       const next = await aHost()
-      await of.ended(id)
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed', run: 1 })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 1 })
       expect(next.begun).to.deep.equal([])
     })
 
@@ -105,14 +81,14 @@ describe('the pipeline of trainings, of which Redis has lost something,', () => 
       const { id, host, loseTheEnd } = await completed()
       await host.shutDown()
       await loseTheEnd()
-      await createLeases(redis.link, { host: 'host-a', incarnation: 'next', leaseMs: 30_000 }).takeBack()
-      await of.dies(id)
+      await createLeases(fleet.redis.link, { host: 'host-a', incarnation: 'next', leaseMs: 30_000 }).takeBack()
+      await fleet.of.dies(id)
 
       // Its steps are done, so a run of it comes to the cleaning up, which each run does.
       const later = await aHost({ stages: { cleanup: untilEnded } })
       await begins(later, 'cleanup')
 
-      expect(await of.record(id)).to.include({ endedAt: null, run: 3 })
+      expect(await fleet.of.record(id)).to.include({ endedAt: null, run: 3 })
     })
   })
 
@@ -122,47 +98,47 @@ describe('the pipeline of trainings, of which Redis has lost something,', () => 
     it('ends nothing, and completes the training if the record comes back meanwhile', async () => {
       const gate = aPromise()
       const host = await aHost({ leaseMs: 600, stages: { train: () => gate.promise.then(() => ({ stopped: false })) } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'train')
-      await until('its state is noted', async () => (await of.record(id)).state === 'running')
-      const copy = await redis.link.client.dumpBuffer(keyOf(id))
+      await until('its state is noted', async () => (await fleet.of.record(id)).state === 'running')
+      const copy = await fleet.redis.link.client.dumpBuffer(keyOf(id))
 
-      await redis.link.client.del(keyOf(id))
+      await fleet.redis.link.client.del(keyOf(id))
       const [held] = host.pipeline.held()
       expect(await held?.compare()).to.deep.equal({ state: 'lost', found: null })
-      const renewedAt = async () => Number(await redis.link.client.hget('{loopfleet}:records:clock', 'time'))
+      const renewedAt = async () => Number(await fleet.redis.link.client.hget('{loopfleet}:records:clock', 'time'))
       const before = await renewedAt()
       await until('it has renewed without it', async () => (await renewedAt()) > before + 200)
       expect(host.pipeline.active[0]?.stopSwitch.endSignal.aborted).to.equal(false)
-      await redis.link.client.restore(keyOf(id), 0, copy ?? Buffer.alloc(0))
+      await fleet.redis.link.client.restore(keyOf(id), 0, copy ?? Buffer.alloc(0))
       gate.resolve()
-      await of.ended(id)
+      await fleet.of.ended(id)
 
-      expect(await of.record(id)).to.include({ outcome: 'completed', run: 1 })
+      expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 1 })
     })
 
     it('leaves the training as it is if the record is still missing at the end', async () => {
       const gate = aPromise()
       const host = await aHost({ stages: { 'upload-model': () => gate.promise.then(() => ({})) } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'upload-model')
 
-      await redis.link.client.del(keyOf(id))
+      await fleet.redis.link.client.del(keyOf(id))
       gate.resolve()
       await until('it has left', () => host.pipeline.active.length === 0)
 
       expect(host.begun).not.to.include('cleanup')
-      expect(await of.trainings.load(id)).to.equal(undefined)
+      expect(await fleet.of.trainings.load(id)).to.equal(undefined)
       expect(host.places.free).to.equal(1)
     })
 
     it('ends the training for an abort of its seat', async () => {
       const host = await aHost({ stages: { train: untilEnded } })
-      const id = await of.order()
+      const id = await fleet.of.order()
       await begins(host, 'train')
-      await redis.link.client.del(keyOf(id))
+      await fleet.redis.link.client.del(keyOf(id))
 
-      await of.trainings.requestWithoutRecord(id, 'abort', 'test')
+      await fleet.of.trainings.requestWithoutRecord(id, 'abort', 'test')
       await until('it has left', () => host.pipeline.active.length === 0)
 
       expect(host.begun).not.to.include('cleanup') // without its record nothing is deleted

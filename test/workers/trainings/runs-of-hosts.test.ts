@@ -2,81 +2,57 @@ import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createQueues } from '../../../src/queue/jobs/queues.js'
 import { openRedis } from '../../../src/queue/redis/open-redis.js'
-import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
-import { type RedisFixture, startRedisFixture } from '../../queue/redis-fixture.js'
 import { startRedisGate } from '../../queue/redis-gate.js'
 import { aPromise } from '../a-training.js'
-import { type Host, type HostOptions, ordersAndRecords, startHost, untilEnded } from './a-host.js'
+import { untilEnded, useHosts } from './a-host.js'
 
 describe('the pipeline of trainings, on several hosts,', () => {
-  const folder = useTemporaryFolder()
-  const closers: (() => Promise<unknown>)[] = []
-  let redis: RedisFixture
-  let of: ReturnType<typeof ordersAndRecords>
-  before(async () => {
-    redis = await startRedisFixture()
-  })
-  after(() => redis.close())
-  beforeEach(async () => {
-    await redis.link.client.flushall()
-    of = ordersAndRecords(redis)
-  })
-  afterEach(async () => {
-    for (const close of closers.splice(0).reverse()) await close()
-  })
-
-  async function aHost(options: HostOptions = {}, there = redis): Promise<Host> {
-    const host = await startHost(there, folder.path, options)
-    closers.push(host.shutDown)
-    return host
-  }
-
-  const begins = (host: Host, stage: string) =>
-    until(`${stage} has begun`, () => host.begun.some((name) => name === stage))
+  const fleet = useHosts()
+  const { aHost, begins, closers } = fleet
 
   it('hands its trainings back when the worker ends, at no cost to them', async () => {
     const host = await aHost({ stages: { train: untilEnded } })
-    const id = await of.order()
+    const id = await fleet.of.order()
     await begins(host, 'train')
 
     await host.shutDown()
 
-    expect(await of.record(id)).to.deep.include({ endedAt: null, errors: {}, state: 'running' })
-    expect(await of.trainings.records.load(id)).to.include({ life: 'waiting', use: 'useful' }) // its data is there
+    expect(await fleet.of.record(id)).to.deep.include({ endedAt: null, errors: {}, state: 'running' })
+    expect(await fleet.of.trainings.records.load(id)).to.include({ life: 'waiting', use: 'useful' }) // its data is there
     const next = await aHost({ hostId: 'host-b' })
-    await of.ended(id)
-    expect(await of.record(id)).to.include({ outcome: 'completed', run: 2, hostId: 'host-b', fruitlessRuns: 0 })
+    await fleet.of.ended(id)
+    expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 2, hostId: 'host-b', fruitlessRuns: 0 })
     expect(next.begun).to.include('train')
   })
 
   it('ends a cleaning up with the worker, and the training keeps its outcome', async () => {
     const host = await aHost({ stages: { cleanup: untilEnded } })
-    const id = await of.order()
+    const id = await fleet.of.order()
     await begins(host, 'cleanup')
 
     await host.shutDown()
 
-    expect(await of.record(id)).to.include({ outcome: 'completed', run: 1 })
+    expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 1 })
   })
 
   it('ends the programs of earlier runs before it begins its own, and none for the first run', async () => {
-    const first = await of.order()
+    const first = await fleet.of.order()
     const host = await aHost()
-    await of.ended(first)
+    await fleet.of.ended(first)
     expect(host.swept).to.deep.equal([])
     await host.shutDown()
 
-    const second = await of.order({ trainingNumber: 2 })
-    await of.dies(second)
+    const second = await fleet.of.order({ trainingNumber: 2 })
+    await fleet.of.dies(second)
     const next = await aHost()
-    await of.ended(second)
+    await fleet.of.ended(second)
 
     expect(next.swept).to.deep.equal([second])
   })
 
   it('takes over when the lease of another host has run out, which touches nothing any more', async () => {
-    const gate = await startRedisGate(redis.server.url)
+    const gate = await startRedisGate(fleet.redis.server.url)
     const link = await openRedis(gate.url, { log: silentLogger() })
     const queues = createQueues(link, { log: silentLogger() })
     closers.push(
@@ -86,8 +62,8 @@ describe('the pipeline of trainings, on several hosts,', () => {
     )
     const done = aPromise()
     const upload = () => done.promise.then(() => ({ by: 'the older run' }))
-    const cutOff = await aHost({ leaseMs: 1_000, stages: { 'upload-model': upload } }, { ...redis, link, queues })
-    const id = await of.order()
+    const cutOff = await aHost({ leaseMs: 1_000, stages: { 'upload-model': upload } }, { ...fleet.redis, link, queues })
+    const id = await fleet.of.order()
     await begins(cutOff, 'upload-model')
     gate.swallowNew(true)
     gate.cut()
@@ -100,7 +76,7 @@ describe('the pipeline of trainings, on several hosts,', () => {
     gate.cut()
     await until('the older run has left', () => cutOff.pipeline.active.length === 0)
 
-    const { steps, ...record } = await of.record(id)
+    const { steps, ...record } = await fleet.of.record(id)
     expect(record).to.deep.include({ endedAt: null, outcome: null, run: 2, hostId: 'host-b', errors: {} })
     expect(steps['upload-model']).to.equal(undefined)
     expect(cutOff.begun).not.to.include('cleanup')
@@ -111,13 +87,13 @@ describe('the pipeline of trainings, on several hosts,', () => {
     [5, 'failed'],
   ] as const) {
     it(`lets a training end as ${outcome} after ${runs} runs in a row that brought nothing`, async () => {
-      const id = await of.order()
-      for (let run = 1; run <= runs; run += 1) await of.dies(id)
+      const id = await fleet.of.order()
+      for (let run = 1; run <= runs; run += 1) await fleet.of.dies(id)
 
       const host = await aHost()
-      await of.ended(id)
+      await fleet.of.ended(id)
 
-      const record = await of.record(id)
+      const record = await fleet.of.record(id)
       expect(record).to.include({ outcome, run: runs + 1 })
       expect(host.begun.length > 0).to.equal(outcome === 'completed')
       if (outcome === 'failed') expect(Object.values(record.errors).join()).to.include('five times in a row')
