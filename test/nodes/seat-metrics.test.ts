@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { TrainerNode } from '../../src/nodes/trainer/trainer-node.js'
 import type { MetricsJob } from '../../src/queue/jobs/job-schemas.js'
 import { queueNames } from '../../src/queue/jobs/names.js'
+import { recordKeys } from '../../src/queue/records/record-keys.js'
 import { until } from '../helpers/until.js'
 import { hostA } from '../queue/orders.js'
 import { ORGANIZATION, PROJECT, UUID_A, useSeats } from './seats-fixture.js'
@@ -15,7 +16,7 @@ describe('a seat', () => {
     let node: TrainerNode
 
     async function aPoint(): Promise<MetricsJob> {
-      node = await seats.startNode()
+      node = await seats.startNode({ heartbeatMs: 50 })
       await seats.order()
       const { id, order: taken } = await seats.unfinished()
       const run = await seats.trainings.beginRun(id, hostA)
@@ -25,8 +26,8 @@ describe('a seat', () => {
       const seat = { uuid: UUID_A, name: 'Seat A' }
       return { trainingId: id, run, seat, organization: ORGANIZATION, project: PROJECT, sequence: 1, point }
     }
-    const send = (job: MetricsJob, backOff = { firstMs: 20, maxMs: 50 }) =>
-      seats.redis.queues.runJob(queueNames.node(UUID_A), 'sync-metrics', job, { id: 'm1', backOff })
+    const send = (job: MetricsJob, backOff = { firstMs: 20, maxMs: 50 }, id = 'm1') =>
+      seats.redis.queues.runJob(queueNames.node(UUID_A), 'sync-metrics', job, { id, backOff })
 
     it('and says done when the Loop has acked them', async () => {
       const job = await aPoint()
@@ -57,6 +58,53 @@ describe('a seat', () => {
       })
 
       expect(seats.loop.effects({ kind: 'metrics' })).to.have.lengthOf(0)
+    })
+
+    describe('of a record that Redis has lost', () => {
+      const keyOf = (job: MetricsJob) => recordKeys(seats.redis.link).record(job.trainingId)
+      const lose = (job: MetricsJob) => seats.redis.link.client.rename(keyOf(job), 'lost')
+      const stateOf = async (id: string) => (await seats.redis.queues.job(queueNames.node(UUID_A), id))?.state
+      const failed = (sent: Promise<unknown>) => sent.then(() => undefined, String)
+
+      it('when the record is back', async () => {
+        const job = await aPoint()
+        await lose(job)
+        const sent = send(job)
+        await until('the seat has it', async () => (await stateOf('m1')) === 'active')
+
+        await seats.redis.link.client.rename('lost', keyOf(job))
+
+        expect(await sent).to.deep.equal({ acked: true })
+      })
+
+      it('not after an abort, and those of the next training do not wait', async () => {
+        const job = await aPoint()
+        await lose(job)
+        const sent = failed(send(job))
+        await until('the Loop sees it', () => JSON.stringify(seats.shown()?.errors).includes('without the record'))
+        const [training] = seats.loop.trainings()
+
+        await seats.loop.abortTraining(ORGANIZATION, PROJECT, training?.number ?? 0)
+        expect(await sent).to.contain('without the record')
+        await seats.settled('idle')
+        await seats.order()
+        const next = await seats.unfinished()
+        const run = await seats.trainings.beginRun(next.id, hostA)
+
+        expect(await send({ ...job, trainingId: next.id, run }, undefined, 'm2')).to.deep.equal({ acked: true })
+      })
+
+      it('not in the next life of the node, which does not know the training', async () => {
+        const job = await aPoint()
+        await node.stop()
+        await lose(job)
+        const sent = failed(send(job))
+
+        await seats.startAgain()
+
+        expect(await sent).to.contain('without the record')
+        expect(seats.loop.effects({ kind: 'metrics' })).to.have.lengthOf(0)
+      })
     })
 
     it('in its next life when the Loop is away and the node goes down', async () => {

@@ -16,6 +16,8 @@ export type SeatTraining = {
   read(): Promise<SeatTrainingView>
   /** The seat has accepted this training. If its record is missing from now on, `read` reports it as lost. */
   hold(training: TrainingRecord): void
+  /** Whether the seat has this training, also while its record is lost. */
+  has(trainingId: string): boolean
   /** Forgets the training whose record is lost and returns it, if there is one: the Loop asked for its end. */
   giveUpLost(): TrainingRecord | undefined
   /** As of the last `read`. */
@@ -67,6 +69,7 @@ export function createSeatTraining(
     hold(training) {
       if (training.endedAt === null) lastSeen = training
     },
+    has: (trainingId) => lastSeen?.id === trainingId,
     get lost() {
       return lost
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Closers, RunSupersededError, type Service, WorkerShutdownError } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
@@ -38,6 +39,8 @@ import {
 import type { TrainerProfile } from './profile.js'
 import { toSeatStatus, withoutHost } from './seat-status.js'
 import { createSeatTraining } from './seat-training.js'
+
+const LOST_RECORD_POLL_MS = 500
 
 export type SeatOptions = {
   readonly identity: NodeIdentity
@@ -201,7 +204,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
 
   async function passMetrics(job: JobHandle<MetricsJob>, signal: AbortSignal): Promise<unknown> {
     const { trainingId, run, organization, project, point } = job.data
-    await checkRun(trainingId, run)
+    await untilRunIsCurrent({ trainingId, run }, signal)
     await node.whenConnected({ signal })
     const view = {
       trainerId: identity.uuid,
@@ -220,11 +223,16 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     return { acked: true }
   }
 
-  // A point waits for its record: if Redis lost it, a later attempt may have the same run number and the same point.
-  async function checkRun(trainingId: string, run: number): Promise<void> {
-    const { state, found } = await trainings.compareRun(trainingId, run)
-    if (state === 'newer') throw new RunSupersededError({ trainingId, run })
-    if (state === 'lost') throw new RecordLostError({ what: `training ${trainingId}`, run, found }, 'transient')
+  // While the seat waits for a lost record, its points wait too: their job must not fail before the record is back. Nobody
+  // waits for one that the seat has given up, and it must not hold up the points of the next training.
+  async function untilRunIsCurrent({ trainingId, run }: { trainingId: string; run: number }, signal: AbortSignal) {
+    for (;;) {
+      const { state, found } = await trainings.compareRun(trainingId, run)
+      if (state === 'same') return
+      if (state === 'newer') throw new RunSupersededError({ trainingId, run })
+      if (!seatTraining.has(trainingId)) throw new RecordLostError({ what: `training ${trainingId}`, run, found })
+      await sleep(LOST_RECORD_POLL_MS, undefined, { signal })
+    }
   }
 
   return {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FailureClass, LoopfleetError, messageOf } from '../../base/index.js'
+import { LoopfleetError, messageOf } from '../../base/index.js'
 
 /** A record was written by a newer build. */
 export class RecordTooNewError extends LoopfleetError {
@@ -39,11 +39,8 @@ export class RecordLostError extends LoopfleetError {
   static {
     this.prototype.name = 'RecordLostError'
   }
-  constructor(
-    details: { readonly what: string; readonly run: number; readonly found: number | null },
-    failure: FailureClass = 'fatal',
-  ) {
-    super('LF_RECORD_LOST', lostSentence(details.what, details), { details, failure })
+  constructor(details: { readonly what: string; readonly run: number; readonly found: number | null }) {
+    super('LF_RECORD_LOST', lostSentence(details.what, details), { details })
   }
 }
 
