@@ -17,7 +17,7 @@ describe('the training of a seat', () => {
 
   it('is missed if its record is lost before it was read for the first time', async () => {
     const seat = aSeat(undefined)
-    seat.hold(aRecord())
+    seat.accepted(aRecord())
 
     const { training, lost } = await seat.read()
 
@@ -27,7 +27,7 @@ describe('the training of a seat', () => {
 
   it('is not missed if it had ended when the same order came again', async () => {
     const seat = aSeat(undefined)
-    seat.hold(aRecord({ endedAt: 1 }))
+    seat.accepted(aRecord({ endedAt: 1 }))
 
     expect(await seat.read()).to.deep.include({ training: undefined, lost: undefined })
   })

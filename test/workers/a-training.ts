@@ -127,7 +127,7 @@ export function aTraining(options: {
       offPatterns: new Set(),
     },
     lease: undefined,
-    patience: undefined,
+    placeLending: undefined,
     record: async () => test.record,
     async update(patch) {
       await fence()

@@ -37,7 +37,7 @@ describe('the stages of a training', () => {
       progress: ignore,
       say: ignore,
       warn: ignore,
-      waits: ignore,
+      noteWaiting: ignore,
       audience,
     }
   }

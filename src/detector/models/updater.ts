@@ -1,11 +1,11 @@
 import { messageOf } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import { unlessAborted } from '../../loop/client/index.js'
-import { Bell } from './bell.js'
 import { BadModelError, UpdateSupersededError } from './errors.js'
 import type { FailedTargets } from './failed-targets.js'
 import type { InstalledModel } from './installed-model.js'
 import type { ModelBuilder } from './model-builder.js'
+import { Notifier } from './notifier.js'
 import type { LoadedModel, ServedModel } from './served-model.js'
 import type { BrokenModel, ModelStore } from './store.js'
 import { isSameModel, type ModelTarget } from './target.js'
@@ -34,10 +34,10 @@ const MOST_NAMED = 5
 export class ModelUpdater {
   readonly #exclusive: boolean
   readonly #deps: ModelUpdaterDeps
-  readonly #bell = new Bell()
+  readonly #changes = new Notifier()
   readonly #stopped = new AbortController()
   /** Folders that did not load: what is in them is fetched again before they are tried again. */
-  readonly #suspects = new Set<string>()
+  readonly #suspectedFolders = new Set<string>()
   #update: Update | null = null
   #loading: string | null = null
   #freedFor: string | null = null
@@ -82,7 +82,7 @@ export class ModelUpdater {
     if (update !== null && !isSameModel(this.#deps.wanted(), update.target)) {
       update.ending.abort(new UpdateSupersededError(update.target.version))
     }
-    this.#bell.ring()
+    this.#changes.notify()
   }
 
   /** Serves the model that was served last; if that one cannot be loaded, the one before it, and so on. */
@@ -93,7 +93,8 @@ export class ModelUpdater {
       .filter((one) => one.isOurs || one.isCurrent)
       .map(({ folder, problem }) => `${folder}: ${problem}`)
     for (const { folder, problem } of broken) log.warn({ folder, problem }, 'a model on disk cannot be used')
-    const isSuspect = (model: InstalledModel) => this.#suspects.has(model.folder) || deathsOf(model) >= MANY_DEATHS
+    const isSuspect = (model: InstalledModel) =>
+      this.#suspectedFolders.has(model.folder) || deathsOf(model) >= MANY_DEATHS
     for (const model of [...models.filter((one) => !isSuspect(one)), ...models.filter(isSuspect)]) {
       try {
         const loaded = await this.#load(model)
@@ -107,7 +108,7 @@ export class ModelUpdater {
       } catch (error) {
         this.#stopped.signal.throwIfAborted()
         log.warn({ err: error, folder: model.folder }, 'a model on disk cannot be loaded')
-        this.#suspects.add(model.folder)
+        this.#suspectedFolders.add(model.folder)
         problems.push(`${model.folder}: ${messageOf(error)}`)
       }
     }
@@ -119,7 +120,7 @@ export class ModelUpdater {
   async run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       const target = this.#due()
-      if (target === undefined) await this.#bell.rung()
+      if (target === undefined) await this.#changes.notified()
       else await this.#updateTo(target)
     }
   }
@@ -127,7 +128,7 @@ export class ModelUpdater {
   stop(reason: unknown): void {
     this.#stopped.abort(reason)
     this.#update?.ending.abort(reason)
-    this.#bell.ring()
+    this.#changes.notify()
   }
 
   #due(): ModelTarget | undefined {
@@ -161,9 +162,9 @@ export class ModelUpdater {
   async #prepare({ target, ending }: Update): Promise<{ readonly model: InstalledModel; readonly isFresh: boolean }> {
     const { store } = this.#deps
     const here = await store.find(target)
-    if (here !== undefined && !this.#suspects.has(here.folder)) return { model: here, isFresh: false }
+    if (here !== undefined && !this.#suspectedFolders.has(here.folder)) return { model: here, isFresh: false }
     const model = await store.install(target, { signal: ending.signal })
-    this.#suspects.delete(model.folder)
+    this.#suspectedFolders.delete(model.folder)
     return { model, isFresh: true }
   }
 
@@ -198,7 +199,7 @@ export class ModelUpdater {
     } catch (error) {
       // What was served before may be whole and the machine in trouble, so only what just came is thrown away.
       if (isFresh && !this.#stopped.signal.aborted) await store.remove(model)
-      else this.#suspects.add(model.folder)
+      else this.#suspectedFolders.add(model.folder)
       this.#stopped.signal.throwIfAborted()
       throw new BadModelError(model, `it cannot be loaded: ${messageOf(error)}`, error)
     }

@@ -13,14 +13,14 @@ export function createDeletion(temporary: string, deps: { readonly log: Logger }
       await removeTree(await moveAway(entry))
       left.delete(entry)
     } catch (error) {
-      if (!left.has(entry)) deps.log.error({ ident: entry.ident, reason: messageOf(error) }, 'image cannot be deleted')
+      if (!left.has(entry)) deps.log.error({ image: entry.name, reason: messageOf(error) }, 'image cannot be deleted')
       left.add(entry)
     }
   }
 
   /** By one rename, so that a kill leaves no half entry behind. */
   async function moveAway(entry: Entry): Promise<string> {
-    const gone = join(temporary, `${entry.ident}.done`)
+    const gone = join(temporary, `${entry.name}.done`)
     try {
       await rename(entry.folder, gone)
       return gone

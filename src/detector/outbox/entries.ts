@@ -3,11 +3,11 @@ import { access, lstat, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, messageOf } from '../../base/index.js'
 import type { OutboxFolders } from './folders.js'
-import { parseIdent } from './idents.js'
+import { parseImageName } from './image-names.js'
 
 /** A waiting image: a folder with a JSON and a JPEG file. */
 export type Entry = {
-  readonly ident: string
+  readonly name: string
   readonly folder: string
   readonly isPriority: boolean
   /** Of both files together. */
@@ -25,15 +25,15 @@ export type EntryContent =
  * found, where releases of the Python library before 0.14 put them.
  */
 export async function listEntries(folders: OutboxFolders): Promise<Entry[]> {
-  const older = (await subfolders(folders.root)).filter((name) => parseIdent(name) !== undefined)
+  const older = (await subfolders(folders.root)).filter((name) => parseImageName(name) !== undefined)
   const places = [
-    ...older.map((ident) => ({ ident, folder: join(folders.root, ident), isPriority: false })),
-    ...(await subfolders(folders.normal)).map((ident) => place(folders.normal, ident, false)),
-    ...(await subfolders(folders.priority)).map((ident) => place(folders.priority, ident, true)),
+    ...older.map((name) => ({ name, folder: join(folders.root, name), isPriority: false })),
+    ...(await subfolders(folders.normal)).map((name) => place(folders.normal, name, false)),
+    ...(await subfolders(folders.priority)).map((name) => place(folders.priority, name, true)),
   ]
   const entries: Entry[] = []
   for (const each of places) entries.push({ ...each, bytes: await bytesOf(each.folder) })
-  return entries.sort((a, b) => (a.ident < b.ident ? -1 : 1))
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Errors that say something about the entry; all others say something about this process or machine. */
@@ -73,8 +73,8 @@ export async function bytesOf(folder: string): Promise<number> {
   return bytes
 }
 
-function place(parent: string, ident: string, isPriority: boolean): Omit<Entry, 'bytes'> {
-  return { ident, folder: join(parent, ident), isPriority }
+function place(parent: string, name: string, isPriority: boolean): Omit<Entry, 'bytes'> {
+  return { name, folder: join(parent, name), isPriority }
 }
 
 function onlyName(names: readonly string[], ending: string): string | undefined {

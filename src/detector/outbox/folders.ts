@@ -10,7 +10,7 @@ export type OutboxFolders = {
   readonly setAside: string
   /** Holds what is being written or deleted; emptied at every start. */
   readonly temporary: string
-  readonly identFile: string
+  readonly nextNameFile: string
 }
 
 /** Makes the folders that are missing, and clears what a killed process has left half done. */
@@ -21,7 +21,7 @@ export async function openFolders(root: string): Promise<OutboxFolders> {
     priority: join(root, 'priority'),
     setAside: join(root, 'set_aside'),
     temporary: join(root, 'tmp'),
-    identFile: join(root, 'next_ident'),
+    nextNameFile: join(root, 'next_ident'),
   }
   await removeTree(folders.temporary)
   await makeFolders(folders)

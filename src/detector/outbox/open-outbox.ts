@@ -5,12 +5,12 @@ import type { ImageUpload } from '../../loop/client/index.js'
 import { createDeletion } from './deletion.js'
 import { type Entry, listEntries, subfolders } from './entries.js'
 import { openFolders } from './folders.js'
-import { openIdents } from './idents.js'
+import { openImageNames } from './image-names.js'
 import type { OutboxSettings } from './options.js'
 import { createSender } from './sender.js'
 import { openSetAside } from './set-aside.js'
 import { createSharedSync } from './shared-sync.js'
-import { createShelf } from './shelf.js'
+import { createWaitingImages } from './waiting-images.js'
 
 export type OutboxStatus = {
   readonly normal: number
@@ -40,9 +40,9 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
   const found = await listEntries(folders)
   const { maxSetAside, maxSetAsideBytes } = settings
   const setAside = await openSetAside({ folder: folders.setAside, maxImages: maxSetAside, maxBytes: maxSetAsideBytes })
-  const taken = [...found.map(({ ident }) => ident), ...(await subfolders(folders.setAside))]
-  const idents = await openIdents({ file: folders.identFile, taken }, deps)
-  const shelf = createShelf(settings, found)
+  const taken = [...found.map(({ name }) => name), ...(await subfolders(folders.setAside))]
+  const names = await openImageNames({ file: folders.nextNameFile, taken }, deps)
+  const waiting = createWaitingImages(settings, found)
   const deleteAll = createDeletion(folders.temporary, { log })
   const syncParent = createSharedSync()
   let [dropped, uploaded, dropLogAt] = [0, 0, 0]
@@ -60,44 +60,44 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
   async function putAside(entry: Entry, reason: string): Promise<void> {
     try {
       await setAside.put(entry, reason)
-      log.warn({ ident: entry.ident, reason }, 'image set aside')
+      log.warn({ image: entry.name, reason }, 'image set aside')
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return // it vanished
-      log.error({ ident: entry.ident, reason, cause: messageOf(error) }, 'image cannot be set aside and is left alone')
+      log.error({ image: entry.name, reason, cause: messageOf(error) }, 'image cannot be set aside and is left alone')
     } finally {
-      shelf.remove(entry)
+      waiting.remove(entry)
     }
   }
 
   const sender = createSender(settings, {
-    shelf,
+    waiting,
     log,
     batch: {
       upload: deps.upload,
       bisectPauseMs: settings.bisectPauseMs,
       async onTaken(entries) {
-        for (const entry of entries) shelf.remove(entry)
+        for (const entry of entries) waiting.remove(entry)
         uploaded += entries.length
         await deleteAll(entries)
       },
       onUnfit: putAside,
       onVanished(entry) {
-        shelf.remove(entry)
-        log.warn({ ident: entry.ident }, 'image vanished from the outbox')
+        waiting.remove(entry)
+        log.warn({ image: entry.name }, 'image vanished from the outbox')
       },
     },
   })
-  log.info({ folder: folders.root, ...shelf.figures() }, 'outbox opened')
+  log.info({ folder: folders.root, ...waiting.figures() }, 'outbox opened')
   return {
     folders,
-    idents,
-    shelf,
+    names,
+    waiting,
     sender,
     drop,
     syncParent,
     writes: pLimit(WRITES_AT_ONCE),
     status: (): OutboxStatus => ({
-      ...shelf.figures(),
+      ...waiting.figures(),
       dropped,
       setAside: setAside.count(),
       uploaded,

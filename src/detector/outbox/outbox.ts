@@ -81,25 +81,25 @@ const NOTHING = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, upl
 async function saveItem(item: OutboxItem, parts: OpenOutbox, settings: OutboxSettings): Promise<string> {
   const isPriority = item.priority === true
   const bytes = item.image.bytes.length + Buffer.byteLength(JSON.stringify(item.metadata))
-  const claim = parts.shelf.claim(bytes, isPriority)
-  if (claim === undefined) throw new OutboxFullError({ bytes, ...settings })
+  const reservation = parts.waiting.reserve(bytes, isPriority)
+  if (reservation === undefined) throw new OutboxFullError({ bytes, ...settings })
   let entry: Entry
   try {
     entry = await parts.writes(() => write(item, isPriority, parts))
   } catch (error) {
-    claim.cancel()
+    reservation.cancel()
     throw new OutboxWriteError({ folder: settings.folder }, error)
   }
-  await parts.drop(claim.fulfil(entry))
+  await parts.drop(reservation.commit(entry))
   parts.sender.wake()
-  return entry.ident
+  return entry.name
 }
 
 async function write({ image, metadata }: OutboxItem, isPriority: boolean, parts: OpenOutbox): Promise<Entry> {
   for (;;) {
-    const ident = await parts.idents.next()
-    const dated = metadata.date === null ? { ...metadata, date: ident.slice(0, DATE_LENGTH) } : metadata
-    const what = { ident, metadata: JSON.stringify(dated), image: image.bytes, isPriority }
+    const name = await parts.names.next()
+    const dated = metadata.date === null ? { ...metadata, date: name.slice(0, DATE_LENGTH) } : metadata
+    const what = { name, metadata: JSON.stringify(dated), image: image.bytes, isPriority }
     const entry = await writeEntry(what, parts.folders, parts.syncParent)
     if (entry !== undefined) return entry
   }

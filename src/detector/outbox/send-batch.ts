@@ -45,7 +45,7 @@ async function prepare(entry: Entry, deps: BatchDeps): Promise<ReadyImage | unde
   const content = await readEntry(entry)
   switch (content.kind) {
     case 'whole':
-      return { entry, ident: entry.ident, metadata: content.metadata, imagePath: content.imagePath }
+      return { entry, name: entry.name, metadata: content.metadata, imagePath: content.imagePath }
     case 'broken':
       await deps.onUnfit(entry, content.problem)
       return undefined

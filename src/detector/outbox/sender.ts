@@ -4,15 +4,15 @@ import { LoopRequestError } from '../../loop/client/index.js'
 import type { Entry } from './entries.js'
 import type { OutboxSettings } from './options.js'
 import { type BatchDeps, sendBatch } from './send-batch.js'
-import type { Shelf } from './shelf.js'
-import { createSuspects, strikesReason } from './suspects.js'
+import { createSuspectedImages, setAsideReason } from './suspected-images.js'
+import type { WaitingImages } from './waiting-images.js'
 
-/** Empties the shelf as long as it is switched on. */
+/** Sends the waiting images while it is switched on. */
 export type Sender = {
   switchOn(): void
   /** Resolves when nothing is under way; what takes longer than the grace time is broken off. */
   switchOff(): Promise<void>
-  /** Something was put on the shelf. */
+  /** An image was added to those that wait. */
   wake(): void
   /** Why nothing goes out just now; null while all is well. */
   problem(): string | null
@@ -22,34 +22,34 @@ export type SenderOptions = Pick<
   OutboxSettings,
   'maxBatch' | 'maxRequests' | 'retryFirstMs' | 'retryMaxMs' | 'stopGraceMs'
 >
-export type SenderDeps = { readonly shelf: Shelf; readonly batch: BatchDeps; readonly log: Logger }
+export type SenderDeps = { readonly waiting: WaitingImages; readonly batch: BatchDeps; readonly log: Logger }
 
 /**
  * One request at a time as long as there is little to send; beside it, full ones up to the limit. After a failure
  * nothing is sent for a growing time, then one request, and smaller ones if that fails too.
  */
-export function createSender(options: SenderOptions, { shelf, log, ...deps }: SenderDeps): Sender {
-  const suspects = createSuspects()
+export function createSender(options: SenderOptions, { waiting, log, ...deps }: SenderDeps): Sender {
+  const suspected = createSuspectedImages()
   const batch: BatchDeps = {
     ...deps.batch,
     onTaken(entries) {
-      suspects.onTaken()
+      suspected.onTaken()
       return deps.batch.onTaken(entries)
     },
   }
   const fullBatch = Math.min(options.maxBatch, batch.upload.maxImages)
   const underWay = new Set<Promise<void>>()
   let on: AbortController | undefined
-  let waiting: NodeJS.Timeout | undefined
+  let retryTimer: NodeJS.Timeout | undefined
   let lanes = options.maxRequests
   let failures = 0
   let problem: string | null = null
 
   function pump(): void {
-    while (on !== undefined && waiting === undefined) {
+    while (on !== undefined && retryTimer === undefined) {
       const size = Math.max(1, fullBatch >> Math.max(0, failures - 1))
-      if (underWay.size > 0 && (underWay.size >= lanes || shelf.free() < size)) return
-      const entries = shelf.take(size)
+      if (underWay.size > 0 && (underWay.size >= lanes || waiting.sendable() < size)) return
+      const entries = waiting.next(size)
       if (entries.length === 0) return
       const sending = send(entries, on.signal).finally(() => {
         underWay.delete(sending)
@@ -74,16 +74,16 @@ export function createSender(options: SenderOptions, { shelf, log, ...deps }: Se
         await judge(entries, error)
       }
     } finally {
-      shelf.release(entries)
+      waiting.release(entries)
     }
   }
 
   /** An image at which the Loop breaks down must not stay the first one indefinitely. */
   async function judge([entry, ...others]: readonly Entry[], error: unknown): Promise<void> {
     if (entry === undefined || others.length > 0) return
-    const verdict = suspects.judge(entry, error)
-    if (verdict === 'last') shelf.putLast(entry)
-    if (verdict === 'aside') await batch.onUnfit(entry, strikesReason(error))
+    const verdict = suspected.judge(entry, error)
+    if (verdict === 'put-last') waiting.putLast(entry)
+    if (verdict === 'set-aside') await batch.onUnfit(entry, setAsideReason(error))
   }
 
   function waitAfter(error: unknown): void {
@@ -91,14 +91,14 @@ export function createSender(options: SenderOptions, { shelf, log, ...deps }: Se
     lanes = 1
     problem = messageOf(error)
     const asked = error instanceof LoopRequestError ? (error.details.retryAfterMs ?? 0) : 0
-    const own = backOffMs(failures, { firstMs: options.retryFirstMs, maxMs: options.retryMaxMs })
-    const waitMs = Math.max(own, Math.round(asked * (1 + 0.1 * Math.random())))
+    const backOff = backOffMs(failures, { firstMs: options.retryFirstMs, maxMs: options.retryMaxMs })
+    const waitMs = Math.max(backOff, Math.round(asked * (1 + 0.1 * Math.random())))
     const facts = { waitMs, failures, reason: problem }
     if (failures === 1) log.warn(facts, 'images cannot be sent')
     else log.debug(facts, 'images cannot be sent')
-    clearTimeout(waiting)
-    waiting = setTimeout(() => {
-      waiting = undefined
+    clearTimeout(retryTimer)
+    retryTimer = setTimeout(() => {
+      retryTimer = undefined
       pump()
     }, waitMs)
   }
@@ -111,8 +111,8 @@ export function createSender(options: SenderOptions, { shelf, log, ...deps }: Se
     async switchOff() {
       const controller = on
       on = undefined
-      clearTimeout(waiting)
-      waiting = undefined
+      clearTimeout(retryTimer)
+      retryTimer = undefined
       failures = 0
       const breakOff = setTimeout(() => controller?.abort(), options.stopGraceMs)
       await Promise.allSettled(underWay)

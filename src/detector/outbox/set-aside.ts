@@ -29,7 +29,7 @@ export async function openSetAside({ folder, maxImages, maxBytes }: SetAsideOpti
 
   return {
     async put(entry, reason) {
-      const path = join(folder, entry.ident)
+      const path = join(folder, entry.name)
       await removeTree(path) // an older release may have used the same name
       await rename(entry.folder, path)
       bytes -= kept.find((each) => each.path === path)?.bytes ?? 0

@@ -5,7 +5,7 @@ import type { Entry } from './entries.js'
 import { makeFolders, type OutboxFolders } from './folders.js'
 
 export type NewImage = {
-  readonly ident: string
+  readonly name: string
   readonly metadata: string
   readonly image: Uint8Array
   readonly isPriority: boolean
@@ -16,18 +16,18 @@ export type NewImage = {
  * by somebody else.
  */
 export async function writeEntry(
-  { ident, metadata, image, isPriority }: NewImage,
+  { name, metadata, image, isPriority }: NewImage,
   folders: OutboxFolders,
   syncParent: (folder: string) => Promise<void>,
 ): Promise<Entry | undefined> {
-  const temporary = join(folders.temporary, ident)
+  const temporary = join(folders.temporary, name)
   const parent = isPriority ? folders.priority : folders.normal
-  const folder = join(parent, ident)
+  const folder = join(parent, name)
   if (!(await tookName(() => makeFolder(temporary, folders)))) return undefined
   try {
     await Promise.all([
-      writeDurably(join(temporary, `image_${ident}.json`), metadata),
-      writeDurably(join(temporary, `image_${ident}.jpg`), image),
+      writeDurably(join(temporary, `image_${name}.json`), metadata),
+      writeDurably(join(temporary, `image_${name}.jpg`), image),
     ])
     if (!(await tookName(() => rename(temporary, folder)))) {
       await removeTree(temporary)
@@ -40,7 +40,7 @@ export async function writeEntry(
     await removeTree(folder).catch(() => undefined)
     throw error
   }
-  return { ident, folder, isPriority, bytes: image.length + Buffer.byteLength(metadata) }
+  return { name, folder, isPriority, bytes: image.length + Buffer.byteLength(metadata) }
 }
 
 /** If the outbox folder was deleted while the detector runs, it is created again. */

@@ -3,6 +3,7 @@ export { createImageUpload, type ImageUpload, isContentRefusal, type UploadImage
 export type { DownloadedModel } from './models/model-download.js'
 export { createModelExchange, type ModelExchange } from './models/model-exchange.js'
 export { readModelJson } from './models/model-files.js'
+export { onAbort, sleepUnlessAborted, unlessAborted } from './session/abort-signals.js'
 export {
   EventRefusedError,
   isAccountRefused,
@@ -13,7 +14,6 @@ export {
   LoopSocketError,
 } from './session/errors.js'
 export { inWords, networkCause, type Peer, peerOf } from './session/network-cause.js'
-export { onAbort, sleepUnlessAborted, unlessAborted } from './session/patience.js'
 export { createLoopRest, type LoopRest } from './session/rest.js'
 export { runBounded } from './session/run-bounded.js'
 export { createLoopSession, type LoopSession } from './session/session.js'

@@ -6,7 +6,7 @@ type SeatTrainingView = {
   /** Its unfinished training; while Redis has lost the record, the one it has seen last, with that as an error. */
   readonly training: TrainingRecord | undefined
   /** Ended trainings whose final status the Loop has not acknowledged. */
-  readonly ends: readonly TrainingRecord[]
+  readonly ended: readonly TrainingRecord[]
   /** Redis came back without the record, or with an older one. */
   readonly lost: string | undefined
 }
@@ -15,11 +15,11 @@ type SeatTrainingView = {
 export type SeatTraining = {
   read(): Promise<SeatTrainingView>
   /** The seat has accepted this training. If its record is missing from now on, `read` reports it as lost. */
-  hold(training: TrainingRecord): void
+  accepted(training: TrainingRecord): void
   /** Whether the seat has this training, also while its record is lost. */
   has(trainingId: string): boolean
   /** Forgets the training whose record is lost and returns it, if there is one: the Loop asked for its end. */
-  giveUpLost(): TrainingRecord | undefined
+  forgetLost(): TrainingRecord | undefined
   /** As of the last `read`. */
   readonly lost: string | undefined
 }
@@ -37,14 +37,14 @@ export function createSeatTraining(
 
   async function read(): Promise<SeatTrainingView> {
     const unfinished = await trainings.unfinishedOfSeat(uuid)
-    const ends = await trainings.unackedEndsOfSeat(uuid)
-    const now = ends.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
-    const record = await recordOf(lastSeen, now, ends)
+    const ended = await trainings.unackedEndsOfSeat(uuid)
+    const now = ended.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
+    const record = await recordOf(lastSeen, now, ended)
     if (lastSeen === undefined || (record !== undefined && record.run >= lastSeen.run)) {
       if (lost !== undefined) log.info({ trainingId: lastSeen?.id }, 'Redis has the record again')
       lastSeen = now
       lost = undefined
-      return { training: now, ends, lost }
+      return { training: now, ended, lost }
     }
     const sentence = lostSentence(`training ${lastSeen.id}`, { run: lastSeen.run, found: record?.run ?? null })
     if (lost !== sentence)
@@ -52,28 +52,28 @@ export function createSeatTraining(
     lost = sentence
     const shown = now?.id === lastSeen.id ? now : lastSeen
     const errors = { ...shown.errors, [errorKeyOf(shown.state)]: sentence }
-    return { training: { ...shown, errors }, ends: ends.filter(({ id }) => id !== lastSeen?.id), lost }
+    return { training: { ...shown, errors }, ended: ended.filter(({ id }) => id !== lastSeen?.id), lost }
   }
 
   async function recordOf(
     wanted: TrainingRecord | undefined,
     now: TrainingRecord | undefined,
-    ends: readonly TrainingRecord[],
+    ended: readonly TrainingRecord[],
   ): Promise<TrainingRecord | undefined> {
     if (wanted === undefined) return undefined
-    return [now, ...ends].find((each) => each?.id === wanted.id) ?? (await trainings.load(wanted.id))
+    return [now, ...ended].find((each) => each?.id === wanted.id) ?? (await trainings.load(wanted.id))
   }
 
   return {
     read,
-    hold(training) {
+    accepted(training) {
       if (training.endedAt === null) lastSeen = training
     },
     has: (trainingId) => lastSeen?.id === trainingId,
     get lost() {
       return lost
     },
-    giveUpLost() {
+    forgetLost() {
       if (lost === undefined) return undefined
       const given = lastSeen
       lastSeen = undefined

@@ -137,7 +137,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
     if (refused.aborted && accepted.outcome === 'accepted') await abortRefused(training)
-    seatTraining.hold(training)
+    seatTraining.accepted(training)
     if (!isDeepStrictEqual(training.order, order)) {
       log.warn({ trainingId: training.id }, 'order repeated with other details, which are ignored')
     }
@@ -158,7 +158,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     const training = await trainings.unfinishedOfSeat(identity.uuid)
     refused.throwIfAborted()
     if (training !== undefined) await trainings.request(training.id, kind, 'loop')
-    const lost = training === undefined ? seatTraining.giveUpLost() : undefined
+    const lost = training === undefined ? seatTraining.forgetLost() : undefined
     if (lost !== undefined) await trainings.requestWithoutRecord(lost.id, kind, 'loop')
     return async () => {
       log.info({ kind, trainingId: training?.id ?? lost?.id }, 'asked to end the training')
@@ -174,15 +174,15 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
   async function report(causes: ReadonlySet<StatusCause>): Promise<boolean> {
     const isChange = causes.size === 1 && causes.has('change')
     const before = current
-    const { training, ends } = await seatTraining.read()
+    const { training, ended } = await seatTraining.read()
     current = training
-    const isOurs = before !== undefined || current !== undefined || ends.length > 0
+    const isOurs = before !== undefined || current !== undefined || ended.length > 0
     deps.onReport?.({ isBusy: current !== undefined, hasEnded: false })
     if (!node.isConnected() || (isChange && !isOurs)) return false
-    for (const ended of ends) if (hasReportedErrors || hasErrors(ended)) await emitStatus(ended)
+    for (const each of ended) if (hasReportedErrors || hasErrors(each)) await emitStatus(each)
     const isAcked = await emitStatus(await withItsHosts(current))
-    if (!isAcked || ends.length === 0) return isAcked
-    for (const ended of ends) await trainings.ackEnd(ended)
+    if (!isAcked || ended.length === 0) return isAcked
+    for (const each of ended) await trainings.ackEnd(each)
     deps.onReport?.({ isBusy: current !== undefined, hasEnded: true })
     return true
   }

@@ -143,7 +143,7 @@ export function createConversions(
     async plan(order, { definition, lookedAt }) {
       const head = [KEPT_CHANGES, conversionIdOf(order), checkRecordName(order.converter), ANY_HOST, protocol]
       const rule = [JSON.stringify(definition), lookedAt, repeatAfterMs, DAY_MS]
-      const pairs = toPayloadPairs({ ...BLANK, order, definition }, conversionDefinition)
+      const pairs = toPayloadPairs({ ...NEW_CONVERSION, order, definition }, conversionDefinition)
       return planOutcomeSchema.parse(await PLAN(link.client, [keys.base], [...head, ...rule, ...pairs]))
     },
 
@@ -232,7 +232,7 @@ export function createConversions(
 /** The GPUs that a converter needs are known to the hosts that serve it. */
 const ANY_HOST = JSON.stringify({ gpus: 0 })
 const FAILED = { outcome: 'failed' } as const
-const BLANK = {
+const NEW_CONVERSION = {
   ...{ repeats: 0, delays: 0, isUploading: false, failure: null, files: [], seconds: null, warnings: [] },
 } satisfies Partial<ConversionPayload>
 

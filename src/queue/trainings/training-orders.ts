@@ -8,9 +8,9 @@ import { TrainingUnknownError } from './training-errors.js'
 import { toTraining, trainingDefinition } from './training-payload.js'
 import { type TrainingRecord, trainingName } from './training-record.js'
 import {
-  BLANK,
   busySentence,
   elsewhereSentence,
+  NEW_TRAINING,
   newTrainingId,
   reopenRefusals,
   reopenSentence,
@@ -53,7 +53,7 @@ export function createTrainingOrders(
     async accept({ order, trainer, seat }) {
       const id = newTrainingId()
       const head = [KEPT_CHANGES, id, trainingName(order), seat.uuid, checkRecordName(trainer), ANY_HOST, protocol]
-      const pairs = toPayloadPairs({ ...BLANK, seat }, trainingDefinition)
+      const pairs = toPayloadPairs({ ...NEW_TRAINING, seat }, trainingDefinition)
       const answer = await ACCEPT(link.client, [keys.base], [...head, JSON.stringify(order), ...pairs])
       const [outcome, knownId, flat] = acceptedSchema.parse(answer)
       const training = flat === undefined ? await mustLoad(knownId) : parse(knownId, flat)

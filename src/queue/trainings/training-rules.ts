@@ -4,7 +4,7 @@ import { type TrainingRecord, trainingName } from './training-record.js'
 // What is the same wherever trainings are kept.
 
 /** What a training has when it is accepted, beside its order and its seat. */
-export const BLANK = {
+export const NEW_TRAINING = {
   endAckedAt: null,
   state: 'initialized',
   progress: null,

@@ -4,8 +4,8 @@ import {
   failureClassOf,
   isUnclassified,
   RunSupersededError,
-  removeWhatGoes,
   TrainingAbortedError,
+  tryToRemove,
   UNCLASSIFIED_ATTEMPTS,
   WorkerShutdownError,
 } from '../../base/index.js'
@@ -75,7 +75,7 @@ type ConversionStepName = 'download-model' | 'convert' | 'upload-model'
 
 /** So many runs in a row in which the worker died end a conversion. */
 const MAX_DEATHS = 5
-const SHOW_EVERY_MS = 500
+const PROGRESS_EVERY_MS = 500
 /** What this host lacks another one may have; it has so long to claim the conversion first. */
 const FOR_OTHERS_MS = 1_000
 
@@ -89,7 +89,7 @@ export function createConversionPipeline(
   const serving = new Map(options.converters.map((converter) => [converter.name, serve(converter)]))
 
   function serve(converter: Converter): Serving {
-    const own: Serving = {
+    const added: Serving = {
       converter,
       most: options.places,
       underWay: 0,
@@ -97,12 +97,12 @@ export function createConversionPipeline(
       places: createProgramPlaces({
         places: options.places,
         onUnderWay(most) {
-          own.most = most
+          added.most = most
           deps.onChange()
         },
       }),
     }
-    return own
+    return added
   }
 
   async function carryOut(run: Run<ConversionPayload>): Promise<void> {
@@ -119,7 +119,7 @@ export function createConversionPipeline(
     const output = createRunOutput((text) => conversions.appendLog(id, text), {
       whole: `${logFile} on ${options.hostId}`,
     })
-    const own: OwnRun = { run, workspace, logFile, output, log: runLog, warnings: [] }
+    const current: CurrentRun = { run, workspace, logFile, output, log: runLog, warnings: [] }
     held.set(id, {
       ...{ what: `conversion ${id}`, run: claim.run, folder: workspace },
       compare: () => compareClaim(conversions.records, claim),
@@ -128,9 +128,9 @@ export function createConversionPipeline(
     const served = serving.get(record.name)
     if (served !== undefined) served.underWay += 1
     try {
-      await convert(own, served)
+      await convert(current, served)
     } catch (error) {
-      await settle(own, run.signal.aborted ? run.signal.reason : error)
+      await settle(current, run.signal.aborted ? run.signal.reason : error)
     } finally {
       if (served !== undefined) served.underWay -= 1
       held.delete(id)
@@ -138,19 +138,19 @@ export function createConversionPipeline(
     }
   }
 
-  async function convert(own: OwnRun, served: Serving | undefined): Promise<void> {
-    const { run, workspace, output, log: runLog } = own
+  async function convert(current: CurrentRun, served: Serving | undefined): Promise<void> {
+    const { run, workspace, output, log: runLog } = current
     const { id, name } = run.record
     const startedAt = performance.now()
     if (run.claim.run > 1) await deps.sweepConversion(id)
     if (run.fruitlessRuns >= MAX_DEATHS)
       throw new ConversionKillsWorkersError({ conversionId: id, deaths: run.fruitlessRuns })
     if (served === undefined) throw new UnknownConverterError(name)
-    const files = await walk(own, served)
+    const files = await runSteps(current, served)
     const seconds = (performance.now() - startedAt) / 1000
     output.flush() // sent together, so that Redis brings them to its disk together
     await run.finish('converted', {
-      ...{ files: [...files], seconds, warnings: own.warnings, failure: null, delays: 0, isUploading: false },
+      ...{ files: [...files], seconds, warnings: current.warnings, failure: null, delays: 0, isUploading: false },
     })
     runLog.info({ seconds, files }, 'model converted')
     const { order } = run.record.payload
@@ -160,8 +160,8 @@ export function createConversionPipeline(
   }
 
   /** The whole way of a conversion; answers the names of the files that the Loop has. */
-  async function walk(own: OwnRun, { converter, places }: Serving): Promise<readonly string[]> {
-    const { run, logFile, output } = own
+  async function runSteps(current: CurrentRun, { converter, places }: Serving): Promise<readonly string[]> {
+    const { run, logFile, output } = current
     const { id, payload } = run.record
     const { order } = payload
     const { run: number } = run.claim
@@ -170,21 +170,21 @@ export function createConversionPipeline(
       output.write(`the Loop has ${order.targetFormat} already`)
       return payload.files
     }
-    const { file, modelJson } = await inStep(own, 'download-model', (step) => downloadModel(step, deps))
+    const { file, modelJson } = await inStep(current, 'download-model', (step) => downloadModel(step, deps))
     const owner = `${options.hostId}:${options.pid}:${id}.${number}`
     const program = { converter, file, logFile, owner, checkFence: run.check }
     const files = await places.run(
-      () => inStep(own, 'convert', (step) => runConverter(step, program, deps)),
+      () => inStep(current, 'convert', (step) => runConverter(step, program, deps)),
       run.signal,
     )
     const names = files.map((path) => basename(path))
     const begin = () => run.update({ isUploading: true, files: names })
-    await inStep(own, 'upload-model', (step) => uploadModel(step, { files, modelJson, begin }, deps))
+    await inStep(current, 'upload-model', (step) => uploadModel(step, { files, modelJson, begin }, deps))
     return names
   }
 
   async function inStep<Answer>(
-    { run, workspace, output, log: runLog, warnings }: OwnRun,
+    { run, workspace, output, log: runLog, warnings }: CurrentRun,
     name: ConversionStepName,
     work: (step: ConversionStep) => Promise<Answer>,
   ): Promise<Answer> {
@@ -194,7 +194,7 @@ export function createConversionPipeline(
 
     async function workIn(handle: StepHandle): Promise<Answer> {
       const jobLog = createJobLog(handle, { whole: `the log of conversion ${id}` })
-      const shown = createThrottle(SHOW_EVERY_MS, (progress: object) => handle.updateProgress(progress))
+      const throttle = createThrottle(PROGRESS_EVERY_MS, (progress: object) => handle.updateProgress(progress))
       const say = (line: string) => {
         jobLog.write(line)
         output.write(plainText(line))
@@ -207,17 +207,17 @@ export function createConversionPipeline(
         return await work({
           ...{ order: payload.order, workspace, signal: run.signal, log: runLog, say },
           audience: toAudience(output, jobLog, warn),
-          progress: (progress, message) => shown.offer({ progress, message, gpus: null, process: null }),
+          progress: (progress, message) => throttle.offer({ progress, message, gpus: null, process: null }),
         })
       } finally {
-        shown.drop()
+        throttle.drop()
         await jobLog.close()
       }
     }
   }
 
-  async function settle(own: OwnRun, error: unknown): Promise<void> {
-    const { run, workspace, output, log: runLog, warnings } = own
+  async function settle(current: CurrentRun, error: unknown): Promise<void> {
+    const { run, workspace, output, log: runLog, warnings } = current
     const { payload, failures } = run.record
     if (error instanceof RunSupersededError || error instanceof RecordLostError) throw error
     if (error instanceof WorkerShutdownError) return await run.release()
@@ -268,11 +268,11 @@ export function createConversionPipeline(
     carryOut,
     held: () => [...held.values()],
     setTaking(isTaking) {
-      for (const own of serving.values()) own.isTaking = isTaking(own.converter)
+      for (const each of serving.values()) each.isTaking = isTaking(each.converter)
       deps.onChange()
     },
     setPlaces(places) {
-      for (const own of serving.values()) own.places.setPlaces(places)
+      for (const each of serving.values()) each.places.setPlaces(places)
     },
   }
 }
@@ -286,7 +286,7 @@ type Serving = {
   isTaking: boolean
 }
 
-type OwnRun = {
+type CurrentRun = {
   readonly run: Run<ConversionPayload>
   readonly workspace: string
   readonly logFile: string
@@ -297,6 +297,6 @@ type OwnRun = {
 
 /** The result is safe: what cannot be deleted is logged and left to the keeper of workspaces. */
 async function forget(folder: string, log: Logger): Promise<void> {
-  const left = await removeWhatGoes(folder)
+  const left = await tryToRemove(folder)
   if (left.length > 0) log.warn({ files: left.slice(0, 20), count: left.length }, 'files not deleted')
 }

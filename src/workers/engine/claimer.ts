@@ -7,7 +7,7 @@ import type { Runs } from './runs.js'
 
 export type ClaimerDeps = {
   readonly works: readonly Work[]
-  readonly own: Required<Claimant>
+  readonly claimant: Required<Claimant>
   readonly runs: Pick<Runs, 'active' | 'begin'>
   readonly slots: () => number
   readonly mayClaim: () => Promise<boolean>
@@ -27,7 +27,7 @@ export type Claimer = {
 const PAGE = 20
 
 export function createClaimer(deps: ClaimerDeps): Claimer {
-  const { works, own, runs, log } = deps
+  const { works, claimant, runs, log } = deps
   let isClaiming = false
   let isAsked = false
   let passing: Promise<void> | undefined
@@ -60,7 +60,7 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
       const { records, hasMore } = await work.waiting(names, { limit: PAGE, offset })
       let claimed = 0
       const avoid = new Set(runs.active.map(({ claim: { id } }) => id))
-      const offer = { protocol: own.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
+      const offer = { protocol: claimant.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
       for (const record of rank(records, offer)) {
         if (work.free(record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
       }
@@ -81,7 +81,7 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
   }
 
   async function claim(work: Work, record: WaitingRecord): Promise<boolean> {
-    const answer = await work.claim(record, own, createRunSwitch, deps.onReleased)
+    const answer = await work.claim(record, claimant, createRunSwitch, deps.onReleased)
     switch (answer.outcome) {
       case 'claimed':
         runs.begin(answer.run)

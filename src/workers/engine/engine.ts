@@ -54,13 +54,13 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
   const { hostId, leaseMs, protocol = PROTOCOL } = options
   const { link } = deps
   const log = deps.log.child({ component: 'engine' })
-  const own = { host: hostId, incarnation: randomUUID(), leaseMs, protocol }
-  const leases = createLeases(link, own)
+  const claimant = { host: hostId, incarnation: randomUUID(), leaseMs, protocol }
+  const leases = createLeases(link, claimant)
   const timers = createTimers()
   let mayHaveLostEnds = true
   const runs = createRuns({ onEnd: () => claimer.wake(), log })
   const claimer = createClaimer({
-    ...{ ...deps, own, runs, onReleased, log },
+    ...{ ...deps, claimant, runs, onReleased, log },
     wakeIn: (ms) => timers.add(ms, () => claimer.wake()),
   })
 

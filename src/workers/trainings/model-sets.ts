@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import pLimit from 'p-limit'
 import { z } from 'zod'
-import { linkOrCopy, readJsonFile, removeTree, removeWhatGoes, writeJsonFile } from '../../base/index.js'
+import { linkOrCopy, readJsonFile, removeTree, tryToRemove, writeJsonFile } from '../../base/index.js'
 import type { ModelEvent } from '../../executors/contract/index.js'
 import { ASIDE } from '../../executors/training/index.js'
 import { confusionMatrixSchema } from '../../loop/protocol/index.js'
@@ -66,7 +66,7 @@ export function createModelSets(options: { readonly workspace: string; readonly 
   // First the record, then the files: a kill in between leaves files that nobody needs.
   async function forgetFiles(set: ModelSet): Promise<void> {
     await write({ ...set, files: {} })
-    for (const name of namesOf(set)) await removeWhatGoes(join(set.folder, name))
+    for (const name of namesOf(set)) await tryToRemove(join(set.folder, name))
   }
 
   async function forgetOlder(sets: Map<number, ModelSet>): Promise<void> {
@@ -74,7 +74,7 @@ export function createModelSets(options: { readonly workspace: string; readonly 
     for (const set of sets.values()) {
       if (set.sequence >= last) return
       sets.delete(set.sequence)
-      await removeWhatGoes(set.folder) // else with the workspace
+      await tryToRemove(set.folder) // else with the workspace
     }
   }
 

@@ -23,32 +23,32 @@ export const allStages: Stages = {
   cleanup,
 }
 
-/** What the pipeline needs of a training: its steps, its lease, and what its trainer asks for. */
-export type Walk = {
-  /** Runs one step as a job, or passes over it if it was done before. */
+/** What the pipeline needs of one run of a training: its steps, its lease, and what its trainer has. */
+export type PipelineRun = {
+  /** Runs one step as a job, or skips it if it is done. */
   step(stage: StageName): Promise<void>
-  /** Waits for the slots the trainer needs, and gives them back when the work is done. */
+  /** Waits for the slots that the trainer needs, runs the work and gives them back. */
   withLease(work: () => Promise<void>): Promise<void>
   readonly converts: boolean
   /** False without a detect section, and after a stop that came when the training had finished. */
   readonly detects: () => boolean
 }
 
-/** A training's way, from order to detections (docs/architecture.md). Cleaning up follows in any case. */
-export async function walkPipeline(walk: Walk): Promise<void> {
-  await bothDone([walk.step('download-data'), walk.step('download-model')])
-  await walk.withLease(() => walk.step('train'))
-  await walk.step('sync-metrics')
-  if (walk.converts) {
-    await walk.step('download-data') // a stop may have ended it, and conversions may read the data
-    await walk.step('convert')
+/** All steps of a training, from the download to the detections (docs/architecture.md). The caller cleans up in any case. */
+export async function runPipeline(pipeline: PipelineRun): Promise<void> {
+  await bothDone([pipeline.step('download-data'), pipeline.step('download-model')])
+  await pipeline.withLease(() => pipeline.step('train'))
+  await pipeline.step('sync-metrics')
+  if (pipeline.converts) {
+    await pipeline.step('download-data') // a stop may have ended it, and conversions may read the data
+    await pipeline.step('convert')
   }
-  await walk.step('upload-model')
-  if (walk.detects()) await walk.step('detect')
-  if (walk.detects()) await walk.step('upload-detections')
+  await pipeline.step('upload-model')
+  if (pipeline.detects()) await pipeline.step('detect')
+  if (pipeline.detects()) await pipeline.step('upload-detections')
 }
 
-// A failed download ends the other one (the walk sees to that); it must be over before the workspace is cleaned up.
+// The pipeline run ends the other download if one fails; both must be over before the workspace is cleaned up.
 async function bothDone(steps: readonly Promise<void>[]): Promise<void> {
   await Promise.allSettled(steps)
   await Promise.all(steps)

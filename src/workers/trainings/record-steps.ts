@@ -10,7 +10,7 @@ import {
 import type { StepHandle, StepProgress, StepQueue, TrainingPayload, WorkKind } from '../../queue/index.js'
 import type { Run } from '../engine/pipeline.js'
 import type { RecordStore } from './record-store.js'
-import type { RunStage, StepAttempt } from './run-stage.js'
+import type { RunStage, StepJob } from './run-stage.js'
 import type { Stage } from './stages/stage.js'
 import type { TrainingRun } from './training-run.js'
 
@@ -55,7 +55,7 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
   async function untilDone(stage: Stage, { handle, signal, ending }: StepSignals): Promise<unknown> {
     let unclassified = 0
     for (let attempt = 1; ; attempt += 1) {
-      const job = toAttempt(stage, attempt, handle)
+      const job = toStepJob(stage, attempt, handle)
       const wasStopped = signal.aborted
       try {
         return await runStage(training, stage, job, signal)
@@ -97,32 +97,31 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
 
   async function wait(waitMs: number, { error, attempt, job, signal }: Failed): Promise<void> {
     const message = `attempt ${attempt + 1} in ${Math.ceil(waitMs / 1000)} s: ${messageOf(error)}`
-    if (!signal.aborted) void job.show({ gpus: null, process: null, message }) // it may be long
+    if (!signal.aborted) void job.updateProgress({ gpus: null, process: null, message }) // it may be long
     await sleep(waitMs, undefined, { signal }).catch(() => undefined) // the caller reads the signal
   }
 
-  function giveUp({ name }: Stage, job: ShownAttempt): void {
+  function giveUp({ name }: Stage, job: StepJob): void {
     const line = `${name} given up after ${UNCLASSIFIED_ATTEMPTS} attempts`
     training.output.write(line)
     void job.log(line)
   }
 
-  function toAttempt(stage: Stage, attempt: number, handle: StepHandle): ShownAttempt {
-    let shown: StepProgress = { progress: null, gpus: null, process: null, attempt }
-    const show = (change: Partial<StepProgress>) => {
-      shown = { ...shown, ...change }
-      return handle.updateProgress(shown)
+  function toStepJob(stage: Stage, attempt: number, handle: StepHandle): StepJob {
+    let current: StepProgress = { progress: null, gpus: null, process: null, attempt }
+    const updateProgress = (change: Partial<StepProgress>) => {
+      current = { ...current, ...change }
+      return handle.updateProgress(current)
     }
-    if (attempt > 1) void show({}) // it waits no more
+    if (attempt > 1) void updateProgress({}) // removes the message about the wait
     return {
       attempt,
-      show,
-      updateProgress: show,
+      updateProgress,
       log: handle.log,
       async finish(step, { patch, progress, lines }) {
-        // On the way before the record, so that nobody sees a done step whose job has not come so far.
-        const shownLast = [progress === undefined ? undefined : show(progress), handle.log(...lines)]
-        await Promise.all([...shownLast, store.finishStep(stage.name, { hostId: training.hostId, ...step }, patch)])
+        // Sent before the record, so that nobody sees a done step whose job has less progress.
+        const jobWrites = [progress === undefined ? undefined : updateProgress(progress), handle.log(...lines)]
+        await Promise.all([...jobWrites, store.finishStep(stage.name, { hostId: training.hostId, ...step }, patch)])
       },
     }
   }
@@ -138,11 +137,9 @@ type StepSignals = {
   readonly ending: AbortSignal
 }
 
-type ShownAttempt = StepAttempt & { show(change: Partial<StepProgress>): Promise<void> }
-
 type Failed = {
   readonly error: unknown
   readonly attempt: number
-  readonly job: ShownAttempt
+  readonly job: StepJob
   readonly signal: AbortSignal
 }

@@ -11,9 +11,9 @@ export type RecordStore = RunStore & {
     step: DoneStep & { readonly hostId: string },
     patch: Partial<TrainingPayload>,
   ): Promise<void>
-  /** Writes again what this run shows of the training, for a Redis that has lost it. */
-  showAgain(): Promise<void>
-  /** Counts a failure of a program once; answers how many there were since the training last made progress. */
+  /** Writes the fields that this run has written once more, for a Redis that has lost them. */
+  writeAgain(): Promise<void>
+  /** Counts a failure of a program once; returns how many there were since the training last made progress. */
   countFailure(name: string): Promise<number>
 }
 
@@ -21,18 +21,18 @@ export type RecordStoreDeps = {
   readonly trainings: Pick<Trainings, 'records' | 'load' | 'appendLog' | 'addPoints'>
 }
 
-/** Name of the fact that holds the latest epoch of which there was a best model. */
+/** Name of the fact with the highest epoch that had a best model. */
 const FURTHEST = 'furthestEpoch'
 
 export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStoreDeps): RecordStore {
   const { id } = run.claim
   let furthest = furthestOf(run.record.payload)
 
-  // Steps and models are no show: the next run decides by them what is to be done.
-  let shown: Partial<TrainingPayload> = {}
+  // Without steps and models: the next run decides by them what is to be done, so they must not be written by guess.
+  let written: Partial<TrainingPayload> = {}
 
   function note({ steps: _, models: _models, ...patch }: Partial<TrainingPayload>): void {
-    shown = { ...shown, ...patch, ...(patch.facts && { facts: { ...shown.facts, ...patch.facts } }) }
+    written = { ...written, ...patch, ...(patch.facts && { facts: { ...written.facts, ...patch.facts } }) }
   }
 
   function lost(): RecordLostError {
@@ -62,7 +62,7 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
       note(patch)
       await run.update({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }, 'useful')
     },
-    showAgain: () => run.update(shown),
+    writeAgain: () => run.update(written),
     async countFailure(name) {
       await run.update({}, { failure: name })
       const record = await trainings.records.load(id)

@@ -20,28 +20,28 @@ import { levelOf } from '../../queue/redis-basics/index.js'
 import type { EndedRuns } from '../ended-runs.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
-import { createPatience, LEND_AFTER_MS } from '../engine/patience.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
+import { createPlaceLending, LEND_AFTER_MS } from '../engine/place-lending.js'
 import type { Place, Places } from '../engine/places.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
 import { whyTaken } from '../engine/why-taken.js'
 import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from './errors.js'
-import { walkPipeline } from './pipeline.js'
+import { errorsAtEnd } from './loop-errors.js'
+import { runPipeline } from './pipeline.js'
+import { createPipelineRun } from './pipeline-run.js'
 import { createRecordSteps, type StepQueues } from './record-steps.js'
 import { type RecordStore, recordStore } from './record-store.js'
 import { createStageRunner, type StageRunnerDeps } from './run-stage.js'
 import type { RunStore } from './run-store.js'
-import { errorsAtEnd } from './shown-errors.js'
 import type { StageDeps, Stages } from './stages/stage.js'
 import { obeyEarlierStop } from './stop-switch.js'
 import type { TrainingRun } from './training-run.js'
-import { createWalk } from './walk.js'
 
 export type TrainingPipelineOptions = {
   readonly hostId: string
   readonly pid: number
-  /** After so long without progress outside of `train` the place of a training is lent to another. */
+  /** Time without progress, outside of `train`, after which the place of a training is lent to another. */
   readonly lendPlaceAfterMs?: number | undefined
   readonly backOff?: BackOffOptions
 }
@@ -52,12 +52,12 @@ export type TrainingPipelineDeps = {
   readonly stages: Stages
   readonly stageDeps: StageDeps
   readonly onProgramFailed?: StageRunnerDeps['onProgramFailed']
-  /** How many trainings the host works on at once, over all its trainers. */
+  /** Limits the trainings that the host works on at the same time, over all its trainers. */
   readonly places: Places
   readonly slots: Slots
   /** The trainers that this host serves now. */
   readonly names: () => readonly string[]
-  /** Builds what only a living process holds; throws if this host has no such trainer. */
+  /** Creates the run in this process; throws if this host has no such trainer. */
   readonly openRun: (record: TrainingRecord, run: number, store: RunStore) => TrainingRun
   /** Ends programs of earlier runs of this training on this host. */
   readonly sweepTraining: (trainingId: string) => Promise<void>
@@ -70,14 +70,14 @@ export type TrainingPipelineDeps = {
 /** How a host carries out trainings. */
 export type TrainingPipeline = Pipeline<TrainingPayload> & {
   readonly active: readonly TrainingRun[]
-  /** Those that it works on, to compare with their records. */
+  /** The trainings that it works on, to compare with their records. */
   held(): readonly HeldWork[]
 }
 
-/** What this host lacks another one may have; it has so long to claim the training first. */
+/** Pause of a training that this host cannot run, in which another host may claim it. */
 const FOR_OTHERS_MS = 1_000
 
-type OwnRun = {
+type CurrentRun = {
   readonly run: Run<TrainingPayload>
   readonly training: TrainingRun
   /** Whether the record has this error as its last failure. */
@@ -105,25 +105,25 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     const store = recordStore(run, deps)
     const training = await begin(run, store)
     if (training === undefined) return
-    training.patience = createPatience({ lendAfterMs }, { place, log: training.log })
+    training.placeLending = createPlaceLending({ lendAfterMs }, { place, log: training.log })
     active.set(id, { run, training })
     const unfollow = follow(run, training)
-    const unrestore = run.onRestored(() => void showAgain(store, training))
+    const removeRestored = run.onRestored(() => void writeAgain(store, training))
     training.log.info({ run: run.claim.run, trainer: run.record.name, ...whyTaken(run) }, 'training taken')
     const recordSteps = createRecordSteps(training, { run, store, steps, runStage, backOff: options.backOff })
-    const own: OwnRun = { run, training, isNoted: recordSteps.isNoted }
+    const current: CurrentRun = { run, training, isNoted: recordSteps.isNoted }
     try {
       const isFruitless = run.claim.run > 1 && run.fruitlessRuns >= MAX_FRUITLESS_RUNS
-      if (isFruitless) await fail(own, new FruitlessRunsError(id))
-      else await walk(own, createWalk(training, { stages, slots, runStep: recordSteps.runStep }))
+      if (isFruitless) await fail(current, new FruitlessRunsError(id))
+      else await runSteps(current, createPipelineRun(training, { stages, slots, runStep: recordSteps.runStep }))
     } finally {
-      unrestore()
+      removeRestored()
       unfollow()
-      await leave(own)
+      await leave(current)
     }
   }
 
-  /** Undefined if the training has failed before there was a run of it. */
+  /** Undefined if the training has failed before its run could be created. */
   async function begin(run: Run<TrainingPayload>, store: RunStore): Promise<TrainingRun | undefined> {
     try {
       if (run.claim.run > 1) await deps.sweepTraining(run.record.id)
@@ -140,20 +140,20 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     }
   }
 
-  async function showAgain(store: Pick<RecordStore, 'showAgain'>, { log }: TrainingRun): Promise<void> {
+  async function writeAgain(store: Pick<RecordStore, 'writeAgain'>, { log }: TrainingRun): Promise<void> {
     try {
-      await store.showAgain()
+      await store.writeAgain()
     } catch (error) {
-      log[levelOf(error)]({ err: error }, 'state not written again') // the next one is written in any case
+      log[levelOf(error)]({ err: error }, 'state not written again') // the next state is written in any case
     }
   }
 
-  // For people; nothing waits for it.
+  // Only for display, so nothing waits for it.
   function noteProcess(run: Run<TrainingPayload>, { log }: TrainingRun): void {
     run.update({ workerPid: options.pid }).catch((error: unknown) => log.debug({ err: error }, 'process not noted'))
   }
 
-  // There is no run to settle it; unless it ends its seat stays busy.
+  // No run settles it, so it is finished here: otherwise its seat stays busy.
   async function failWithoutRun(run: Run<TrainingPayload>, error: unknown): Promise<undefined> {
     deps.log.error({ err: error, trainingId: run.record.id }, 'training failed before it began')
     await run.finish('failed', { errors: errorsAtEnd(run.record.payload, error), facts: failureOf(error) })
@@ -163,18 +163,18 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     return { failure: toFailureFacts(error, { hostId, at: Date.now() }) }
   }
 
-  async function walk(own: OwnRun, way: ReturnType<typeof createWalk>): Promise<void> {
+  async function runSteps(current: CurrentRun, pipelineRun: ReturnType<typeof createPipelineRun>): Promise<void> {
     try {
-      await walkPipeline(way)
-      await way.cleanUp()
-      await finish(own, 'completed')
+      await runPipeline(pipelineRun)
+      await pipelineRun.cleanUp()
+      await finish(current, 'completed')
     } catch (error) {
-      await settle(own, error, way.cleanUp)
+      await settle(current, error, pipelineRun.cleanUp)
     }
   }
 
-  async function settle(own: OwnRun, error: unknown, cleanUp: () => Promise<void>): Promise<void> {
-    const { run, training } = own
+  async function settle(current: CurrentRun, error: unknown, cleanUp: () => Promise<void>): Promise<void> {
+    const { run, training } = current
     const { endSignal } = training.stopSwitch
     const reason = endSignal.aborted ? endSignal.reason : error
     if (reason instanceof RunSupersededError || reason instanceof RecordLostError) throw reason
@@ -185,27 +185,31 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     }
     if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
       await cleanUp()
-      return await finish(own, 'aborted')
+      return await finish(current, 'aborted')
     }
-    await fail(own, reason)
+    await fail(current, reason)
   }
 
-  async function fail(own: OwnRun, error: unknown): Promise<void> {
-    const { training } = own
+  async function fail(current: CurrentRun, error: unknown): Promise<void> {
+    const { training } = current
     const record = await training.record()
     training.log.error({ err: error }, 'training failed')
-    const facts = own.isNoted(error) ? {} : failureOf(error)
-    await finish(own, 'failed', { errors: errorsAtEnd(record, error), facts })
+    const facts = current.isNoted(error) ? {} : failureOf(error)
+    await finish(current, 'failed', { errors: errorsAtEnd(record, error), facts })
   }
 
-  async function finish(own: OwnRun, outcome: TrainingOutcome, patch: Partial<TrainingPayload> = {}): Promise<void> {
-    own.training.output.flush() // who follows the log waits a moment for more
-    await own.run.finish(outcome, patch)
-    await noteEnd(own, outcome)
+  async function finish(
+    current: CurrentRun,
+    outcome: TrainingOutcome,
+    patch: Partial<TrainingPayload> = {},
+  ): Promise<void> {
+    current.training.output.flush() // followers of the log wait a moment for its last lines
+    await current.run.finish(outcome, patch)
+    await noteEnd(current, outcome)
   }
 
-  // For a Redis that loses its last writes; the training has ended in any case.
-  async function noteEnd({ run, training }: OwnRun, outcome: TrainingOutcome): Promise<void> {
+  // In case Redis loses its last writes. The training has ended, so an error here is only logged.
+  async function noteEnd({ run, training }: CurrentRun, outcome: TrainingOutcome): Promise<void> {
     try {
       const record = await trainings.records.load(run.claim.id)
       if (record !== undefined) await deps.endedRuns.note(run.claim, outcome, record.payload)
@@ -214,9 +218,9 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     }
   }
 
-  async function leave({ run, training }: OwnRun): Promise<void> {
+  async function leave({ run, training }: CurrentRun): Promise<void> {
     const { id } = training
-    training.patience?.end()
+    training.placeLending?.end()
     await training.checkpoints?.close()
     await training.output.close()
     active.delete(id)
@@ -241,7 +245,7 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
   }
 }
 
-/** Passes what may end the run on to the switch of its training; returns what ends that. */
+/** Passes the signals of the run on to the stop switch of its training; returns a function that ends that. */
 function follow(run: Run<TrainingPayload>, { stopSwitch, taken }: TrainingRun): () => void {
   const end = () => stopSwitch.end(run.signal.reason)
   const stop = () => stopSwitch.stop()

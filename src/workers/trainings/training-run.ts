@@ -5,7 +5,7 @@ import type { TrainingOrder } from '../../loop/protocol/index.js'
 import type { CurvePoint, TrainingRecord } from '../../queue/index.js'
 import { levelOf } from '../../queue/redis-basics/index.js'
 import type { Checkpoints } from '../checkpoints/checkpoints.js'
-import type { Patience } from '../engine/patience.js'
+import type { PlaceLending } from '../engine/place-lending.js'
 import { createRunOutput, type RunOutput, type WorkspacePaths } from '../workspaces/index.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
@@ -40,15 +40,15 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence'> & {
   /** The log that people follow. */
   readonly output: RunOutput
   lease: Lease | undefined
-  /** Told when a stage waits for something outside. */
-  patience: Patience | undefined
+  /** Learns when a stage waits for something outside, and when it makes progress again. */
+  placeLending: PlaceLending | undefined
   /** Notes what was measured in some epochs, for the curves; never fails, since no training ends for a picture. */
   addPoints(points: readonly CurvePoint[]): Promise<void>
 }
 
 export type TrainingRunParts = Omit<
   TrainingRun,
-  'record' | 'update' | 'addPoints' | 'checkFence' | 'lease' | 'patience' | 'output'
+  'record' | 'update' | 'addPoints' | 'checkFence' | 'lease' | 'placeLending' | 'output'
 >
 
 export function createTrainingRun(parts: TrainingRunParts, store: RunStore): TrainingRun {
@@ -57,7 +57,7 @@ export function createTrainingRun(parts: TrainingRunParts, store: RunStore): Tra
     ...parts,
     output: createRunOutput(store.appendLog, { whole }),
     lease: undefined,
-    patience: undefined,
+    placeLending: undefined,
     record: store.record,
     update: store.update,
     checkFence: store.checkFence,

@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeWhatGoes } from '../../base/index.js'
+import { hasCode, tryToRemove } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { Context } from '../../loop/protocol/index.js'
 import type { TrainingOutcome } from '../../queue/index.js'
@@ -109,7 +109,7 @@ export function createWorkspaceKeeper(options: WorkspaceKeeperOptions, deps: Wor
   async function remove(workspace: Ended, why: string): Promise<void> {
     closing.signal.throwIfAborted()
     if ((await whenEnded(workspace)) === undefined) return // retried meanwhile
-    const left = await removeWhatGoes(workspace.path, { signal: closing.signal })
+    const left = await tryToRemove(workspace.path, { signal: closing.signal })
     closing.signal.throwIfAborted()
     if (left.length === 0) {
       deps.log.info(

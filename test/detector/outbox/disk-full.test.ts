@@ -29,9 +29,9 @@ describe('an outbox on a full disk', () => {
       expect(refused.message).to.match(/ENOSPC|EFBIG/)
       expect(await readdir(normal)).to.have.members(kept)
       expect(await readdir(join(small, 'tmp'))).to.deep.equal([])
-      for (const ident of kept) {
-        expect(await readFile(join(normal, ident, `image_${ident}.jpg`))).to.have.lengthOf(50_000)
-        JSON.parse(await readFile(join(normal, ident, `image_${ident}.json`), 'utf8'))
+      for (const name of kept) {
+        expect(await readFile(join(normal, name, `image_${name}.jpg`))).to.have.lengthOf(50_000)
+        JSON.parse(await readFile(join(normal, name, `image_${name}.json`), 'utf8'))
       }
       expect(outbox.status()).to.include({ normal: kept.length, dropped: 0 })
       await outbox.stop()

@@ -18,12 +18,12 @@ describe('an outbox', () => {
   it('keeps an image in a folder of its own, in the layout of the Python library', async () => {
     const outbox = await open({ folder: folder.path, ...stopped }, NOBODY)
 
-    const ident = await outbox.save({ image: { bytes: Buffer.from('jpeg') }, metadata: { tags: ['a'] } })
+    const name = await outbox.save({ image: { bytes: Buffer.from('jpeg') }, metadata: { tags: ['a'] } })
     const important = await outbox.save({ ...image(2), priority: true })
 
-    expect(ident).to.match(/^\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d{6}$/)
-    expect(await readFile(path('normal', ident, `image_${ident}.jpg`), 'utf8')).to.equal('jpeg')
-    expect(JSON.parse(await readFile(path('normal', ident, `image_${ident}.json`), 'utf8'))).to.deep.equal({
+    expect(name).to.match(/^\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d{6}$/)
+    expect(await readFile(path('normal', name, `image_${name}.jpg`), 'utf8')).to.equal('jpeg')
+    expect(JSON.parse(await readFile(path('normal', name, `image_${name}.json`), 'utf8'))).to.deep.equal({
       tags: ['a'],
     })
     expect(await readdir(path('priority'))).to.deep.equal([important])
@@ -35,11 +35,11 @@ describe('an outbox', () => {
     const loop = await serve()
     const outbox = await open({ folder: folder.path }, loop.host)
 
-    const ident = await outbox.save(image(7))
+    const name = await outbox.save(image(7))
     await until('it is sent', () => outbox.status().uploaded === 1)
 
     expect(loop.taken[0]?.[0]).to.deep.include({
-      name: `image_${encodeURIComponent(ident)}.jpg`,
+      name: `image_${encodeURIComponent(name)}.jpg`,
       metadata: { number: 7 },
     })
     expect(loop.seen[0]).to.include({ method: 'POST', url: '/api/acme/projects/demo/images' })
@@ -126,9 +126,9 @@ describe('an outbox', () => {
   it('does not count what vanished as sent', async () => {
     const loop = await serve()
     const outbox = await open({ folder: folder.path, ...stopped }, loop.host)
-    const idents: string[] = []
-    for (let number = 0; number < 3; number += 1) idents.push(await outbox.save(image(number)))
-    await rm(path('normal', idents[1] ?? ''), { recursive: true })
+    const names: string[] = []
+    for (let number = 0; number < 3; number += 1) names.push(await outbox.save(image(number)))
+    await rm(path('normal', names[1] ?? ''), { recursive: true })
 
     await outbox.setMode('continuous_upload')
     await until('nothing waits', () => outbox.status().normal === 0)
@@ -181,10 +181,10 @@ describe('an outbox', () => {
   it('saves five hundred images at once', async () => {
     const outbox = await open({ folder: folder.path, ...stopped }, NOBODY)
 
-    const idents = await Promise.all(Array.from({ length: 500 }, (_, number) => outbox.save(image(number))))
+    const names = await Promise.all(Array.from({ length: 500 }, (_, number) => outbox.save(image(number))))
 
-    expect(new Set(idents).size).to.equal(500)
-    expect(await readdir(path('normal'))).to.have.members(idents)
+    expect(new Set(names).size).to.equal(500)
+    expect(await readdir(path('normal'))).to.have.members(names)
     expect(outbox.status()).to.include({ normal: 500, dropped: 0 })
   })
 
@@ -212,10 +212,10 @@ describe('an outbox', () => {
   it('fills an empty date with the time in the name, as dialect 0.8 has it', async () => {
     const outbox = await open({ folder: folder.path, ...stopped }, NOBODY)
 
-    const ident = await outbox.save({ ...image(1), metadata: { date: null } })
+    const name = await outbox.save({ ...image(1), metadata: { date: null } })
 
-    const saved = JSON.parse(await readFile(path('normal', ident, `image_${ident}.json`), 'utf8'))
-    expect(saved.date).to.equal(ident.slice(0, '2024-03-09_07:05:01.042'.length))
+    const saved = JSON.parse(await readFile(path('normal', name, `image_${name}.json`), 'utf8'))
+    expect(saved.date).to.equal(name.slice(0, '2024-03-09_07:05:01.042'.length))
   })
 
   it('does not send again what it could not delete', async () => {
@@ -244,10 +244,10 @@ describe('an outbox', () => {
     await putEntry(path('normal', '2024-03-09_12:00:00.000000'), { 'image.json': '{}', 'image.jpg': 'of another' })
     await mkdir(path('tmp', '2024-03-09_12:00:00.000001'))
 
-    const ident = await outbox.save(image(1))
+    const name = await outbox.save(image(1))
     await outbox.stop()
 
-    expect(ident).to.equal('2024-03-09_12:00:00.000002')
+    expect(name).to.equal('2024-03-09_12:00:00.000002')
     expect(await readFile(path('normal', '2024-03-09_12:00:00.000000', 'image.jpg'), 'utf8')).to.equal('of another')
     expect(await readdir(path('tmp'))).to.deep.equal(['2024-03-09_12:00:00.000001'])
   })
@@ -279,10 +279,10 @@ describe('an outbox', () => {
     const loop = await serve(() => json({}, 503))
     const outbox = await open({ folder: folder.path }, loop.host)
 
-    const idents: string[] = []
-    for (let number = 0; number < 50; number += 1) idents.push(await outbox.save(image(number)))
+    const names: string[] = []
+    for (let number = 0; number < 50; number += 1) names.push(await outbox.save(image(number)))
 
-    expect(idents).to.deep.equal([...new Set(idents)].sort())
+    expect(names).to.deep.equal([...new Set(names)].sort())
   })
 })
 

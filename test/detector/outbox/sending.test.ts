@@ -18,7 +18,7 @@ describe('an outbox before a difficult Loop', () => {
     this.timeout(120_000)
     const loop = await serve((images) => (hasNumber(images, 617) ? json({ detail: 'bad content' }, 422) : json({})))
     const outbox = await open({ folder: folder.path, ...stopped }, loop.host)
-    const idents = await Promise.all(Array.from({ length: 1000 }, (_, number) => outbox.save(image(number))))
+    const names = await Promise.all(Array.from({ length: 1000 }, (_, number) => outbox.save(image(number))))
 
     await outbox.setMode('continuous_upload')
     await until('all are dealt with', () => outbox.status().normal === 0, 100_000)
@@ -28,21 +28,21 @@ describe('an outbox before a difficult Loop', () => {
     expect(sent).to.have.lengthOf(999)
     expect(new Set(sent).size).to.equal(999)
     expect(sent).not.to.include(617)
-    expect(await readdir(path('set_aside'))).to.deep.equal([idents[617]])
-    expect(await readFile(path('set_aside', idents[617] ?? '', 'reason.txt'), 'utf8')).to.contain('bad content')
+    expect(await readdir(path('set_aside'))).to.deep.equal([names[617]])
+    expect(await readFile(path('set_aside', names[617] ?? '', 'reason.txt'), 'utf8')).to.contain('bad content')
   })
 
   it('bounds what is set aside when the Loop refuses everything', async () => {
     const loop = await serve(() => json({ detail: 'no' }, 422))
     const outbox = await open({ folder: folder.path, ...stopped, maxSetAside: 5 }, loop.host)
-    const idents: string[] = []
-    for (let number = 0; number < 12; number += 1) idents.push(await outbox.save(image(number)))
+    const names: string[] = []
+    for (let number = 0; number < 12; number += 1) names.push(await outbox.save(image(number)))
 
     await outbox.setMode('continuous_upload')
     await until('all are set aside', () => outbox.status().normal === 0)
 
     expect(outbox.status().setAside).to.equal(5)
-    expect((await readdir(path('set_aside'))).sort()).to.deep.equal(idents.slice(7))
+    expect((await readdir(path('set_aside'))).sort()).to.deep.equal(names.slice(7))
     expect(loop.seen, 'twelve alone and eleven groups').to.have.lengthOf(23)
   })
 
@@ -97,8 +97,8 @@ describe('an outbox before a difficult Loop', () => {
       this.timeout(60_000)
       const loop = await serve((images) => (hasNumber(images, 0, 3) ? reply : json({})))
       const outbox = await open({ folder: folder.path, ...stopped, retryMaxMs: 20 }, loop.host)
-      const idents: string[] = []
-      for (let number = 0; number < 30; number += 1) idents.push(await outbox.save(image(number)))
+      const names: string[] = []
+      for (let number = 0; number < 30; number += 1) names.push(await outbox.save(image(number)))
       await outbox.setMode('continuous_upload')
       await until('the others are sent', () => outbox.status().uploaded === 28, 30_000)
       expect(outbox.status()).to.include({ normal: 2, setAside: 0 })
@@ -110,8 +110,8 @@ describe('an outbox before a difficult Loop', () => {
         await until('another one is tried', () => loop.seen.length > tries || outbox.status().normal === 0)
       }
 
-      expect((await readdir(path('set_aside'))).sort()).to.deep.equal([idents[0], idents[3]])
-      expect(await readFile(path('set_aside', idents[3] ?? '', 'reason.txt'), 'utf8')).to.contain('failed 5 times')
+      expect((await readdir(path('set_aside'))).sort()).to.deep.equal([names[0], names[3]])
+      expect(await readFile(path('set_aside', names[3] ?? '', 'reason.txt'), 'utf8')).to.contain('failed 5 times')
       const sent = numbersOf(loop.taken)
       expect(new Set(sent).size).to.equal(sent.length)
     })

@@ -1,16 +1,16 @@
 import { expect } from 'chai'
 import type { Stage } from '../../../src/queue/jobs/names.js'
-import { type Walk, walkPipeline } from '../../../src/workers/trainings/pipeline.js'
+import { type PipelineRun, runPipeline } from '../../../src/workers/trainings/pipeline.js'
 import { rejection } from '../../helpers/rejection.js'
 
 /** Notes what the pipeline asks for; a step may do something before it is over. */
-function aWalk(options: {
+function aPipeline(options: {
   converts?: boolean
   detects?: () => boolean
   during?: Partial<Record<Stage, () => unknown>>
 }) {
   const seen: string[] = []
-  const walk: Walk = {
+  const pipeline: PipelineRun = {
     converts: options.converts ?? true,
     detects: options.detects ?? (() => true),
     async step(stage) {
@@ -23,16 +23,16 @@ function aWalk(options: {
       seen.push('back')
     },
   }
-  return { walk, seen }
+  return { pipeline, seen }
 }
 
 const TO_UPLOAD = ['download-data', 'download-model', 'lease', 'train', 'back', 'sync-metrics']
 
 describe('the pipeline', () => {
   it('walks from the data to the detections, with the lease around the training alone', async () => {
-    const { walk, seen } = aWalk({})
+    const { pipeline, seen } = aPipeline({})
 
-    await walkPipeline(walk)
+    await runPipeline(pipeline)
 
     expect(seen).to.deep.equal([
       ...[...TO_UPLOAD, 'download-data', 'convert', 'upload-model', 'detect', 'upload-detections'],
@@ -40,16 +40,16 @@ describe('the pipeline', () => {
   })
 
   it('leaves out what the trainer does not ask for', async () => {
-    const { walk, seen } = aWalk({ converts: false, detects: () => false })
+    const { pipeline, seen } = aPipeline({ converts: false, detects: () => false })
 
-    await walkPipeline(walk)
+    await runPipeline(pipeline)
 
     expect(seen).to.deep.equal([...TO_UPLOAD, 'upload-model'])
   })
 
   it('sends no detections when a stop comes while it detects', async () => {
     let stopped = false
-    const { walk, seen } = aWalk({
+    const { pipeline, seen } = aPipeline({
       detects: () => !stopped,
       during: {
         detect: () => {
@@ -58,7 +58,7 @@ describe('the pipeline', () => {
       },
     })
 
-    await walkPipeline(walk)
+    await runPipeline(pipeline)
 
     expect(seen.at(-1)).to.equal('detect')
   })
@@ -68,16 +68,16 @@ describe('the pipeline', () => {
     const both = new Promise<void>((resolve) => {
       bothRun = resolve
     })
-    const { walk, seen } = aWalk({ during: { 'download-data': () => both, 'download-model': bothRun } })
+    const { pipeline, seen } = aPipeline({ during: { 'download-data': () => both, 'download-model': bothRun } })
 
-    await walkPipeline(walk)
+    await runPipeline(pipeline)
 
     expect(seen).to.include('train')
   })
 
   it('waits for the other download when one has failed, so that nothing runs on behind its back', async () => {
     let isOver = false
-    const { walk, seen } = aWalk({
+    const { pipeline, seen } = aPipeline({
       during: {
         'download-data': () => Promise.reject(new Error('no images')),
         'download-model': async () => {
@@ -87,7 +87,7 @@ describe('the pipeline', () => {
       },
     })
 
-    const error = await rejection(walkPipeline(walk))
+    const error = await rejection(runPipeline(pipeline))
 
     expect(error.message).to.equal('no images')
     expect(isOver).to.equal(true)
@@ -96,9 +96,9 @@ describe('the pipeline', () => {
 
   for (const stage of ['train', 'sync-metrics', 'convert', 'upload-model', 'detect'] as const) {
     it(`goes no further than a ${stage} that failed`, async () => {
-      const { walk, seen } = aWalk({ during: { [stage]: () => Promise.reject(new Error('broken')) } })
+      const { pipeline, seen } = aPipeline({ during: { [stage]: () => Promise.reject(new Error('broken')) } })
 
-      const error = await rejection(walkPipeline(walk))
+      const error = await rejection(runPipeline(pipeline))
 
       expect(error.message).to.equal('broken')
       expect(seen.at(-1)).to.equal(stage)

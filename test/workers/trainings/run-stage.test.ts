@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { RunSupersededError, TrainingAbortedError, TrainingStoppedError } from '../../../src/base/abort-reasons.js'
 import { LoopfleetError } from '../../../src/base/errors.js'
 import type { Stage as StageName } from '../../../src/queue/jobs/names.js'
-import { createStageRunner, type StepAttempt } from '../../../src/workers/trainings/run-stage.js'
+import { createStageRunner, type StepJob } from '../../../src/workers/trainings/run-stage.js'
 import type { Stage, StageDeps } from '../../../src/workers/trainings/stages/stage.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
@@ -29,7 +29,7 @@ describe('the runner of stages', () => {
       const signal = AbortSignal.any([controller.signal, of.training.stopSwitch.signalFor(stage)])
       return runStage(of.training, stage, anAttempt(attempt), signal)
     }
-    const anAttempt = (attempt: number): StepAttempt => ({
+    const anAttempt = (attempt: number): StepJob => ({
       attempt,
       updateProgress: async (figures) => void progress.push(figures),
       log: async (...said) => void jobLog.push(...said),
@@ -293,9 +293,9 @@ describe('the runner of stages', () => {
     function aPatience() {
       const waits: string[] = []
       const getsOn: string[] = []
-      of.training.patience = {
-        waits: (stage) => void waits.push(stage),
-        getsOn: (stage) => void getsOn.push(stage),
+      of.training.placeLending = {
+        onWaiting: (stage) => void waits.push(stage),
+        onProgress: (stage) => void getsOn.push(stage),
         end: () => undefined,
       }
       return { waits, getsOn }
@@ -316,7 +316,7 @@ describe('the runner of stages', () => {
       const { waits } = aPatience()
 
       await aRunner('sync-metrics', async (context) => {
-        context.waits()
+        context.noteWaiting()
         return {}
       }).run()
 

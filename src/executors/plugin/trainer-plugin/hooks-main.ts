@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../../base/index.js'
 import { importPlugin } from '../import-plugin.js'
 import { HookLimit } from './hook-limit.js'
-import { Lookout } from './lookout.js'
+import { HookPoller } from './hook-poller.js'
 import { eventsFileOf, openTraining } from './open-training.js'
 import { createReports } from './reports.js'
 import { runDetect } from './run-detect.js'
@@ -57,14 +57,14 @@ async function train(
   training: Training,
   limit: HookLimit,
 ): Promise<Ended> {
-  const lookout = await Lookout.open(logic, training, limit)
+  const poller = await HookPoller.open(logic, training, limit)
   const over = new AbortController()
   const started = (async () => logic[name]?.(training))()
   const worked = started.then((answer) => runStarted(name, answer, training)).finally(() => over.abort())
   // A hook may read its state before it starts a program; one that takes longer does the work itself.
-  const looks = Promise.race([started, sleep(ANSWERS_WITHIN_MS)]).then(() => lookout.keepLooking(over.signal))
+  const looks = Promise.race([started, sleep(ANSWERS_WITHIN_MS)]).then(() => poller.poll(over.signal))
   await Promise.all([worked, looks])
-  await lookout.lastLook()
+  await poller.pollLast()
   return worked
 }
 

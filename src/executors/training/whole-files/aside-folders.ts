@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasCode, removeTree, removeWhatGoes } from '../../../base/index.js'
+import { hasCode, removeTree, tryToRemove } from '../../../base/index.js'
 
 /** Where files that were set aside wait until the worker has made a set of them. */
 export const ASIDE = '.set-aside'
@@ -35,7 +35,7 @@ export async function openAsideFolders(workspace: string): Promise<AsideFolders>
       done = folder
       if (older !== undefined && older !== folder) await removeTree(join(workspace, older))
     },
-    drop: (folder) => void removeWhatGoes(join(workspace, folder)), // else with the workspace
+    drop: (folder) => void tryToRemove(join(workspace, folder)), // else with the workspace
   }
 }
 

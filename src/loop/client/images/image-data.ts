@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import { retry } from '../../../base/index.js'
 import type { Logger } from '../../../base/logger/index.js'
 import { type ImageData, maxImagesPerRequest } from '../../protocol/index.js'
-import { onAbort } from '../session/patience.js'
+import { onAbort } from '../session/abort-signals.js'
 import type { LoopRest } from '../session/rest.js'
 import type { FetchOptions } from './image-fetch.js'
 

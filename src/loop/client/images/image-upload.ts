@@ -6,7 +6,7 @@ import type { LoopSession } from '../session/session.js'
 /** One image as it goes up: its metadata as JSON text, and a JPEG file that is streamed from disk. */
 export type UploadImage = {
   /** Names its two parts; unique within a request. */
-  readonly ident: string
+  readonly name: string
   readonly metadata: string
   readonly imagePath: string
 }
@@ -62,9 +62,9 @@ export function isContentRefusal(error: unknown): error is LoopRequestError {
   return error instanceof LoopRequestError && (error.details.status === 422 || error.details.status === 413)
 }
 
-function toParts({ ident, metadata, imagePath }: UploadImage, dialect: Dialect): MultipartPart[] {
+function toParts({ name, metadata, imagePath }: UploadImage, dialect: Dialect): MultipartPart[] {
   // Colons (and all else that could end a header) go percent-encoded, as the Loop knows it from its nodes.
-  const stem = dialect === '0.8' ? 'image' : `image_${encodeURIComponent(ident)}`
+  const stem = dialect === '0.8' ? 'image' : `image_${encodeURIComponent(name)}`
   const jsonType = dialect === '0.8' ? 'application/json' : 'text/plain; charset=utf-8'
   return [
     { name: `${stem}.json`, data: metadata, contentType: jsonType },

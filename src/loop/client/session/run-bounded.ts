@@ -1,4 +1,4 @@
-import { onAbort } from './patience.js'
+import { onAbort } from './abort-signals.js'
 
 export type RunBoundedOptions = {
   /** How many items may be under way. */

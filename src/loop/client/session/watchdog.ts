@@ -1,4 +1,4 @@
-import { onAbort } from './patience.js'
+import { onAbort } from './abort-signals.js'
 
 /** Aborts an exchange when somebody asks for it or when nothing has moved for too long. */
 export type Watchdog = {

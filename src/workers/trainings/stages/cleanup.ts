@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf, namedRemainders, type Remainder, removeWhatGoes } from '../../../base/index.js'
+import { messageOf, namedRemainders, type Remainder, tryToRemove } from '../../../base/index.js'
 import { runCommand } from '../../../executors/program/index.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
@@ -20,8 +20,8 @@ const REMOVAL_MS = 60_000
 export const cleanup: Stage = {
   name: 'cleanup',
   kind: 'upload',
-  shown: { during: 'ready_for_cleanup', after: null },
-  showsProgress: false,
+  loopStates: { during: 'ready_for_cleanup', after: null },
+  reportsProgress: false,
   errorKey: 'cleanup',
   onStop: 'follows',
   servesUpload: false,
@@ -47,7 +47,7 @@ async function remove(paths: readonly string[], { training, log, say }: StageCon
   const giveUp = new AbortController()
   const remainders: Remainder[] = []
   const work = async () => {
-    for (const path of paths) remainders.push(...(await removeWhatGoes(path, { signal: giveUp.signal })))
+    for (const path of paths) remainders.push(...(await tryToRemove(path, { signal: giveUp.signal })))
   }
   const isDone = await Promise.race([work().then(() => true), sleep(REMOVAL_MS, false, { ref: false })])
   giveUp.abort()

@@ -11,8 +11,8 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 export const convert: Stage = {
   name: 'convert',
   kind: 'convert',
-  shown: { during: null, after: null },
-  showsProgress: false,
+  loopStates: { during: null, after: null },
+  reportsProgress: false,
   errorKey: 'upload_model',
   onStop: 'goes-on',
   servesUpload: true,

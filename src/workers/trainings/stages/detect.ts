@@ -17,8 +17,8 @@ const IMAGES_PER_FILE = 200
 export const detect: Stage = {
   name: 'detect',
   kind: 'detect',
-  shown: { during: 'detecting', after: 'detected' },
-  showsProgress: true,
+  loopStates: { during: 'detecting', after: 'detected' },
+  reportsProgress: true,
   errorKey: 'detecting',
   onStop: 'left-out',
   servesUpload: false,

@@ -13,8 +13,8 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 export const downloadData: Stage = {
   name: 'download-data',
   kind: 'download',
-  shown: { during: 'data_downloading', after: 'data_downloaded' },
-  showsProgress: true,
+  loopStates: { during: 'data_downloading', after: 'data_downloaded' },
+  reportsProgress: true,
   errorKey: 'prepare',
   onStop: 'ends',
   servesUpload: true,

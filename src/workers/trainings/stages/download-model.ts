@@ -5,8 +5,8 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 export const downloadModel: Stage = {
   name: 'download-model',
   kind: 'download',
-  shown: { during: null, after: null },
-  showsProgress: false,
+  loopStates: { during: null, after: null },
+  reportsProgress: false,
   errorKey: 'download_model',
   onStop: 'ends',
   servesUpload: true,

@@ -29,7 +29,7 @@ export type StageDeps = {
   readonly createPool: (options: InferencePoolOptions) => Promise<InferencePool>
 }
 
-/** What surrounds one take of one stage. */
+/** What one attempt at a stage works with. */
 export type StageContext = {
   readonly training: TrainingRun
   /** Aborted by a stop (if the stage ends on a stop), an abort, a shutdown, or a newer run; the reason is one error class for each. */
@@ -41,40 +41,39 @@ export type StageContext = {
   say(line: string): void
   /** A warning, once, in all logs and at the Loop, which sees it under this key until the training is over. */
   warn(key: WarningKey, message: string): void
-  /** It waits for something outside, such as the Loop: after a while another training has its place. */
-  waits(): void
+  /** Notes that the stage waits for something outside, such as the Loop: after a while the place is lent to another training. */
+  noteWaiting(): void
   /** Follows the output of the stage's programs, for the same logs. */
   readonly audience: OutputAudience
 }
 
-/** The Loop sees `during` while a step runs, and `after` when it is done; null leaves the state as it is. */
-type ShownStates = { readonly during: TrainerState | null; readonly after: TrainerState | null }
+/** The states at the Loop: `during` while a step runs, `after` when it is done; null leaves the state as it is. */
+type LoopStates = { readonly during: TrainerState | null; readonly after: TrainerState | null }
 
 /** One stage of a training: all that is known of it but its place in the pipeline. */
 export type Stage = {
   readonly name: StageName
   /** On which of the host's queues its steps are. */
   readonly kind: WorkKind
-  readonly shown: ShownStates
-  /** The Loop sees its progress as that of the training. */
-  readonly showsProgress: boolean
-  /** Under which the Loop sees its error (loop-protocol: trainer state machine). */
+  readonly loopStates: LoopStates
+  /** Its progress is reported to the Loop as that of the training. */
+  readonly reportsProgress: boolean
+  /** Key of its error in the status at the Loop (loop-protocol: trainer state machine). */
   readonly errorKey: string
   readonly onStop: OnStop
-  /** What it makes is not needed any more once the model is at the Loop. */
+  /** Its results are not needed any more once the model is at the Loop. */
   readonly servesUpload: boolean
-  /** What is on the disk of this host if it is done; what it does at the Loop is done for all hosts. */
+  /** The files on this host that exist if it is done; `at-loop` if its effect is at the Loop, where it counts for all hosts. */
   readonly results: 'at-loop' | ((training: TrainingRun) => readonly string[])
   /**
-   * Reads record and disk, does what is missing, and answers what the record keeps. It may be run again at any time, after
-   * any kill.
+   * Reads record and disk, does what is missing, and returns what the record keeps of it. It may be run again after any kill.
    */
   readonly run: (context: StageContext, deps: StageDeps) => Promise<Readonly<Record<string, unknown>>>
 }
 
 export type Stages = Readonly<Record<StageName, Stage>>
 
-/** What showing a state writes to the record; each state begins without a progress of its own. */
-export function showing(state: TrainerState | null): { state?: TrainerState; progress?: null } {
+/** The fields of the record for a state; its progress is empty at first. */
+export function stateFields(state: TrainerState | null): { state?: TrainerState; progress?: null } {
   return state === null ? {} : { state, progress: null }
 }

@@ -9,8 +9,8 @@ import type { Stage, StageContext } from './stage.js'
 export const syncMetrics: Stage = {
   name: 'sync-metrics',
   kind: 'upload',
-  shown: { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
-  showsProgress: false,
+  loopStates: { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
+  reportsProgress: false,
   errorKey: 'sync_confusion_matrix',
   onStop: 'goes-on',
   servesUpload: true,
@@ -20,7 +20,7 @@ export const syncMetrics: Stage = {
 
 async function run(context: StageContext) {
   const { training, signal } = context
-  context.waits() // for the node, which waits for the Loop
+  context.noteWaiting() // for the node, which waits for the Loop
   const { points, keptBack } = await training.metricsSync.flush(signal)
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')

@@ -20,8 +20,8 @@ const FIGURES_EVERY_MS = 1000
 export const train: Stage = {
   name: 'train',
   kind: 'train',
-  shown: { during: 'running', after: 'training_finished' },
-  showsProgress: true,
+  loopStates: { during: 'running', after: 'training_finished' },
+  reportsProgress: true,
   errorKey: 'run_training',
   onStop: 'keeps',
   servesUpload: true,

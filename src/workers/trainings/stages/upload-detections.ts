@@ -26,8 +26,8 @@ const BEGUN = 'detections-begun'
 export const uploadDetections: Stage = {
   name: 'upload-detections',
   kind: 'upload',
-  shown: { during: 'detection_uploading', after: null },
-  showsProgress: false,
+  loopStates: { during: 'detection_uploading', after: null },
+  reportsProgress: false,
   errorKey: 'upload_detections',
   onStop: 'left-out',
   servesUpload: false,

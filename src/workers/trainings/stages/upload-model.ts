@@ -16,8 +16,8 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 export const uploadModel: Stage = {
   name: 'upload-model',
   kind: 'upload',
-  shown: { during: 'train_model_uploading', after: 'train_model_uploaded' },
-  showsProgress: false,
+  loopStates: { during: 'train_model_uploading', after: 'train_model_uploaded' },
+  reportsProgress: false,
   errorKey: 'upload_model',
   onStop: 'goes-on',
   servesUpload: false,

@@ -41,7 +41,7 @@ describe('the upload of images', () => {
     const imagePath = join(folder.path, 'image.jpg')
     await writeFile(imagePath, await noiseJpeg())
     return Array.from({ length: count }, (_, index) => ({
-      ident: `2024-03-09_07:05:01.04200${index}`,
+      name: `2024-03-09_07:05:01.04200${index}`,
       metadata: JSON.stringify({ tags: [`tag${index}`], created: '2024-03-09T07:05:01' }),
       imagePath,
     }))
@@ -118,7 +118,7 @@ describe('the upload of images', () => {
     const [image] = await images(1)
     if (image === undefined) throw new Error('no image')
 
-    await uploadTo(loop.host).upload([{ ...image, ident: 'a"\r\nX-Evil: 1\r\n/../b' }], { signal })
+    await uploadTo(loop.host).upload([{ ...image, name: 'a"\r\nX-Evil: 1\r\n/../b' }], { signal })
 
     expect(loop.seen[0]?.body.toString('latin1')).not.to.contain('X-Evil: 1')
   })

@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { openIdents, parseIdent } from '../../../src/detector/outbox/idents.js'
+import { openImageNames, parseImageName } from '../../../src/detector/outbox/image-names.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 
 describe('the names of images', () => {
   const folder = useTemporaryFolder()
   const NOON = new Date(2024, 2, 9, 12, 0, 0, 42).getTime()
   const file = () => join(folder.path, 'next_ident')
-  const openAt = (ms: number, taken: string[] = []) => openIdents({ file: file(), taken }, { now: () => ms })
+  const openAt = (ms: number, taken: string[] = []) => openImageNames({ file: file(), taken }, { now: () => ms })
 
   it('are the local time with microseconds', async () => {
     expect(await (await openAt(NOON)).next()).to.equal('2024-03-09_12:00:00.042000')
@@ -17,10 +17,10 @@ describe('the names of images', () => {
   it('rise through a clock that stands still, is set back, or repeats an hour', async () => {
     const hour = 3_600_000
     const clock = [NOON, NOON, NOON, NOON - hour, NOON - 48 * hour, NOON + 1, NOON]
-    const idents = await openIdents({ file: file(), taken: [] }, { now: () => clock.shift() ?? NOON })
+    const imageNames = await openImageNames({ file: file(), taken: [] }, { now: () => clock.shift() ?? NOON })
     const names: string[] = []
 
-    for (let count = 0; count < 6; count += 1) names.push(await idents.next())
+    for (let count = 0; count < 6; count += 1) names.push(await imageNames.next())
 
     expect(names).to.deep.equal([...new Set(names)].sort())
   })
@@ -36,20 +36,20 @@ describe('the names of images', () => {
   })
 
   it('rise above all that is on disk', async () => {
-    const idents = await openAt(NOON, [
+    const imageNames = await openAt(NOON, [
       '2030-01-01_00:00:00.5',
       '2029-01-01_00:00:00.500',
       'no time',
       '9999-12-31_23:59:59.999999',
     ])
 
-    expect(await idents.next()).to.equal('2029-01-01_00:00:00.500001')
+    expect(await imageNames.next()).to.equal('2029-01-01_00:00:00.500001')
   })
 
   it('are given out once, however many ask at the same time', async () => {
-    const idents = await openIdents({ file: file(), taken: [] }, { now: Date.now })
+    const imageNames = await openImageNames({ file: file(), taken: [] }, { now: Date.now })
 
-    const names = await Promise.all(Array.from({ length: 2000 }, () => idents.next()))
+    const names = await Promise.all(Array.from({ length: 2000 }, () => imageNames.next()))
 
     expect(new Set(names).size).to.equal(2000)
   })
@@ -61,9 +61,11 @@ describe('the names of images', () => {
   })
 
   it('are read back to the microsecond, and nothing else is', () => {
-    expect((parseIdent('2024-03-09_12:00:00.042001') ?? 0) - (parseIdent('2024-03-09_12:00:00.042') ?? 0)).to.equal(1)
+    expect(
+      (parseImageName('2024-03-09_12:00:00.042001') ?? 0) - (parseImageName('2024-03-09_12:00:00.042') ?? 0),
+    ).to.equal(1)
     for (const name of ['', '..', '2024-03-09', '2024-03-09T12:00:00.042', 'x2024-03-09_12:00:00.042']) {
-      expect(parseIdent(name), name).to.equal(undefined)
+      expect(parseImageName(name), name).to.equal(undefined)
     }
   })
 })

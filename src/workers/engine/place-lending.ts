@@ -3,21 +3,21 @@ import type { Stage } from '../../queue/index.js'
 import type { Place } from './places.js'
 
 /** Lends a training's place to another one when it waits for something outside for too long. */
-export type Patience = {
+export type PlaceLending = {
   /** A stage waits, because the Loop is unreachable or does not answer. */
-  waits(stage: Stage): void
+  onWaiting(stage: Stage): void
   /** The stage makes progress again, or has ended. */
-  getsOn(stage: Stage): void
+  onProgress(stage: Stage): void
   end(): void
 }
 
-/** After so long without progress outside of training a place is lent, unless told otherwise. */
+/** Default time without progress, outside of `train`, after which a place is lent. */
 export const LEND_AFTER_MS = 120_000
 
-export function createPatience(
+export function createPlaceLending(
   options: { readonly lendAfterMs: number },
   deps: { readonly place: Place; readonly log: Logger },
-): Patience {
+): PlaceLending {
   const { place, log } = deps
   const waiting = new Set<Stage>()
   let timer: NodeJS.Timeout | undefined
@@ -39,11 +39,11 @@ export function createPatience(
   }
 
   return {
-    waits(stage) {
+    onWaiting(stage) {
       waiting.add(stage)
       if (!isLent) timer ??= setTimeout(tryToLend, options.lendAfterMs).unref()
     },
-    getsOn(stage) {
+    onProgress(stage) {
       waiting.delete(stage)
       if (waiting.size === 0) stopWaiting()
     },

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
 
 /**
- * Calls back once when the first of the signals is aborted, at once if one is already; the answer takes the listeners
- * off again.
+ * Calls back once when the first of the signals is aborted, immediately if one is aborted already. Returns a function that
+ * removes the listeners.
  */
 export function onAbort(signals: readonly AbortSignal[], callback: (reason: unknown) => void): () => void {
   const off = () => {
@@ -13,7 +13,7 @@ export function onAbort(signals: readonly AbortSignal[], callback: (reason: unkn
     callback(signals.find((signal) => signal.aborted)?.reason)
   }
   for (const signal of signals) {
-    setMaxListeners(0, signal) // one signal ends hundreds of requests, and each takes its listener off again
+    setMaxListeners(0, signal) // hundreds of requests listen to one signal, and each removes its listener
     signal.addEventListener('abort', aborted)
   }
   if (signals.some((signal) => signal.aborted)) aborted()
@@ -34,7 +34,7 @@ export function sleepUnlessAborted(ms: number, signals: readonly AbortSignal[]):
   })
 }
 
-/** The work's outcome for one of several who wait for it; only this one's waiting ends with the signal, not the work. */
+/** Waits for work that several callers share; the signal ends the wait of this caller, not the work. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work
   return new Promise((resolve, reject) => {

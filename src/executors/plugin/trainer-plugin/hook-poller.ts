@@ -8,10 +8,10 @@ import type { HookLimit } from './hook-limit.js'
 import { LogTail } from './log-tail.js'
 import type { BestState, ModelFiles, TrainerLogic, Training } from './trainer-logic.js'
 
-const LOOK_EVERY_MS = 5000
+const POLL_EVERY_MS = 5000
 const PUBLISHED_WITHIN_MS = 30_000
 const PUBLISHED_WHEN_ENDING_MS = 2000
-const ASK_EVERY_MS = 50
+const CHECK_OFFSET_EVERY_MS = 50
 
 const bestSchema = z.object({
   confusionMatrix: confusionMatrixSchema.optional(),
@@ -19,11 +19,11 @@ const bestSchema = z.object({
   values: z.record(z.string(), z.number()).optional(),
 })
 
-/** The training has said in its log why it cannot go on. */
-class LogSaysError extends Error {}
+/** The hook `errorInLog` has found an error in the log of the training. */
+class ErrorInLogError extends Error {}
 
-/** Asks the hooks of a running training now and then, and reports what they answer. */
-export class Lookout {
+/** Calls the hooks of a running training at intervals, and reports what they return. */
+export class HookPoller {
   readonly #logic: TrainerLogic
   readonly #training: Training
   readonly #limit: HookLimit
@@ -37,57 +37,57 @@ export class Lookout {
     this.#log = log
   }
 
-  static async open(logic: TrainerLogic, training: Training, limit: HookLimit): Promise<Lookout> {
+  static async open(logic: TrainerLogic, training: Training, limit: HookLimit): Promise<HookPoller> {
     const log = await LogTail.open(join(training.folder, 'last_training.log'))
-    return new Lookout(logic, training, limit, log)
+    return new HookPoller(logic, training, limit, log)
   }
 
-  /** Until the signal; throws HookFailedError or LogSaysError. */
-  async keepLooking(signal: AbortSignal): Promise<void> {
-    const everyMs = this.#logic.lookEveryMs ?? LOOK_EVERY_MS
+  /** Polls until the signal is aborted; throws HookFailedError or ErrorInLogError. */
+  async poll(signal: AbortSignal): Promise<void> {
+    const everyMs = this.#logic.lookEveryMs ?? POLL_EVERY_MS
     while (!signal.aborted) {
-      await this.#look()
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined) // ended early: the last look comes next
+      await this.#pollOnce()
+      await sleep(everyMs, undefined, { signal }).catch(() => undefined) // the caller polls once more after the end
     }
   }
 
-  /** When the work is over: what was not seen yet, and the models that nobody has set aside yet. */
-  async lastLook(): Promise<void> {
+  /** After the work: reports the rest, and waits until the worker has set the last models aside. */
+  async pollLast(): Promise<void> {
     if (this.#logic.errorInLog !== undefined) await this.#log.rest()
-    await this.#look()
+    await this.#pollOnce()
     const { signal } = this.#training
     const startedAt = performance.now()
     while (this.#unpublished.length > 0) {
       const waited = performance.now() - startedAt
       if (waited > (signal.aborted ? PUBLISHED_WHEN_ENDING_MS : PUBLISHED_WITHIN_MS)) return
-      await sleep(ASK_EVERY_MS)
-      await this.#tellPublished()
+      await sleep(CHECK_OFFSET_EVERY_MS)
+      await this.#reportPublished()
     }
   }
 
-  async #look(): Promise<void> {
-    await this.#lookAtLog()
-    await this.#lookForBest()
-    await this.#lookAtProgress()
-    await this.#tellPublished()
+  async #pollOnce(): Promise<void> {
+    await this.#checkLog()
+    await this.#checkBest()
+    await this.#checkProgress()
+    await this.#reportPublished()
   }
 
-  async #lookAtProgress(): Promise<void> {
+  async #checkProgress(): Promise<void> {
     const { progress } = this.#logic
     if (progress === undefined) return
     const fraction = await this.#limit.call('progress', () => progress(this.#training))
     if (typeof fraction === 'number') this.#training.report.progress(fraction)
   }
 
-  async #lookAtLog(): Promise<void> {
+  async #checkLog(): Promise<void> {
     const { errorInLog } = this.#logic
     if (errorInLog === undefined) return
     const log = await this.#log.read()
     const message = log === '' ? null : await this.#limit.call('errorInLog', () => errorInLog(log, this.#training))
-    if (typeof message === 'string') throw new LogSaysError(message)
+    if (typeof message === 'string') throw new ErrorInLogError(message)
   }
 
-  async #lookForBest(): Promise<void> {
+  async #checkBest(): Promise<void> {
     const { newBest } = this.#logic
     if (newBest === undefined) return
     const best = await this.#limit.call('newBest', () => newBest(this.#training))
@@ -104,7 +104,7 @@ export class Lookout {
     return this.#training.report.model({ ...known, files: byFormat(answer, this.#logic.format) })
   }
 
-  async #tellPublished(): Promise<void> {
+  async #reportPublished(): Promise<void> {
     const { published } = this.#logic
     if (published === undefined || this.#unpublished.length === 0) return
     const offset = await readOffset(this.#training.folder)

@@ -4,19 +4,22 @@ import type { Lease, Slots } from '../../executors/gpu/index.js'
 import type { TrainerState } from '../../loop/protocol/index.js'
 import type { Stage as StageName } from '../../queue/index.js'
 import { deviceOf } from '../engine/served.js'
-import type { Walk } from './pipeline.js'
-import { type Stage, type Stages, showing } from './stages/stage.js'
+import type { PipelineRun } from './pipeline.js'
+import { type Stage, type Stages, stateFields } from './stages/stage.js'
 import type { TrainingRun } from './training-run.js'
 
-export type WalkDeps = {
+export type PipelineRunDeps = {
   readonly stages: Stages
   /** Runs a step with all its attempts, and ends it when the signal aborts. A stage that keeps what it has is run in any case. */
   readonly runStep: (stage: Stage, signal: AbortSignal) => Promise<unknown>
   readonly slots: Slots
 }
 
-/** The way of one run through the pipeline: each step on this host, done ones passed over. */
-export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { readonly cleanUp: () => Promise<void> } {
+/** The pipeline of one run: each step runs on this host, and a step that is done is skipped. */
+export function createPipelineRun(
+  training: TrainingRun,
+  deps: PipelineRunDeps,
+): PipelineRun & { readonly cleanUp: () => Promise<void> } {
   const { stopSwitch, definition } = training
   const { stages } = deps
   const running = new Set<StageName>()
@@ -51,15 +54,15 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
       training.log.debug({ stage: name }, 'stage was done before')
     } else {
       running.add(name)
-      // After a stop the stage only checks whether there is a model, so the Loop is shown no new state.
-      const shown = showSoon(stopSwitch.signalFor(stage).aborted ? null : stage.shown.during)
+      // After a stop the stage only checks whether there is a model, so no new state is reported.
+      const reported = startReport(stopSwitch.signalFor(stage).aborted ? null : stage.loopStates.during)
       const isFinished = await runStep(stage).finally(() => running.delete(name))
-      await shown
+      await reported
       if (isFinished)
-        done.add(name) // what the Loop sees then is written together with the step
-      else if (stage.onStop === 'left-out') await show(stage.shown.after)
+        done.add(name) // the state after it was written together with the step
+      else if (stage.onStop === 'left-out') await report(stage.loopStates.after)
     }
-    if (name === 'download-data' && waitsForModel()) await show('train_model_downloading')
+    if (name === 'download-data' && waitsForModel()) await report('train_model_downloading')
     if (isTraining) stopSwitch.phase = 'after'
   }
 
@@ -80,15 +83,15 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     }
   }
 
-  async function show(state: TrainerState | null): Promise<void> {
-    if (state !== null) await training.update(showing(state))
+  async function report(state: TrainerState | null): Promise<void> {
+    if (state !== null) await training.update(stateFields(state))
   }
 
   // Starts the write now, so that it reaches Redis before the next one. The caller awaits it later, or never if it fails first.
-  function showSoon(state: TrainerState | null): Promise<void> {
-    const shown = show(state)
-    shown.catch(() => undefined)
-    return shown
+  function startReport(state: TrainerState | null): Promise<void> {
+    const reported = report(state)
+    reported.catch(() => undefined)
+    return reported
   }
 
   return {
@@ -98,13 +101,13 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     async withLease(work) {
       // A stop that is already there starts no program, so it needs no slot.
       if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) return work()
-      const shown = showSoon('train_model_downloaded')
+      const reported = startReport('train_model_downloaded')
       const lease = await acquire()
       training.lease = lease
       if (lease !== undefined) training.log.info({ asked: definition.gpus, device: deviceOf(training) }, 'slots lent')
       try {
         await work()
-        await shown
+        await reported
       } finally {
         training.lease = undefined
         lease?.release()
@@ -112,9 +115,9 @@ export function createWalk(training: TrainingRun, deps: WalkDeps): Walk & { read
     },
     async cleanUp() {
       try {
-        const shown = showSoon(stages.cleanup.shown.during)
+        const reported = startReport(stages.cleanup.loopStates.during)
         await runStep(stages.cleanup)
-        await shown
+        await reported
       } catch (error) {
         training.log.warn({ reason: messageOf(error) }, 'cleaning up failed')
       }

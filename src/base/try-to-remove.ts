@@ -6,13 +6,10 @@ import { hasCode, removeTree } from './files.js'
 export type Remainder = { readonly path: string; readonly code: string }
 
 /**
- * Removes all of a file or folder that can be removed and answers the rest, such as what root has made in a folder of
- * ours. Never throws; stops at an abort and answers what it has met so far.
+ * Removes as much of a file or folder as possible and returns the rest, such as files that root has made in a folder of
+ * ours. Never throws; stops at an abort and returns what it could not remove so far.
  */
-export async function removeWhatGoes(
-  path: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<Remainder[]> {
+export async function tryToRemove(path: string, options: { readonly signal?: AbortSignal } = {}): Promise<Remainder[]> {
   try {
     await removeTree(path)
     return []
@@ -39,15 +36,15 @@ async function removeEach(path: string, signal: AbortSignal | undefined): Promis
     }
     const inside = await removeInside(path, signal)
     if (inside.length === 0 && !signal?.aborted) await rmdir(path)
-    return inside // a folder is not worth a line beside what it still holds
+    return inside // without the folder itself
   } catch (error) {
     return hasCode(error, 'ENOENT') ? [] : [{ path, code: codeOf(error) }]
   }
 }
 
 async function removeInside(folder: string, signal: AbortSignal | undefined): Promise<Remainder[]> {
-  // A program may have taken away its own right to write there, as for a folder that is to be read only.
-  await chmod(folder, 0o700).catch(() => undefined) // somebody else's folder: what does not go is answered
+  // A program may have made the folder read-only.
+  await chmod(folder, 0o700).catch(() => undefined) // the folder of another user: what stays is returned
   const remainders: Remainder[] = []
   for (const name of await readdir(folder)) remainders.push(...(await removeEach(join(folder, name), signal)))
   return remainders

@@ -5,8 +5,8 @@ import { TrainingAbortedError, TrainingStoppedError, WorkerShutdownError } from 
 import { createSlots } from '../../../src/executors/gpu/slots.js'
 import type { Stage as StageName } from '../../../src/queue/jobs/names.js'
 import { allStages } from '../../../src/workers/trainings/pipeline.js'
+import { createPipelineRun } from '../../../src/workers/trainings/pipeline-run.js'
 import type { Stage } from '../../../src/workers/trainings/stages/stage.js'
-import { createWalk } from '../../../src/workers/trainings/walk.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
@@ -28,7 +28,7 @@ const endedBy = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('socket hang up'))))
 const cpu = () => createSlots({ gpus: null })
 
-describe('the walk of a training', () => {
+describe('the pipeline run of a training', () => {
   const folder = useTemporaryFolder()
 
   async function put(path: string): Promise<void> {
@@ -38,15 +38,15 @@ describe('the walk of a training', () => {
 
   it('shows the state of a step while it runs, with a fresh progress', async () => {
     const { training, updates } = aTraining({ dataFolder: folder.path })
-    const walk = createWalk(training, someSteps().deps())
+    const pipeline = createPipelineRun(training, someSteps().deps())
 
-    await walk.step('download-data')
-    await walk.step('download-model')
-    await walk.withLease(() => walk.step('train'))
+    await pipeline.step('download-data')
+    await pipeline.step('download-model')
+    await pipeline.withLease(() => pipeline.step('train'))
     for (const stage of ['sync-metrics', 'convert', 'upload-model', 'detect', 'upload-detections'] as const) {
-      await walk.step(stage)
+      await pipeline.step(stage)
     }
-    await walk.cleanUp()
+    await pipeline.cleanUp()
 
     expect(updates.map(({ state }) => state)).to.deep.equal([
       'data_downloading',
@@ -66,9 +66,9 @@ describe('the walk of a training', () => {
     const { training, updates } = aTraining({ dataFolder: folder.path, order })
     const model = aPromise()
     const { deps } = someSteps((stage) => (stage === 'download-model' ? model.promise : Promise.resolve()))
-    const walk = createWalk(training, deps())
+    const pipeline = createPipelineRun(training, deps())
 
-    const downloads = [walk.step('download-data'), walk.step('download-model')]
+    const downloads = [pipeline.step('download-data'), pipeline.step('download-model')]
     await downloads[0]
     model.resolve()
     await downloads[1]
@@ -83,7 +83,7 @@ describe('the walk of a training', () => {
       await put(training.paths.imageData)
       const { deps, begun } = someSteps()
 
-      await createWalk(training, deps()).step('download-data')
+      await createPipelineRun(training, deps()).step('download-data')
 
       expect(begun).to.deep.equal([])
       expect(updates).to.deep.equal([])
@@ -94,10 +94,10 @@ describe('the walk of a training', () => {
       const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
       await mkdir(training.paths.models, { recursive: true })
       const { deps, begun } = someSteps()
-      const walk = createWalk(training, deps())
+      const pipeline = createPipelineRun(training, deps())
 
-      await walk.step('download-data')
-      await walk.step('train')
+      await pipeline.step('download-data')
+      await pipeline.step('train')
 
       expect(begun).to.deep.equal(['download-data', 'train'])
     })
@@ -108,7 +108,7 @@ describe('the walk of a training', () => {
       const { training } = aTraining({ dataFolder: folder.path, record: { steps }, order })
       const { deps, begun } = someSteps()
 
-      await createWalk(training, deps()).step('download-model')
+      await createPipelineRun(training, deps()).step('download-model')
 
       expect(begun).to.deep.equal(['download-model'])
     })
@@ -117,10 +117,10 @@ describe('the walk of a training', () => {
       const steps = { 'upload-model': aStep('host-b') }
       const { training } = aTraining({ dataFolder: folder.path, record: { steps } })
       const { deps, begun } = someSteps()
-      const walk = createWalk(training, deps())
+      const pipeline = createPipelineRun(training, deps())
       const all: StageName[] = ['download-data', 'download-model', 'train', 'sync-metrics', 'convert', 'upload-model']
 
-      for (const stage of [...all, 'detect' as const]) await walk.step(stage)
+      for (const stage of [...all, 'detect' as const]) await pipeline.step(stage)
 
       expect(begun).to.deep.equal(['detect'])
     })
@@ -131,18 +131,18 @@ describe('the walk of a training', () => {
       const slots = cpu()
       await slots.acquire('auto', { signal: new AbortController().signal }) // nobody gives it back
 
-      await createWalk(training, someSteps().deps(slots)).withLease(async () => undefined)
+      await createPipelineRun(training, someSteps().deps(slots)).withLease(async () => undefined)
     })
   })
 
   it('holds the lease while it trains, and gives it back also when that fails', async () => {
     const { training } = aTraining({ dataFolder: folder.path, definition: aDefinition({ gpus: 2 }) })
     const slots = createSlots({ gpus: [0, 1, 2] })
-    const walk = createWalk(training, someSteps().deps(slots))
+    const pipeline = createPipelineRun(training, someSteps().deps(slots))
     let held: readonly number[] | undefined
 
     const error = await rejection(
-      walk.withLease(async () => {
+      pipeline.withLease(async () => {
         held = training.lease?.slots
         throw new Error('broken')
       }),
@@ -158,11 +158,11 @@ describe('the walk of a training', () => {
     const { training } = aTraining({ dataFolder: folder.path })
     const phases: string[] = []
     const { deps } = someSteps(async (stage) => phases.push(`${stage} ${training.stopSwitch.phase}`))
-    const walk = createWalk(training, deps())
+    const pipeline = createPipelineRun(training, deps())
 
-    await walk.step('download-data')
-    await walk.step('train')
-    await walk.step('upload-model')
+    await pipeline.step('download-data')
+    await pipeline.step('train')
+    await pipeline.step('upload-model')
 
     expect(phases).to.deep.equal(['download-data before', 'train training', 'upload-model after'])
   })
@@ -170,7 +170,7 @@ describe('the walk of a training', () => {
   it('ends a step when the training is aborted, and ends with the reason', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
     const { deps } = someSteps((_stage, signal) => endedBy(signal))
-    const step = createWalk(training, deps()).step('upload-model')
+    const step = createPipelineRun(training, deps()).step('upload-model')
     await until('the state is shown', () => training.record().then(({ state }) => state === 'train_model_uploading'))
 
     training.stopSwitch.abort()
@@ -183,7 +183,7 @@ describe('the walk of a training', () => {
     const { deps, begun } = someSteps()
     training.stopSwitch.end(new WorkerShutdownError())
 
-    const error = await rejection(createWalk(training, deps()).step('upload-model'))
+    const error = await rejection(createPipelineRun(training, deps()).step('upload-model'))
 
     expect(error).to.be.instanceOf(WorkerShutdownError)
     expect(begun).to.deep.equal([])
@@ -194,10 +194,10 @@ describe('the walk of a training', () => {
     const { deps } = someSteps((stage, signal) =>
       stage === 'download-data' ? Promise.reject(new Error('no images')) : endedBy(signal),
     )
-    const walk = createWalk(training, deps())
-    const model = walk.step('download-model')
+    const pipeline = createPipelineRun(training, deps())
+    const model = pipeline.step('download-model')
 
-    const data = await rejection(walk.step('download-data'))
+    const data = await rejection(pipeline.step('download-data'))
 
     expect(data.message).to.equal('no images')
     expect((await rejection(model)).message).to.equal('no images')
@@ -210,7 +210,7 @@ describe('the walk of a training', () => {
       const { deps, begun } = someSteps()
       training.stopSwitch.stop()
 
-      await createWalk(training, deps()).step('train')
+      await createPipelineRun(training, deps()).step('train')
 
       expect(begun).to.deep.equal(['train'])
     })
@@ -220,13 +220,13 @@ describe('the walk of a training', () => {
       const slots = cpu()
       await slots.acquire('auto', { signal: new AbortController().signal })
       let isDecided = false
-      const walk = createWalk(training, someSteps().deps(slots)).withLease(async () => {
+      const pipeline = createPipelineRun(training, someSteps().deps(slots)).withLease(async () => {
         isDecided = true
       })
       await until('it waits', () => training.record().then(({ state }) => state === 'train_model_downloaded'))
 
       training.stopSwitch.stop()
-      await walk
+      await pipeline
 
       expect(isDecided).to.equal(true)
     })
@@ -236,14 +236,14 @@ describe('the walk of a training', () => {
       const { deps, begun } = someSteps((stage, signal) =>
         stage === 'train' ? Promise.resolve({ stopped: true }) : endedBy(signal),
       )
-      const walk = createWalk(training, deps())
-      const data = walk.step('download-data')
+      const pipeline = createPipelineRun(training, deps())
+      const data = pipeline.step('download-data')
       await until('it downloads', () => begun.length === 1)
 
       training.stopSwitch.stop()
       await data
-      await walk.step('download-model')
-      await walk.withLease(() => walk.step('train'))
+      await pipeline.step('download-model')
+      await pipeline.withLease(() => pipeline.step('train'))
 
       expect(begun).to.deep.equal(['download-data', 'train'])
       expect(updates.map(({ state }) => state)).to.deep.equal(['data_downloading'])
@@ -253,12 +253,12 @@ describe('the walk of a training', () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const { deps, begun } = someSteps()
       training.stopSwitch.stop()
-      const walk = createWalk(training, deps())
+      const pipeline = createPipelineRun(training, deps())
 
-      await walk.step('download-data')
-      await walk.step('train')
-      await walk.step('download-data')
-      await walk.step('download-data')
+      await pipeline.step('download-data')
+      await pipeline.step('train')
+      await pipeline.step('download-data')
+      await pipeline.step('download-data')
 
       expect(begun).to.deep.equal(['train', 'download-data'])
     })
@@ -268,7 +268,7 @@ describe('the walk of a training', () => {
       const { deps } = someSteps(() => Promise.reject(new Error('The folder is not mounted.')))
       training.stopSwitch.stop()
 
-      const error = await rejection(createWalk(training, deps()).step('train'))
+      const error = await rejection(createPipelineRun(training, deps()).step('train'))
 
       expect(error.message).to.equal('The folder is not mounted.')
     })
@@ -278,7 +278,7 @@ describe('the walk of a training', () => {
       const { deps } = someSteps(() => Promise.reject(new TrainingStoppedError()))
       training.stopSwitch.stop()
 
-      const error = await rejection(createWalk(training, deps()).step('train'))
+      const error = await rejection(createPipelineRun(training, deps()).step('train'))
 
       expect(error).to.be.instanceOf(TrainingStoppedError)
     })
@@ -287,16 +287,16 @@ describe('the walk of a training', () => {
       const { training } = aTraining({ dataFolder: folder.path })
       const running = aPromise()
       const { deps, begun } = someSteps(() => running.promise)
-      const walk = createWalk(training, deps())
+      const pipeline = createPipelineRun(training, deps())
       training.stopSwitch.phase = 'after'
-      const step = walk.step('detect')
+      const step = pipeline.step('detect')
       await until('it is added', () => begun.length === 1)
 
       training.stopSwitch.stop()
       running.reject(new TrainingStoppedError())
       await step
 
-      expect(walk.detects()).to.equal(false)
+      expect(pipeline.detects()).to.equal(false)
       expect((await training.record()).state).to.equal('detected')
     })
 
@@ -305,7 +305,7 @@ describe('the walk of a training', () => {
       const running = aPromise()
       const { deps, begun } = someSteps(() => running.promise)
       training.stopSwitch.phase = 'after'
-      const step = createWalk(training, deps()).step('detect')
+      const step = createPipelineRun(training, deps()).step('detect')
       await until('it is added', () => begun.length === 1)
 
       training.stopSwitch.stop()
@@ -321,16 +321,16 @@ describe('the walk of a training', () => {
       dataFolder: folder.path,
       definition: aDefinition({ detect: undefined, convert: [] }),
     })
-    const walk = createWalk(training, someSteps().deps())
+    const pipeline = createPipelineRun(training, someSteps().deps())
 
-    expect(walk.detects()).to.equal(false)
-    expect(walk.converts).to.equal(false)
+    expect(pipeline.detects()).to.equal(false)
+    expect(pipeline.converts).to.equal(false)
   })
 
   it('does not fail a training because cleaning up fails', async () => {
     const { training } = aTraining({ dataFolder: folder.path })
     const { deps } = someSteps(() => Promise.reject(new Error('disk is read-only')))
 
-    await createWalk(training, deps()).cleanUp()
+    await createPipelineRun(training, deps()).cleanUp()
   })
 })

@@ -1,51 +1,51 @@
 import type { Entry } from './entries.js'
 
-/** Room on the shelf for an image that is being written. @internal */
-export type Claim = {
-  /** Puts the image on the shelf; the answer are those that had to go for it. */
-  fulfil(entry: Entry): readonly Entry[]
-  /** Nothing came of it, so nobody has to go. */
+/** Reserved room for an image that is being written. @internal */
+export type Reservation = {
+  /** Adds the image and returns those that were removed for it. */
+  commit(entry: Entry): readonly Entry[]
+  /** The image was not written; those that were removed for it come back. */
   cancel(): void
 }
 
-/** What waits, in memory: in order, counted, and within its limits. */
-export type Shelf = {
-  /** Undefined when no room can be made. */
-  claim(bytes: number, isPriority: boolean): Claim | undefined
+/** The images of an outbox that wait, in memory: sorted, counted, and within the limits. */
+export type WaitingImages = {
+  /** Undefined if no room can be made. */
+  reserve(bytes: number, isPriority: boolean): Reservation | undefined
   /**
-   * The next images, priority first and oldest first; they are held until they are released or removed. Only when no
-   * other is left, one of those that are to come last.
+   * The next images to send, priority first, then oldest first; they are held until they are released or removed. If there
+   * is no other, one of those that were put last.
    */
-  take(count: number): Entry[]
-  /** From now on it comes after all others, those that came last before it included. */
+  next(count: number): Entry[]
+  /** From now on it comes after all others, also after those that were put last before. */
   putLast(entry: Entry): void
   release(entries: readonly Entry[]): void
   remove(entry: Entry): void
-  /** How many could be taken now, without those that come last. */
-  free(): number
+  /** Number of images that are not held, without those that were put last. */
+  sendable(): number
   figures(): { readonly normal: number; readonly priority: number; readonly bytes: number }
 }
 
-export type ShelfLimits = { readonly maxImages: number; readonly maxBytes: number }
+export type WaitingLimits = { readonly maxImages: number; readonly maxBytes: number }
 
 /**
- * Past the limits the oldest normal image goes; a priority image only for another one of them when no normal one is
- * left. What is being sent stays. An outbox that was fuller at its start does not grow, and nothing is dropped at once.
+ * Beyond the limits the oldest normal image is removed; a priority image only for another priority image, if no normal one is
+ * left. Held images stay. If more than the limits were found at the start, they stay too, but their number does not grow.
  */
-export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf {
+export function createWaitingImages(limits: WaitingLimits, found: readonly Entry[]): WaitingImages {
   const normal = createRow(found.filter(({ isPriority }) => !isPriority))
   const priority = createRow(found.filter(({ isPriority }) => isPriority))
   const rowOf = ({ isPriority }: Entry) => (isPriority ? priority : normal)
   const held = new Set<Entry>()
   const last = new Set<Entry>()
   let bytes = found.reduce((sum, entry) => sum + entry.bytes, 0)
-  let claimed = { images: 0, bytes: 0 }
+  let reserved = { images: 0, bytes: 0 }
   let most = { images: found.length, bytes }
 
   const images = () => normal.entries.length + priority.entries.length
   const freeOnes = (entries: Iterable<Entry>) => [...entries].filter((entry) => !held.has(entry))
-  const claimMore = (count: number, size: number) => {
-    claimed = { images: claimed.images + count, bytes: claimed.bytes + size }
+  const reserveMore = (count: number, size: number) => {
+    reserved = { images: reserved.images + count, bytes: reserved.bytes + size }
   }
 
   function remove(entry: Entry): void {
@@ -61,7 +61,7 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
     bytes += entry.bytes
   }
 
-  /** Takes off the shelf who has to go for an image of this size; undefined, and nobody goes, if that is not enough. */
+  /** Removes images for one of this size; undefined, and none is removed, if that does not make room enough. */
   function makeRoom(size: number, isPriority: boolean): Entry[] | undefined {
     const maxImages = Math.max(limits.maxImages, most.images)
     const maxBytes = Math.max(limits.maxBytes, most.bytes)
@@ -69,39 +69,39 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
     const candidates = (function* () {
       for (const row of rows) for (const entry of row.entries) if (!held.has(entry)) yield entry
     })()
-    const going: Entry[] = []
-    let [countLeft, bytesLeft] = [images() + claimed.images + 1, bytes + claimed.bytes + size]
+    const removed: Entry[] = []
+    let [countLeft, bytesLeft] = [images() + reserved.images + 1, bytes + reserved.bytes + size]
     while (countLeft > maxImages || bytesLeft > maxBytes) {
       const next = candidates.next()
       if (next.done === true) return undefined
-      going.push(next.value)
+      removed.push(next.value)
       countLeft -= 1
       bytesLeft -= next.value.bytes
     }
     const before = most
-    for (const entry of going) remove(entry)
-    most = before // their place is taken at once
-    return going
+    for (const entry of removed) remove(entry)
+    most = before // the new image takes their room
+    return removed
   }
 
   return {
-    claim(size, isPriority) {
-      const going = size > limits.maxBytes ? undefined : makeRoom(size, isPriority)
-      if (going === undefined) return undefined
-      claimMore(1, size)
+    reserve(size, isPriority) {
+      const removed = size > limits.maxBytes ? undefined : makeRoom(size, isPriority)
+      if (removed === undefined) return undefined
+      reserveMore(1, size)
       return {
-        fulfil(entry) {
-          claimMore(-1, -size)
+        commit(entry) {
+          reserveMore(-1, -size)
           add(entry)
-          return going
+          return removed
         },
         cancel() {
-          claimMore(-1, -size)
-          for (const entry of going) add(entry)
+          reserveMore(-1, -size)
+          for (const entry of removed) add(entry)
         },
       }
     },
-    take(count) {
+    next(count) {
       const taken: Entry[] = []
       for (const row of [priority, normal]) {
         for (const entry of row.entries) {
@@ -121,16 +121,16 @@ export function createShelf(limits: ShelfLimits, found: readonly Entry[]): Shelf
       last.delete(entry)
       last.add(entry)
     },
-    free: () => images() - held.size - freeOnes(last).length,
+    sendable: () => images() - held.size - freeOnes(last).length,
     figures: () => ({ normal: normal.entries.length, priority: priority.entries.length, bytes }),
   }
 }
 
-/** Entries in the order of their names, which is nearly always the order in which they come. */
+/** Entries sorted by name, which is nearly always the order in which they are added. */
 function createRow(found: readonly Entry[]) {
   const entries = [...found].sort(compare)
 
-  /** Where the entry stands or would stand. */
+  /** The index of the entry, or where it would be inserted. */
   function indexOf(entry: Entry): number {
     let [low, high] = [0, entries.length]
     while (low < high) {
@@ -157,6 +157,6 @@ function createRow(found: readonly Entry[]) {
 }
 
 function compare(a: Entry, b: Entry): number {
-  const [left, right] = a.ident === b.ident ? [a.folder, b.folder] : [a.ident, b.ident]
+  const [left, right] = a.name === b.name ? [a.folder, b.folder] : [a.name, b.name]
   return left < right ? -1 : left > right ? 1 : 0
 }

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { expect } from 'chai'
-import { namedRemainders, removeWhatGoes } from '../../src/base/remove-what-goes.js'
+import { namedRemainders, tryToRemove } from '../../src/base/try-to-remove.js'
 import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { makeUndeletable } from '../helpers/undeletable.js'
 
@@ -14,10 +14,10 @@ describe('removing what goes', () => {
     await mkdir(join(folder.path, 'a/b/c'), { recursive: true })
     await writeFile(join(folder.path, 'a/b/file'), 'x')
 
-    expect(await removeWhatGoes(join(folder.path, 'a'))).to.deep.equal([])
+    expect(await tryToRemove(join(folder.path, 'a'))).to.deep.equal([])
 
     expect(await readdir(folder.path)).to.deep.equal([])
-    expect(await removeWhatGoes(join(folder.path, 'never-there'))).to.deep.equal([])
+    expect(await tryToRemove(join(folder.path, 'never-there'))).to.deep.equal([])
   })
 
   it('removes all but the file that cannot be removed, and names that one', async () => {
@@ -26,7 +26,7 @@ describe('removing what goes', () => {
     const stuck = await makeUndeletable(join(folder.path, 'a/docker'))
 
     try {
-      const left = await removeWhatGoes(join(folder.path, 'a'))
+      const left = await tryToRemove(join(folder.path, 'a'))
 
       expect(left).to.have.lengthOf(1)
       expect(left[0]?.path).to.contain(join(folder.path, 'a/docker/ddd'))
@@ -42,7 +42,7 @@ describe('removing what goes', () => {
     await writeFile(join(folder.path, 'a/frozen/file'), 'x')
     await chmod(join(folder.path, 'a/frozen'), 0o500)
 
-    expect(await removeWhatGoes(join(folder.path, 'a'))).to.deep.equal([])
+    expect(await tryToRemove(join(folder.path, 'a'))).to.deep.equal([])
   })
 
   it('names the files that root has made for a program, as containers do', async function () {
@@ -57,7 +57,7 @@ describe('removing what goes', () => {
 
     process.setegid?.(NOBODY)
     process.seteuid?.(NOBODY)
-    const left = await removeWhatGoes(tree).finally(() => {
+    const left = await tryToRemove(tree).finally(() => {
       process.seteuid?.(0)
       process.setegid?.(0)
     })

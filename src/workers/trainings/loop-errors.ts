@@ -5,17 +5,20 @@ import { withoutWarnings } from './warnings.js'
 
 type Errors = Readonly<Record<string, string>>
 
-/** The errors the Loop sees of a run. Known without asking: an unfinished training's are written by its run only. */
-export type ShownErrors = {
-  /** All of them with this one; to be written by the caller. */
+/** The errors of a run in the status at the Loop. Kept in memory: only its run writes the errors of an unfinished training. */
+export type LoopErrors = {
+  /** Adds this error and returns all of them; the caller writes them. */
   note(training: TrainingRun, key: string, message: string): Errors
-  /** All but those that go, if there were any of them, else undefined; to be written by the caller, or put back. */
-  clear(training: TrainingRun, goes: (key: string) => boolean): { readonly others: Errors; putBack(): void } | undefined
-  /** Whether this very error is shown. */
+  /** Removes errors and returns the others, which the caller writes or, if that fails, puts back; undefined if there was none to remove. */
+  clear(
+    training: TrainingRun,
+    isCleared: (key: string) => boolean,
+  ): { readonly others: Errors; putBack(): void } | undefined
+  /** Whether the same error with the same message is among them. */
   has(training: TrainingRun, key: string, message: string): boolean
 }
 
-export function createShownErrors(): ShownErrors {
+export function createLoopErrors(): LoopErrors {
   const known = new WeakMap<TrainingRun, Errors>()
   const of = (training: TrainingRun) => known.get(training) ?? training.taken.errors
 
@@ -27,12 +30,12 @@ export function createShownErrors(): ShownErrors {
 
   return {
     note,
-    clear(training, goes) {
+    clear(training, isCleared) {
       const entries = Object.entries(of(training))
-      const cleared = entries.filter(([key]) => goes(key))
+      const cleared = entries.filter(([key]) => isCleared(key))
       if (cleared.length === 0) return undefined
-      const others = Object.fromEntries(entries.filter(([key]) => !goes(key)))
-      // Gone at once: what another step notes meanwhile is written later and must not bring it back.
+      const others = Object.fromEntries(entries.filter(([key]) => !isCleared(key)))
+      // Removed before the write: what another step notes meanwhile is written later and must not add it again.
       known.set(training, others)
       return {
         others,
@@ -45,7 +48,7 @@ export function createShownErrors(): ShownErrors {
   }
 }
 
-/** What the Loop sees of a training that has failed: what its steps have shown, or else this error under the key of its state. */
+/** The errors at the Loop of a training that has failed: those of its steps, or else this one under the key of its state. */
 export function errorsAtEnd({ errors, state }: Pick<TrainingRecord, 'errors' | 'state'>, error: unknown): Errors {
   const hasCause = Object.keys(withoutWarnings(errors)).length > 0
   return hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
