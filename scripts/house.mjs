@@ -1,4 +1,4 @@
-// `npm run house [-- FOLDER]`: the laws of the house about copies and sizes. FOLDER is another checkout.
+// `npm run house [-- FOLDER]`: the laws of the house about copies, sizes and exports for tests. FOLDER is another checkout.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -17,7 +17,7 @@ const MAX_FUNCTION_LINES = 80
 /** They resemble each other on purpose, so that each tests the other. */
 const MAY_RESEMBLE = ['src/mock/loop', 'src/loop/client']
 
-const broken = [...duplicates(), ...tooLong()]
+const broken = [...duplicates(), ...tooLong(), ...withoutReason()]
 for (const line of broken) process.stderr.write(`${line}\n`)
 process.stdout.write(`${broken.length} laws of the house are broken\n`)
 process.exitCode = broken.length === 0 ? 0 : 1
@@ -74,6 +74,18 @@ function tooLong() {
       ...long.map((one) => `${file}:${one.from} is a function of ${one.lines} lines, of at most ${MAX_FUNCTION_LINES}`),
     ]
   })
+}
+
+/** Exports for tests alone say why a test needs them: `@internal since …` or `@internal for …`. */
+function withoutReason() {
+  return filesBelow(join(root, 'src')).flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .flatMap((line, index) => {
+        const isBare = line.includes('@internal') && !/@internal (since|for) \w+ \w+/.test(line)
+        return isBare ? [`${relative(root, path)}:${index + 1} has an @internal without a reason`] : []
+      }),
+  )
 }
 
 function filesBelow(path) {

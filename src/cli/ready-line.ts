@@ -28,7 +28,10 @@ export function parseReadyLine(line: string): FactsLine | undefined {
   return parseFacts(READY, line)
 }
 
-/** The same for the line of a part that listens. @internal */
+/**
+ * The same for the line of a part that listens.
+ * @internal since tests wait for a detector that listens without a model.
+ */
 export function parseListeningLine(line: string): FactsLine | undefined {
   return parseFacts(LISTENING, line)
 }

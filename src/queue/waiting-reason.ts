@@ -20,7 +20,7 @@ export type WaitingReason = {
 /**
  * Why a record waits, in one sentence, from what the hosts announce; undefined if a host is about to claim it. `waiting` are
  * the records that wait with it.
- * @internal
+ * @internal since its test has a table of hosts, also for conversions.
  */
 export function waitingReason(
   record: RecordNeeds,
@@ -66,7 +66,10 @@ function needsOf({ id, trainer, requires, protocol, createdAt }: TrainingRecord)
   return { id, kind: 'training', name: trainer, requires, protocol, createdAt }
 }
 
-/** A host as a claim sees it. @internal */
+/**
+ * The offer that a host announces, as a claim reads it.
+ * @internal since a test compares the reason with what a claim of this offer ranks.
+ */
 export function offerOf({ protocol = 0, gpuState, trainers, converters }: HostInFleet): HostOffer {
   return {
     protocol,

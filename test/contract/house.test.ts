@@ -73,11 +73,28 @@ describe('the limits of length', function () {
   })
 })
 
+describe('the law of exports for tests', () => {
+  it('refuses those that do not say why a test needs them', async () => {
+    const files = {
+      'src/a.ts': '/** @internal since its test has a table. */\nexport const one = 1\n',
+      'src/b.ts':
+        '/** Two. @internal */\nexport const two = 2\n\n/**\n * @internal for now\n */\nexport const three = 3\n',
+    }
+
+    expect(await brokenBy(files)).to.deep.equal([
+      'src/b.ts:1 has an @internal without a reason',
+      'src/b.ts:5 has an @internal without a reason',
+    ])
+  })
+})
+
 describe('the law of unused code', function () {
   this.timeout(60_000)
 
   it('holds for exports that are imported, and for those that are marked as internal', async () => {
-    const files = { 'src/a.ts': 'export const one = 1\n/** @internal */\nexport const two = 2\n' }
+    const files = {
+      'src/a.ts': 'export const one = 1\n/** @internal since a test calls it. */\nexport const two = 2\n',
+    }
 
     expect(await unusedIn(files)).to.deep.equal([])
   })

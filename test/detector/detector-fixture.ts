@@ -7,7 +7,7 @@ import { type Logger, silentLogger } from '../../src/base/logger/logger.js'
 import { createDetectorServer, type DetectorServer } from '../../src/detector/server/detector-server.js'
 import type { ServerLimits } from '../../src/detector/server/limits.js'
 import { createDetector, type Detector } from '../../src/detector/serving/detector.js'
-import type { DetectorModel, DetectorModels, DetectorOutbox, OutboxEntry } from '../../src/detector/serving/parts.js'
+import type { DetectorModel, DetectorModels, DetectorOutbox } from '../../src/detector/serving/parts.js'
 import { createInferencePool } from '../../src/inference/pool/pool.js'
 import { type Dialect, modelJsonSchema } from '../../src/loop/protocol/index.js'
 
@@ -17,13 +17,15 @@ const CATEGORIES = [
 ]
 const GRID = { layout: 'grid', input: { width: 64, height: 48 }, stride: 8, threshold: 0.5, nms_iou: 0.5 }
 
+type KeptImage = Parameters<DetectorOutbox['save']>[0]
+
 export type DetectorFixture = {
   readonly url: string
   readonly port: number
   readonly detector: Detector
   readonly server: DetectorServer
   /** What was kept for the Loop. */
-  readonly kept: OutboxEntry[]
+  readonly kept: KeptImage[]
   /** Takes the model away, or gives it back. */
   setLoaded(isLoaded: boolean): void
   /** What the next uses of the model end with. */
@@ -64,7 +66,7 @@ export async function startDetectorFixture(options: FixtureOptions = {}): Promis
   let isLoaded = true
   let failure: Error | undefined
   let keepFailure: Error | undefined
-  const kept: OutboxEntry[] = []
+  const kept: KeptImage[] = []
   const service = {
     start: async () => undefined,
     stop: async () => undefined,

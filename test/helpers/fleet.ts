@@ -7,7 +7,7 @@ import { removeTree } from '../../src/base/files.js'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { type Effect, startLocalLoop } from '../../src/mock/loop/index.js'
 import { startRedisServer } from '../../src/queue/embedded-redis/redis-server.js'
-import { jobStates } from '../../src/queue/jobs/job-view.js'
+import type { JobState } from '../../src/queue/jobs/job-view.js'
 import { queueNames } from '../../src/queue/jobs/names.js'
 import { createQueues } from '../../src/queue/jobs/queues.js'
 import { openRedis } from '../../src/queue/redis/open-redis.js'
@@ -22,6 +22,7 @@ export type { Fleet, FleetCondition, FleetOptions, FleetWorker, Hold, QuickStart
 
 const ORGANIZATION = 'zauberzeug'
 const QUICK = fileURLToPath(new URL('../fixtures/trainers/quick/trainer.yaml', import.meta.url))
+const JOB_STATES: readonly JobState[] = ['waiting', 'active', 'delayed', 'completed', 'failed']
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'] as const
 
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
@@ -246,7 +247,7 @@ async function openFleet(
       const { allStages } = await import('../../src/workers/trainings/pipeline.js') // few tests ask, and it loads half the program
       const queue = queueNames.host(training.hostId, allStages[stage].kind)
       const start = `${training.id}.${run ?? training.run}.${stage}`
-      return (await queues.jobs(queue, jobStates)).find(
+      return (await queues.jobs(queue, JOB_STATES)).find(
         ({ id: jobId }) => jobId === start || jobId.startsWith(`${start}.`),
       )
     },

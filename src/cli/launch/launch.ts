@@ -11,11 +11,14 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 
 /**
  * The commands that answer and end; loopfleet.sh has the same list. All others are parts, which need a parent.
- * @internal
+ * @internal since a test compares it with the list in loopfleet.sh.
  */
 export const shortCommands: readonly string[] = ['conversions', 'help', 'hosts', 'status', 'trainings']
 
-/** Whether the command runs until it is asked to end; without a command there is only help. @internal */
+/**
+ * Whether the command runs until it is asked to end; without a command there is only help.
+ * @internal since tests start these commands under a parent, as loopfleet.sh does.
+ */
 export function isLasting(command = '-'): boolean {
   return !command.startsWith('-') && !shortCommands.includes(command)
 }

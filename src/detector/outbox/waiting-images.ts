@@ -1,7 +1,7 @@
 import type { Entry } from './entries.js'
 
-/** Reserved room for an image that is being written. @internal */
-export type Reservation = {
+/** Reserved room for an image that is being written. */
+type Reservation = {
   /** Adds the image and returns those that were removed for it. */
   commit(entry: Entry): readonly Entry[]
   /** The image was not written; those that were removed for it come back. */

@@ -85,9 +85,9 @@ export function toSavedUpload(
 }
 
 /**
- * Metadata that came from outside, with the keys of newer clients. Throws LF_BAD_MESSAGE naming the wrong field, and a
- * 422 for unknown keys that are too much.
- * @internal
+ * Metadata of a client, with the unknown keys of newer ones. Throws LF_BAD_MESSAGE naming the wrong field, and a
+ * 422 for too many or too large unknown keys.
+ * @internal since its test has a table of metadata, without a request for each.
  */
 export function parseImageMetadata(value: unknown): ImageMetadata {
   return withUnknownKeys(parseMessage(imageMetadataSchema, value, 'metadata'), value)

@@ -65,8 +65,8 @@ export type DetectorModels = Service & {
   onChange(callback: () => void): () => void
 }
 
-/** What waits for the Loop: JPEG and the JSON that goes with it. @internal */
-export type OutboxEntry = {
+/** An image that waits for the Loop: the JPEG and its JSON. */
+type OutboxEntry = {
   readonly image: { readonly bytes: Uint8Array }
   readonly metadata: Record<string, unknown>
   readonly priority?: boolean

@@ -31,7 +31,10 @@ export async function loadConverterDefinition(path: string): Promise<ConverterDe
   return { ...converter, folder, file }
 }
 
-/** Parses the text of a converter file; `file` stands in the error sentences. @internal */
+/**
+ * Parses the text of a converter file; errors name `file`.
+ * @internal since its test has a table of texts, without a file for each.
+ */
 export function parseConverterDefinition(source: string, file: string): ConverterFile {
   return checkConverterFile(parseYaml(source, file, KIND), file)
 }

@@ -30,7 +30,10 @@ export async function loadTrainerDefinition(path: string): Promise<TrainerDefini
   return { ...trainer, folder, file }
 }
 
-/** Parses the text of a trainer file; `file` stands in the error sentences. @internal */
+/**
+ * Parses the text of a trainer file; errors name `file`.
+ * @internal since tests have tables of texts, without a file for each.
+ */
 export function parseTrainerDefinition(source: string, file: string): TrainerFile {
   return checkTrainerFile(parseYaml(source, file, KIND), file)
 }

@@ -1,9 +1,7 @@
 import type { Job } from 'bullmq'
 import { type JobFailure, parseJobFailure } from './job-failure.js'
 
-/** @internal */
-export const jobStates = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const
-export type JobState = (typeof jobStates)[number]
+export type JobState = 'waiting' | 'active' | 'delayed' | 'completed' | 'failed'
 
 /** A job as dashboard, CLI and tests look at it. */
 export type JobView = {

@@ -5,11 +5,8 @@ import type { Logger } from '../../base/logger/index.js'
 import { type RedisLink, untilAborted } from '../redis/index.js'
 import { type Change, type Cursor, createChangeStream, type StreamPosition } from './change-stream.js'
 
-/**
- * A change, or that changes were lost: the caller reads everything again, and what follows is newer than that.
- * @internal
- */
-export type FeedItem =
+/** A change, or a snapshot: changes were lost, and the caller reads all records; the next changes are newer than these. */
+type FeedItem =
   | { readonly snapshot: true; readonly cursor: Cursor }
   | { readonly snapshot: false; readonly change: Change; readonly cursor: Cursor }
 

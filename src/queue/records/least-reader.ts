@@ -33,7 +33,10 @@ export async function checkFolderReader(folder: string, reads = PROTOCOL): Promi
   if (least > reads) throw new DataTooNewError({ where: folder, least, reads })
 }
 
-/** The caller holds the lock of the folder. @internal */
+/**
+ * The caller holds the lock of the folder.
+ * @internal for the first build that changes the folder; until then only the test of mixed versions calls it.
+ */
 export async function raiseFolderReader(folder: string, protocol: number): Promise<void> {
   if (protocol > (await readFolder(folder))) await writeJsonFile(join(folder, FILE), { protocol })
 }

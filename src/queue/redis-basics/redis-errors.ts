@@ -24,7 +24,10 @@ export class RedisUnfitError extends LoopfleetError {
   }
 }
 
-/** What a user of Redis must be allowed, as `ACL SETUSER` takes it; docs/reference/redis.md explains it. @internal */
+/**
+ * The rights that a user of Redis needs, in the form of `ACL SETUSER`; docs/reference/redis.md explains them.
+ * @internal since tests create their users of Redis with it.
+ */
 export const REDIS_RULE =
   '~{loopfleet}:* &{loopfleet}:* +@read +@write +@blocking +@pubsub +@scripting +@connection +@transaction -@dangerous +info +time'
 

@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { stages } from '../jobs/names.js'
 import type { TrainingRecord } from './training-record.js'
 
-/** The last failure of a training, as the record keeps it among the facts, also after a later attempt succeeded. @internal */
-export const failureFactsSchema = z.object({
-  /** Missing when no step was under way, as when a host does not know the trainer. */
+/** The last failure of a training. The record keeps it among its facts, also after a later attempt has succeeded. */
+const failureFactsSchema = z.object({
+  /** Missing if no step was active, such as on a host without the trainer. */
   stage: z.enum(stages).optional(),
   code: z.string(),
   message: z.string(),
   failure: z.enum(['transient', 'program', 'fatal']),
   hostId: z.string(),
-  /** Which take of the step it was; a program gets three. */
+  /** The attempt at the step; a program has three. */
   attempt: z.int().min(1).optional(),
   /** Of an external program, if one failed. */
   exitCode: z.int().nullable().optional(),

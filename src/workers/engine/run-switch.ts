@@ -9,7 +9,7 @@ import type { Claim, Intent, Renewal } from '../../queue/index.js'
 /**
  * All that may end a program; docs/architecture.md ("Who may end a program") has the same rows. The first four end it through a
  * run switch, the others where the program is supervised. Redis, the Loop, clean-up and a full log are not among them.
- * @internal
+ * @internal since a test compares it with the table in that page.
  */
 export const whoMayEnd = [
   'stop',

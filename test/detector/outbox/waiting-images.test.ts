@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Entry } from '../../../src/detector/outbox/entries.js'
-import { createWaitingImages, type Reservation } from '../../../src/detector/outbox/waiting-images.js'
+import { createWaitingImages, type WaitingImages } from '../../../src/detector/outbox/waiting-images.js'
 
 const LIMITS = { maxImages: 6, maxBytes: 100 }
 
@@ -108,6 +108,6 @@ function entry(number: number, bytes = 10, isPriority = false): Entry {
   return { name: `${number}`, folder: `/${isPriority ? 'priority' : 'normal'}/${number}`, isPriority, bytes }
 }
 
-function commit(reservation: Reservation | undefined, added: Entry): string[] {
+function commit(reservation: ReturnType<WaitingImages['reserve']>, added: Entry): string[] {
   return (reservation?.commit(added) ?? []).map(({ name }) => name)
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
-import { type ChangeFeed, createChangeFeed, type FeedItem } from '../../../src/queue/records/change-feed.js'
+import { type ChangeFeed, createChangeFeed } from '../../../src/queue/records/change-feed.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
 import { createRecords, type Records } from '../../../src/queue/records/records.js'
 import { openRedis, type RedisLink } from '../../../src/queue/redis/open-redis.js'
@@ -14,6 +14,8 @@ import { claimAs, createSample, hostA, type SamplePayload, sampleTraining } from
 const log = silentLogger()
 /** XADD trims whole nodes of a hundred entries. */
 const KEPT = 100
+
+type FeedItem = ReturnType<ChangeFeed['follow']> extends AsyncGenerator<infer Item> ? Item : never
 
 describe('the changes of records', () => {
   let folder: string

@@ -19,8 +19,7 @@ export type Trust =
   /** Somebody has said that they are whole, and they have not changed after that (milliseconds since 1970). */
   | { readonly unchangedSinceMs: number }
 
-/** @internal */
-export type Verdict =
+type Verdict =
   | { readonly state: 'whole'; readonly names: readonly string[] }
   /** `later`: it may become whole by waiting alone. `cut`: something is missing in it. `missing`: it is not there. */
   | { readonly state: 'later' | 'cut' | 'missing'; readonly problem: string }

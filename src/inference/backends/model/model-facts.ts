@@ -23,7 +23,7 @@ export async function readModelFacts(modelFile: string): Promise<ModelFacts> {
   return toModelFacts(await readOnnxMetadata(modelFile), modelFile)
 }
 
-/** @internal */
+/** @internal since its test has a table of metadata, without a model file for each. */
 export function toModelFacts(metadata: OnnxMetadata, modelFile: string): ModelFacts {
   const task = toTask(metadata.task, modelFile)
   const isFinished = finishedOf(metadata, task)

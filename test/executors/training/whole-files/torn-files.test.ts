@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createSetAside, type Verdict } from '../../../../src/executors/training/whole-files/set-aside.js'
+import { createSetAside } from '../../../../src/executors/training/whole-files/set-aside.js'
 import { createRandom, seedOf, upTo } from '../../../helpers/random.js'
 import { useTemporaryFolder } from '../../../helpers/temporary-folder.js'
 import { times } from '../../../helpers/thorough.js'
@@ -47,7 +47,7 @@ describe('files that a program has left torn', function () {
     const at = upTo(next.length - 2, random) + 1
     await ways[way](path, next, at)
     const aside = createSetAside({ workspace: folder.path, hasWriter: async () => false })
-    const verdict: Verdict = await aside.take([{ path, name: 'model' }], join(folder.path, 'aside'))
+    const verdict = await aside.take([{ path, name: 'model' }], join(folder.path, 'aside'))
     const taken = verdict.state === 'whole' ? await readFile(join(folder.path, 'aside/model')) : undefined
     await rm(join(folder.path, 'aside'), { recursive: true, force: true })
     return { old, next, at, taken, left: await readFile(path) }
