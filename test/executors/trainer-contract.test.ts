@@ -6,7 +6,7 @@ import { writeWorkspace } from '../../src/executors/contract/workspace.js'
 import type { TrainerDefinition } from '../../src/executors/definition/definition.js'
 import { loadTrainer } from '../../src/executors/plugin/load-trainer.js'
 import { type RunCommandOptions, runCommand } from '../../src/executors/program/run-command.js'
-import { canResume } from '../../src/executors/training/resume-check.js'
+import { askResume } from '../../src/executors/training/resume-check.js'
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import { sweepOwned } from '../../src/process/sweep.js'
 import { rejection } from '../helpers/rejection.js'
@@ -78,11 +78,11 @@ for (const [kind, file] of [
     it('that crashes keeps its exit code and its last lines, and resumes where it was', async () => {
       const order = fast({ epochs: 4, crash_at_epoch: 2 })
       const options = await prepare(order)
-      expect(await canResume(options, { log })).to.equal(false)
+      expect(await askResume(options, { log })).to.deep.equal({ kind: 'none' })
 
       const first = await begin(order)
       await allEvents(first)
-      expect(await canResume(options, { log })).to.equal(true)
+      expect(await askResume(options, { log })).to.deep.equal({ kind: 'resume' })
       const second = await begin(order, { resume: true })
       const events = await allEvents(second)
 

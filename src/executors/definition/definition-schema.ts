@@ -50,7 +50,9 @@ const trainSchema = z.strictObject({
   resume_when: innerPathSchema.optional().describe('File whose existence says that the training can be resumed.'),
   resume_check: commandSchema(TRAINING)
     .optional()
-    .describe('Asked before a resume: exit code 0 says that the training can be resumed, 1 that it cannot.'),
+    .describe(
+      'Asked before a resume: exit code 0 resumes, 10 says that the training is finished, 11 that the checkpoint is unusable.',
+    ),
 })
 
 const progressSchema = z.union(

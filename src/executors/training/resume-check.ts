@@ -1,35 +1,55 @@
-import { CommandFailedError } from '../contract/index.js'
+import { messageOf } from '../../base/index.js'
+import { CommandFailedError, CommandTimedOutError } from '../contract/index.js'
 import { type OutputWatchDeps, type RunCommandOptions, runCommand } from '../program/index.js'
 import { hasCheckpoint } from './start-choice.js'
 
 export type ResumeCheckOptions = Omit<RunCommandOptions, 'command'>
 type ResumeCheckDeps = OutputWatchDeps & {
-  /** Tells the training's log why its checkpoint is not used. */
+  /** Writes a line for people into the training's log. */
   readonly say?: (line: string) => void
 }
 
-/** Exit code of `train.resume_check` for no. */
-const NO = 1
+/** What the checkpoint in a workspace is good for. */
+export type ResumeAnswer =
+  /** There is none, or the trainer cannot resume. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'resume' }
+  /** The training was done when it was saved: what is left to do is to use its models. */
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'unusable'; readonly problem: string }
+
+/** Exit codes of `train.resume_check`; 0 resumes, and so does any other one, with a warning. */
+const FINISHED = 10
+const UNUSABLE = 11
 const TIMEOUT_MS = 120_000
 
 /**
- * Whether a training in this workspace can go on from where it was: its checkpoint is there, and the trainer's own check
- * agrees. Throws LF_COMMAND_FAILED or LF_COMMAND_TIMED_OUT when the check itself fails, so that no work is lost by it.
+ * Examines the checkpoint in a workspace, then asks the trainer's own check. A check that itself fails proves nothing
+ * about the checkpoint, so the training resumes. Throws what else hinders the check, and the reason of the signal.
  */
-export async function canResume(options: ResumeCheckOptions, deps: ResumeCheckDeps): Promise<boolean> {
-  const { definition, workspace } = options
-  const onTorn = (problem: string): void => {
-    deps.log.warn({ problem }, 'checkpoint not used')
-    deps.say?.(`${problem}; the training begins anew`)
+export async function askResume(options: ResumeCheckOptions, deps: ResumeCheckDeps): Promise<ResumeAnswer> {
+  const { definition, workspace, signal } = options
+  const torn: string[] = []
+  if (!(await hasCheckpoint(definition, workspace, (problem) => torn.push(problem)))) {
+    const [problem] = torn
+    return problem === undefined ? { kind: 'none' } : { kind: 'unusable', problem }
   }
-  if (!(await hasCheckpoint(definition, workspace, onTorn))) return false
   const { resume_check: command } = definition.train
-  if (command === undefined) return true
+  if (command === undefined) return { kind: 'resume' }
   try {
     await runCommand({ timeoutMs: TIMEOUT_MS, ...options, command }, deps)
-    return true
+    return { kind: 'resume' }
   } catch (error) {
-    if (error instanceof CommandFailedError && error.details.exitCode === NO) return false
-    throw error
+    signal.throwIfAborted()
+    if (!(error instanceof CommandFailedError || error instanceof CommandTimedOutError)) throw error
+    const code = error instanceof CommandFailedError ? error.details.exitCode : undefined
+    if (code === FINISHED) return { kind: 'finished' }
+    // Without `resume_when` nothing but the check says whether there is a checkpoint at all.
+    if (code === UNUSABLE && definition.train.resume_when === undefined) return { kind: 'none' }
+    if (code === UNUSABLE) return { kind: 'unusable', problem: 'train.resume_check says that it cannot be used' }
+    const warning = `train.resume_check itself failed, so the training resumes: ${messageOf(error)}`
+    deps.log.warn({ err: error }, warning)
+    deps.say?.(`warning: ${warning}`)
+    return { kind: 'resume' }
   }
 }

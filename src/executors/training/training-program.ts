@@ -160,9 +160,31 @@ export async function startTraining(
   }
 }
 
+/**
+ * The models that a program of an earlier run has left in this workspace and nobody has set aside yet, for a training
+ * that is finished: none is started for them.
+ */
+export async function* readLeftOver(
+  options: Pick<StartTrainingOptions, 'definition' | 'workspace' | 'order'>,
+  deps: Pick<OutputWatchDeps, 'log'> & { readonly say: (line: string) => void },
+): AsyncGenerator<TrainerEvent, void, void> {
+  const { workspace, order } = options
+  const queue = new EventQueue()
+  const setAside = createSetAside({ workspace, hasWriter: async () => false })
+  const epochs = createModelEpochs(Date.now())
+  const folders = await openAsideFolders(workspace)
+  const sources = await openSources(options, { ...deps, queue, epochs, resumes: true, setAside, folders })
+  for (const source of sources) await source.drain({ endedWell: false })
+  queue.close()
+  yield* readEvents(queue, createTidier(order, deps.log))
+}
+
 type SourceDeps = EventSourceDeps & { readonly epochs: ModelEpochs; readonly resumes: boolean }
 
-async function openSources(options: StartTrainingOptions, deps: SourceDeps): Promise<EventSource[]> {
+async function openSources(
+  options: Pick<StartTrainingOptions, 'definition' | 'workspace' | 'order'>,
+  deps: SourceDeps,
+): Promise<EventSource[]> {
   const { definition, workspace, order } = options
   const push = (event: TrainerEvent) => deps.queue.push({ event })
   const events = await openEventsFile({ workspace, resume: deps.resumes }, deps)

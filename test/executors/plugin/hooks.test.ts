@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/base/logger/logger.js'
 import { writeWorkspace } from '../../../src/executors/contract/workspace.js'
 import { loadTrainer } from '../../../src/executors/plugin/load-trainer.js'
 import { runCommand } from '../../../src/executors/program/run-command.js'
-import { canResume } from '../../../src/executors/training/resume-check.js'
+import { askResume } from '../../../src/executors/training/resume-check.js'
 import type { RunningTraining } from '../../../src/executors/training/training-program.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
@@ -182,7 +182,7 @@ describe('hooks of a trainer plug-in', function () {
     expect((await training.exited).exitCode).to.equal(0)
   })
 
-  it('that cannot say whether to resume fail that start instead of beginning anew', async () => {
+  it('that cannot say whether to resume are resumed, with a warning', async () => {
     const definition = await load(
       `startFromScratch() {}, resume() {}, canResume() { throw new Error('the disk is away') }`,
     )
@@ -190,11 +190,14 @@ describe('hooks of a trainer plug-in', function () {
     await writeWorkspace({ folder: folder.path, order, training: { id: 't1' }, dataset: 'raw' })
     const where = { workspace: folder.path, logFile: join(folder.path, 'last_training.log'), env, owner: 'test:1:t1.1' }
 
-    const error = await rejection(
-      canResume({ definition, order, signal: new AbortController().signal, ...where }, { log }),
-    )
+    const said: string[] = []
+    const deps = { log, say: (line: string) => said.push(line) }
 
-    expect(error).to.include({ code: 'LF_COMMAND_FAILED', failure: 'program' })
+    const answer = await askResume({ definition, order, signal: new AbortController().signal, ...where }, deps)
+
+    expect(answer).to.deep.equal({ kind: 'resume' })
+    expect(said).to.have.length(1)
+    expect(said[0]).to.match(/^warning: train\.resume_check itself failed, so the training resumes: .*the disk is away/)
   })
 
   it('that detect or convert and throw say why in the log', async () => {

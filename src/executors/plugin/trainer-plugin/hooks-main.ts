@@ -15,8 +15,12 @@ const [file = '', hook = '', ...args] = process.argv.slice(2)
 
 const HOOK_TIMEOUT_MS = 60_000
 const ANSWERS_WITHIN_MS = 1000
-/** Distinct from what programs usually exit with; 1 is the answer "no" of can-resume. */
+/** Distinct from what programs usually exit with. */
 const HOOK_FAILED = 70
+/** As `train.resume_check` of a trainer file answers. */
+const RESUMES = 0
+const FINISHED = 10
+const UNUSABLE = 11
 const starts = { scratch: 'startFromScratch', continue: 'startFromBaseModel', resume: 'resume' } as const
 
 const asked = new AbortController()
@@ -35,7 +39,7 @@ async function main(): Promise<Ended> {
     case 'resume':
       return train(starts[hook], logic, training, limit())
     case 'can-resume':
-      return { exitCode: (await limit().call('canResume', () => logic.canResume?.(training))) ? 0 : 1, signal: null }
+      return { exitCode: resumeCode(await limit().call('canResume', () => logic.canResume?.(training))), signal: null }
     case 'convert':
       return convert(logic, training)
     case 'detect': {
@@ -49,6 +53,11 @@ async function main(): Promise<Ended> {
     default:
       throw new Error(`There is no hook "${hook}".`)
   }
+}
+
+function resumeCode(answer: unknown): number {
+  if (answer === 'finished') return FINISHED
+  return answer ? RESUMES : UNUSABLE
 }
 
 async function train(

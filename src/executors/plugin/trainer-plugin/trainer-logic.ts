@@ -109,7 +109,8 @@ export type TrainerLogic = {
 
   readonly startFromScratch: (training: Training) => Awaitable<Started>
   readonly startFromBaseModel?: (training: Training) => Awaitable<Started>
-  readonly canResume?: (training: Training) => Awaitable<boolean>
+  /** Whether the checkpoint can be resumed from; `finished` if the training was done when it was saved. */
+  readonly canResume?: (training: Training) => Awaitable<boolean | 'finished'>
   readonly resume?: (training: Training) => Awaitable<Started>
   /** 0 to 1. */
   readonly progress?: (training: Training) => Awaitable<number | null | undefined>

@@ -1,6 +1,12 @@
 import { messageOf, TrainingStoppedError, WorkerShutdownError } from '../../../base/index.js'
 import type { ModelEvent, TrainerEvent } from '../../../executors/contract/index.js'
-import { canResume, noMatchReason, type RunningTraining, startTraining } from '../../../executors/training/index.js'
+import {
+  askResume,
+  noMatchReason,
+  type RunningTraining,
+  readLeftOver,
+  startTraining,
+} from '../../../executors/training/index.js'
 import type { Finished } from '../../checkpoints/marker.js'
 import { deviceOf } from '../../engine/served.js'
 import { toBestModel } from '../best-model.js'
@@ -38,7 +44,7 @@ async function run(context: StageContext, deps: StageDeps) {
   if (signal.aborted) return settle(context, undefined)
   await warnOfHyperparameters(context) // again for a retry, which passes over the download
   await writeTrainingFile(training)
-  const resume = await canResume(
+  const answer = await askResume(
     {
       definition: training.definition,
       workspace: training.paths.workspace,
@@ -52,6 +58,9 @@ async function run(context: StageContext, deps: StageDeps) {
     },
     { log: context.log, outputThread: deps.outputThread, say: context.say },
   )
+  if (answer.kind === 'unusable') context.say(`the checkpoint is not used: ${answer.problem}`)
+  if (answer.kind === 'finished' && (await keepLeftOver(context))) return await settle(context, undefined)
+  const resume = answer.kind === 'resume' || answer.kind === 'finished'
   await training.checkpoints?.follow(context.say)
   await training.checkFence()
   const program = await startTraining(
@@ -75,6 +84,23 @@ async function run(context: StageContext, deps: StageDeps) {
   const result = await settle(context, watched)
   await training.checkpoints?.finish(result)
   return result
+}
+
+/** Sets aside what an earlier program has left, without starting one; returns whether there is a model. */
+async function keepLeftOver(context: StageContext): Promise<boolean> {
+  const { training, log, say } = context
+  const { definition, order, paths } = training
+  const writer = createReportWriter(training)
+  const where = { definition, order, workspace: paths.workspace }
+  for await (const event of readLeftOver(where, { log, say })) await take(event, context, writer)
+  await writer.flush()
+  const hasModel = (await training.modelSets.list()).some(hasFiles)
+  say(
+    hasModel
+      ? 'the training program had finished; its models are used'
+      : 'the training program had finished, but left no model here; it is resumed',
+  )
+  return hasModel
 }
 
 type Watched = { readonly program: RunningTraining; readonly reported: string | null; readonly resumed?: boolean }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { silentLogger } from '../../../../src/base/logger/logger.js'
 import { loadTrainer } from '../../../../src/executors/plugin/load-trainer.js'
-import { canResume } from '../../../../src/executors/training/resume-check.js'
+import { askResume } from '../../../../src/executors/training/resume-check.js'
 import { hasCheckpoint } from '../../../../src/executors/training/start-choice.js'
 import { examineCheckpoint } from '../../../../src/executors/training/whole-files/checkpoint-file.js'
 import { useTemporaryFolder } from '../../../helpers/temporary-folder.js'
@@ -77,7 +77,7 @@ describe('the checkpoint of a training', () => {
     const whole = await makeModel('zip', 5000, random)
     const said: string[] = []
     const ask = () =>
-      canResume(
+      askResume(
         {
           definition,
           workspace: folder.path,
@@ -90,14 +90,14 @@ describe('the checkpoint of a training', () => {
       )
 
     await writeFile(path('last.pt'), whole.subarray(0, 2000))
-    expect(await ask()).to.equal(false)
+    const torn = await ask()
+    expect(torn.kind).to.equal('unusable')
+    expect(JSON.stringify(torn)).to.contain('the checkpoint last.pt is not whole: ')
     expect(await hasCheckpoint(definition, folder.path)).to.equal(false)
-    expect(said).to.have.length(1)
-    expect(said[0]).to.match(/^the checkpoint last\.pt is not whole: .*; the training begins anew$/)
 
     await writeFile(path('last.pt'), whole)
-    expect(await ask()).to.equal(true)
-    expect(said).to.have.length(1)
+    expect(await ask()).to.deep.equal({ kind: 'resume' })
+    expect(said).to.deep.equal([])
   })
 
   it('is torn by any file that is listed for it, but not by folders and files that are not there', async () => {
