@@ -105,9 +105,10 @@ const parts = {
   'src/queue': {
     jobs: [],
     records: ['jobs'],
+    blame: ['records'],
     fleet: ['jobs', 'records'],
-    trainings: ['jobs', 'records'],
-    conversions: ['jobs', 'records'],
+    trainings: ['jobs', 'records', 'blame'],
+    conversions: ['jobs', 'records', 'blame'],
   },
   'src/loop/client': { session: [], images: ['session'], models: ['session'] },
   'src/inference': {

@@ -6,12 +6,14 @@ import { createModelExchange } from '../../src/loop/client/models/model-exchange
 import { createLoopRest } from '../../src/loop/client/session/rest.js'
 import { createLoopSession } from '../../src/loop/client/session/session.js'
 import { parseBeginTraining } from '../../src/loop/protocol/index.js'
+import { createAttemptsOfFleet } from '../../src/queue/blame/attempts-of-fleet.js'
 import { queueNames, type WorkKind } from '../../src/queue/jobs/names.js'
 import { createQueues } from '../../src/queue/jobs/queues.js'
 import type { RedisLink } from '../../src/queue/redis/open-redis.js'
 import type { TrainingRecord } from '../../src/queue/trainings/training-record.js'
 import { createTrainings } from '../../src/queue/trainings/trainings.js'
 import { createEndedRuns } from '../../src/workers/ended-runs.js'
+import { createBlame } from '../../src/workers/engine/blame.js'
 import { createEngine, type Engine } from '../../src/workers/engine/engine.js'
 import { toWork } from '../../src/workers/engine/pipeline.js'
 import { createPlaces } from '../../src/workers/engine/places.js'
@@ -86,6 +88,10 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
       places: createPlaces(2, () => engine.wake()),
       slots: createSlots({ gpus: null }),
       names: () => [definition.name],
+      blame: createBlame(
+        { hostId: HOST },
+        { attempts: createAttemptsOfFleet(link), fleet: { hosts: async () => [] }, isOnTrial: () => false, log },
+      ),
       sweepTraining: async () => undefined,
       async onLeft() {
         for (const tell of left) tell()
@@ -95,7 +101,7 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
   const engine: Engine = createEngine(
     { hostId: HOST, leaseMs: 30_000 },
     {
-      ...{ link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, log },
+      ...{ link, works: [toWork(pipeline)], slots: () => 1, mayClaim: async () => true, others: async () => [], log },
       restoreEnds: endedRuns.restore,
     },
   )

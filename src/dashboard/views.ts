@@ -97,7 +97,7 @@ export function toCurveView(points: readonly CurvePoint[]) {
 }
 
 function actionsOf(record: TrainingRecord): TrainingAction[] {
-  if (record.endedAt === null) return ['stop', 'abort']
+  if (record.endedAt === null) return record.held === null ? ['stop', 'abort'] : ['retry', 'stop', 'abort']
   return record.outcome === 'failed' ? ['retry'] : []
 }
 

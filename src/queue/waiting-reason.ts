@@ -1,5 +1,5 @@
 import type { KnownHost, NotServed, Seen } from './fleet/fleet.js'
-import { byAge, fits, type HostOffer, type RecordNeeds, unfitness } from './records/rank.js'
+import { byAge, fits, type HostOffer, type RecordNeeds, seenBy, unfitness } from './records/rank.js'
 import type { TrainingRecord } from './trainings/training-record.js'
 import { isWaiting, NO_HOST } from './trainings/waiting.js'
 
@@ -10,10 +10,10 @@ export type HostInFleet = Pick<
 
 /**
  * `unfit`: no host could work on it as things are; `starting`: the same, but preflights have not ended; `busy`: those that could have
- * no free place.
+ * no free place; `held`: hosts have handed it back too often, and it waits for a person.
  */
 export type WaitingReason = {
-  readonly kind: 'no-host' | 'unfit' | 'starting' | 'draining' | 'busy'
+  readonly kind: 'no-host' | 'unfit' | 'starting' | 'draining' | 'busy' | 'held'
   readonly sentence: string
 }
 
@@ -23,9 +23,10 @@ export type WaitingReason = {
  * @internal since its test has a table of hosts, also for conversions.
  */
 export function waitingReason(
-  record: RecordNeeds,
+  asWritten: RecordNeeds,
   { hosts, waiting = [] }: { readonly hosts: readonly HostInFleet[]; readonly waiting?: readonly RecordNeeds[] },
 ): WaitingReason | undefined {
+  const record = seenBy(asWritten, takingOffers(hosts))
   const living = hosts.filter(({ isAlive }) => isAlive)
   if (living.length === 0) return { kind: 'no-host', sentence: NO_HOST }
   const fit = living.filter((host) => fits(record, offerOf(host)))
@@ -47,7 +48,11 @@ export function waitingReason(
   ).length
   const count =
     before === 1 ? '1 training is' : `${before === 0 ? 'no' : before} training${before === 0 ? ' is' : 's are'}`
-  return { kind: 'busy', sentence: `Every place is taken; ${count} before it.` }
+  const places =
+    record.avoid.length === 0
+      ? 'Every place is taken'
+      : `It failed on ${record.avoid.join(', ')}, and every place of other hosts is taken`
+  return { kind: 'busy', sentence: `${places}; ${count} before it.` }
 }
 
 /** Why a training waits; undefined if it does not. `unfinished` are the trainings of the fleet that have not ended. */
@@ -59,19 +64,30 @@ export function whyTrainingWaits(
   }: { readonly hosts: readonly HostInFleet[]; readonly unfinished?: readonly TrainingRecord[] },
 ): WaitingReason | undefined {
   if (!isWaiting(training)) return undefined
+  if (training.held !== null) return { kind: 'held', sentence: heldSentence(training.id) }
   return waitingReason(needsOf(training), { hosts, waiting: unfinished.filter(isWaiting).map(needsOf) })
 }
 
-function needsOf({ id, trainer, requires, protocol, createdAt }: TrainingRecord): RecordNeeds {
-  return { id, kind: 'training', name: trainer, requires, protocol, createdAt }
+function heldSentence(id: string): string {
+  return `Hosts handed it back twenty times within a day; see its log, then let it wait for hosts again: loopfleet trainings retry ${id}.`
+}
+
+function needsOf({ id, trainer, requires, protocol, createdAt, avoid }: TrainingRecord): RecordNeeds {
+  return { id, kind: 'training', name: trainer, requires, protocol, createdAt, avoid }
+}
+
+/** Living hosts that take work, as a claim sees them. */
+export function takingOffers(hosts: readonly HostInFleet[]): readonly HostOffer[] {
+  return hosts.filter(({ isAlive, isDraining }) => isAlive && !isDraining).map(offerOf)
 }
 
 /**
  * The offer that a host announces, as a claim reads it.
  * @internal since a test compares the reason with what a claim of this offer ranks.
  */
-export function offerOf({ protocol = 0, gpuState, trainers, converters }: HostInFleet): HostOffer {
+export function offerOf({ hostId, protocol = 0, gpuState, trainers, converters }: HostInFleet): HostOffer {
   return {
+    hostId,
     protocol,
     slots: Math.max(1, gpuState?.offered.length ?? 0),
     names: { training: trainers, conversion: converters },

@@ -1,11 +1,12 @@
 import process from 'node:process'
 import { availableCpus, type Closers, createService, every, type Service } from '../base/index.js'
 import { trainerPreflight } from '../executors/program/index.js'
-import { checkFolderReader, type FleetHost } from '../queue/index.js'
+import { checkFolderReader, createAttemptsOfFleet, type FleetHost, takingOffers } from '../queue/index.js'
 import { levelOf } from '../queue/redis-basics/index.js'
 import { forgetUnneeded } from './checkpoints/forget.js'
 import { createHostConversions } from './conversions/host-conversions.js'
 import { createEndedRuns } from './ended-runs.js'
+import { createBlame } from './engine/blame.js'
 import { createDrain, type Drain } from './engine/drain.js'
 import { createEngine, type Engine } from './engine/engine.js'
 import type { HostTrainings, HostWork } from './engine/host-work.js'
@@ -115,7 +116,10 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
   const served = createServed({ trainers: options.trainers, converters }, { preflightOf: preflights.reportOf, log })
   const drain = createDrain({ hostId }, { fleet: deps.fleet, onChange: follow, log })
   const onProgramFailed = preflights.again
+  const attempts = createAttemptsOfFleet(deps.link)
+  const blame = createBlame({ hostId }, { attempts, fleet: deps.fleet, isOnTrial: () => false, log })
   const shared = {
+    blame,
     places,
     served,
     isDraining: () => drain.isDraining,
@@ -157,6 +161,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
     {
       ...{ link: deps.link, works: work.flatMap(({ works }) => works), mayClaim: drain.mayTake, log },
       restoreEnds: endedRuns.restore,
+      others: async () => takingOffers(await deps.fleet.hosts()).filter((other) => other.hostId !== hostId),
       slots: () => Math.max(1, deps.slots.gpus.length),
     },
   )

@@ -1,10 +1,18 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { type RecordNeeds, rank } from '../../src/queue/records/rank.js'
-import { type HostInFleet, offerOf, waitingReason } from '../../src/queue/waiting-reason.js'
+import { type RecordNeeds, rank, seenBy } from '../../src/queue/records/rank.js'
+import { type HostInFleet, offerOf, takingOffers, waitingReason } from '../../src/queue/waiting-reason.js'
 
 const record: RecordNeeds = {
-  ...{ id: 'training-2', kind: 'training', name: 'shapes', requires: { gpus: 0 }, protocol: 2, createdAt: 100 },
+  ...{
+    id: 'training-2',
+    kind: 'training',
+    name: 'shapes',
+    requires: { gpus: 0 },
+    protocol: 2,
+    createdAt: 100,
+    avoid: [],
+  },
 }
 const host: HostInFleet = {
   ...{ hostId: 'gpu-1', isAlive: true, isDraining: false, trainers: ['shapes'], converters: [], notServed: [] },
@@ -90,6 +98,19 @@ describe('why a training waits', () => {
         [{ isDraining: true }, { hostId: 'b', free: 0 }],
         'busy: Every place is taken; no training is before it.',
       ],
+      [
+        'it failed on a host, and the others are full',
+        [{}, { hostId: 'gpu-2', free: 0 }],
+        'busy: It failed on gpu-1, and every place of other hosts is taken; no training is before it.',
+        { avoid: ['gpu-1'] },
+      ],
+      ['it failed on a host, and no other one could take it', [{}], undefined, { avoid: ['gpu-1'] }],
+      [
+        'it failed on a host, and all others drain',
+        [{ free: 0 }, { hostId: 'gpu-2', isDraining: true }],
+        'busy: Every place is taken; no training is before it.',
+        { avoid: ['gpu-1'] },
+      ],
       ['a host is about to claim it', [{ free: 0 }, { hostId: 'gpu-2' }], undefined],
     ]
   for (const [title, hosts, expected, more, waiting = []] of cases) {
@@ -108,7 +129,8 @@ describe('why a training waits', () => {
       fc.property(anyRecord, fc.array(anyHost, { maxLength: 5 }), (needs, hosts) => {
         const living = hosts.filter(({ isAlive }) => isAlive)
         const kind = waitingReason(needs, { hosts })?.kind
-        const ranks = (each: HostInFleet) => rank([{ ...needs, version: 1, intent: null }], offerOf(each)).length > 0
+        const seen = seenBy(needs, takingOffers(hosts))
+        const ranks = (each: HostInFleet) => rank([{ ...seen, version: 1, intent: null }], offerOf(each)).length > 0
         const isFit = living.some(ranks)
         const isClaimed = living.some((each) => !each.isDraining && each.free > 0 && ranks(each))
 
@@ -138,6 +160,7 @@ const anyRecord: fc.Arbitrary<RecordNeeds> = fc.record({
   requires: fc.record({ gpus: fc.integer({ min: 0, max: 4 }) }),
   protocol: fc.integer({ min: 1, max: 3 }),
   createdAt: fc.integer({ min: 0, max: 9 }),
+  avoid: fc.subarray(['gpu-1', 'gpu-2']),
 })
 const anyRefusal = fc.record({
   kind: fc.constantFrom('trainer' as const, 'converter' as const),

@@ -37,7 +37,7 @@ export function addTrainingsCommand(program: Command): void {
 }
 
 const meanings = {
-  retry: 'take a failed training up again, from the step that failed',
+  retry: 'take a failed training up again from the step that failed, or one that waits for a person',
   stop: 'end the training program and keep the best model so far',
   abort: 'end the training and throw its work away',
 }

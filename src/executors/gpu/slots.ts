@@ -8,6 +8,8 @@ export type GpuCount = number | 'auto'
 export type Lease = {
   /** Indices of the GPUs; none on the CPU slot. */
   readonly slots: readonly number[]
+  /** The same GPUs with the keys that no counting changes. */
+  readonly cards: readonly { readonly key: string; readonly index: number }[]
   /** What names them in CUDA_VISIBLE_DEVICES now: the driver may have counted anew since they were lent. */
   readonly visible: readonly string[]
   /** May be called again, which does nothing. */
@@ -18,6 +20,8 @@ type AcquireOptions = {
   readonly signal: AbortSignal
   /** Goes ahead of those who wait already, for the rest of a training that has its model. */
   readonly ahead?: boolean
+  /** Keys of GPUs that are lent only if no others are free. */
+  readonly spare?: readonly string[]
 }
 
 export type Slots = {
@@ -36,6 +40,7 @@ export type Slots = {
 
 type Waiter = {
   readonly count: GpuCount
+  readonly spare: readonly string[]
   readonly grant: (lease: Lease) => void
   readonly refuse: (error: Error) => void
 }
@@ -88,7 +93,7 @@ export function createSlots(options: SlotsOptions): Slots {
       let first = firstWaiter(forCpu)
       while (first !== undefined && fits(first.count)) {
         remove(first)
-        first.grant(lend(first.count))
+        first.grant(lend(first))
         first = firstWaiter(forCpu)
       }
     }
@@ -107,14 +112,16 @@ export function createSlots(options: SlotsOptions): Slots {
     return isForCpu(count) ? freeCpus > 0 : freeGpus().length >= gpusFor(count)
   }
 
-  function lend(count: GpuCount): Lease {
+  function lend({ count, spare }: Waiter): Lease {
     const forCpu = isForCpu(count)
-    const cards = forCpu ? [] : freeGpus().slice(0, gpusFor(count))
+    const free = freeGpus().sort((one, other) => spare.lastIndexOf(one.key) - spare.lastIndexOf(other.key))
+    const cards = forCpu ? [] : free.slice(0, gpusFor(count)).sort((one, other) => one.index - other.index)
     if (forCpu) freeCpus -= 1
     for (const { key } of cards) lent.add(key)
     let isHeld = true
     return {
       slots: cards.map(({ index }) => index),
+      cards: cards.map(({ key, index }) => ({ key, index })),
       get visible() {
         return cards.map(visibleNow)
       },
@@ -143,7 +150,7 @@ export function createSlots(options: SlotsOptions): Slots {
       offer = next
       serve()
     },
-    async acquire(count, { signal, ahead = false }) {
+    async acquire(count, { signal, ahead = false, spare = [] }) {
       signal.throwIfAborted()
       return new Promise((resolve, reject) => {
         const onAbort = () => {
@@ -153,7 +160,7 @@ export function createSlots(options: SlotsOptions): Slots {
         }
         const settle = () => signal.removeEventListener('abort', onAbort)
         const waiter: Waiter = {
-          count,
+          ...{ count, spare },
           grant(lease) {
             settle()
             resolve(lease)

@@ -251,7 +251,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
  */
 function isForPeople({ kind }: WaitingReason, { run }: TrainingRecord): boolean {
   if (kind === 'no-host') return run > 0
-  return kind === 'unfit' || kind === 'draining'
+  return kind === 'unfit' || kind === 'draining' || kind === 'held'
 }
 
 function hasErrors(training: TrainingRecord): boolean {

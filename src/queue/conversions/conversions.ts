@@ -197,6 +197,11 @@ export function createConversions(
       for (;;) {
         const record = await records.load(id)
         if (record === undefined) throw new ConversionUnknownError(id)
+        if (record.held !== null) {
+          await records.resume(id)
+          const resumed = await load(id)
+          if (resumed !== undefined) return { outcome: 'reopened', conversion: resumed }
+        }
         const { state } = toConversion(record)
         const reason = `Conversion ${id} is ${state}; only a failed one can be retried.`
         if (state !== 'failed' && state !== 'aborted') return { outcome: 'refused', reason }

@@ -55,7 +55,7 @@ return {reason, answers}`)
 
 /**
  * ARGV: lease in ms, or '' from an observer, which finds nothing where no host has ever been; how many at most. Answers the ids that wait again, and why leases were granted again or ''. Records whose
- * pause is over are offered to hosts again.
+ * pause is over are offered to hosts again, and those that a host has left to others for long enough to that host, too.
  */
 export const RETURN_EXPIRED = luaScript(`${LUA_RECORDS}${LUA_GUARD}
 if ARGV[2] == '' and redis.call('EXISTS', key('clock')) == 0 then return {'', {}} end
@@ -72,6 +72,10 @@ for _, name in ipairs(redis.call('SMEMBERS', key('names'))) do
     redis.call('ZADD', key('waiting:' .. name), it[2], id)
     changed(id, it[1], 'resumed')
   end
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('avoided'), '-inf', string.format('%.0f', t), 'LIMIT', 0, ARGV[3])) do
+  forgetAvoided(id)
+  changed(id, redis.call('HGET', recordKey(id), 'kind'), 'resumed')
 end
 return {reason, returned}`)
 

@@ -53,10 +53,19 @@ local function whyOffered(id)
   return 'created'
 end
 
+-- From now on no host is asked to leave it to others.
+local function forgetAvoided(id)
+  redis.call('ZREM', key('avoided'), id)
+  redis.call('HDEL', recordKey(id), 'avoid')
+end
+
 -- Out of what hosts are offered.
 local function unlist(id, kind, name)
-  redis.call('ZREM', key('waiting:' .. kind .. ':' .. name), id)
-  redis.call('ZREM', key('paused:' .. kind .. ':' .. name), id)
+  for _, list in ipairs({'waiting:', 'paused:', 'held:'}) do
+    redis.call('ZREM', key(list .. kind .. ':' .. name), id)
+  end
+  redis.call('HDEL', recordKey(id), 'held')
+  forgetAvoided(id)
 end
 
 -- A stop stays in the record: what was stopped has ended well, but earlier than it would have by itself.
@@ -132,7 +141,7 @@ local function reopenRecord(id, fields)
   redis.call('ZREM', key('ended:' .. it[1] .. ':' .. it[3]), id)
   redis.call('ZADD', key('open:' .. it[1]), it[2], id)
   return toWaiting(id, 'reopened', {'incarnation', '', 'intent', '', 'outcome', '', 'endedAt', '', 'use', 'excused',
-    'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', unpack(fields)})
+    'fruitlessRuns', 0, 'failures', 0, 'lastFailure', '', 'handBacks', '', unpack(fields)})
 end
 
 -- Removes an ended record from everywhere.
@@ -196,6 +205,9 @@ local function guard(ownLeaseMs)
       for _, id in ipairs(redis.call('ZRANGE', key('paused:' .. name), 0, -1)) do
         redis.call('ZADD', key('paused:' .. name), t, id)
       end
+    end
+    for _, id in ipairs(redis.call('ZRANGE', key('avoided'), 0, -1)) do
+      redis.call('ZADD', key('avoided'), t, id)
     end
     if reason == 'server' or settleUntil > 0 then settleUntil = t + leaseMs end
     if not ownLeaseMs then silentSince = t end

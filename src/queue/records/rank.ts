@@ -3,14 +3,15 @@ import type { RecordHead, RecordKind } from './record-schema.js'
 /** What is known of a record that waits, without what only its pipeline understands. */
 export type WaitingRecord = Pick<
   RecordHead,
-  'id' | 'kind' | 'name' | 'version' | 'requires' | 'protocol' | 'createdAt' | 'intent'
+  'id' | 'kind' | 'name' | 'version' | 'requires' | 'protocol' | 'createdAt' | 'intent' | 'avoid'
 >
 
 /** What decides whether a host can work on it. */
-export type RecordNeeds = Pick<WaitingRecord, 'id' | 'kind' | 'name' | 'requires' | 'protocol' | 'createdAt'>
+export type RecordNeeds = Pick<WaitingRecord, 'id' | 'kind' | 'name' | 'requires' | 'protocol' | 'createdAt' | 'avoid'>
 
 /** What a host offers, whatever it does at the moment. */
 export type HostOffer = {
+  readonly hostId: string
   readonly protocol: number
   /** GPUs that it lends, or 1 for the CPU slot of a host without GPUs. */
   readonly slots: number
@@ -28,7 +29,15 @@ export function unfitness(record: RecordNeeds, host: HostOffer): Unfitness | und
   if (!host.names[record.kind].includes(record.name)) return 'name'
   if (record.requires.gpus > host.slots) return 'slots'
   if (record.protocol > host.protocol) return 'protocol'
-  return host.avoid?.has(record.id) === true ? 'avoided' : undefined
+  return host.avoid?.has(record.id) === true || record.avoid.includes(host.hostId) ? 'avoided' : undefined
+}
+
+/**
+ * The record as these hosts see it: if none that takes work could work on it but those that leave it to others, nobody leaves it to others.
+ */
+export function seenBy<T extends RecordNeeds>(record: T, hosts: readonly HostOffer[]): T {
+  if (record.avoid.length === 0 || hosts.some((host) => fits(record, host))) return record
+  return { ...record, avoid: [] }
 }
 
 /** Whether the host could ever work on it. */

@@ -19,6 +19,10 @@ export function recordKeys(link: Pick<RedisLink, 'prefix'>) {
     waiting: (kind: string, name: string) => `${base}:waiting:${kind}:${name}`,
     /** Sorted set: ids that wait and that no host is offered yet, by the Redis time until which. */
     paused: (kind: string, name: string) => `${base}:paused:${kind}:${name}`,
+    /** Sorted set: ids that wait for a person, by their time of creation. */
+    held: (kind: string, name: string) => `${base}:held:${kind}:${name}`,
+    /** Sorted set: ids that some hosts leave to others, by the Redis time until which. */
+    avoided: `${base}:avoided`,
     /** Set: `kind:name` of every trainer and converter that ever had a record. */
     names: `${base}:names`,
     /** Stream: the newest lines of its log; goes with its record. */
@@ -40,6 +44,8 @@ export function recordKeys(link: Pick<RedisLink, 'prefix'>) {
     clock: `${base}:clock`,
     /** Sorted set: hosts by the epoch in which they renewed last. */
     hosts: `${base}:hosts`,
+    /** Sorted set: what became of programs of this name on hosts, as JSON, by the Redis time of it; a day. */
+    attempts: (kind: string, name: string) => `${base}:attempts:${kind}:${name}`,
     /** Stream, and how many entries it has had. */
     changes: `${base}:changes`,
     changeCount: `${base}:change-count`,

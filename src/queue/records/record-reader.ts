@@ -100,11 +100,12 @@ export function createRecordReader<T extends object>(
       const names = (await client.smembers(keys.names)).filter((name) => name.startsWith(`${kind}:`))
       const counts = names.map(async (full) => {
         const name = full.slice(kind.length + 1)
-        const [waiting, paused] = await Promise.all([
+        const [waiting, paused, held] = await Promise.all([
           client.zcard(keys.waiting(kind, name)),
           client.zcard(keys.paused(kind, name)),
+          client.zcard(keys.held(kind, name)),
         ])
-        return [name, waiting + paused] as const
+        return [name, waiting + paused + held] as const
       })
       return Object.fromEntries(await Promise.all(counts))
     },
@@ -138,5 +139,7 @@ const HEAD = [
     'updatedAt',
     'startedAt',
     'endedAt',
+    'avoid',
+    'held',
   ],
 ]

@@ -77,6 +77,17 @@ export const recordHeadSchema = z.object({
   fruitlessRuns: count,
   /** Counted failures since the last best result. */
   failures: count,
+  /** Hosts that leave it to others, since it failed there; builds before that have no such list. */
+  avoid: z
+    .string()
+    .nullish()
+    .transform((text) => text || '[]')
+    .pipe(json(z.array(z.string()))),
+  /** Why no host is offered it until a person resumes it. */
+  held: z
+    .string()
+    .nullish()
+    .transform((text) => text || null),
   /** The name of the last counted one, so that it is counted once. */
   lastFailure: textOrNull,
   createdAt: count,

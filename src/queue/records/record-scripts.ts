@@ -113,9 +113,13 @@ redis.call('HSET', recordKey(id), 'run', run, 'host', ARGV[5])
 toEnded(id, ARGV[6], {unpack(ARGV, 7)})
 return 1`)
 
+const HAND_BACKS_PER_DAY = 20
+
 /**
- * FENCE, then ARGV: 'excused', or '' when the run counts as it was, a pause in ms before hosts are offered it again, then
- * fields and values. The host gives the record back.
+ * FENCE, then ARGV: 'excused', or '' when the run counts as it was, a pause in ms before hosts are offered it again, hosts that
+ * leave it to others as JSON or '', for how many ms or '' without an end, '1' if the host hands back what it could not do, then
+ * fields and values. The host gives the record back. One that was handed back too often within a day is offered to no host until
+ * a person resumes it.
  */
 export const RELEASE = luaScript(`${LUA_RECORDS}
 local done = redis.call('HMGET', recordKey(ARGV[2]), 'life', 'run', 'incarnation', 'born')
@@ -123,8 +127,40 @@ if done[1] == 'waiting' and done[2] == ARGV[3] and done[3] == '' and done[4] == 
 ${FENCE}
 local use = redis.call('HGET', recordKey(id), 'use')
 if ARGV[6] == 'excused' and use == 'none' then use = 'excused' end
-toWaiting(id, 'released', {'incarnation', '', 'use', use, unpack(ARGV, 8)}, tonumber(ARGV[7]))
+local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'handBacks')
+local times = it[4] and it[4] ~= '' and cjson.decode(it[4]) or {}
+local isHeld = false
+if ARGV[10] == '1' then
+  table.insert(times, now())
+  while #times > ${HAND_BACKS_PER_DAY} do table.remove(times, 1) end
+  redis.call('HSET', recordKey(id), 'handBacks', cjson.encode(times))
+  isHeld = #times == ${HAND_BACKS_PER_DAY} and times[1] > now() - 86400000
+end
+local isWaiting = toWaiting(id, 'released', {'incarnation', '', 'use', use, unpack(ARGV, 11)}, tonumber(ARGV[7]))
+if not isWaiting then return {'ok'} end
+if isHeld then
+  unlist(id, it[1], it[2])
+  redis.call('HSET', recordKey(id), 'held', 'hand-backs')
+  redis.call('ZADD', key('held:' .. it[1] .. ':' .. it[2]), it[3], id)
+elseif ARGV[8] ~= '' then
+  redis.call('HSET', recordKey(id), 'avoid', ARGV[8])
+  if ARGV[9] ~= '' then redis.call('ZADD', key('avoided'), now() + ARGV[9], id) end
+end
 return {'ok'}`)
+
+/** ARGV: id, a mark of this call. A person lets a record that is held be offered to hosts again. Answers 'ok', 'unknown' or 'not-held'. */
+export const RESUME = luaScript(`${LUA_RECORDS}
+local id = ARGV[2]
+local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'life', 'held', 'resuming')
+if not it[1] then return 'unknown' end
+if it[6] == ARGV[3] then return 'ok' end
+if it[4] ~= 'waiting' or not it[5] then return 'not-held' end
+unlist(id, it[1], it[2])
+redis.call('HSET', recordKey(id), 'handBacks', '', 'resuming', ARGV[3])
+redis.call('ZADD', key('waiting:' .. it[1] .. ':' .. it[2]), it[3], id)
+note(id, 'reopened', redis.call('HGET', recordKey(id), 'run'), '')
+changed(id, it[1], 'resumed')
+return 'ok'`)
 
 const LOST_INTENT_MS = 7 * 86_400_000
 

@@ -27,6 +27,7 @@ import {
   RELEASE,
   REMOVE,
   REOPEN,
+  RESUME,
   TRIM,
   UPDATE,
 } from './record-scripts.js'
@@ -61,6 +62,17 @@ export type RunInRedis = { readonly state: 'same' | 'newer' | 'lost'; readonly f
 /** What a write is worth to its run; `best` also forgets counted failures. A failure has a name, and is counted once. */
 export type Mark = 'best' | 'useful' | 'excused' | { readonly failure: string }
 
+/** `avoid` names hosts that leave the record to others for so long; without `avoidMs` as long as another fit host lives. */
+export type ReleaseOptions<T> = {
+  readonly isExcused?: boolean
+  readonly pauseMs?: number
+  readonly patch?: Partial<T>
+  readonly avoid?: readonly string[]
+  readonly avoidMs?: number | undefined
+  /** The host could not do it; twenty in a day hold the record for a person. */
+  readonly isHandBack?: boolean
+}
+
 type NewRecord<T> = {
   readonly id: string
   /** The trainer or converter that it needs. */
@@ -89,10 +101,9 @@ export type Records<T> = RecordReader<T> & {
     payload: Partial<T>,
   ): Promise<boolean>
   /** Gives it back; an excused run does not count as fruitless. Hosts are offered it after a pause. */
-  release(
-    claim: Claim,
-    options?: { readonly isExcused?: boolean; readonly pauseMs?: number; readonly patch?: Partial<T> },
-  ): Promise<void>
+  release(claim: Claim, options?: ReleaseOptions<T>): Promise<void>
+  /** A person lets a record be offered to hosts again that was handed back too often. */
+  resume(id: string): Promise<'ok' | 'unknown' | 'not-held'>
   /**
    * Asks for its end, durably. With `endIfWaiting`, the version that was seen, a record that nobody has ends immediately.
    */
@@ -202,9 +213,11 @@ export function createRecords<T extends object>(
     async endAgain({ id, run, born, host }, outcome, payload) {
       return (await call(END_AGAIN, id, run, born, host, outcome, ...pairs(payload))) === 1
     },
-    async release(claim, { isExcused = true, pauseMs = 0, patch } = {}) {
-      await fenced(RELEASE, claim, isExcused ? 'excused' : '', Math.round(pauseMs), ...pairs(patch))
+    async release(claim, { isExcused = true, pauseMs = 0, patch, avoid = [], avoidMs, isHandBack = false } = {}) {
+      const leftTo = [avoid.length === 0 ? '' : JSON.stringify(avoid), avoidMs ?? '', Number(isHandBack)]
+      await fenced(RELEASE, claim, isExcused ? 'excused' : '', Math.round(pauseMs), ...leftTo, ...pairs(patch))
     },
+    resume: async (id) => resumedSchema.parse(await call(RESUME, id, randomUUID())),
 
     async intend(id, wanted, by, { endIfWaiting } = {}) {
       return intendedSchema.parse(await call(INTEND, id, wanted, by, endIfWaiting ?? '', randomUUID()))
@@ -233,4 +246,5 @@ export function createRecords<T extends object>(
 /** Run, incarnation and birth of a write without a fence. */
 const NOBODY = ['', '', ''] as const
 const intendedSchema = z.enum(['asked', 'ended', 'ended-before', 'changed', 'unknown'])
+const resumedSchema = z.enum(['ok', 'unknown', 'not-held'])
 const reopenedSchema = z.enum(['ok', 'unknown', 'changed', 'unfinished'])

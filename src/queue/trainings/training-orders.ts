@@ -68,7 +68,7 @@ export function createTrainingOrders(
 
     async reopen(id): Promise<Reopened> {
       const { order, seat } = await mustLoad(id)
-      const fresh = toPayloadPairs({ endAckedAt: null, errors: {} }, trainingDefinition)
+      const fresh = toPayloadPairs({ endAckedAt: null, errors: {}, failedAttempts: [] }, trainingDefinition)
       const args = [KEPT_CHANGES, id, trainingName(order), seat.uuid, randomUUID(), ...fresh]
       const [answer, holderId] = reopenedSchema.parse(await REOPEN(link.client, [keys.base], args))
       const training = await mustLoad(id)

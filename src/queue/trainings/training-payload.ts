@@ -19,6 +19,7 @@ export const trainingPayloadSchema = trainingRecordSchema.pick({
   modelId: true,
   modelVersion: true,
   best: true,
+  failedAttempts: true,
   facts: true,
 })
 export type TrainingPayload = z.infer<typeof trainingPayloadSchema>
@@ -40,10 +41,10 @@ export function toTraining({
   outcome,
   ...head
 }: FleetRecord<TrainingPayload>): TrainingRecord {
-  const { id, life, requires, protocol, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns } = head
+  const { id, life, requires, protocol, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns, failures } = head
   return {
     ...payload,
-    ...{ requires, protocol },
+    ...{ requires, protocol, failures, avoid: head.avoid, held: head.held },
     ...{ id, trainer: name, life, createdAt, startedAt, updatedAt, endedAt, run, fruitlessRuns, hostId: host },
     outcome: outcomeSchema.parse(outcome),
     stopRequested: intent !== null,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { confusionMatrixSchema, trainerStates, trainingOrderSchema } from '../../loop/protocol/index.js'
+import { failedAttemptSchema } from '../blame/attempt.js'
 import { stages } from '../jobs/names.js'
 import { RecordInvalidError } from '../records/record-errors.js'
 import { lives, requirementsSchema } from '../records/record-schema.js'
@@ -24,6 +25,12 @@ export const trainingRecordSchema = z.object({
   trainer: z.string(),
   /** What a host must have to work on it; builds before records did not write it. */
   requires: requirementsSchema.default({ gpus: 0 }),
+  /** Hosts that leave it to others, since it failed there. */
+  avoid: z.array(z.string()).default([]),
+  /** Why it waits for a person. */
+  held: z.string().nullable().default(null),
+  /** Counted failures since it last made progress. */
+  failures: z.int().min(0).default(0),
   /** Of the newest build that has written it. */
   protocol: z.int().min(0).default(0),
   order: trainingOrderSchema,
@@ -59,6 +66,8 @@ export const trainingRecordSchema = z.object({
     .object({ epoch: z.number().nullable(), f1: z.number().optional(), classes: confusionMatrixSchema.optional() })
     .nullable(),
   stopRequested: z.boolean(),
+  /** Programs that failed, the newest last. */
+  failedAttempts: z.array(failedAttemptSchema).default([]),
   /** What stages note down for themselves, by name. */
   facts: z.record(z.string(), z.unknown()),
 })
@@ -82,6 +91,7 @@ export type TrainingProgressFields = Pick<
   | 'modelId'
   | 'modelVersion'
   | 'best'
+  | 'failedAttempts'
   | 'facts'
 >
 

@@ -18,6 +18,7 @@ export const NEW_TRAINING = {
   modelId: null,
   modelVersion: null,
   best: null,
+  failedAttempts: [],
   facts: {},
 } as const satisfies Partial<TrainingRecord>
 

@@ -65,6 +65,6 @@ export type TrainingControl = {
   request(id: string, kind: IntentKind, by: string): Promise<RequestOutcome>
   /** For a training whose record Redis has lost: a host that has it at work obeys. */
   requestWithoutRecord(id: string, kind: IntentKind, by: string): Promise<void>
-  /** Makes a failed training unfinished again, to go on from the step that failed. */
+  /** Makes a failed training unfinished again, to go on from the step that failed; one that waits for a person waits for hosts again. */
   retry(id: string): Promise<Reopened>
 }

@@ -9,6 +9,7 @@ import { promptly, type RedisLink } from '../redis/index.js'
 import { migrateTrainings } from './migrate-trainings.js'
 import { createTrainingControl } from './training-control.js'
 import { createTrainingCurve } from './training-curve.js'
+import { TrainingUnknownError } from './training-errors.js'
 import { createTrainingOrders } from './training-orders.js'
 import { type TrainingPayload, trainingDefinition } from './training-payload.js'
 import { createTrainingReader } from './training-reader.js'
@@ -50,7 +51,12 @@ export function createTrainings(
   return {
     ...reader,
     ...orders,
-    retry: orders.reopen, // a record that waits is offered to hosts
+    async retry(id) {
+      if ((await records.resume(id)) !== 'ok') return await orders.reopen(id) // a record that waits is offered to hosts
+      const training = await reader.load(id)
+      if (training === undefined) throw new TrainingUnknownError(id)
+      return { outcome: 'reopened', training }
+    },
     ...createTrainingControl(link, records),
     ...createTrainingLog(link, keys, hasEnded),
     ...createTrainingCurve(link, keys),

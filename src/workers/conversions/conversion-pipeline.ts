@@ -220,7 +220,7 @@ export function createConversionPipeline(
     const { run, workspace, output, log: runLog, warnings } = current
     const { payload, failures } = run.record
     if (error instanceof RunSupersededError || error instanceof RecordLostError) throw error
-    if (error instanceof WorkerShutdownError) return await run.release()
+    if (error instanceof WorkerShutdownError) return await run.release({ isHandBack: true })
     if (error instanceof TrainingAbortedError) {
       await run.finish('aborted', { isUploading: false })
       return await forget(workspace, runLog)
@@ -230,7 +230,7 @@ export function createConversionPipeline(
       await run.remove()
       return await forget(workspace, runLog)
     }
-    if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS })
+    if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS, isHandBack: true })
     if (failureClassOf(error) === 'program') deps.onProgramFailed?.('converter', run.record.name, error)
     const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
     if (!isTheModelsFault(error) && !(await isGivenUp(run, error, failures))) {

@@ -1,5 +1,12 @@
 import type { Logger } from '../../base/logger/index.js'
-import { type Claimant, RecordInvalidError, rank, type WaitingRecord } from '../../queue/index.js'
+import {
+  type Claimant,
+  type HostOffer,
+  RecordInvalidError,
+  rank,
+  seenBy,
+  type WaitingRecord,
+} from '../../queue/index.js'
 import { levelOf } from '../../queue/redis-basics/index.js'
 import type { Work } from './pipeline.js'
 import { createRunSwitch } from './run-switch.js'
@@ -11,6 +18,8 @@ export type ClaimerDeps = {
   readonly runs: Pick<Runs, 'active' | 'begin'>
   readonly slots: () => number
   readonly mayClaim: () => Promise<boolean>
+  /** What the other living hosts that take work announce. */
+  readonly others: () => Promise<readonly HostOffer[]>
   readonly onReleased: (pauseMs: number) => void
   readonly wakeIn: (ms: number) => void
   readonly log: Logger
@@ -60,13 +69,28 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
       const { records, hasMore } = await work.waiting(names, { limit: PAGE, offset })
       let claimed = 0
       const avoid = new Set(runs.active.map(({ claim: { id } }) => id))
-      const offer = { protocol: claimant.protocol, slots: deps.slots(), names: namesOf(work, names), avoid }
-      for (const record of rank(records, offer)) {
+      const offer = {
+        ...{
+          hostId: claimant.host,
+          protocol: claimant.protocol,
+          slots: deps.slots(),
+          names: namesOf(work, names),
+          avoid,
+        },
+      }
+      for (const record of rank(await forThisHost(records), offer)) {
         if (work.free(record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
       }
       if (!hasMore) return
       offset += PAGE - claimed // what was claimed waits no more
     }
+  }
+
+  // Other hosts are asked about only if some record is left to them.
+  async function forThisHost(records: readonly WaitingRecord[]): Promise<readonly WaitingRecord[]> {
+    if (!records.some(({ avoid }) => avoid.includes(claimant.host))) return records
+    const others = await deps.others()
+    return records.map((record) => seenBy(record, others))
   }
 
   // A record that cannot be parsed must not block the records after it.

@@ -6,6 +6,7 @@ import {
   createChangeFeed,
   createLeaseKeeper,
   createLeases,
+  type HostOffer,
   PROTOCOL,
   type Renewal,
   type WaitingRecord,
@@ -30,6 +31,8 @@ export type EngineDeps = {
   readonly slots: () => number
   /** Asked before records are claimed, since a drain must count from the moment in which it was asked for. */
   readonly mayClaim: () => Promise<boolean>
+  /** What the other living hosts that take work announce. */
+  readonly others: () => Promise<readonly HostOffer[]>
   /** Writes ends again that Redis may have lost: at the start, and when it is reachable again. */
   readonly restoreEnds: () => Promise<void>
   readonly log: Logger

@@ -8,6 +8,7 @@ import type {
   Offered,
   RecordKind,
   Records,
+  ReleaseOptions,
   WaitingRecord,
 } from '../../queue/index.js'
 import type { RunSwitch } from './run-switch.js'
@@ -26,7 +27,7 @@ export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' 
   update(patch: Partial<T>, mark?: Mark): Promise<void>
   /** One of these three is the end of a run; a run that ends without is handed back. */
   finish(outcome: string, patch?: Partial<T>): Promise<void>
-  release(options?: { readonly pauseMs?: number; readonly patch?: Partial<T> }): Promise<void>
+  release(options?: Omit<ReleaseOptions<T>, 'isExcused'>): Promise<void>
   remove(): Promise<void>
 }
 
@@ -107,9 +108,9 @@ function toActiveRun<T extends object>(
     check: () => records.check(claim),
     update: (patch, mark) => records.update(claim, patch, mark),
     finish: (outcome, patch) => settle(() => records.finish(claim, outcome, patch)),
-    async release({ pauseMs = 0, patch } = {}) {
-      await settle(() => records.release(claim, { pauseMs, ...(patch && { patch }) }))
-      onReleased(pauseMs)
+    async release(options = {}) {
+      await settle(() => records.release(claim, options))
+      onReleased(Math.max(options.pauseMs ?? 0, options.avoidMs ?? 0))
     },
     remove: () => settle(() => records.remove(claim)),
   }

@@ -1,4 +1,4 @@
-import { LoopfleetError } from '../../base/index.js'
+import { LoopfleetError, messageOf } from '../../base/index.js'
 import { killedForMemory } from '../../executors/contract/index.js'
 
 /** The Loop has no image to train on; ordering again after labelling helps, retrying does not. */
@@ -79,6 +79,53 @@ export class FruitlessRunsError extends LoopfleetError {
     super('LF_FRUITLESS_RUNS', `Training ${trainingId} was taken five times in a row without a step forward.`, {
       details: { trainingId },
     })
+  }
+}
+
+/** The program fails of itself: on every host that could run it, or on enough of those on which others finish. */
+export class FailsOnEveryHostError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FailsOnEveryHostError'
+  }
+  constructor(hosts: readonly string[], cause: unknown) {
+    super('LF_FAILS_ON_EVERY_HOST', `It fails on every host (${hosts.join(', ')}): ${messageOf(cause)}`, {
+      details: { hosts },
+      cause,
+    })
+  }
+}
+
+/** Its programs failed too often within a day, although each of them gained something. */
+export class FailedTooOftenError extends LoopfleetError {
+  static {
+    this.prototype.name = 'FailedTooOftenError'
+  }
+  constructor(failures: number, cause: unknown) {
+    super('LF_FAILED_TOO_OFTEN', `It failed ${failures} times within a day, the last time so: ${messageOf(cause)}`, {
+      details: { failures },
+      cause,
+    })
+  }
+}
+
+/** No failure: the next attempt at its program is for another host. */
+export class MovesToOtherHostError extends LoopfleetError {
+  static {
+    this.prototype.name = 'MovesToOtherHostError'
+  }
+  readonly avoid: readonly string[]
+  readonly avoidMs: number | undefined
+  constructor(how: {
+    readonly avoid: readonly string[]
+    readonly avoidMs: number | undefined
+    readonly cause: unknown
+  }) {
+    super('LF_MOVES_TO_OTHER_HOST', `The next attempt is for a host other than ${how.avoid.join(', ')}.`, {
+      details: { avoid: how.avoid },
+      cause: how.cause,
+    })
+    this.avoid = how.avoid
+    this.avoidMs = how.avoidMs
   }
 }
 

@@ -48,8 +48,13 @@ export function createLoopErrors(): LoopErrors {
   }
 }
 
+/** The same with this error under the key of its state. */
+export function withMessage({ errors, state }: Pick<TrainingRecord, 'errors' | 'state'>, error: unknown): Errors {
+  return { ...errors, [errorKeyOf(state)]: messageOf(error) }
+}
+
 /** The errors at the Loop of a training that has failed: those of its steps, or else this one under the key of its state. */
 export function errorsAtEnd({ errors, state }: Pick<TrainingRecord, 'errors' | 'state'>, error: unknown): Errors {
   const hasCause = Object.keys(withoutWarnings(errors)).length > 0
-  return hasCause ? errors : { ...errors, [errorKeyOf(state)]: messageOf(error) }
+  return hasCause ? errors : withMessage({ errors, state }, error)
 }

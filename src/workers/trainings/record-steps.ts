@@ -9,6 +9,7 @@ import {
 } from '../../base/index.js'
 import type { StepHandle, StepProgress, StepQueue, TrainingPayload, WorkKind } from '../../queue/index.js'
 import type { Run } from '../engine/pipeline.js'
+import type { ProgramAttempt, ProgramAttempts } from './program-attempts.js'
 import type { RecordStore } from './record-store.js'
 import type { RunStage, StepJob } from './run-stage.js'
 import type { Stage } from './stages/stage.js'
@@ -18,7 +19,8 @@ export type StepQueues = Readonly<Record<WorkKind, Pick<StepQueue, 'run'>>>
 
 export type RecordStepsDeps = {
   readonly run: Pick<Run<TrainingPayload>, 'claim' | 'shutdownSignal'>
-  readonly store: Pick<RecordStore, 'finishStep' | 'countFailure'>
+  readonly store: Pick<RecordStore, 'finishStep'>
+  readonly programs: ProgramAttempts
   readonly steps: StepQueues
   readonly runStage: RunStage
   readonly backOff?: BackOffOptions | undefined
@@ -31,11 +33,8 @@ export type RecordSteps = {
   isNoted(error: unknown): boolean
 }
 
-/** So many failures of programs since a training last made progress end it. */
-const MAX_FAILURES = 3
-
 export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps): RecordSteps {
-  const { run, store, steps, runStage } = deps
+  const { run, store, programs, steps, runStage } = deps
   const { id, born, run: number } = run.claim
   const noted = new Set<unknown>()
   const times = new Map<string, number>()
@@ -56,14 +55,17 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
     let unclassified = 0
     for (let attempt = 1; ; attempt += 1) {
       const job = toStepJob(stage, attempt, handle)
+      const program = programs.begin(stage, attempt)
       const wasStopped = signal.aborted
       try {
-        return await runStage(training, stage, job, signal)
+        const result = await runStage(training, stage, job, signal)
+        program.endedWell()
+        return result
       } catch (error) {
         if (ending.aborted || error === signal.reason) throw error
         if (isUnclassified(error)) unclassified += 1
         const isStoppedNow = () => signal.aborted && !wasStopped // it is asked immediately what is kept
-        const waitMs = isStoppedNow() ? 0 : await waitAfter(error, { stage, attempt, unclassified })
+        const waitMs = isStoppedNow() ? 0 : await waitAfter(error, { program, attempt, unclassified })
         if (waitMs === undefined && !isStoppedNow()) {
           noted.add(error)
           if (unclassified === UNCLASSIFIED_ATTEMPTS) giveUp(stage, job)
@@ -78,20 +80,28 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
   /** How long to wait for another attempt; undefined if there is none. */
   async function waitAfter(
     error: unknown,
-    { stage, attempt, unclassified }: { stage: Stage; attempt: number; unclassified: number },
+    { program, attempt, unclassified }: { program: ProgramAttempt; attempt: number; unclassified: number },
   ): Promise<number | undefined> {
     const failure = failureClassOf(error)
     switch (failure) {
       case 'fatal':
         return undefined
-      case 'program': {
-        const failures = await store.countFailure(`${number}.${stage.name}.${attempt}`)
-        return failures < MAX_FAILURES ? backOffMs(failures, deps.backOff) : undefined
-      }
+      case 'program':
+        return await waitAfterProgram(error, program)
       case 'transient':
         return unclassified < UNCLASSIFIED_ATTEMPTS ? backOffMs(attempt, deps.backOff) : undefined
       default:
         return failure satisfies never
+    }
+  }
+
+  async function waitAfterProgram(error: unknown, program: ProgramAttempt): Promise<number | undefined> {
+    try {
+      return backOffMs(await program.failed(error), deps.backOff)
+    } catch (end) {
+      if (end === error) return undefined
+      noted.add(end)
+      throw end
     }
   }
 

@@ -1,5 +1,12 @@
-import { RecordLostError, type Stage as StageName, type TrainingPayload, type Trainings } from '../../queue/index.js'
+import {
+  type FailedAttempt,
+  RecordLostError,
+  type Stage as StageName,
+  type TrainingPayload,
+  type Trainings,
+} from '../../queue/index.js'
 import type { Run } from '../engine/pipeline.js'
+import { createFurthest, type ProgramWatch } from './furthest.js'
 import type { DoneStep } from './run-stage.js'
 import type { RunStore } from './run-store.js'
 
@@ -13,20 +20,25 @@ export type RecordStore = RunStore & {
   ): Promise<void>
   /** Writes the fields that this run has written once more, for a Redis that has lost them. */
   writeAgain(): Promise<void>
-  /** Counts a failure of a program once; returns how many there were since the training last made progress. */
-  countFailure(name: string): Promise<number>
+  /** Follows what a program reports from now on; calls back when it has reported that it works. */
+  watchProgram(onWorked: () => void): ProgramWatch
+  /** Notes a failure of a program, and counts it once; answers those that are kept, and how many count since it last made progress. */
+  noteFailure(
+    mark: string,
+    failure: FailedAttempt,
+  ): Promise<{ readonly failures: readonly FailedAttempt[]; readonly counted: number }>
 }
 
 export type RecordStoreDeps = {
   readonly trainings: Pick<Trainings, 'records' | 'load' | 'appendLog' | 'addPoints'>
 }
 
-/** Name of the fact with the highest epoch that had a best model. */
-const FURTHEST = 'furthestEpoch'
+/** As many as may fail within a day. */
+const KEPT_FAILURES = 20
 
 export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStoreDeps): RecordStore {
   const { id } = run.claim
-  let furthest = furthestOf(run.record.payload)
+  const furthest = createFurthest(run.record.payload)
 
   // Without steps and models: the next run decides by them what is to be done, so they must not be written by guess.
   let written: Partial<TrainingPayload> = {}
@@ -48,13 +60,15 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
     async update(patch) {
       const { best } = patch
       note(patch)
-      const epoch = best?.epoch ?? Number.NEGATIVE_INFINITY
+      if (typeof best?.epoch === 'number') furthest.reached({ epoch: best.epoch, isDone: true })
+      const { facts, confirm } = furthest.unwritten()
       // A program that begins from the first epoch after each failure makes no progress, however often it has a best model.
-      if (epoch > furthest) {
-        await run.update({ ...patch, facts: { ...patch.facts, [FURTHEST]: epoch } }, 'best')
-        furthest = epoch
-      } else await run.update(patch, best ? 'useful' : undefined)
+      if (facts !== undefined) await run.update({ ...patch, facts: { ...patch.facts, ...facts } }, 'best')
+      else await run.update(patch, best ? 'useful' : undefined)
+      confirm()
     },
+    reached: furthest.reached,
+    watchProgram: furthest.watch,
     checkFence: run.check,
     addPoints: (points) => trainings.addPoints(id, points),
     appendLog: (text) => trainings.appendLog(id, text),
@@ -63,16 +77,17 @@ export function recordStore(run: Run<TrainingPayload>, { trainings }: RecordStor
       await run.update({ ...patch, steps: { [stage]: { ...step, at: Date.now() } } }, 'useful')
     },
     writeAgain: () => run.update(written),
-    async countFailure(name) {
-      await run.update({}, { failure: name })
+    async noteFailure(mark, failure) {
+      const before = await trainings.records.load(id)
+      if (before === undefined) throw lost()
+      const failures = [...before.payload.failedAttempts, failure].slice(-KEPT_FAILURES)
+      const { facts, confirm } = furthest.unwritten()
+      if (facts !== undefined) await run.update({ facts }, 'best')
+      await run.update({ failedAttempts: failures }, failure.isCounted ? { failure: mark } : undefined)
+      confirm()
       const record = await trainings.records.load(id)
       if (record === undefined) throw lost()
-      return record.failures
+      return { failures, counted: record.failures }
     },
   }
-}
-
-function furthestOf({ facts, best }: TrainingPayload): number {
-  const epoch = facts[FURTHEST] ?? best?.epoch
-  return typeof epoch === 'number' ? epoch : Number.NEGATIVE_INFINITY
 }

@@ -111,7 +111,7 @@ export function createStageRunner(deps: StageRunnerDeps): RunStage {
       jobLog.write(plain)
       training.output.write(plain)
     }
-    let isRecovering = attempt.job.attempt > 1
+    let isRecovering = attempt.job.attempt > 1 || training.taken.errors[stage.errorKey] !== undefined
     return {
       ...{ training, signal, log, say },
       progress(change) {

@@ -18,6 +18,7 @@ import {
 } from '../../queue/index.js'
 import { levelOf } from '../../queue/redis-basics/index.js'
 import type { EndedRuns } from '../ended-runs.js'
+import type { Blame } from '../engine/blame.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
@@ -26,10 +27,17 @@ import type { Place, Places } from '../engine/places.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
 import { whyTaken } from '../engine/why-taken.js'
-import { FruitlessRunsError, MAX_FRUITLESS_RUNS } from './errors.js'
-import { errorsAtEnd } from './loop-errors.js'
+import {
+  FailedTooOftenError,
+  FailsOnEveryHostError,
+  FruitlessRunsError,
+  MAX_FRUITLESS_RUNS,
+  MovesToOtherHostError,
+} from './errors.js'
+import { errorsAtEnd, withMessage } from './loop-errors.js'
 import { runPipeline } from './pipeline.js'
 import { createPipelineRun } from './pipeline-run.js'
+import { createProgramAttempts } from './program-attempts.js'
 import { createRecordSteps, type StepQueues } from './record-steps.js'
 import { type RecordStore, recordStore } from './record-store.js'
 import { createStageRunner, type StageRunnerDeps } from './run-stage.js'
@@ -62,6 +70,7 @@ export type TrainingPipelineDeps = {
   /** Ends programs of earlier runs of this training on this host. */
   readonly sweepTraining: (trainingId: string) => Promise<void>
   readonly endedRuns: Pick<EndedRuns, 'note'>
+  readonly blame: Blame
   /** Called when a run has left its place. */
   readonly onLeft: () => Promise<void>
   readonly log: Logger
@@ -110,7 +119,8 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     const unfollow = follow(run, training)
     const removeRestored = run.onRestored(() => void writeAgain(store, training))
     training.log.info({ run: run.claim.run, trainer: run.record.name, ...whyTaken(run) }, 'training taken')
-    const recordSteps = createRecordSteps(training, { run, store, steps, runStage, backOff: options.backOff })
+    const programs = createProgramAttempts(training, { run, store, blame: deps.blame })
+    const recordSteps = createRecordSteps(training, { run, store, programs, steps, runStage, backOff: options.backOff })
     const current: CurrentRun = { run, training, isNoted: recordSteps.isNoted }
     try {
       const isFruitless = run.claim.run > 1 && run.fruitlessRuns >= MAX_FRUITLESS_RUNS
@@ -178,10 +188,16 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     const { endSignal } = training.stopSwitch
     const reason = endSignal.aborted ? endSignal.reason : error
     if (reason instanceof RunSupersededError || reason instanceof RecordLostError) throw reason
-    if (reason instanceof WorkerShutdownError) return await run.release()
+    if (reason instanceof WorkerShutdownError) return await run.release({ isHandBack: true })
     if (isForOtherHosts(reason)) {
       training.log.warn({ err: reason }, 'training handed back for other hosts')
-      return await run.release({ pauseMs: FOR_OTHERS_MS })
+      return await run.release({ pauseMs: FOR_OTHERS_MS, isHandBack: true })
+    }
+    if (reason instanceof MovesToOtherHostError) {
+      await training.checkpoints?.handBack()
+      training.log.warn({ err: reason.cause, avoid: reason.avoid }, 'training left to other hosts after failures')
+      training.output.write(reason.message)
+      return await run.release({ avoid: reason.avoid, avoidMs: reason.avoidMs })
     }
     if (reason instanceof TrainingAbortedError || reason instanceof TrainingStoppedError) {
       await cleanUp()
@@ -195,7 +211,10 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     const record = await training.record()
     training.log.error({ err: error }, 'training failed')
     const facts = current.isNoted(error) ? {} : failureOf(error)
-    await finish(current, 'failed', { errors: errorsAtEnd(record, error), facts })
+    // The sentence why there is no further attempt has the last failure in it.
+    const isSummary = error instanceof FailsOnEveryHostError || error instanceof FailedTooOftenError
+    const errors = isSummary ? withMessage(record, error) : errorsAtEnd(record, error)
+    await finish(current, 'failed', { errors, facts })
   }
 
   async function finish(

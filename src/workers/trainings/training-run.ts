@@ -16,7 +16,7 @@ import type { StopSwitch } from './stop-switch.js'
  * One take of a training by this host. The record is the truth; this holds what only a living process can: the lease, the
  * switch, the sync of metrics.
  */
-export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence'> & {
+export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence' | 'reached'> & {
   readonly id: string
   /** The fence: an older run must not touch anything outside. */
   readonly run: number
@@ -40,6 +40,8 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence'> & {
   /** The log that people follow. */
   readonly output: RunOutput
   lease: Lease | undefined
+  /** Exchanges the GPUs that it has for others, as far as they are free; answers whether it has others now. */
+  changeGpus: (spare: readonly string[]) => Promise<boolean>
   /** Learns when a stage waits for something outside, and when it makes progress again. */
   placeLending: PlaceLending | undefined
   /** Notes what was measured in some epochs, for the curves; never fails, since no training ends for a picture. */
@@ -48,7 +50,7 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence'> & {
 
 export type TrainingRunParts = Omit<
   TrainingRun,
-  'record' | 'update' | 'addPoints' | 'checkFence' | 'lease' | 'placeLending' | 'output'
+  'record' | 'update' | 'addPoints' | 'checkFence' | 'reached' | 'lease' | 'changeGpus' | 'placeLending' | 'output'
 >
 
 export function createTrainingRun(parts: TrainingRunParts, store: RunStore): TrainingRun {
@@ -57,10 +59,12 @@ export function createTrainingRun(parts: TrainingRunParts, store: RunStore): Tra
     ...parts,
     output: createRunOutput(store.appendLog, { whole }),
     lease: undefined,
+    changeGpus: async () => false,
     placeLending: undefined,
     record: store.record,
     update: store.update,
     checkFence: store.checkFence,
+    reached: store.reached,
     async addPoints(points) {
       await store
         .addPoints(points)

@@ -240,6 +240,7 @@ export async function startWorld(): Promise<World> {
             works: [idleWork],
             slots: () => 1,
             mayClaim: async () => true,
+            others: async () => [],
             restoreEnds: async () => undefined,
           },
         ),

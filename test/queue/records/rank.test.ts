@@ -1,11 +1,27 @@
 import { expect } from 'chai'
 import { type HostOffer, rank, type WaitingRecord } from '../../../src/queue/records/rank.js'
 
-const host: HostOffer = { protocol: 1, slots: 2, names: { training: ['yolo', 'mask'], conversion: ['onnx'] } }
+const host: HostOffer = {
+  hostId: 'a',
+  protocol: 1,
+  slots: 2,
+  names: { training: ['yolo', 'mask'], conversion: ['onnx'] },
+}
 
 function waiting(id: string, createdAt: number, more: Partial<WaitingRecord> = {}): WaitingRecord {
   const requires = { gpus: 1 }
-  return { id, kind: 'training', name: 'yolo', version: 1, protocol: 1, requires, createdAt, intent: null, ...more }
+  return {
+    id,
+    kind: 'training',
+    name: 'yolo',
+    version: 1,
+    protocol: 1,
+    requires,
+    createdAt,
+    intent: null,
+    avoid: [],
+    ...more,
+  }
 }
 
 const ranked = (snapshot: readonly WaitingRecord[], by: HostOffer = host) => rank(snapshot, by).map(({ id }) => id)

@@ -78,6 +78,7 @@ describe('the engine', () => {
         works: [work],
         slots: () => 1,
         mayClaim: async () => options.mayClaim?.() ?? true,
+        others: async () => [],
         restoreEnds: async () => undefined,
         log,
       },

@@ -1,11 +1,15 @@
 import type { BackOffOptions } from '../../../src/base/back-off.js'
 import { silentLogger } from '../../../src/base/logger/logger.js'
 import { createSlots, type Slots } from '../../../src/executors/gpu/slots.js'
+import { createAttemptsOfFleet } from '../../../src/queue/blame/attempts-of-fleet.js'
+import type { Fleet } from '../../../src/queue/fleet/fleet.js'
 import { queueNames, type Stage as StageName, type WorkKind, workKinds } from '../../../src/queue/jobs/names.js'
 import { createLeases } from '../../../src/queue/records/leases.js'
 import type { TrainingRecord } from '../../../src/queue/trainings/training-record.js'
 import { createTrainings, type Trainings } from '../../../src/queue/trainings/trainings.js'
+import { takingOffers } from '../../../src/queue/waiting-reason.js'
 import { createEndedRuns } from '../../../src/workers/ended-runs.js'
+import { createBlame } from '../../../src/workers/engine/blame.js'
 import { createEngine, type Engine } from '../../../src/workers/engine/engine.js'
 import { toWork } from '../../../src/workers/engine/pipeline.js'
 import { createPlaces, type Places } from '../../../src/workers/engine/places.js'
@@ -30,6 +34,9 @@ export type HostOptions = {
   readonly places?: number
   readonly leaseMs?: number
   readonly slots?: Slots
+  readonly definition?: Record<string, unknown>
+  /** What the hosts of the fleet announce. */
+  readonly fleet?: Awaited<ReturnType<Fleet['hosts']>>
   readonly stages?: Partial<Record<StageName, Stage['run']>>
   readonly isUnknown?: boolean
   readonly lendPlaceAfterMs?: number
@@ -63,8 +70,10 @@ export async function startHost(
   const steps = new Map(workKinds.map((kind) => [kind, queues.steps(queueNames.host(hostId, kind))]))
   const openRun = (record: TrainingRecord, run: number, store: RunStore) => {
     if (options.isUnknown) throw new UnknownTrainerError(record.trainer)
-    return aRun(record, { run, store, hostId, folder })
+    return aRun(record, { run, store, hostId, folder, definition: options.definition })
   }
+  const hosts = async () => options.fleet ?? []
+  const attempts = createAttemptsOfFleet(link)
   const endedRuns = createEndedRuns({ dataFolder: folder, hostId }, { trainings, log })
   const pipeline = createTrainingPipeline(
     { hostId, pid: 1, lendPlaceAfterMs: options.lendPlaceAfterMs, backOff },
@@ -79,6 +88,7 @@ export async function startHost(
       names: () => ['quick'],
       sweepTraining: async (id) => void swept.push(id),
       onLeft: async () => undefined,
+      blame: createBlame({ hostId }, { attempts, fleet: { hosts }, isOnTrial: () => false, log }),
     },
   )
   const engine: Engine = createEngine(
@@ -88,6 +98,7 @@ export async function startHost(
       works: [toWork(pipeline)],
       slots: () => 1,
       mayClaim: async () => true,
+      others: async () => takingOffers(await hosts()).filter((other) => other.hostId !== hostId),
       restoreEnds: endedRuns.restore,
       log,
     },
@@ -106,9 +117,10 @@ type RunOfTest = {
   readonly store: RunStore
   readonly hostId: string
   readonly folder: string
+  readonly definition?: Record<string, unknown> | undefined
 }
 
-function aRun(record: TrainingRecord, { run, store, hostId, folder }: RunOfTest): TrainingRun {
+function aRun(record: TrainingRecord, { run, store, hostId, folder, definition }: RunOfTest): TrainingRun {
   const { id, order, seat } = record
   const unused = () => Promise.reject(new Error('not part of this test'))
   const modelSets = {
@@ -129,7 +141,7 @@ function aRun(record: TrainingRecord, { run, store, hostId, folder }: RunOfTest)
         modelSets,
         log,
       },
-      definition: aDefinition(),
+      definition: aDefinition(definition),
       paths: workspacePaths(folder, order, id),
       stopSwitch: createStopSwitch(),
       metricsSync: { push: () => undefined, flush: unused },

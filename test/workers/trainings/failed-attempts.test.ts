@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { LoopfleetError } from '../../../src/base/errors.js'
+import { createSlots } from '../../../src/executors/gpu/slots.js'
 import { stepProgressSchema } from '../../../src/queue/jobs/job-schemas.js'
 import { failureOf } from '../../../src/queue/trainings/failure-facts.js'
 import type { Stage } from '../../../src/workers/trainings/stages/stage.js'
@@ -115,6 +116,90 @@ describe('attempts at the steps of a training', () => {
 
     expect(await of.record(id)).to.include({ outcome: 'completed' })
     expect(takes(host, 'train')).to.equal(5)
+  })
+
+  describe('after a failure', () => {
+    const gpus = () => createSlots({ gpus: [0, 1] })
+    /** Notes the GPUs of each attempt, and does what the test says. */
+    const noting =
+      (seen: (readonly number[] | undefined)[], work: Stage['run']): Stage['run'] =>
+      (context, deps) => {
+        seen.push(context.training.lease?.slots)
+        return work(context, deps)
+      }
+    const other = {
+      ...{ hostId: 'host-b', isAlive: true, isDraining: false, trainers: ['quick'], converters: [], notServed: [] },
+      ...{ protocol: 2, gpuState: null, free: 1, preflights: [], places: 1, trainings: [], gpus: null, errors: [] },
+      ...{ pid: 1, seenAt: 0 },
+    }
+
+    it('use another GPU, and the record says where each was', async () => {
+      const seen: (readonly number[] | undefined)[] = []
+      await aHost({ slots: gpus(), definition: { gpus: 1 }, stages: { train: noting(seen, fails) } })
+      const id = await of.order()
+      await of.ended(id)
+
+      expect(seen).to.deep.equal([[0], [1], [0]])
+      const { failedAttempts } = await of.record(id)
+      expect(failedAttempts.map(({ gpus: used }) => used.map(({ index }) => index))).to.deep.equal(seen)
+      expect(failedAttempts[0]).to.deep.include({ hostId: 'host-a', name: 'quick', cause: 'program', epoch: null })
+    })
+
+    it('are on another host at last, which does not leave the training to the first', async () => {
+      const first = await aHost({ fleet: [other], stages: { train: fails } })
+      const id = await of.order()
+      await until('it waits for another host', async () => (await of.record(id)).avoid.length > 0)
+      const waiting = await of.record(id)
+      const second = await aHost({ hostId: 'host-b', fleet: [{ ...other, hostId: 'host-a' }] })
+      await of.ended(id)
+
+      expect(waiting).to.deep.include({ life: 'waiting', avoid: ['host-a'], failures: 2 })
+      expect([takes(first, 'train'), takes(second, 'train')]).to.deep.equal([2, 1])
+      expect(await of.record(id)).to.deep.include({ outcome: 'completed', hostId: 'host-b', errors: {} })
+    })
+
+    it('are on every host before it fails, and its sentence names them', async () => {
+      await aHost({ fleet: [other], stages: { train: fails } })
+      const id = await of.order()
+      await until('it waits for another host', async () => (await of.record(id)).avoid.length > 0)
+      await aHost({ hostId: 'host-b', fleet: [{ ...other, hostId: 'host-a' }], stages: { train: fails } })
+      await of.ended(id)
+
+      const sentence = 'It fails on every host (host-a, host-b): The program exited with code 3.'
+      expect(await of.record(id)).to.deep.include({ outcome: 'failed', errors: { run_training: sentence } })
+    })
+
+    it('stay on a host that has what the training has brought so far', async () => {
+      const host = await aHost({ fleet: [other], stages: { train: inTurn(failsAfter(1), fails, fails, fails) } })
+      const id = await of.order()
+      await of.ended(id)
+
+      expect(takes(host, 'train')).to.equal(4)
+      expect(await of.record(id)).to.deep.include({ outcome: 'failed', run: 1 })
+    })
+
+    it('go on with the host that has it when no other one lives any more', async () => {
+      const fleet = [other]
+      const host = await aHost({ fleet, stages: { train: inTurn(fails, fails) } })
+      const id = await of.order()
+      await until('it waits for another host', async () => (await of.record(id)).avoid.length > 0)
+      fleet.length = 0
+      host.engine.wake()
+      await of.ended(id)
+
+      expect(await of.record(id)).to.deep.include({ outcome: 'completed', hostId: 'host-a' })
+    })
+
+    it('are not counted as long as each comes to a later epoch, twenty times within a day', async () => {
+      const works = Array.from({ length: 25 }, (_, index) => failsAfter(index + 1))
+      const host = await aHost({ backOff: { firstMs: 1, maxMs: 1 }, stages: { train: inTurn(...works) } })
+      const id = await of.order()
+      await of.ended(id)
+
+      const sentence = 'It failed 20 times within a day, the last time so: The program exited with code 3.'
+      expect(takes(host, 'train')).to.equal(20)
+      expect(await of.record(id)).to.deep.include({ outcome: 'failed', errors: { run_training: sentence } })
+    })
   })
 
   for (const [what, epochs] of [

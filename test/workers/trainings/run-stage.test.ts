@@ -325,7 +325,7 @@ describe('the runner of stages', () => {
 
     it('not while it has slots', async () => {
       const { waits } = aPatience()
-      of.training.lease = { slots: [0], visible: ['0'], release: () => undefined }
+      of.training.lease = { slots: [0], cards: [{ key: 'GPU-0', index: 0 }], visible: ['0'], release: () => undefined }
 
       await rejection(aRunner('train', isAway).run())
 

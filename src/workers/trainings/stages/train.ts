@@ -135,14 +135,17 @@ async function take(event: TrainerEvent, context: StageContext, writer: ReportWr
   switch (event.event) {
     case 'progress': {
       const { event: _, ...told } = event
+      training.reached(told)
       context.progress(withoutNulls(told))
       return
     }
     case 'metrics':
+      training.reached({ epoch: event.epoch, isDone: true })
       if (Object.keys(event.values).length > 0) context.say(`epoch ${event.epoch}: ${inWords(event.values)}`)
       writer.point({ epoch: event.epoch, values: event.values })
       return
     case 'model': {
+      training.reached({ epoch: event.epoch, isDone: true })
       // Set aside before the metrics go out: the program may overwrite its files at any time.
       const set = await training.modelSets.add(event)
       if (!hasFiles(set)) {
