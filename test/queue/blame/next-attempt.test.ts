@@ -100,7 +100,7 @@ describe('what follows a failed attempt', () => {
     ],
   ]
   for (const [title, more, expected] of cases) {
-    it(`is ${title}`, () => {
+    it(`is decided to be ${title}`, () => {
       expect(nextAttempt({ ...work, ...more })).to.deep.equal(expected)
     })
   }
