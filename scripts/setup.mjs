@@ -82,6 +82,7 @@ function build() {
   mkdirSync(join(root, 'dist'), { recursive: true })
   run(process.execPath, [join(root, 'node_modules/typescript7/bin/tsc'), '-p', root])
   run(process.execPath, [join(root, 'scripts/copy-assets.mjs')])
+  run(process.execPath, [join(root, 'scripts/bundle-packages.mjs')])
 }
 
 export function onPath(name) {

@@ -2,7 +2,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { type Command, CommanderError } from 'commander'
+import type { Command } from 'commander'
 import { silentLogger } from '../../src/base/logger/logger.js'
 import { createProgram } from '../../src/cli/program.js'
 import { createFleet } from '../../src/queue/fleet/fleet.js'
@@ -261,7 +261,7 @@ async function helpHere(command: readonly string[]): Promise<{ exitCode: number 
     () => undefined,
     (error: unknown) => error,
   )
-  return { exitCode: end instanceof CommanderError ? end.exitCode : undefined, stdout }
+  return { exitCode: Object(end).exitCode, stdout } // a CommanderError
 }
 
 function subcommandsOf(command: Command): Command[] {
