@@ -43,7 +43,7 @@ function toRow(conversion, now) {
     el('td', {}, `${sourceFormat} → ${targetFormat}`),
     el('td', { class: 'state' }, badge(conversion), cause(conversion), ...conversion.warnings.map(warning)),
     el('td', {}, converter),
-    el('td', { class: 'nowrap' }, hostId ?? '–'),
+    el('td', { class: 'host-name' }, hostId ?? '–'),
     el('td', { class: 'number nowrap' }, duration(now - createdAt)),
     el('td', { class: 'actions' }, ...stepLink(conversion), logButton(id), ...retry(conversion)),
   )

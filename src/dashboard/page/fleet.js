@@ -71,7 +71,7 @@ export function gpuTable(gpus) {
       el('td', { class: 'number nowrap' }, figure(gpu.powerWatts, 'W')),
     ),
   )
-  return el('div', { class: 'wide' }, table(['GPU', 'Load', '#Memory', '#Heat', '#Power'], rows))
+  return el('div', { class: 'wide stacked' }, table(['GPU', 'Load', '#Memory', '#Heat', '#Power'], rows))
 }
 
 function load(value) {

@@ -89,8 +89,8 @@ function showTiles({ total, unfinished, waitingByTrainer, trainings, hosts, node
   const failed = trainings.filter(({ outcome }) => outcome === 'failed').length
   const waiting = Object.values(waitingByTrainer).reduce((count, each) => count + each, 0)
   const tiles = [
-    ['active trainings', unfinished],
-    ...(waiting > 0 ? [['waiting trainings', waiting]] : []),
+    ['active trainings', unfinished - waiting],
+    ['waiting trainings', waiting],
     ['trainings', total],
     ['failed (this page)', failed, failed > 0 ? 'tile bad' : 'tile'],
     ...(conversionCounts.waiting > 0 ? [['waiting conversions', conversionCounts.waiting, 'tile']] : []),

@@ -18,7 +18,7 @@ function toRow(training, now, chosen) {
     el('td', { class: 'name' }, choose, el('div', { class: 'muted small' }, `${trainer} · ${seat}`)),
     el('td', { class: 'state' }, stateBadge(training), ...whyItWaits(training), asked(training), ...errorsOf(training.errors), ...warnings.map(warning)),
     el('td', {}, ...progressOf(training)),
-    el('td', { class: 'nowrap' }, hostId ?? '–'),
+    el('td', { class: 'host-name' }, hostId ?? '–'),
     el('td', { class: 'number' }, run === 0 ? '–' : String(run)),
     el('td', { class: 'number' }, isNumber(best?.f1) ? best.f1.toFixed(3) : '–'),
     el('td', { class: 'number nowrap' }, duration(now - createdAt)),
