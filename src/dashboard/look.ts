@@ -7,6 +7,7 @@ import {
   type TrainingRecord,
   type Trainings,
   type TrainingsOfFleet,
+  waitsForSlots,
   whyTrainingWaits,
   workKinds,
 } from '../queue/index.js'
@@ -61,7 +62,7 @@ export function createLook(deps: LookDeps) {
 
   /** Why trainings wait; the fleet is read if one of them does. */
   async function readWaits(shown: readonly TrainingRecord[]): Promise<(record: TrainingRecord) => string | null> {
-    if (!shown.some(isWaiting)) return () => null
+    if (!shown.some((each) => isWaiting(each) || waitsForSlots(each))) return () => null
     const [known, unfinished] = await Promise.all([
       deps.fleet.hosts(),
       store.list({ limit: 1000, unfinishedOnly: true }),

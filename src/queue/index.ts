@@ -59,5 +59,5 @@ export {
 export { warningsOf, withWarning } from './trainings/training-warnings.js'
 export { createTrainings, type Trainings } from './trainings/trainings.js'
 export type { TrainingControl, TrainingsOfFleet } from './trainings/trainings-of-fleet.js'
-export { isWaiting, noHostSentence, shownOutcome } from './trainings/waiting.js'
+export { isWaiting, noHostSentence, shownOutcome, waitsForSlots } from './trainings/waiting.js'
 export { takingOffers, type WaitingReason, whyTrainingWaits } from './waiting-reason.js'

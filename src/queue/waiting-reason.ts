@@ -1,7 +1,7 @@
 import type { KnownHost, NotServed, Seen } from './fleet/fleet.js'
 import { byAge, fits, type HostOffer, type RecordNeeds, seenBy, unfitness } from './records/rank.js'
 import type { TrainingRecord } from './trainings/training-record.js'
-import { isWaiting, NO_HOST } from './trainings/waiting.js'
+import { isWaiting, NO_HOST, waitsForSlots } from './trainings/waiting.js'
 
 export type HostInFleet = Pick<
   Seen<KnownHost>,
@@ -10,10 +10,11 @@ export type HostInFleet = Pick<
 
 /**
  * `unfit`: no host could work on it as things are; `starting`: the same, but preflights have not ended; `busy`: those that could have
- * no free place; `held`: hosts have handed it back too often, and it waits for a person.
+ * no free place; `held`: hosts have handed it back too often, and it waits for a person;
+ * `slots`: the host that has it lends what it needs to others.
  */
 export type WaitingReason = {
-  readonly kind: 'no-host' | 'unfit' | 'starting' | 'draining' | 'busy' | 'held'
+  readonly kind: 'no-host' | 'unfit' | 'starting' | 'draining' | 'busy' | 'held' | 'slots'
   readonly sentence: string
 }
 
@@ -63,9 +64,15 @@ export function whyTrainingWaits(
     unfinished = [],
   }: { readonly hosts: readonly HostInFleet[]; readonly unfinished?: readonly TrainingRecord[] },
 ): WaitingReason | undefined {
+  if (waitsForSlots(training)) return { kind: 'slots', sentence: slotsSentence(training) }
   if (!isWaiting(training)) return undefined
   if (training.held !== null) return { kind: 'held', sentence: heldSentence(training.id) }
   return waitingReason(needsOf(training), { hosts, waiting: unfinished.filter(isWaiting).map(needsOf) })
+}
+
+function slotsSentence({ hostId, requires: { gpus } }: TrainingRecord): string {
+  const slots = gpus === 0 ? 'a free slot' : gpus === 1 ? 'a free GPU' : `${gpus} free GPUs`
+  return `Waits for ${slots} on ${hostId}.`
 }
 
 function heldSentence(id: string): string {

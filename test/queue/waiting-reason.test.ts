@@ -1,7 +1,14 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { type RecordNeeds, rank, seenBy } from '../../src/queue/records/rank.js'
-import { type HostInFleet, offerOf, takingOffers, waitingReason } from '../../src/queue/waiting-reason.js'
+import {
+  type HostInFleet,
+  offerOf,
+  takingOffers,
+  waitingReason,
+  whyTrainingWaits,
+} from '../../src/queue/waiting-reason.js'
+import { aRecord } from '../workers/a-training.js'
 
 const record: RecordNeeds = {
   ...{
@@ -121,6 +128,22 @@ describe('why a training waits', () => {
       )
 
       expect(reason && `${reason.kind}: ${reason.sentence}`).to.equal(expected)
+    })
+  }
+
+  for (const [gpus, sentence] of [
+    [0, 'Waits for a free slot on gpu-1.'],
+    [1, 'Waits for a free GPU on gpu-1.'],
+    [2, 'Waits for 2 free GPUs on gpu-1.'],
+  ] as const) {
+    it(`is its host when its data are there and the ${gpus} GPUs it needs are lent to others`, () => {
+      const claimed = aRecord({ life: 'claimed', hostId: 'gpu-1', requires: { gpus } })
+
+      expect(whyTrainingWaits({ ...claimed, state: 'train_model_downloaded' }, { hosts: [host] })?.sentence).to.equal(
+        sentence,
+      )
+      expect(whyTrainingWaits({ ...claimed, state: 'running' }, { hosts: [host] })).to.equal(undefined)
+      expect(whyTrainingWaits({ ...claimed, state: 'data_downloaded' }, { hosts: [host] })).to.equal(undefined)
     })
   }
 

@@ -13,6 +13,7 @@ import {
   type TrainingRecord,
   type TrainingsOfFleet,
   trainingName,
+  waitsForSlots,
   warningsOf,
   whyTrainingWaits,
 } from '../../queue/index.js'
@@ -109,7 +110,7 @@ async function readWaits(
   { trainings, fleet }: { readonly trainings: TrainingsOfFleet; readonly fleet: Pick<Fleet, 'hosts'> },
   shown: readonly TrainingRecord[],
 ): Promise<(training: TrainingRecord) => string | undefined> {
-  if (!shown.some(isWaiting)) return () => undefined
+  if (!shown.some((each) => isWaiting(each) || waitsForSlots(each))) return () => undefined
   const [hosts, unfinished] = await Promise.all([fleet.hosts(), trainings.list({ limit: 1000, unfinishedOnly: true })])
   return (training) => whyTrainingWaits(training, { hosts, unfinished })?.sentence
 }

@@ -6,6 +6,11 @@ export function isWaiting({ life }: Pick<TrainingRecord, 'life'>): boolean {
   return life === 'waiting'
 }
 
+/** Its host has its data, and its program waits for slots there. */
+export function waitsForSlots({ life, state }: Pick<TrainingRecord, 'life' | 'state'>): boolean {
+  return life === 'claimed' && state === 'train_model_downloaded'
+}
+
 const stoppedResult = z.object({ stopped: z.literal(true) })
 
 /** How it ended, for people: one that was stopped and kept its model has not run to its end, or left the detection out. */
