@@ -38,15 +38,20 @@ export type PartOptions = {
   readonly logFolder: string
 }
 
+export type PartDeps = {
+  readonly log: Logger
+  readonly signal?: AbortSignal
+  /** Called with the reason when the part waits for something before it is ready; a warning in the log by default. */
+  readonly onWaiting?: (reason: string) => void
+}
+
 /**
  * Starts a command of this program as a process of its own and waits until it says that it is ready. It ends with us,
  * in whatever way we end. Throws LF_PART_NOT_STARTED when it ends before it is ready, also when the signal ended it.
  */
-export async function startPart(
-  options: PartOptions,
-  deps: { readonly log: Logger; readonly signal?: AbortSignal },
-): Promise<Part> {
+export async function startPart(options: PartOptions, deps: PartDeps): Promise<Part> {
   const { name, label = name, args, env, logFolder } = options
+  const { log, onWaiting = (reason) => log.warn({ part: label, reason }, 'part is waiting') } = deps
   deps.signal?.throwIfAborted()
   let tellFacts: (facts: ReadyFacts) => void = () => undefined
   const facts = new Promise<ReadyFacts>((resolve) => {
@@ -64,7 +69,7 @@ export async function startPart(
         const ready = parseReadyLine(line)
         if (ready?.part === name) tellFacts(ready.facts)
         const reason = parseWaitingLine(line)
-        if (reason !== undefined) deps.log.warn({ part: label, reason }, 'part is waiting')
+        if (reason !== undefined) onWaiting(reason)
       },
     },
     deps,

@@ -162,7 +162,9 @@ describe('a part', function () {
     const env = { LOOP_HOST: '127.0.0.1:9', LOOP_ORGANIZATION: 'zauberzeug', LOOP_PROJECT: 'demo' }
     const { child, output, says } = start(['detector', '--port', '0'], env)
 
-    await says('loopfleet detector is waiting: no model is loaded; deploy one to zauberzeug/demo at the Loop')
+    await says(
+      'loopfleet detector is waiting: no model is loaded yet; one must be deployed to zauberzeug/demo at the Loop',
+    )
 
     expect(output()).to.include('loopfleet detector is listening').and.not.include('is ready')
     child.kill('SIGTERM')

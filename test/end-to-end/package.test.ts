@@ -82,6 +82,7 @@ describe('The packed package', function () {
     expect(await packagesWithScripts(home)).to.have.members(KNOWN_SCRIPTS)
     expect(exitCode, stderr).to.equal(0)
     expect(stderr).to.contain('Making a Python environment')
+    expect(stderr, 'no lines of a log').not.to.match(/^\{/m)
     expectSummary(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''))
     for (const text of ['Starting a Loop', 'Drawing 280 images', 'running', 'model', 'against truth']) {
       expect(stderr).to.include(text)

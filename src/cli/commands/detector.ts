@@ -96,7 +96,7 @@ async function runDetector(flags: DetectorFlags): Promise<void> {
       const facts = { uuid, name: flags.name, port, url: `http://${host}:${port}` }
       sayListening('detector', facts)
       const project = `${context.environment.LOOP_ORGANIZATION}/${context.environment.LOOP_PROJECT}`
-      if (!hasModel) sayWaiting('detector', `no model is loaded; deploy one to ${project} at the Loop`)
+      if (!hasModel) sayWaiting('detector', `no model is loaded yet; one must be deployed to ${project} at the Loop`)
       void serves.then(() => sayReady('detector', facts))
       return { over }
     },

@@ -38,7 +38,8 @@ export async function startParts(options: PartsOptions, deps: DemoDeps): Promise
   const { log, signal } = context
   const others: Promise<Part>[] = []
   const start = async (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const starting = startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log, signal })
+    const onWaiting = (reason: string) => view.say(`  ${name} waits: ${reason}`)
+    const starting = startPart({ name, args, env: { ...inherited, ...env }, logFolder }, { log, signal, onWaiting })
     if (name === 'redis') closers.add(name, () => endPart(starting))
     else others.push(starting)
     const part = await starting
