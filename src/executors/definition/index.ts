@@ -6,4 +6,4 @@ export { checkTrainerFile, loadTrainerDefinition, type TrainerDefinition } from 
 export { type Command, type TrainerFile, trainerDefinitionSchema } from './definition-schema.js'
 export { convertHyperparameter, isSafeText } from './hyperparameter-values.js'
 export { fillPlaceholders, type PlaceholderValues, placeholdersIn } from './placeholders.js'
-export { sentenceOfIssue } from './yaml-sentences.js'
+export { explainIssues } from './yaml-sentences.js'

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { type LoopfleetError, messageOf } from '../../base/index.js'
-import { sentenceOfIssue } from './yaml-sentences.js'
+import { explainIssues } from './yaml-sentences.js'
 
 /** A kind of YAML file that people write for us, and the error that tells what is wrong in one. */
 export type YamlKind<Schema extends z.ZodType> = {
@@ -39,10 +39,8 @@ export function checkYamlValue<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const parsed = kind.schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const [first, ...others] = parsed.error.issues.map((issue) => sentenceOfIssue(issue, value, kind.schema))
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  const sentence = `${basename(file)}: ${first?.sentence ?? parsed.error.message}${more} [${file}]`
-  throw kind.fail(sentence, first === undefined ? { file } : { file, key: first.key })
+  const { key, text } = explainIssues(parsed.error.issues, value, kind.schema)
+  throw kind.fail(`${basename(file)}: ${text} [${file}]`, key === undefined ? { file } : { file, key })
 }
 
 /** The value that a definition file holds. */

@@ -4,8 +4,27 @@ import { isNear } from '../../base/index.js'
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
 
-/** One sentence a person can act on: key, value, what is wrong, the way out. */
-export function sentenceOfIssue(
+const MAX_SENTENCES = 3
+
+/** What is wrong with a document, in sentences a person can act on: key, value, what is wrong, the way out. */
+export function explainIssues(
+  issues: readonly Issue[],
+  document: unknown,
+  schema: z.ZodType,
+): { readonly key: string | undefined; readonly text: string } {
+  // A key that is missing is often there under a misspelt name, so unknown keys come first.
+  const ordered = [...issues.filter(isUnknownKey), ...issues.filter((issue) => !isUnknownKey(issue))]
+  const found = ordered.map((issue) => sentenceOfIssue(issue, document, schema))
+  const more = found.length > MAX_SENTENCES ? [`(and ${found.length - MAX_SENTENCES} more)`] : []
+  const sentences = found.slice(0, MAX_SENTENCES).map(({ sentence }) => sentence)
+  return { key: found[0]?.key, text: [...sentences, ...more].join(' ') }
+}
+
+function isUnknownKey({ code }: Issue): boolean {
+  return code === 'unrecognized_keys'
+}
+
+function sentenceOfIssue(
   issue: Issue,
   document: unknown,
   schema: z.ZodType,

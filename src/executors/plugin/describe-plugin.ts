@@ -6,7 +6,7 @@ import { messageOf, readJsonFile, removeTree } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import { type Program, startProgram } from '../../process/index.js'
 import { programEnvironment } from '../contract/index.js'
-import { sentenceOfIssue } from '../definition/index.js'
+import { explainIssues } from '../definition/index.js'
 import { PluginFileError } from './errors.js'
 import { pluginCommand } from './plugin-command.js'
 
@@ -52,9 +52,8 @@ export async function describePlugin<Schema extends z.ZodType>(
     const description = await ask({ ...options, folder }, deps)
     const parsed = schema.safeParse(description)
     if (parsed.success) return parsed.data
-    const [first, ...others] = parsed.error.issues.map((issue) => sentenceOfIssue(issue, description, schema))
-    const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-    throw new PluginFileError(`${first?.sentence ?? parsed.error.message}${more}`, { file, key: first?.key })
+    const { key, text } = explainIssues(parsed.error.issues, description, schema)
+    throw new PluginFileError(text, { file, key })
   } finally {
     await removeTree(folder)
   }

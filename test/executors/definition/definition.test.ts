@@ -154,6 +154,18 @@ describe('trainer file', () => {
     )
   })
 
+  it('names a misspelt key before the one that is missing for it, and no more than three mistakes', () => {
+    const misspelt = complaint(GOOD.replace('upload:', 'uplaod:'))
+    const many = complaint('uplaod: 1\n')
+
+    expect(misspelt).to.match(/^trainer.yaml: unknown key "uplaod"; did you mean "upload"\?.* "upload" is missing/)
+    expect(many)
+      .to.contain('"uplaod"')
+      .and.contain('"name" is missing')
+      .and.match(/\(and \d more\)/)
+    expect(many.match(/is missing/g)).to.have.lengthOf(2)
+  })
+
   it('names key, value and way out', () => {
     expect(complaint(GOOD.replace('raw', 'voc'))).to.contain(
       '"dataset" is "voc", but it must be raw, yolo, yolo_classification, coco.',
