@@ -5,7 +5,6 @@ import { BadModelError, UpdateSupersededError } from './errors.js'
 import type { FailedTargets } from './failed-targets.js'
 import type { InstalledModel } from './installed-model.js'
 import type { ModelBuilder } from './model-builder.js'
-import { Notifier } from './notifier.js'
 import type { LoadedModel, ServedModel } from './served-model.js'
 import type { BrokenModel, ModelStore } from './store.js'
 import { isSameModel, type ModelTarget } from './target.js'
@@ -259,4 +258,25 @@ function loadSentence(problems: readonly string[], served: string | undefined): 
   if (problems.length === 0) return undefined
   const end = served === undefined ? 'there is no other' : `version ${served} serves instead`
   return `A model on disk cannot be loaded (${problems.join('; ')}); ${end}.`
+}
+
+/** Wakes a caller that waits; a notification before the wait is kept. */
+class Notifier {
+  #isNotified = false
+  #wake: (() => void) | undefined
+
+  notify(): void {
+    this.#isNotified = true
+    this.#wake?.()
+  }
+
+  /** Resolves after the next notification, or immediately if there was one since the last call. */
+  async notified(): Promise<void> {
+    while (!this.#isNotified) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    this.#isNotified = false
+  }
 }

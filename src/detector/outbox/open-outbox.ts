@@ -1,15 +1,14 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import pLimit from 'p-limit'
-import { hasCode, messageOf } from '../../base/index.js'
+import { hasCode, messageOf, removeTree, syncFolder } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { ImageUpload } from '../../loop/client/index.js'
-import { createDeletion } from './deletion.js'
-import { type Entry, listEntries, subfolders } from './entries.js'
+import { bytesOf, type Entry, listEntries, subfolders } from './entries.js'
 import { openFolders } from './folders.js'
 import { openImageNames } from './image-names.js'
 import type { OutboxSettings } from './options.js'
 import { createSender } from './sender.js'
-import { openSetAside } from './set-aside.js'
-import { createSharedSync } from './shared-sync.js'
 import { createWaitingImages } from './waiting-images.js'
 
 export type OutboxStatus = {
@@ -103,5 +102,105 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
       uploaded,
       problem: sender.problem(),
     }),
+  }
+}
+
+/** Deletes entries. What cannot be deleted now is tried again with the next ones, and is not sent meanwhile. */
+function createDeletion(temporary: string, deps: { readonly log: Logger }) {
+  const left = new Set<Entry>()
+
+  async function deleteOne(entry: Entry): Promise<void> {
+    try {
+      await removeTree(await moveAway(entry))
+      left.delete(entry)
+    } catch (error) {
+      if (!left.has(entry)) deps.log.error({ image: entry.name, reason: messageOf(error) }, 'image cannot be deleted')
+      left.add(entry)
+    }
+  }
+
+  /** By one rename, so that a kill leaves no half entry behind. */
+  async function moveAway(entry: Entry): Promise<string> {
+    const gone = join(temporary, `${entry.name}.done`)
+    try {
+      await rename(entry.folder, gone)
+      return gone
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) return entry.folder
+      throw error
+    }
+  }
+
+  return async (entries: readonly Entry[]): Promise<void> => {
+    await Promise.all([...left, ...entries].map(deleteOne))
+  }
+}
+
+/** Images that cannot be sent, kept to be looked at, with the reason beside them; the oldest go first. */
+type SetAside = {
+  put(entry: Entry, reason: string): Promise<void>
+  count(): number
+}
+
+type SetAsideOptions = { readonly folder: string; readonly maxImages: number; readonly maxBytes: number }
+
+async function openSetAside({ folder, maxImages, maxBytes }: SetAsideOptions): Promise<SetAside> {
+  let kept: { readonly path: string; readonly bytes: number }[] = []
+  for (const name of (await subfolders(folder)).sort()) {
+    kept.push({ path: join(folder, name), bytes: await bytesOf(join(folder, name)) })
+  }
+  let bytes = kept.reduce((sum, each) => sum + each.bytes, 0)
+
+  async function trim(): Promise<void> {
+    while (kept.length > maxImages || bytes > maxBytes) {
+      const oldest = kept.shift()
+      if (oldest === undefined) return
+      bytes -= oldest.bytes
+      await removeTree(oldest.path)
+    }
+  }
+
+  return {
+    async put(entry, reason) {
+      const path = join(folder, entry.name)
+      await removeTree(path) // an older release may have used the same name
+      await rename(entry.folder, path)
+      bytes -= kept.find((each) => each.path === path)?.bytes ?? 0
+      kept = kept.filter((each) => each.path !== path)
+      kept.push({ path, bytes: entry.bytes })
+      bytes += entry.bytes
+      await trim()
+      // Without room for the reason the image still has its place.
+      await writeFile(join(path, 'reason.txt'), `${reason}\n`).catch(() => undefined)
+    },
+    count: () => kept.length,
+  }
+}
+
+/** Syncs folders to the disk for several callers together: calls during a running sync share the next one. */
+function createSharedSync(sync: (folder: string) => Promise<void> = syncFolder) {
+  const running = new Map<string, Promise<void>>()
+  const next = new Map<string, Promise<void>>()
+
+  function begin(folder: string): Promise<void> {
+    const work = sync(folder).finally(() => running.delete(folder))
+    running.set(folder, work)
+    return work
+  }
+
+  return (folder: string): Promise<void> => {
+    const current = running.get(folder)
+    if (current === undefined) return begin(folder)
+    const planned = next.get(folder)
+    if (planned !== undefined) return planned
+    // The running sync may have started before the caller's rename, so it does not cover it.
+    const after = current
+      .catch(() => undefined)
+      .then(() => {
+        next.delete(folder)
+        return begin(folder)
+      })
+    next.set(folder, after)
+    return after
   }
 }

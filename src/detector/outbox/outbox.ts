@@ -1,9 +1,8 @@
-import { type Closers, createService, type Service } from '../../base/index.js'
+import { type Closers, createService, LoopfleetError, messageOf, type Service } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { ImageUpload } from '../../loop/client/index.js'
 import type { OutboxMode } from '../../loop/protocol/index.js'
 import type { Entry } from './entries.js'
-import { OutboxClosedError, OutboxFullError, OutboxWriteError } from './errors.js'
 import { type OpenOutbox, type OutboxStatus, openOutbox } from './open-outbox.js'
 import { type OutboxOptions, type OutboxSettings, outboxOptionsSchema } from './options.js'
 import { writeEntry } from './write-entry.js'
@@ -107,3 +106,43 @@ async function write({ image, metadata }: OutboxItem, isPriority: boolean, parts
 
 /** Down to milliseconds, as dialect 0.8 writes its names and dates. */
 const DATE_LENGTH = 23
+
+/** The disk did not take an image; nothing of it is left behind. */
+class OutboxWriteError extends LoopfleetError {
+  static {
+    this.prototype.name = 'OutboxWriteError'
+  }
+  constructor(details: { readonly folder: string }, cause: unknown) {
+    super(
+      'LF_OUTBOX_WRITE',
+      `The image was not kept, since the outbox ${details.folder} cannot be written: ${messageOf(cause)}. ` +
+        'Make room on its disk or give it another folder.',
+      { details, cause, failure: 'transient' },
+    )
+  }
+}
+
+/** There is no room for an image, and none may be made for it. */
+class OutboxFullError extends LoopfleetError {
+  static {
+    this.prototype.name = 'OutboxFullError'
+  }
+  constructor(details: { readonly bytes: number; readonly maxImages: number; readonly maxBytes: number }) {
+    super(
+      'LF_OUTBOX_FULL',
+      `The image of ${details.bytes} bytes was not kept, since it finds no room in the outbox beside what goes ahead ` +
+        `of it (${details.maxImages} images, ${details.maxBytes} bytes); raise the limits or let the outbox upload.`,
+      { details, failure: 'transient' },
+    )
+  }
+}
+
+/** An outbox that has not started or was stopped keeps no images. */
+class OutboxClosedError extends LoopfleetError {
+  static {
+    this.prototype.name = 'OutboxClosedError'
+  }
+  constructor() {
+    super('LF_OUTBOX_CLOSED', 'The image was not kept, since the outbox is not running.', { failure: 'transient' })
+  }
+}

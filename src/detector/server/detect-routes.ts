@@ -1,10 +1,11 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Detector } from '../serving/detector.js'
+import { fieldError } from '../serving/errors.js'
 import { checkDate } from '../serving/image-facts.js'
 import { clientSignal } from './client-signal.js'
+import { filesOf } from './form-files.js'
 import type { ServerLimits } from './limits.js'
-import { readImages } from './request-images.js'
 import { factsOf, flagOf, givenValue } from './request-values.js'
 import { detectDocs, uploadDocs } from './route-docs.js'
 
@@ -31,3 +32,16 @@ export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutes
 }
 
 const NO_BYTES = new Uint8Array()
+
+/** The files of a multipart request that are parts of this name. Throws 422 without one, 413 and 400. */
+function readImages(
+  { body, headers }: FastifyRequest,
+  name: 'file' | 'files',
+  limits: Pick<ServerLimits, 'maxFiles'>,
+): Buffer[] {
+  if (!Buffer.isBuffer(body)) throw fieldError('body', name, 'must be a part of a multipart/form-data body.')
+  const files = filesOf(body, headers['content-type'] ?? '', limits)
+  const images = files.filter((file) => file.name === name).map(({ bytes }) => bytes)
+  if (images.length === 0) throw fieldError('body', name, 'field required')
+  return images
+}

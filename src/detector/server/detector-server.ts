@@ -1,17 +1,18 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { createHttpServer, type HealthOptions, type HttpServer } from '../../base/http/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { Dialect } from '../../loop/protocol/index.js'
 import type { Detector } from '../serving/detector.js'
-import { registerBackdoorRoutes } from './backdoor-routes.js'
 import { registerDetectRoutes } from './detect-routes.js'
-import { registerDocsPage } from './docs-page.js'
-import { createDetectorHttp } from './http-server.js'
+import { toErrorAnswer } from './error-answer.js'
 import { defaultLimits, type ServerLimits } from './limits.js'
-import { createMetrics } from './metrics.js'
+import { createMetrics, type Metrics } from './metrics.js'
 import { registerModeRoutes } from './mode-routes.js'
+import { probeDocs, watchDocs } from './route-docs.js'
 import { socketEvents } from './socket-events.js'
 import { createDetectorSocket } from './socket-server.js'
-import { registerWatchRoutes, watchRequests } from './watch-routes.js'
 
 export type DetectorServerOptions = {
   readonly dialect: Dialect
@@ -84,4 +85,103 @@ export async function createDetectorServer(
 function whyNoDetection(detector: Detector): string | undefined {
   if (detector.modelInfo() !== null) return undefined
   return `No model is loaded: ${detector.about().model_problem ?? 'the reason is unknown'}.`
+}
+
+/** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins anew. */
+function registerBackdoorRoutes(app: FastifyInstance, detector: Detector, deps: { readonly log: Logger }): void {
+  app.post(
+    '/reset',
+    { schema: { tags: ['tests'], summary: 'Forget all models and images' } },
+    async (_request, reply) => {
+      reply.type('application/json')
+      try {
+        await detector.reset()
+        return await reply.send('true')
+      } catch (error) {
+        deps.log.error({ err: error }, 'reset failed')
+        return await reply.send('false')
+      }
+    },
+  )
+}
+
+// The page styles what it draws in place; nothing else may come from outside its own files.
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** The OpenAPI page at `/docs` and its description at `/openapi.json`; nothing is loaded from elsewhere. */
+async function registerDocsPage(app: FastifyInstance, info: { readonly version: string }): Promise<void> {
+  // Schemas of routes are for this page: values are checked by the parts, and answers go out as they are.
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.0.3',
+      info: {
+        title: 'loopfleet detector',
+        version: info.version,
+        description: 'Finds things in images with a model of the Learning Loop. The same by socket at /ws/socket.io.',
+      },
+      paths: probeDocs,
+    },
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: POLICY,
+    // The bar on top is for other APIs.
+    theme: {
+      title: 'loopfleet detector',
+      css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
+    uiConfig: { tryItOutEnabled: true, validatorUrl: null },
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+}
+
+/** A client that is slow, or never ends, must not hold the detector up. */
+const FINISH_MS = 3000
+
+/** The detector's HTTP server: its limits, its bodies and its errors. */
+function createDetectorHttp(
+  options: ServerLimits & HealthOptions & { readonly allowedHosts?: readonly string[] },
+  deps: { readonly log: Logger },
+): HttpServer {
+  const http = createHttpServer(
+    {
+      ...options,
+      keepAliveMs: 65_000,
+      finishAnswersMs: FINISH_MS,
+      router: { ignoreTrailingSlash: true },
+      toErrorAnswer,
+    },
+    deps,
+  )
+  const { app } = http
+  app.removeAllContentTypeParsers()
+  // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
+  app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // Modes and versions come as bare text, whatever their content type says.
+  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: 64 * 1024 }, (_request, body, done) => done(null, body))
+  return http
+}
+
+/** `GET /health` and `GET /metrics`. */
+function registerWatchRoutes(app: FastifyInstance, detector: Detector, metrics: Metrics): void {
+  app.get('/health', { schema: watchDocs.health }, async () => {
+    const model = detector.modelInfo()?.version ?? null
+    // Without a model it lives all the same: a restart would not bring one.
+    return { status: 'ok', ready: model !== null, model }
+  })
+  app.get('/metrics', { schema: watchDocs.metrics }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text()),
+  )
+}
+
+/** Counts and times every request of these routes. */
+function watchRequests(app: FastifyInstance, metrics: Metrics): void {
+  const ends = new WeakMap<object, (status: number) => void>()
+  app.addHook('onRequest', async (request) => {
+    ends.set(request, metrics.watch('rest', request.routeOptions.url ?? 'unknown'))
+  })
+  app.addHook('onResponse', async (request, reply) => ends.get(request)?.(reply.statusCode))
 }

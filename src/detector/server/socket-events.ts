@@ -8,6 +8,7 @@ import {
   imageMetadataSchema,
   outboxModes,
   parseMessage,
+  type SocketImage,
   type UploadEvent,
   uploadEventSchema,
 } from '../../loop/protocol/index.js'
@@ -15,11 +16,11 @@ import type { Detector } from '../serving/detector.js'
 import { fieldError } from '../serving/errors.js'
 import { checkDate, type DetectFacts, toImageFacts } from '../serving/image-facts.js'
 import type { ImageFacts } from '../serving/metadata.js'
+import type { ClientImage } from '../serving/parts.js'
 import { withUnknownKeys } from '../serving/unknown-keys.js'
 import type { ServerLimits } from './limits.js'
 import { oneOf } from './mode-routes.js'
 import { wordOf } from './request-values.js'
-import { toClientImage } from './socket-image.js'
 
 /** What an event is answered with; undefined is an ack without argument. */
 export type SocketEventHandler = (payload: unknown, signal: AbortSignal) => Promise<unknown>
@@ -97,4 +98,22 @@ function metadataOf({ metadata, detections }: UploadEvent, payload: unknown): Im
 function factsOfUpload({ tags, source, creation_date, metadata }: UploadEvent): ImageFacts {
   const created = checkDate(creation_date) ?? checkDate(metadata?.created)
   return { tags: tags ?? [], source, created }
+}
+
+/** An image of the socket as the pool takes it: an encoded one, or raw pixels whose bytes fit their shape. Throws a 422. */
+function toClientImage(image: SocketImage): ClientImage {
+  if (image instanceof Uint8Array) return { bytes: image }
+  if (image.format === 'jpeg') return { bytes: image.bytes }
+  const { bytes, dtype, shape } = image
+  const [height, width, channels] = shape
+  if (dtype !== 'uint8') throw fieldError('body', 'image.dtype', `must be "uint8", got ${JSON.stringify(dtype)}.`)
+  if (channels !== 1 && channels !== 3 && channels !== 4) {
+    throw fieldError('body', 'image.shape', `must end with 1, 3 or 4 channels, got ${channels}.`)
+  }
+  const wanted = height * width * channels
+  if (bytes.byteLength !== wanted) {
+    const sentence = `must have ${wanted} bytes for the shape ${shape.join(' x ')}, got ${bytes.byteLength}.`
+    throw fieldError('body', 'image.bytes', sentence)
+  }
+  return { pixels: bytes, width, height, channels }
 }

@@ -15,7 +15,6 @@ import { createDetection, type Detection } from './detection.js'
 import { DetectorRequestError } from './errors.js'
 import { checkReadable, toJpeg } from './jpeg.js'
 import { type ImageFacts, toSavedUpload } from './metadata.js'
-import { toModelInfo } from './model-info.js'
 import type { ClientImage, DetectorModel, DetectorOutbox, DetectorParts, TargetModel } from './parts.js'
 
 export type DetectorOptions = { readonly dialect: Dialect }
@@ -225,3 +224,11 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 }
 
 const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }
+
+/** The loaded model as the detector's own API describes it. */
+function toModelInfo({ modelJson, folder, version, id }: DetectorModel): ModelInfo {
+  const { host, organization, project, categories, resolution, model_size } = modelJson
+  const conf_threshold = typeof modelJson.conf_threshold === 'number' ? modelJson.conf_threshold : null
+  const ours = { id, version, model_root_path: folder, conf_threshold }
+  return { ...ours, host, organization, project, categories, resolution, model_size }
+}
