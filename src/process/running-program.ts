@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode } from '../base/index.js'
 import type { Logger } from '../base/logger/index.js'
-import { livingMembers, signalGroup } from './group.js'
 import { type StartCount, startedAfter } from './newcomers.js'
+import { listProcesses } from './proc.js'
 import type { ProgramOutput } from './program-output.js'
 import { sweepProgram } from './sweep.js'
 
@@ -147,4 +148,22 @@ function hasGroup(group: number): boolean {
   } catch {
     return true // the closer look tells
   }
+}
+
+/** Sends a signal to a process group; false when nobody is left in it. */
+function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-group, signal)
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return false
+    if (hasCode(error, 'EPERM')) return true // there, but somebody else's (a set-uid program)
+    throw error
+  }
+}
+
+/** The pids in a process group that still do something; zombies do not count. */
+async function livingMembers(group: number): Promise<number[]> {
+  if (!signalGroup(group, 0)) return [] // the common case costs one system call
+  const processes = await listProcesses()
+  return processes.filter((entry) => entry.group === group && !entry.isZombie).map(({ pid }) => pid)
 }

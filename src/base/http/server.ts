@@ -1,8 +1,7 @@
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Logger } from '../logger/index.js'
 import { type BodyRate, limitBodyRate, usualBodyRate } from './body-rate.js'
 import { answerClientError } from './client-errors.js'
-import { finishAnswers, refuseBecauseItEnds } from './ending.js'
 import { answerErrors, type ErrorHandler, type ToErrorAnswer } from './error-answers.js'
 import { type HealthOptions, registerHealth } from './health.js'
 import { type LingerLimits, lingerAfterRefusals, usualLinger } from './lingering-close.js'
@@ -71,4 +70,41 @@ export function createHttpServer(options: HttpServerOptions, deps: { readonly lo
     return answerProbe(request, reply) ?? (isClosing() ? refuseBecauseItEnds(reply) : undefined)
   })
   return { app, origins, answerError }
+}
+
+const RETRY_AFTER_SECONDS = 2
+
+/**
+ * Lets a server that closes finish what is being answered, for `graceMs` at most. Meanwhile it listens on, so that probes
+ * see why it is not ready; other requests are to be refused. Answers whether the server closes.
+ */
+function finishAnswers(app: FastifyInstance, graceMs: number): () => boolean {
+  let isClosing = false
+  let count = 0
+  let allAnswered: () => void = () => undefined
+
+  app.server.on('request', (_request, response) => {
+    count += 1
+    response.once('close', () => {
+      count -= 1
+      if (count === 0) allAnswered()
+    })
+  })
+  app.addHook('preClose', async () => {
+    isClosing = true
+    if (count === 0 || graceMs === 0) return
+    await new Promise<void>((resolve) => {
+      const giveUp = setTimeout(resolve, graceMs)
+      allAnswered = () => {
+        clearTimeout(giveUp)
+        resolve()
+      }
+    })
+  })
+  return () => isClosing
+}
+
+function refuseBecauseItEnds(reply: FastifyReply): FastifyReply {
+  reply.code(503).header('connection', 'close').header('retry-after', RETRY_AFTER_SECONDS)
+  return reply.send({ detail: 'The server is stopping.' })
 }
