@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../../base/index.js'
-import type { OwnedImage } from '../../images/index.js'
+import type { ImageSize, ImageSource, OwnedImage, RawPixels } from '../../images/index.js'
+import { bytesOf, decodePixels } from '../../images/pixels/index.js'
 import { InferenceError, type InsideNative } from '../basics/index.js'
 import type { Findings, InferenceCategory } from '../findings/findings.js'
 import { parseGiven } from '../findings/given-findings.js'
-import { type ModuleImage, WrappedImage } from '../image/module-image.js'
 import type { ImageAnswer } from './runner.js'
 import { toThreadError } from './thread-error.js'
 import type { ModuleSettings, ThreadBackend } from './thread-messages.js'
@@ -112,4 +112,44 @@ function isDetector(value: unknown): value is ModuleDetector {
 
 function unusable(file: string, problem: string, cause?: unknown): InferenceError {
   return new InferenceError('LF_BACKEND_UNUSABLE', `The module ${file} ${problem}.`, { cause, details: { file } })
+}
+
+/** The image as a module sees it: as it came, or decoded when it asks for that. */
+type ModuleImage = {
+  readonly source: ImageSource
+  /** The encoded file; undefined for raw pixels. */
+  bytes(): Promise<Uint8Array | undefined>
+  /** RGB rows, decoded once; throws for a bad image, which should be let through. */
+  pixels(): Promise<RawPixels>
+}
+
+/** An image on its way through a module, which may only see what a `ModuleImage` has. */
+class WrappedImage implements ModuleImage {
+  readonly source: OwnedImage
+  readonly #maxPixels: number
+  #decoded: Promise<RawPixels> | undefined
+  #size: ImageSize | undefined
+
+  constructor(source: OwnedImage, maxPixels: number) {
+    this.source = source
+    this.#maxPixels = maxPixels
+    if ('pixels' in source) this.#size = source
+  }
+
+  /** Its size as far as it has become known. */
+  get knownSize(): ImageSize | undefined {
+    return this.#size
+  }
+
+  // Closures, since a module may take them out of the image.
+  readonly bytes = async (): Promise<Uint8Array | undefined> => {
+    return 'pixels' in this.source ? undefined : await bytesOf(this.source)
+  }
+
+  readonly pixels = async (): Promise<RawPixels> => {
+    this.#decoded ??= decodePixels(this.source, this.#maxPixels)
+    const found = await this.#decoded
+    this.#size = found
+    return found
+  }
 }
