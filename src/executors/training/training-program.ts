@@ -27,7 +27,6 @@ import { EventQueue } from './event-queue.js'
 import type { EventSource, EventSourceDeps } from './event-source.js'
 import { openEventsFile } from './events-file.js'
 import { writeHyperparameterFile } from './hyperparameter-file.js'
-import { type SignOfLife, watchSignOfLife } from './sign-of-life.js'
 import { chooseStart } from './start-choice.js'
 import { openAsideFolders } from './whole-files/aside-folders.js'
 import { createSetAside } from './whole-files/set-aside.js'
@@ -260,5 +259,41 @@ function createTidier(order: TrainingOrder, log: Logger): (event: TrainerEvent) 
     if (known.length === entries.length) return event
     log.warn({ unknown: entries.length - known.length }, 'counts of unknown category ids left out')
     return { ...event, confusion_matrix: Object.fromEntries(known) }
+  }
+}
+
+/** Watches that a program gives a sign of life from time to time: a line of output, or an event. */
+type SignOfLife = {
+  seen(): void
+  /** It gave none for too long. */
+  readonly isMissing: boolean
+  close(): void
+}
+
+/** Calls back once when there was no sign for so long; never without a limit. */
+function watchSignOfLife(limitMs: number | undefined, onMissing: () => void): SignOfLife {
+  let lastAt = performance.now()
+  let isMissing = false
+  let timer: NodeJS.Timeout | undefined
+  if (limitMs !== undefined) look(limitMs, limitMs)
+
+  // A chatty program costs no timer per line: when the time is over, the rest since its last sign is waited for.
+  function look(limit: number, inMs: number): void {
+    timer = setTimeout(() => {
+      const leftMs = limit - (performance.now() - lastAt)
+      if (leftMs > 0) return look(limit, leftMs)
+      isMissing = true
+      onMissing()
+    }, inMs)
+  }
+
+  return {
+    seen() {
+      lastAt = performance.now()
+    },
+    get isMissing() {
+      return isMissing
+    },
+    close: () => clearTimeout(timer),
   }
 }

@@ -1,11 +1,28 @@
 import { dirname } from 'node:path'
+import { z } from 'zod'
 import type { Logger } from '../../../base/logger/index.js'
-import { checkConverterFile } from '../../definition/index.js'
+import { checkConverterFile, converterDefinitionSchema } from '../../definition/index.js'
 import { type Converter, createConverter } from '../../program/index.js'
 import { describePlugin, type PluginSource } from '../describe-plugin.js'
+import { hookSchema } from '../hook-schema.js'
 import { pluginCommand } from '../plugin-command.js'
 import { readConvertedList } from './converted-list.js'
-import { type ConverterPlugin, converterPluginSchema } from './converter-plugin-schema.js'
+
+const { name, source_format, timeout_seconds, gpus, env, errors } = converterDefinitionSchema.shape
+
+/** What a converter plug-in exports, as data: the hooks of ConverterLogic are marks. */
+const converterPluginSchema = z.strictObject({
+  name,
+  sourceFormat: source_format,
+  targetFormats: z.array(name).min(1, { error: 'must list the formats it makes' }),
+  timeoutSeconds: timeout_seconds,
+  gpus,
+  env,
+  errors,
+  convert: hookSchema,
+  convertedFiles: hookSchema.optional(),
+})
+type ConverterPlugin = z.output<typeof converterPluginSchema>
 
 const HOOKS_PROGRAM = new URL('./hooks-main.js', import.meta.url)
 

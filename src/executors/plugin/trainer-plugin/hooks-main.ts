@@ -1,12 +1,13 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../../base/index.js'
+import { messageOf, readJsonFile, writeJsonFile } from '../../../base/index.js'
+import { EVENTS_FILE, TRAINING_FILE, trainingFileSchema, visibleGpus } from '../../contract/index.js'
 import { importPlugin } from '../import-plugin.js'
 import { HookLimit } from './hook-limit.js'
 import { HookPoller } from './hook-poller.js'
-import { eventsFileOf, openTraining } from './open-training.js'
 import { createReports } from './reports.js'
-import { runDetect } from './run-detect.js'
 import { type Ended, runStarted } from './run-started.js'
 import type { TrainerLogic, Training } from './trainer-logic.js'
 
@@ -94,6 +95,54 @@ function fail(error: unknown): Ended {
 
 function reportError(message: string): void {
   createReports({ eventsFile: eventsFileOf(process.cwd(), process.env), folder: process.cwd() }).error(message)
+}
+
+type OpenTrainingOptions = {
+  /** Absolute; holds training.json. */
+  readonly workspace: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal
+  readonly resume?: boolean
+}
+
+/** The training of a workspace as the hooks see it. Throws LF_FILE_INVALID, or an Error when there is none. */
+async function openTraining({ workspace, env, signal, resume }: OpenTrainingOptions): Promise<Training> {
+  const file = await readJsonFile(join(workspace, TRAINING_FILE), trainingFileSchema)
+  if (file === undefined) throw new Error(`There is no ${TRAINING_FILE} in ${workspace}.`)
+  return {
+    id: file.id,
+    organization: file.organization,
+    project: file.project,
+    trainingNumber: file.training_number,
+    categories: file.categories,
+    hyperparameters: file.hyperparameters,
+    modelVariant: file.model_variant,
+    folder: workspace,
+    dataset: { ...file.dataset, folder: resolve(workspace, file.dataset.folder) },
+    baseModel: file.base_model === null ? null : { folder: resolve(workspace, file.base_model.folder) },
+    resume: resume ?? file.resume,
+    gpus: visibleGpus(env.CUDA_VISIBLE_DEVICES),
+    signal,
+    report: createReports({ eventsFile: eventsFileOf(workspace, env), folder: workspace }),
+  }
+}
+
+/** Where a program that was started for this workspace reports. */
+function eventsFileOf(workspace: string, env: OpenTrainingOptions['env']): string {
+  return env.LOOPFLEET_EVENTS ?? join(workspace, EVENTS_FILE)
+}
+
+type Folders = { readonly model: string; readonly images: string; readonly output: string }
+
+/** Hands the images of a folder to the hook and writes what it finds where the worker looks for it. */
+async function runDetect(logic: TrainerLogic, training: Training, folders: Folders): Promise<void> {
+  if (typeof logic.detect !== 'function') throw new Error('The plug-in has no hook "detect".')
+  const names = (await readdir(folders.images)).filter((name) => name.endsWith('.jpg')).sort()
+  const images = names.map((name) => ({ id: basename(name, '.jpg'), path: join(folders.images, name) }))
+  const found: unknown = await logic.detect(images, { folder: folders.model }, training)
+  if (!Array.isArray(found)) throw new TypeError('The hook "detect" answered no list.')
+  await mkdir(folders.output, { recursive: true })
+  await writeJsonFile(join(folders.output, 'detections.json'), found)
 }
 
 const { exitCode, signal } = await main().catch(fail)

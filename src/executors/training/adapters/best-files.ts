@@ -13,7 +13,6 @@ import type { SetAside, Source, Trust } from '../whole-files/set-aside.js'
 import { readBestMetrics } from './best-metrics.js'
 import { type BestFiles, bestNames } from './best-names.js'
 import { type DatedFile, epochInName, type ModelEpochs } from './model-epoch.js'
-import { openPassedOver } from './passed-over.js'
 
 export type BestFilesOptions = {
   readonly workspace: string
@@ -228,5 +227,31 @@ async function publish(workspace: string, best: BestFiles, file: Found, setAside
   for (const { path } of [...older, file]) {
     const metrics = metricsPath(best, path)
     if (metrics !== undefined) await rm(join(workspace, metrics), { force: true })
+  }
+}
+
+const PASSED_OVER = join(ASIDE, 'passed-over.json')
+const passedOverSchema = z.object({ said: z.array(z.string()) })
+/** Such a script keeps every best model until its disk is full. */
+const MAX_KEPT = 1000
+
+/** What people were told of files that are not used, kept in the workspace: a program that is resumed finds the same files again. */
+type PassedOver = {
+  /** Whether it is the first time that this is said of this state of a file. */
+  isNew(state: string, problem: string): Promise<boolean>
+}
+
+async function openPassedOver(workspace: string, { resume }: { readonly resume: boolean }): Promise<PassedOver> {
+  const file = join(workspace, PASSED_OVER)
+  const kept = resume ? await readJsonFile(file, passedOverSchema).catch(() => undefined) : undefined // lines are said again then
+  const said = new Set(kept?.said)
+  return {
+    async isNew(state, problem) {
+      const entry = `${state}: ${problem}`
+      if (said.has(entry)) return false
+      said.add(entry)
+      await writeJsonFile(file, { said: [...said].slice(-MAX_KEPT) })
+      return true
+    },
   }
 }
