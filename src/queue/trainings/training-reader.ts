@@ -2,8 +2,7 @@ import type { Logger } from '../../base/logger/index.js'
 import { recordKeys } from '../records/record-keys.js'
 import type { Records } from '../records/records.js'
 import type { RedisLink } from '../redis/index.js'
-import { findTrainingId } from './find-training.js'
-import { trainingKeys } from './training-keys.js'
+import { TrainingAmbiguousError } from './training-errors.js'
 import { type TrainingPayload, toTraining, trainingDefinition } from './training-payload.js'
 import type { TrainingRecord } from './training-record.js'
 import type { TrainingReader } from './trainings-of-fleet.js'
@@ -63,5 +62,36 @@ export function createTrainingReader(
       const isOfAnother = hostId !== undefined && host !== hostId
       return { state: found < run || isOfAnother ? 'lost' : 'same', found }
     },
+  }
+}
+
+type TrainingIndex = {
+  /** The newest training of this name (organization/project#number). */
+  idNamed(name: string): Promise<string | null>
+  /** Ids that begin so, in their order. */
+  idsFrom(prefix: string, limit: number): Promise<readonly string[]>
+}
+
+const MOST = 5
+
+/** The id of a training by id, by the unique beginning of one, or by name. Throws LF_TRAINING_AMBIGUOUS. */
+async function findTrainingId(wanted: string, index: TrainingIndex): Promise<string | null> {
+  if (wanted.includes('#')) return await index.idNamed(wanted)
+  if (!/^[0-9a-z]+$/.test(wanted)) return null
+  const ids = await index.idsFrom(wanted, MOST)
+  if (ids.length > 1 && ids[0] !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
+  return ids[0] ?? null
+}
+
+/** Where trainings are found by what the Loop and the seats know of them; the scripts compute the same keys. */
+function trainingKeys(link: Pick<RedisLink, 'prefix'>) {
+  const { base } = recordKeys(link)
+  return {
+    /** Hash: organization/project#number → id of the last training so named. */
+    names: `${base}:training-names`,
+    /** Hash: uuid of a seat → id of its newest training. */
+    seats: `${base}:seat-trainings`,
+    /** Set: trainings of a seat whose end the Loop has not acknowledged, also unfinished ones. */
+    unacked: (uuid: string) => `${base}:seat-unacked:${uuid}`,
   }
 }

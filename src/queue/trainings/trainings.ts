@@ -7,7 +7,6 @@ import { createRecords, type Records } from '../records/records.js'
 import { createTrainingLog } from '../records/training-log.js'
 import { promptly, type RedisLink } from '../redis/index.js'
 import { migrateTrainings } from './migrate-trainings.js'
-import { createTrainingControl } from './training-control.js'
 import { createTrainingCurve } from './training-curve.js'
 import { TrainingUnknownError } from './training-errors.js'
 import { createTrainingOrders } from './training-orders.js'
@@ -70,6 +69,32 @@ export function createTrainings(
     watch(onChange) {
       const unfinished = () => link.client.zrange(keys.open(trainingDefinition.kind), 0, '-1')
       return watchTrainings(onChange, { link, unfinished, log })
+    },
+  }
+}
+
+/** How trainings are stopped and aborted from anywhere in the fleet. */
+function createTrainingControl(
+  link: RedisLink,
+  records: Records<TrainingPayload>,
+): Pick<TrainingControl, 'request' | 'requestWithoutRecord'> {
+  const keys = recordKeys(link)
+  return {
+    async request(id, kind, by) {
+      for (;;) {
+        // Read in part, so that also one of a newer version can be ended.
+        const fields = ['kind', 'version', 'data:best', 'data:facts:device'] as const
+        const [ofKind, version, best, device] = await link.client.hmget(keys.record(id), ...fields)
+        if (ofKind !== trainingDefinition.kind) throw new TrainingUnknownError(id)
+        // One that has a model still has to upload it: that is for a host. Once its program ran, one may be in a shared checkpoint.
+        const needsHost = kind === 'stop' && (best !== 'null' || device !== null)
+        const outcome = await records.intend(id, kind, by, needsHost ? {} : { endIfWaiting: Number(version) })
+        if (outcome !== 'changed' && outcome !== 'unknown') return outcome
+      }
+    },
+    async requestWithoutRecord(id, kind, by) {
+      // It may be there again.
+      if ((await records.intend(id, kind, by)) !== 'asked') await records.intendLost(id, kind, by)
     },
   }
 }

@@ -2,16 +2,15 @@ import process from 'node:process'
 import type { Closers } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { Converter } from '../../executors/program/index.js'
-import { type Conversions, queueNames } from '../../queue/index.js'
+import type { LoopRest } from '../../loop/client/index.js'
+import { type ConversionRecord, type Conversions, queueNames } from '../../queue/index.js'
 import type { HostWork } from '../engine/host-work.js'
 import { toWork } from '../engine/pipeline.js'
 import type { Places } from '../engine/places.js'
 import type { Served } from '../engine/served.js'
 import type { WorkerDeps, WorkerOptions } from '../worker-options.js'
-import { createWorkspaceKeeper, DEFAULT_KEEP } from '../workspaces/index.js'
+import { createWorkspaceKeeper, DEFAULT_KEEP, type WorkspaceOwner } from '../workspaces/index.js'
 import { type ConversionPipelineDeps, createConversionPipeline } from './conversion-pipeline.js'
-import { folderOwnerOf } from './folder-owner.js'
-import { createRecentProjects } from './recent-projects.js'
 
 export type HostConversionsOptions = Omit<WorkerOptions, 'converters'> & { readonly converters: readonly Converter[] }
 
@@ -68,6 +67,45 @@ export function createHostConversions(options: HostConversionsOptions, deps: Hos
     follow() {
       pipeline.setPlaces(places.total)
       pipeline.setTaking(({ name }) => !deps.isDraining() && deps.served.has('converter', name))
+    },
+  }
+}
+
+/** What was converted or aborted does not need its folder any more. */
+function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {
+  if (record === undefined) return undefined
+  switch (record.state) {
+    case 'waiting':
+    case 'running':
+      return { endedAt: null, outcome: null }
+    case 'failed':
+      return { endedAt: record.endedAt, outcome: 'failed' }
+    case 'converted':
+    case 'aborted':
+      return { endedAt: record.endedAt, outcome: 'aborted' }
+    default:
+      return record.state satisfies never
+  }
+}
+
+/** A pass converts many models of one project in a few seconds; it is not asked for anew for each of them. */
+const RECENT_MS = 5_000
+
+/** Asks the Loop for a project unless it was told of it a few seconds ago; what fails is asked for again at once. */
+function createRecentProjects(
+  rest: Pick<LoopRest, 'project'>,
+  now: () => number = () => performance.now(),
+): Pick<LoopRest, 'project'> {
+  const answers = new Map<string, { readonly at: number; readonly project: Awaited<ReturnType<LoopRest['project']>> }>()
+  return {
+    async project(resource, options) {
+      const known = answers.get(resource)
+      if (known !== undefined && now() - known.at < RECENT_MS) return known.project
+      for (const [other, { at }] of answers) if (now() - at >= RECENT_MS) answers.delete(other)
+      const at = now()
+      const project = await rest.project(resource, options)
+      answers.set(resource, { at, project })
+      return project
     },
   }
 }

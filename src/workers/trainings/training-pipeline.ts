@@ -9,6 +9,7 @@ import {
 import type { Logger } from '../../base/logger/index.js'
 import type { Slots } from '../../executors/gpu/index.js'
 import {
+  type Offered,
   RecordLostError,
   type TrainingOutcome,
   type TrainingPayload,
@@ -26,7 +27,6 @@ import { createPlaceLending, LEND_AFTER_MS } from '../engine/place-lending.js'
 import type { Place, Places } from '../engine/places.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
-import { whyTaken } from '../engine/why-taken.js'
 import {
   FailedTooOftenError,
   FailsOnEveryHostError,
@@ -278,4 +278,17 @@ function follow(run: Run<TrainingPayload>, { stopSwitch, taken }: TrainingRun): 
     run.stopSignal.removeEventListener('abort', stop)
     run.signal.removeEventListener('abort', end)
   }
+}
+
+const reasons: Readonly<Record<Offered, string>> = {
+  created: 'ordered',
+  expired: 'lease expired',
+  released: 'handed back',
+  'taken-back': 'earlier life of this host died',
+  reopened: 'retried',
+}
+
+/** Why a host takes a record, for its log, and which host had it before. */
+function whyTaken({ offered, record }: Pick<Run<unknown>, 'offered' | 'record'>) {
+  return { reason: reasons[offered], ...(record.host !== null && { lastHost: record.host }) }
 }
