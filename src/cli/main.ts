@@ -3,8 +3,9 @@ import process from 'node:process'
 import { takeHandedEnvironment } from '../config/index.js'
 import { bearBrokenPipes } from './broken-pipe.js'
 import { lastWordOf } from './last-word.js'
-import { endWithParent } from './launch/end-with-parent.js'
 import { lacksParent, launchBelow } from './launch/launch.js'
+
+const CHECK_PARENT_MS = 1000
 
 bearBrokenPipes()
 if (takeHandedEnvironment()) endWithParent()
@@ -23,4 +24,15 @@ try {
 async function run(): Promise<void> {
   const { createProgram } = await import('./program.js')
   await createProgram().parseAsync()
+}
+
+/**
+ * Ends this process when its parent has been killed. The kernel does that too where setpriv knows --pdeathsig; no
+ * part may continue without the process that passes signals to it.
+ */
+function endWithParent(): void {
+  const parent = process.ppid
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+  }, CHECK_PARENT_MS).unref()
 }

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
-import type { Closers } from '../../base/index.js'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { type Closers, readJsonFile, writeJsonFile } from '../../base/index.js'
 import { type Environment, hostEnvironment } from '../../config/index.js'
 import type { TrainerDefinition } from '../../executors/definition/index.js'
 import {
@@ -19,7 +21,6 @@ import { createOutputThread, sweepOwned } from '../../process/index.js'
 import { createWorker, defaultThreads, openTrainingBackdoor, type WorkerOptions } from '../../workers/index.js'
 import type { CliContext } from '../context.js'
 import type { FleetLink } from './fleet-link.js'
-import { readHostId } from './host-id.js'
 import type { LoopClient } from './loop-client.js'
 
 export type WorkerSettings = {
@@ -119,4 +120,20 @@ function checkpointsOf(environment: Environment): WorkerOptions['checkpoints'] {
   const folder = environment.LOOPFLEET_CHECKPOINTS
   if (folder === undefined) return undefined
   return { folder: resolve(folder), everyMs: environment.LOOPFLEET_CHECKPOINT_SECONDS * 1000 }
+}
+
+const hostFileSchema = z.object({ hostId: z.string().regex(/^[A-Za-z0-9-]{1,60}$/) })
+
+/** The name of this host in the fleet: as given, or made once from the machine's name and kept in its data folder. */
+async function readHostId(folder: string, given: string | undefined): Promise<string> {
+  if (given !== undefined) return given
+  const path = join(folder, 'host.json')
+  const kept = await readJsonFile(path, hostFileSchema)
+  if (kept !== undefined) return kept.hostId
+  const machine = hostname()
+    .replaceAll(/[^A-Za-z0-9-]/g, '-')
+    .slice(0, 40)
+  const hostId = `${machine || 'host'}-${randomBytes(2).toString('hex')}`
+  await writeJsonFile(path, { hostId })
+  return hostId
 }

@@ -1,16 +1,22 @@
 import { z } from 'zod'
 import { type Closers, every, type Service } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
-import type { ImageExchange } from '../../loop/client/index.js'
+import { type ImageExchange, unlessAborted } from '../../loop/client/index.js'
 import type { LoopSocket } from '../../loop/client/socket/index.js'
-import { type Dialect, nodeEventAckMs, parseMessage, toAnnotatorStatus } from '../../loop/protocol/index.js'
+import {
+  type Dialect,
+  describeError,
+  nodeEventAckMs,
+  parseMessage,
+  segmentationAnnotationSchema,
+  toAnnotatorStatus,
+} from '../../loop/protocol/index.js'
 import { createLoopNode, type LoopNode, LoopRefusedError, type NodeIdentity, type StatusCause } from '../index.js'
 import { createAnnotationImages } from './annotation-images.js'
 import { mergeMoves, parseUserInput, type ReceivedInput } from './annotation-input.js'
-import type { AnnotationTool } from './annotation-tool.js'
-import { AnnotatorOfflineError, InputGivenUpError } from './errors.js'
+import type { AnnotationInput, AnnotationTool, ToolResult } from './annotation-tool.js'
+import { AnnotationToolError, AnnotatorOfflineError, InputGivenUpError, ToolTimeoutError } from './errors.js'
 import { createHistories } from './histories.js'
-import { runTool } from './run-tool.js'
 import { createUserTurns } from './user-turns.js'
 
 export type AnnotatorNodeOptions = {
@@ -145,4 +151,37 @@ export function createAnnotatorNode(options: AnnotatorNodeOptions, deps: Annotat
       for (const user of histories.users()) forget(user)
     },
   }
+}
+
+/** One call of a tool, which may be somebody's own: bounded in time, and its answer is checked. */
+async function runTool(
+  tool: AnnotationTool,
+  input: AnnotationInput,
+  history: unknown,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<ToolResult> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new ToolTimeoutError(timeoutMs)), timeoutMs)
+  const either = AbortSignal.any([signal, late.signal])
+  try {
+    const work = Promise.resolve(tool.handleUserInput(input, history, { signal: either }))
+    return parseToolResult(await unlessAborted(work, either))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+// What a Loop's page must draw over and over while somebody drags the mouse.
+const MAX_SVG_CHARACTERS = 4_000_000
+
+const toolResultSchema = z.object({
+  svg: z.string().max(MAX_SVG_CHARACTERS),
+  annotation: segmentationAnnotationSchema.nullish().transform((annotation) => annotation ?? undefined),
+})
+
+/** Checks what a tool has answered, which may be somebody's JavaScript; throws LF_ANNOTATION_TOOL. */
+function parseToolResult(value: unknown): ToolResult {
+  const parsed = toolResultSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new AnnotationToolError(`The annotation tool answered no result: ${describeError(parsed.error, value)}`)
 }

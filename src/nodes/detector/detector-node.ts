@@ -3,11 +3,17 @@ import type { Logger } from '../../base/logger/index.js'
 import type { TargetModel } from '../../detector/index.js'
 import type { LoopRest } from '../../loop/client/index.js'
 import type { LoopSocket } from '../../loop/client/socket/index.js'
-import type { DetectorCondition, Dialect } from '../../loop/protocol/index.js'
-import { createLoopNode, type LoopNode } from '../index.js'
-import type { ReportOptions } from './report.js'
+import {
+  type DetectorCondition,
+  type Dialect,
+  detectorTargetSchema,
+  nodeEventAckMs,
+  parseMessage,
+  toDetectorStatus,
+} from '../../loop/protocol/index.js'
+import { createLoopNode, type LoopNode, type NodeRole } from '../index.js'
+import { type ReportedDetector, type ReportOptions, toStatusView } from './report.js'
 import { createRestReport } from './rest-report.js'
-import { createSocketReport } from './socket-report.js'
 
 export type DetectorNodeOptions = ReportOptions & {
   readonly dialect: Dialect
@@ -55,4 +61,27 @@ export function createDetectorNode(options: DetectorNodeOptions, deps: DetectorN
     { ...(dialect === '0.8' && { createSocket: deps.createSocket }), log },
   )
   return node
+}
+
+type SocketReportDeps = {
+  readonly node: () => Pick<LoopNode, 'isConnected' | 'emitStatus'>
+  readonly detector: ReportedDetector
+}
+
+/** Dialect 0.8: the status with every heartbeat and on every connect; the answer names the model to run. */
+function createSocketReport(options: ReportOptions, deps: SocketReportDeps): NonNullable<NodeRole['report']> {
+  const { organization, project } = options
+  const { detector } = deps
+  return async () => {
+    const condition = detector.condition()
+    if (!deps.node().isConnected() || condition.operationMode === 'startup') return false
+    const status = toDetectorStatus(toStatusView(options, condition))
+    const event = 'update_detector'
+    const answer = await deps.node().emitStatus(event, [organization, project, status], nodeEventAckMs[event])
+    if (!answer.success) return false
+    const target = parseMessage(detectorTargetSchema, answer.payload, `the answer to ${event}`)
+    const { target_model_id: id, target_model_version: version } = target
+    if (id !== null && id !== '' && version !== null && version !== '') detector.setTarget({ id, version })
+    return true
+  }
 }

@@ -12,9 +12,8 @@ import { RefusedError } from '../refused-error.js'
 import type { Project } from '../store/project.js'
 import { type ImageRecord, type LocalImageState, localImageStates } from '../store/records.js'
 import { splitByVersion } from '../store/split-detections.js'
-import { pairParts } from './pair-parts.js'
 import { projectOf } from './route-params.js'
-import { receiveParts } from './upload.js'
+import { type ReceivedPart, receiveParts } from './upload.js'
 
 type NewImage = {
   readonly id: string
@@ -103,4 +102,31 @@ function parseJson(text: string): unknown {
   } catch {
     throw new RefusedError(422, 'image.json: it is not JSON.')
   }
+}
+
+type ImagePair = { readonly json: ReceivedPart; readonly image: ReceivedPart }
+
+/** Pairs the JSON and image parts of an upload: by the stem of their names if that is unique, else by their order. */
+function pairParts(parts: readonly ReceivedPart[]): ImagePair[] {
+  const jsons = parts.filter(isJson)
+  const images = parts.filter((part) => !isJson(part))
+  if (jsons.length !== images.length) {
+    throw new RefusedError(422, `files: ${jsons.length} JSON parts and ${images.length} image parts do not pair.`)
+  }
+  const byStem = new Map(images.map((image) => [stemOf(image), image]))
+  const stems = new Set(jsons.map(stemOf))
+  const isUnique = byStem.size === images.length && stems.size === jsons.length
+  return jsons.map((json, index) => {
+    const image = (isUnique ? byStem.get(stemOf(json)) : undefined) ?? images[index]
+    if (image === undefined) throw new RefusedError(422, `files: ${json.filename} has no image.`)
+    return { json, image }
+  })
+}
+
+function isJson({ filename, mimetype }: ReceivedPart): boolean {
+  return filename.toLowerCase().endsWith('.json') || mimetype === 'application/json'
+}
+
+function stemOf({ filename }: ReceivedPart): string {
+  return filename.replace(/\.[^.]*$/, '')
 }

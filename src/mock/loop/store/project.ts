@@ -5,7 +5,6 @@ import { readJsonFile, safePathSegment, writeJsonFile } from '../../../base/inde
 import { type Detections, detectionsSchema } from '../../../loop/protocol/index.js'
 import { openJsonLog } from './json-log.js'
 import { type ImageRecord, imageRecordSchema, type ProjectRecord, projectRecordSchema } from './records.js'
-import { createSaver } from './saver.js'
 
 /** One project: its record, images and detections in memory, and their files in a folder. */
 export type Project = {
@@ -71,5 +70,27 @@ export async function openProject(folder: string, initial?: ProjectRecord): Prom
     drained: async () => {
       await Promise.all([imageLog.drained(), detectionLog.drained(), save()])
     },
+  }
+}
+
+/** Makes a save that never runs twice at once: calls during a run share the one that follows it. */
+function createSaver(write: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let next: Promise<void> | undefined
+  const run = (): Promise<void> => {
+    running = write().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+  return () => {
+    if (running === undefined) return run()
+    next ??= running
+      .catch(() => undefined) // told to the one who waits for that run
+      .then(() => {
+        next = undefined
+        return run()
+      })
+    return next
   }
 }
