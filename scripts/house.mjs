@@ -1,4 +1,4 @@
-// `npm run house [-- FOLDER]`: the laws of the house about copies, sizes and exports for tests. FOLDER is another checkout.
+// `npm run house [-- FOLDER]`: the laws of the house about copies, sizes, exports for tests and words. FOLDER is another checkout.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -14,10 +14,19 @@ const { roomOf } = createRequire(import.meta.url)('./rooms.cjs')
 const MIN_TOKENS = 60
 const MAX_FILE_LINES = 400
 const MAX_FUNCTION_LINES = 80
+/** Two of them have two meanings, the others are not known to every reader; what to write instead. */
+const PLAIN = {
+  'at once': '"immediately" or "at the same time"',
+  anew: '"again"',
+  'for ever': '"indefinitely"',
+  thrice: '"three times"',
+  thereby: 'nothing',
+  whoever: 'the client, the caller …',
+}
 /** They resemble each other on purpose, so that each tests the other. */
 const MAY_RESEMBLE = ['src/mock/loop', 'src/loop/client']
 
-const broken = [...duplicates(), ...tooLong(), ...withoutReason()]
+const broken = [...duplicates(), ...tooLong(), ...withoutReason(), ...notPlain()]
 for (const line of broken) process.stderr.write(`${line}\n`)
 process.stdout.write(`${broken.length} laws of the house are broken\n`)
 process.exitCode = broken.length === 0 ? 0 : 1
@@ -63,17 +72,21 @@ function duplicatesIn(copy, report) {
 /** Files and functions that hold more than one idea. */
 function tooLong() {
   const folders = ['src', 'test'].map((name) => join(root, name)).filter((folder) => existsSync(folder))
-  return folders.flatMap(filesBelow).flatMap((path) => {
-    const file = relative(root, path)
-    const text = readFileSync(path, 'utf8')
-    const lines = text.split('\n').length - 1
-    const functions = file.startsWith('src/') ? linesOfFunctions(text) : []
-    const long = functions.filter((one) => one.lines > MAX_FUNCTION_LINES)
-    return [
-      ...(lines > MAX_FILE_LINES ? [`${file} has ${lines} lines, of at most ${MAX_FILE_LINES}`] : []),
-      ...long.map((one) => `${file}:${one.from} is a function of ${one.lines} lines, of at most ${MAX_FUNCTION_LINES}`),
-    ]
-  })
+  return folders
+    .flatMap((folder) => filesBelow(folder))
+    .flatMap((path) => {
+      const file = relative(root, path)
+      const text = readFileSync(path, 'utf8')
+      const lines = text.split('\n').length - 1
+      const functions = file.startsWith('src/') ? linesOfFunctions(text) : []
+      const long = functions.filter((one) => one.lines > MAX_FUNCTION_LINES)
+      return [
+        ...(lines > MAX_FILE_LINES ? [`${file} has ${lines} lines, of at most ${MAX_FILE_LINES}`] : []),
+        ...long.map(
+          (one) => `${file}:${one.from} is a function of ${one.lines} lines, of at most ${MAX_FUNCTION_LINES}`,
+        ),
+      ]
+    })
 }
 
 /** Exports for tests alone say why a test needs them: `@internal since …` or `@internal for …`. */
@@ -88,10 +101,30 @@ function withoutReason() {
   )
 }
 
-function filesBelow(path) {
+/** Words that readers from other countries read twice, in code and pages. */
+function notPlain() {
+  const words = new RegExp(`\\b(${Object.keys(PLAIN).join('|')})\\b`, 'gi')
+  const pages = ['README.md', 'CONTRIBUTING.md'].map((name) => join(root, name))
+  const folders = ['src', 'test', 'docs'].map((name) => join(root, name))
+  const files = folders.filter((folder) => existsSync(folder)).flatMap((folder) => filesBelow(folder, ['.ts', '.md']))
+  return [...files, ...pages.filter((page) => existsSync(page))].flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .flatMap((line, index) =>
+        [...line.matchAll(words)].map(
+          ([word]) => `${relative(root, path)}:${index + 1} says "${word}"; write ${PLAIN[word.toLowerCase()]} instead`,
+        ),
+      ),
+  )
+}
+
+function filesBelow(path, endings = ['.ts']) {
   return readdirSync(path)
     .map((name) => join(path, name))
-    .flatMap((each) => (statSync(each).isDirectory() ? filesBelow(each) : each.endsWith('.ts') ? [each] : []))
+    .flatMap((each) => {
+      if (statSync(each).isDirectory()) return filesBelow(each, endings)
+      return endings.some((ending) => each.endsWith(ending)) ? [each] : []
+    })
 }
 
 /** What a tool finds is no failure; that it gives no answer is one. */

@@ -11,7 +11,7 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { nowBytes: kilobytes(status, 'VmRSS'), peakBytes: kilobytes(status, 'VmHWM') }
 }
 
-/** Lets the peak begin anew at what the process has now. */
+/** Lets the peak begin again at what the process has now. */
 export async function resetPeak(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, '5')
 }

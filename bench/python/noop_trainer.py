@@ -1,4 +1,4 @@
-"""The library's mock trainer without its sleeps: a program that ends at once, two small formats, one box per image."""
+"""The library's mock trainer without its sleeps: a program that ends immediately, two small formats, one box per image."""
 
 import shutil
 from pathlib import Path
@@ -34,7 +34,7 @@ class NoopTrainer(TrainerLogic):
 
     @property
     def provided_pretrained_models(self) -> List[PretrainedModel]:
-        return [PretrainedModel(name='small', label='Small', description='learns nothing, but at once')]
+        return [PretrainedModel(name='small', label='Small', description='learns nothing, but immediately')]
 
     async def _start_training_from_base_model(self) -> None:
         await self._start_training_from_scratch()

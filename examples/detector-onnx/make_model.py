@@ -28,7 +28,7 @@ def main(folder):
     graph = helper.make_graph(
         nodes,
         'red',
-        # A name instead of a number leaves the batch free: several images may then go through the model at once.
+        # A name instead of a number leaves the batch free: several images may then go through the model at the same time.
         [helper.make_tensor_value_info('images', TensorProto.FLOAT, ['batch', 3, HEIGHT, WIDTH])],
         [helper.make_tensor_value_info('output0', TensorProto.FLOAT,
                                        ['batch', channels, HEIGHT // STRIDE, WIDTH // STRIDE])],

@@ -6,7 +6,7 @@ export type BackOffOptions = {
   readonly factor?: number
   /** No wait is longer than this. */
   readonly maxMs?: number
-  /** The share of a wait that chance may take away, so that a fleet does not knock all at once. */
+  /** The share of a wait that chance may take away, so that a fleet does not knock all at the same time. */
   readonly jitter?: number
 }
 

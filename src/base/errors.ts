@@ -47,7 +47,7 @@ export function messageOf(thrown: unknown): string {
 
 /**
  * What to do about anything that was thrown. Strangers count as transient, since most of them are the network; what
- * the language itself throws is a mistake of ours, which no retry mends.
+ * the language itself throws is a mistake of ours, which no retry fixes.
  */
 export function failureClassOf(thrown: unknown): FailureClass {
   // Not by instanceof: the protocol room, which is published alone, has an error of its own with the same property.

@@ -75,7 +75,7 @@ export async function writeJsonFile(path: string, value: unknown): Promise<void>
   await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-/** The same file under a second name (a copy where links are impossible); what was there is replaced at once. */
+/** The same file under a second name (a copy where links are impossible); what was there is replaced in one step. */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
   const source = (await lstat(from)).isSymbolicLink() ? await realpath(from) : from
   try {

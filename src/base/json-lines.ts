@@ -73,7 +73,7 @@ export async function* readJsonLines(
   }
 }
 
-/** Missing, or not a plain file (a named pipe would block the reader for ever): nothing to read. */
+/** Missing, or not a plain file (a named pipe would block the reader indefinitely): nothing to read. */
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
   let file: FileHandle
   try {

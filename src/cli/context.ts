@@ -39,7 +39,7 @@ export function dataFolder(flag: string | undefined, environment: Environment): 
 }
 
 // Level by level: where a file system lets nobody make folders (/proc, an automounter's), Node's recursive mkdir turns
-// in circles for ever, and hears no signal meanwhile.
+// in circles indefinitely, and receives no signal meanwhile.
 function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return
   makeFolder(dirname(folder))

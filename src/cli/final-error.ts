@@ -1,22 +1,22 @@
 import { messageOf, RESTART_EXIT_CODE } from '../base/index.js'
 
-/** What a person is told when a command ends with an error that is not our own mistake. */
-export type LastWord = { readonly sentence: string; readonly exitCode: 1 | 2 | typeof RESTART_EXIT_CODE }
+/** The message and exit code of a command that ends with a known error. */
+export type FinalError = { readonly sentence: string; readonly exitCode: 1 | 2 | typeof RESTART_EXIT_CODE }
 
 /**
  * The sentence of an error with a code of ours, of an answer of Redis, or of the operating system about an address, a file or a folder;
- * undefined for anything else, which is a bug and deserves its stack trace.
+ * undefined for anything else, which is a bug and is printed with its stack trace.
  */
-export function lastWordOf(thrown: unknown): LastWord | undefined {
-  if (thrown instanceof Error && thrown.name === 'ReplyError') return redisWord(thrown)
+export function finalErrorOf(thrown: unknown): FinalError | undefined {
+  if (thrown instanceof Error && thrown.name === 'ReplyError') return redisRefusal(thrown)
   if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string') return undefined
   // Not by instanceof: the protocol, which is published alone, has an error class of its own.
-  if (thrown.code.startsWith('LF_')) return ownWord(thrown, thrown.code)
+  if (thrown.code.startsWith('LF_')) return codedError(thrown, thrown.code)
   const sentence = systemSentence(thrown, thrown.code)
   return sentence === undefined ? undefined : { sentence, exitCode: 2 }
 }
 
-function redisWord({ message }: Error): LastWord {
+function redisRefusal({ message }: Error): FinalError {
   return { sentence: `Redis refuses a command: ${message} (docs/reference/redis.md). [LF_REDIS_UNFIT]`, exitCode: 1 }
 }
 
@@ -29,7 +29,7 @@ const INPUT_CODES: readonly string[] = [
   'LF_BAD_LOOP_HOST',
 ]
 
-function ownWord(error: Error, code: string): LastWord {
+function codedError(error: Error, code: string): FinalError {
   if (code === 'LF_THREADS_LOST') return { sentence: `${error.message} [${code}]`, exitCode: RESTART_EXIT_CODE }
   return { sentence: `${error.message} [${code}]`, exitCode: INPUT_CODES.includes(code) ? 2 : 1 }
 }

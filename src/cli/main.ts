@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { takeHandedEnvironment } from '../config/index.js'
 import { bearBrokenPipes } from './broken-pipe.js'
-import { lastWordOf } from './last-word.js'
+import { finalErrorOf } from './final-error.js'
 import { lacksParent, launchBelow } from './launch/launch.js'
 
 const CHECK_PARENT_MS = 1000
@@ -15,10 +15,10 @@ try {
   if (lacksParent(args)) await launchBelow(args)
   else await run()
 } catch (error) {
-  const word = lastWordOf(error)
-  if (word === undefined) throw error
-  process.stderr.write(`${word.sentence}\n`)
-  process.exitCode = word.exitCode
+  const known = finalErrorOf(error)
+  if (known === undefined) throw error
+  process.stderr.write(`${known.sentence}\n`)
+  process.exitCode = known.exitCode
 }
 
 async function run(): Promise<void> {

@@ -1,6 +1,6 @@
 import process from 'node:process'
 
-/** What a part tells whoever started it, as one line on stdout: `loopfleet worker is ready {"hostId":"lab-1"}`. */
+/** What a part reports to the process that started it, as one line on stdout: `loopfleet worker is ready {"hostId":"lab-1"}`. */
 export type ReadyFacts = Readonly<Record<string, string | number | boolean | null>>
 
 const READY = /^loopfleet ([a-z-]+) is ready (\{.*\})$/

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../base/index.js'
-import { doubtsAbout, doubtsAboutNames } from './doubts.js'
 import { hostEnvironment, type RawEnvironment } from './handed-environment.js'
+import { warningsAbout, warningsAboutNames } from './variable-warnings.js'
 import { type Environment, type Variable, variables } from './variables.js'
 
 export type LoadedEnvironment = {
@@ -25,7 +25,7 @@ export function loadEnvironment(raw: RawEnvironment = hostEnvironment()): Loaded
   }
   const environment = Object.fromEntries(Object.entries(variables).map(read)) as Environment
   const names = Object.keys(raw).filter((name) => isSet(raw[name]))
-  return { environment, warnings: [...doubtsAbout(environment), ...doubtsAboutNames(names)], sources }
+  return { environment, warnings: [...warningsAbout(environment), ...warningsAboutNames(names)], sources }
 }
 
 function isSet(text: string | undefined): boolean {

@@ -9,7 +9,7 @@ function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
   return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error })
 }
 
-// A timer of Node that is set for longer than 2^31 ms fires at once, again and again.
+// A timer of Node that is set for longer than 2^31 ms fires immediately, again and again.
 const DAY_MS = 86_400_000
 
 const share = z.coerce
@@ -154,7 +154,7 @@ export const variables = {
   },
   SYNC_CYCLES: {
     schema: wholeNumber(1).default(6),
-    meaning: 'A detector tells its status in every n-th cycle of 5 s (current dialect), and every change at once.',
+    meaning: 'A detector tells its status in every n-th cycle of 5 s (current dialect), and every change immediately.',
   },
   EXCLUSIVE_MODEL_BUILD: {
     schema: flag,

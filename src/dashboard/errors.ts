@@ -13,7 +13,7 @@ export class RequestRefusedError extends LoopfleetError {
   }
 }
 
-/** How anything that was thrown is answered; of our own mistakes a stranger hears nothing but the status 500. */
+/** How anything that was thrown is answered; our own mistakes are only the status 500 for a client. */
 export function toErrorAnswer(error: unknown): HttpErrorAnswer {
   const status = statusOf(error)
   return { status, detail: status === 500 ? 'Internal error.' : messageOf(error) }

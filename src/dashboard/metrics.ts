@@ -12,7 +12,7 @@ const HELP = {
   loopfleet_conversions_waiting: 'Conversions of a converter that wait for a host.',
   loopfleet_redis_refuses_writes: 'Whether Redis refuses writes of this user, with the code of its answer.',
   loopfleet_host_up: 'Whether the heartbeat of a host goes on.',
-  loopfleet_host_places: 'Trainings that a host works on at once.',
+  loopfleet_host_places: 'Trainings that a host works on at the same time.',
   loopfleet_host_places_free: 'Trainings that a host would take now.',
   loopfleet_host_draining: 'Whether a host takes no more trainings.',
   loopfleet_host_gpus_offered: 'GPUs that a host lends.',

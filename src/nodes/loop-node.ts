@@ -21,14 +21,14 @@ export type LoopNodeOptions = {
 }
 
 export type LoopNodeDeps = {
-  /** A fresh socket, not started. A node without sockets reports by REST. */
+  /** Creates a socket that is not started. A node without sockets reports by REST. */
   readonly createSocket?: () => LoopSocket
-  /** Where the node is announced; the others need no Redis. */
+  /** The fleet in which the node is announced; a node without one needs no Redis. */
   readonly fleet?: Pick<Fleet, 'checkParts' | 'announceNode' | 'withdrawNode'>
   readonly log: Logger
 }
 
-/** Why a status may be due: something has changed, it is asked for or the connection is new, or the heartbeat. */
+/** Causes of a status: a change, a request or a new connection (`asked`), or the heartbeat. */
 export type StatusCause = 'change' | 'asked' | 'heartbeat'
 
 /** What a type of node adds to a LoopNode. */
@@ -37,7 +37,7 @@ export type NodeRole = {
   readonly open?: Open
   /** Answers events of the Loop. */
   readonly events?: Readonly<Record<string, LoopSocketHandler>>
-  /** Sends the status if one of the causes asks for it. Answers whether the Loop has accepted something, throws when it failed. */
+  /** Sends the status if one of the causes needs it. Returns whether the Loop has accepted a status; throws if sending failed. */
   readonly report?: (causes: ReadonlySet<StatusCause>, signal: AbortSignal) => Promise<boolean>
   /** What the node announces to the fleet besides identity and process. */
   readonly announcement?: () => Pick<FleetNode, 'type' | 'trainer' | 'converter' | 'errors'>
@@ -50,13 +50,13 @@ export type LoopNode = Service & {
   isConnected(): boolean
   /** False disconnects the node until it is set true again; also before the start. */
   setOnline(online: boolean): Promise<void>
-  /** Reports soon: at most one report is under way, and at most one more is due. */
+  /** Reports as soon as the current report is finished; causes until then share one report. */
   sendStatus(...causes: StatusCause[]): void
-  /** Sends a status and waits for the answer; reconnects as the options say. Throws LF_LOOP_SOCKET. */
+  /** Sends a status and waits for the answer; reconnects if the option `reconnectsWhenRefused` is set. Throws LF_LOOP_SOCKET. */
   emitStatus(event: string, args: readonly unknown[], timeoutMs: number): Promise<Answer>
   /** Sends another event. Throws LF_LOOP_SOCKET. */
   emit(event: string, args: readonly unknown[], options: EmitOptions): Promise<Answer>
-  /** Resolves immediately or with the next connection, however often the node is offline before; rejects when the signal aborts, or without one when the node ends. */
+  /** Resolves when the node is connected. Rejects when the signal is aborted; without a signal, when the node ends. */
   whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Why the node cannot work now, or undefined. */
   whyNotReady(): string | undefined
@@ -80,13 +80,13 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   let socket: LoopSocket | undefined
   let isOpen = false
   let isOnline = false
-  let shallBeOnline = true
+  let wantsOnline = true
   let isMuted = options.muted === true
   let switching: Promise<void> = Promise.resolve()
   let reconnectedAt = Number.NEGATIVE_INFINITY
-  let askRestart: (reason: string) => void = () => undefined
+  let requestRestart: (reason: string) => void = () => undefined
   const over = new Promise<string>((resolve) => {
-    askRestart = resolve
+    requestRestart = resolve
   })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
@@ -118,8 +118,8 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
   }
 
   async function switchOnline(): Promise<void> {
-    if (!isOpen || service.signal.aborted || shallBeOnline === isOnline) return
-    isOnline = shallBeOnline
+    if (!isOpen || service.signal.aborted || wantsOnline === isOnline) return
+    isOnline = wantsOnline
     if (!isOnline) return await socket?.stop()
     if (createSocket === undefined) return isMuted ? undefined : reporter.send('asked', 'heartbeat')
     socket = openSocket(createSocket)
@@ -133,7 +133,7 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
       reporter.send('asked')
       for (const connected of [...waiting]) connected()
     })
-    fresh.onRestart(() => askRestart('asked by the Loop'))
+    fresh.onRestart(() => requestRestart('asked by the Loop'))
     return fresh
   }
 
@@ -147,12 +147,12 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
       }
       return answer
     } catch (error) {
-      if (used?.connected === true) reconnect(used) // the Loop received the status, as it seems, but does not answer
+      if (used?.connected === true) reconnect(used) // still connected, so the Loop has probably received the status but does not answer
       throw error
     }
   }
 
-  // A Loop that refuses every status must not be stormed with logins.
+  // At most once per heartbeat: a Loop that refuses every status must not get a flood of logins.
   function reconnect(used: LoopSocket | undefined): void {
     if (!reconnectsWhenRefused || service.signal.aborted || performance.now() - reconnectedAt < heartbeatMs) return
     reconnectedAt = performance.now()
@@ -200,15 +200,15 @@ export function createLoopNode(options: LoopNodeOptions, role: NodeRole, deps: L
     },
     setOnline(online) {
       if (online) isMuted = false
-      shallBeOnline = online
+      wantsOnline = online
       return inTurn(switchOnline)
     },
   }
 }
 
 /**
- * Announces the node and keeps it announced; throws LF_NAME_TAKEN when its id belongs to a node that lives elsewhere, and
- * LF_FLEET_TOO_OLD or LF_DATA_TOO_NEW when its build cannot share the fleet with the others.
+ * Announces the node and renews the announcement; throws LF_NAME_TAKEN if another machine or data folder has this id, and
+ * LF_FLEET_TOO_OLD or LF_DATA_TOO_NEW if its build cannot share the fleet with the others.
  */
 async function openAnnouncement(
   { identity: { uuid, name }, owner }: LoopNodeOptions,
@@ -221,7 +221,7 @@ async function openAnnouncement(
     fleet.announceNode({ ...announcement(), uuid, name, pid: process.pid }, { ttlMs: 3 * ANNOUNCE_MS, owner })
   await fleet.checkParts(uuid)
   await announce()
-  // Registered now and not before: an id that was refused to us must not be withdrawn.
+  // Registered only after the announcement: an id that another node has must not be withdrawn.
   closers.add('announcement', () => fleet.withdrawNode(uuid))
   const outage = createOutageLog(log, { failed: 'heartbeat not written', recovered: 'heartbeat written again' })
   every(ANNOUNCE_MS, () => announce().then(outage.recovered, outage.failed), closers, 'announcement')
@@ -229,7 +229,7 @@ async function openAnnouncement(
 
 type Reporter = { send(...causes: readonly StatusCause[]): void; settled(): Promise<void> }
 
-/** Reports one after the other; causes that come while a report is under way are one more report together. */
+/** Sends one report at a time; causes that come during a report share the next one. */
 function createReporter(
   report: NodeRole['report'],
   { signal, outage }: { readonly signal: AbortSignal; readonly outage: OutageLog },
@@ -238,7 +238,7 @@ function createReporter(
   let isReporting = false
   let reporting: Promise<void> = Promise.resolve()
 
-  async function reportAllThatIsDue(reportDue: NonNullable<NodeRole['report']>): Promise<void> {
+  async function reportWhileDue(reportDue: NonNullable<NodeRole['report']>): Promise<void> {
     while (causes.size > 0 && !signal.aborted) {
       const due = new Set(causes)
       causes.clear()
@@ -248,7 +248,7 @@ function createReporter(
         if (!signal.aborted) outage.failed(error)
       }
     }
-    isReporting = false // here and not after the promise has settled, or a cause of that moment would wait
+    isReporting = false // before the promise settles; later, a cause in between would start no report
   }
 
   return {
@@ -257,7 +257,7 @@ function createReporter(
       for (const cause of added) causes.add(cause)
       if (isReporting) return
       isReporting = true
-      reporting = reportAllThatIsDue(report)
+      reporting = reportWhileDue(report)
     },
     settled: () => reporting,
   }
@@ -265,7 +265,7 @@ function createReporter(
 
 type OutageLog = { failed(error: unknown): void; recovered(): void }
 
-/** One line when something fails first and one when it succeeds again: an outage may last for days. */
+/** Logs the first failure and the recovery; failures in between are debug lines, since an outage may last for days. */
 function createOutageLog(log: Logger, texts: { readonly failed: string; readonly recovered: string }): OutageLog {
   let isFailing = false
   return {

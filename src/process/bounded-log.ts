@@ -70,7 +70,7 @@ export class BoundedLog {
     this.#size += piece.length
   }
 
-  /** In place, so that whoever follows the file keeps the right one; the newest bytes move down. */
+  /** In place, so that followers of the file keep the same file; the newest bytes move down. */
   async #cutOut(): Promise<void> {
     const head = this.#keptBytes
     const tailStart = Math.max(head, this.#size - this.#keptBytes)

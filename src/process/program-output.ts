@@ -49,20 +49,20 @@ export class ProgramOutput {
     return this.#reader.last()
   }
 
-  /** Takes what is still in the pipe; whoever escaped and holds the pipe open is not waited for. */
+  /** Reads the rest of the pipe; a descendant that escaped and holds the pipe open is not waited for. */
   async finish(): Promise<void> {
     this.#reader.hurry()
     let seenBytes = -1
     while (!this.#ended && (this.#isBusy || seenBytes !== this.#receivedBytes)) {
       seenBytes = this.#receivedBytes
-      const patience = new AbortController()
-      await Promise.race([this.#pumping, sleep(SILENCE_MS, undefined, { signal: patience.signal }).catch(() => {})])
-      patience.abort()
+      const timer = new AbortController()
+      await Promise.race([this.#pumping, sleep(SILENCE_MS, undefined, { signal: timer.signal }).catch(() => {})])
+      timer.abort()
     }
     this.#source?.destroy()
     await this.#pumping
     await this.#reader.finish()
-    await this.#log.close().catch(() => undefined) // a disk that failed has been told of
+    await this.#log.close().catch(() => undefined) // the error of the disk was logged before
   }
 
   async #pump(source: Readable): Promise<void> {

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode } from '../base/index.js'
 import type { Logger } from '../base/logger/index.js'
-import { type StartCount, startedAfter } from './newcomers.js'
+import { type StartCount, startedAfter } from './new-processes.js'
 import { listProcesses } from './proc.js'
 import type { ProgramOutput } from './program-output.js'
 import { sweepProgram } from './sweep.js'
@@ -27,7 +27,7 @@ export type Leader = {
 type Options = { readonly mark: string; readonly graceMs: number; readonly startsBefore: StartCount }
 type Deps = { readonly leader: Leader; readonly output: ProgramOutput; readonly log: Logger }
 
-/** Between two looks at a group that is to end: twice as long each time, since most end at once. */
+/** Between two looks at a group that is to end: twice as long each time, since most end immediately. */
 const LOOK_FIRST_MS = 1
 const LOOK_EVERY_MS = 25
 const GUARD_LEAVES_MS = [1, 2, 4]
@@ -43,7 +43,7 @@ export class RunningProgram {
   readonly #deps: Deps
   #leaderGone = false
   #endAsked = false
-  /** When the group is killed; set by whoever first wants it to end. */
+  /** When the group is killed; set by the first caller that ends it. */
   #killAt = Number.POSITIVE_INFINITY
   #ending: Promise<void> | undefined
 

@@ -17,7 +17,7 @@ export type WorkerOptions = {
   readonly programEnv: Readonly<Record<string, string | undefined>>
   readonly trainers: readonly TrainerDefinition[]
   readonly converters?: readonly Converter[]
-  /** Trainings, and conversions, in work at once; one more than slots by default, which fetches its data meanwhile. */
+  /** Trainings, and conversions, at the same time; one more than slots by default, which fetches its data meanwhile. */
   readonly places?: number | undefined
   /** After so long of waiting for the Loop outside of `train` a training lends its place to another. */
   readonly lendPlaceAfterMs?: number

@@ -98,7 +98,7 @@ describe('the commands of loopfleet', function () {
       expectSentence(demo, /file\/demo.* cannot be used/)
     })
 
-    it('a data folder where nobody may make one, instead of trying for ever', async () => {
+    it('a data folder where nobody may make one, instead of trying indefinitely', async () => {
       expectSentence(await run(['loop', '--port', '0', '--data', '/proc/loop']), /\/proc\/loop cannot be used/)
     })
 

@@ -1,11 +1,14 @@
 import { expect } from 'chai'
 import { InvalidInputError, LoopfleetError } from '../../src/base/errors.js'
-import { lastWordOf } from '../../src/cli/last-word.js'
+import { finalErrorOf } from '../../src/cli/final-error.js'
 
 describe('the last word of a command', () => {
   it('is the sentence of an error of ours with its code', () => {
-    expect(lastWordOf(new InvalidInputError('No.'))).to.deep.equal({ sentence: 'No. [LF_INVALID_INPUT]', exitCode: 2 })
-    expect(lastWordOf(new LoopfleetError('LF_X', 'Gone.'))).to.deep.equal({ sentence: 'Gone. [LF_X]', exitCode: 1 })
+    expect(finalErrorOf(new InvalidInputError('No.'))).to.deep.equal({
+      sentence: 'No. [LF_INVALID_INPUT]',
+      exitCode: 2,
+    })
+    expect(finalErrorOf(new LoopfleetError('LF_X', 'Gone.'))).to.deep.equal({ sentence: 'Gone. [LF_X]', exitCode: 1 })
   })
 
   it('names the file of an error of the operating system', () => {
@@ -14,7 +17,7 @@ describe('the last word of a command', () => {
       path: '/data/x',
     })
 
-    expect(lastWordOf(error)?.sentence).to.match(/^\/data\/x cannot be used \(ENOSPC: no space left on device\)/)
+    expect(finalErrorOf(error)?.sentence).to.match(/^\/data\/x cannot be used \(ENOSPC: no space left on device\)/)
   })
 
   it('is the answer of Redis when that refuses a command', () => {
@@ -22,13 +25,13 @@ describe('the last word of a command', () => {
       name: 'ReplyError',
     })
 
-    expect(lastWordOf(refused)?.sentence)
+    expect(finalErrorOf(refused)?.sentence)
       .to.contain("'evalsha'")
       .and.match(/\[LF_REDIS_UNFIT\]$/)
   })
 
   it('leaves our own mistakes to their stack trace', () => {
-    expect(lastWordOf(new TypeError('x is not a function'))).to.equal(undefined)
-    expect(lastWordOf('thrown text')).to.equal(undefined)
+    expect(finalErrorOf(new TypeError('x is not a function'))).to.equal(undefined)
+    expect(finalErrorOf('thrown text')).to.equal(undefined)
   })
 })

@@ -125,7 +125,7 @@ describe('a part and its small parent', function () {
         expect(part.output().match(/asked to end/g)).to.have.lengthOf(1)
       })
 
-      it('end at once on a second signal while the command is busy', async () => {
+      it('end immediately on a second signal while the command is busy', async () => {
         const part = startPart('annotator', '--tool', SPINS)
         await says(part, 'spinning')
         part.child.kill('SIGTERM')

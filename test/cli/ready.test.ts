@@ -171,7 +171,7 @@ describe('a part', function () {
     expect((await child).exitCode).to.equal(0)
   })
 
-  it('trainer ends at once on SIGTERM while it waits for the Loop', async () => {
+  it('trainer ends immediately on SIGTERM while it waits for the Loop', async () => {
     const { child, says } = start(['trainer', trainer], { LOOP_HOST: '127.0.0.1:9' })
     await says('is waiting')
     const askedAt = performance.now()

@@ -60,7 +60,7 @@ describe('loopfleet up', function () {
     expect(formats).to.include.members(['mocked', 'mocked_converted', 'mocked_small'])
   })
 
-  it('starts a trainer node again at once when the Loop asks it to restart', async () => {
+  it('starts a trainer node again immediately when the Loop asks it to restart', async () => {
     const node = await trainerNode(loop)
     const [before] = await partsNamed(folder, 'trainer')
 

@@ -202,7 +202,7 @@ describe('the environment', () => {
   it('warns of batches that are larger than the Loop takes', () => {
     expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '100' }).warnings).to.deep.equal([])
     expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '200' }).warnings).to.deep.equal([
-      'INFERENCE_BATCH_SIZE is 200, but the Loop takes 100 at once, so 100 counts.',
+      'INFERENCE_BATCH_SIZE is 200, but the Loop takes 100 in one upload, so 100 counts.',
     ])
     expect(loadEnvironment({ INFERENCE_BATCH_SIZE: '11', LOOP_PROTOCOL: '0.8' }).warnings[0]).to.include('so 10 counts')
   })

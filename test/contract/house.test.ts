@@ -88,6 +88,18 @@ describe('the law of exports for tests', () => {
   })
 })
 
+describe('the law of plain words', () => {
+  it('refuses words that are read twice, in code and pages, and says what to write', async () => {
+    const [once, again] = [['at', 'once'].join(' '), ['An', 'ew'].join('')]
+    const files = { 'src/a.ts': `// starts ${once}\n`, 'docs/a.md': `# A\n\n${again}, a new sentence.\n` }
+
+    expect(await brokenBy(files)).to.deep.equal([
+      `src/a.ts:1 says "${once}"; write "immediately" or "at the same time" instead`,
+      `docs/a.md:3 says "${again}"; write "again" instead`,
+    ])
+  })
+})
+
 describe('the law of unused code', function () {
   this.timeout(60_000)
 

@@ -56,7 +56,7 @@ describe('dashboard api', () => {
 
   it('lists conversions with their causes, and retries one that failed, once', async () => {
     const id = await failConversion(dashboard.conversions)
-    await dashboard.conversions.plan({ ...anOrderToConvert, modelId: 'm2' }, { definition: 'd1', lookedAt: 0 })
+    await dashboard.conversions.plan({ ...anOrderToConvert, modelId: 'm2' }, { definition: 'd1', readAt: 0 })
     await dashboard.conversions.appendLog(id, 'no such layer\n')
 
     const all = await get('/api/conversions')
@@ -199,7 +199,7 @@ describe('dashboard api', () => {
     await dashboard.fleet.announceHost(host, { ttlMs: 60_000 })
     await dashboard.redis.queues.add('host-a.train', 'train', {}, { id: 'x.1.train' })
     await dashboard.fleet.announceNode({ uuid: 'seat-a', name: 'Trainer A', type: 'trainer' }, { ttlMs: 60_000 })
-    await dashboard.conversions.plan(anOrderToConvert, { definition: 'd1', lookedAt: 0 })
+    await dashboard.conversions.plan(anOrderToConvert, { definition: 'd1', readAt: 0 })
 
     const response = await fetch(`${dashboard.url}/metrics`)
     const lines = (await response.text()).split('\n')

@@ -36,7 +36,7 @@ export async function failConversion(
 ): Promise<string> {
   const order = { ...anOrderToConvert, ...change }
   const id = conversionIdOf(order)
-  await conversions.plan(order, { definition: 'd1', lookedAt: await conversions.now() })
+  await conversions.plan(order, { definition: 'd1', readAt: await conversions.now() })
   const claim = await claimAs(conversions.records, id, { ...hostA, host: 'host-a' })
   await conversions.records.finish(claim, 'failed', { failure })
   return id

@@ -13,7 +13,7 @@ describe('a converter beside trainings', function () {
   let fleet: ConverterFleet
   afterEach(() => fleet.close())
 
-  it('converts what a training has uploaded at once, long before its next look at the Loop', async () => {
+  it('converts what a training has uploaded immediately, long before its next look at the Loop', async () => {
     fleet = await startConverterFleet()
     await generateProject('few')
     await fleet.start('worker', '--trainer', QUICK, '--gpus', 'none')

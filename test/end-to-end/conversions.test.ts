@@ -21,7 +21,7 @@ describe('a converter', function () {
   })
   afterEach(() => fleet.close())
 
-  it('adds its format to a model, which keeps its id, version and comment, and the next one of a chain takes that at once', async () => {
+  it('adds its format to a model, which keeps its id, version and comment, and the next one of a chain takes that immediately', async () => {
     const id = await fleet.upload({ 'model.a': 'hello' })
     const [before] = fleet.loop.models(...DEMO).filter((model) => model.id === id)
     await fleet.start('converter', converterFile('b-to-c'), '--every', '3600')

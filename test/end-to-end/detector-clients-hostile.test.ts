@@ -59,7 +59,7 @@ describe('A whole detector among hostile clients', function () {
     expect(seen, answers.join('\n')).to.have.lengthOf(REFUSED)
   })
 
-  it('cuts off who goes on sending for ever after its 413', async () => {
+  it('cuts off who goes on sending indefinitely after its 413', async () => {
     const { socket, answer } = open()
     const chunk = Buffer.alloc(MB)
 

@@ -64,7 +64,7 @@ describe('A whole detector under load', function () {
     for (let swap = 0; swap < SWAPS; swap += 1) {
       const { id = '', version = '' } = models[swap % MODELS] ?? {}
       await edge.loop.setTarget(ORGANIZATION, PROJECT, id)
-      for (const mode of ['detecting', 'idle']) await put(edge, '/operation_mode', mode) // asks the Loop at once
+      for (const mode of ['detecting', 'idle']) await put(edge, '/operation_mode', mode) // asks the Loop immediately
       await edge.untilModel(version)
       if (SWAPS >= MANY) memory.push(await settledMb(edge))
     }

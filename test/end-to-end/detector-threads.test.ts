@@ -24,7 +24,7 @@ describe('A detector under load', function () {
   })
   after(() => edge.close())
 
-  /** Sends a fault to every thread at once, again and again, while others are served. */
+  /** Sends a fault to every thread at the same time, again and again, while others are served. */
   async function underLoad(fault: string): Promise<{ readonly faulty: Answer[]; readonly good: Answer[] }> {
     const good: Answer[] = []
     const faulty: Answer[] = []
@@ -61,7 +61,7 @@ describe('A detector under load', function () {
     { fault: 'never answers', status: 503 },
     { fault: 'answers nonsense', status: 500 },
   ]) {
-    it(`loses only the images at which a thread ${fault}, though all its threads do at once`, async () => {
+    it(`loses only the images at which a thread ${fault}, though all its threads do at the same time`, async () => {
       const { faulty, good } = await underLoad(fault)
 
       expect(faulty).to.have.lengthOf.at.least(ROUNDS.least * THREADS)

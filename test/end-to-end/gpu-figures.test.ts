@@ -53,7 +53,7 @@ describe('the progress of a train job', function () {
     await running.until({ ended: true })
 
     const all = await progressTimes(running)
-    const times = all.slice(0, -1) // the last one is written at once when the program has ended
+    const times = all.slice(0, -1) // the last one is written immediately when the program has ended
     const shortest = Math.min(...times.slice(2).map((time, index) => time - (times[index] ?? 0)))
     const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000
     expect(times).to.have.lengthOf.within(4, 1 + Math.ceil(2 * seconds))

@@ -44,7 +44,7 @@ describe('a host with one place', function () {
     const second = await fleet.order({ hyperparameters: { epochs: 2 } })
     await fleet.until({ ended: true }, 40_000)
     const meanwhile = outcomeOf(first)
-    fleet.loop.dropSockets() // so that the point is sent anew
+    fleet.loop.dropSockets() // so that the point is sent again
     await until('the first one has ended, too', () => (outcomeOf(first) ?? null) !== null, 40_000)
 
     expect([outcomeOf(second), meanwhile, outcomeOf(first)]).to.deep.equal(['completed', null, 'completed'])

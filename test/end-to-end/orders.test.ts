@@ -16,7 +16,7 @@ describe('an order that comes at an odd moment', function () {
   })
   after(async () => fleet?.close())
 
-  it('twice at once is one training', async () => {
+  it('twice at the same time is one training', async () => {
     fleet.loop.addFault({ match: { event: 'begin_training' }, kind: 'duplicate', times: 1 })
 
     await fleet.order({ hyperparameters: { epochs: 1 } })
@@ -54,27 +54,27 @@ describe('an order that comes at an odd moment', function () {
     expect(fleet.uploads()).to.deep.equal({ mocked: 1, mocked_converted: 1 })
   })
 
-  it('the same again in a project that was deleted and generated anew is trained, however soon', async () => {
+  it('the same again in a project that was deleted and generated again is trained, however soon', async () => {
     const [projects, config] = [
       `${fleet.loop.url}/api/${fleet.organization}/projects`,
-      { project_name: 'anew', complete: 4 },
+      { project_name: 'reborn', complete: 4 },
     ]
     const request = { hyperparameters: { epochs: 1 } }
-    const models = () => fleet.loop.training(fleet.organization, 'anew', 1)?.models.length
-    const find = () => fleet.journal.find(`${fleet.organization}/anew#1`)
+    const models = () => fleet.loop.training(fleet.organization, 'reborn', 1)?.models.length
+    const find = () => fleet.journal.find(`${fleet.organization}/reborn#1`)
     const order = async () => {
       await fleet.generate({ ...config, inbox: 1, box_categories: 1 })
-      const { ack, training_number } = await fleet.loop.orderTraining(fleet.organization, 'anew', request)
+      const { ack, training_number } = await fleet.loop.orderTraining(fleet.organization, 'reborn', request)
       expect([ack, training_number]).to.deep.equal([{ success: true, error_msg: null, payload: null }, 1])
       await until('a model is there', () => models() === 1, 30_000)
       await until('the Loop has acknowledged its end', async () => (await find())?.endAckedAt ?? undefined, 30_000)
     }
 
     await order()
-    expect((await fetch(`${projects}/anew`, { method: 'DELETE' })).status).to.equal(200)
+    expect((await fetch(`${projects}/reborn`, { method: 'DELETE' })).status).to.equal(200)
     await order()
 
-    const trained = (await fleet.journal.list()).filter((record) => record.order.project === 'anew')
+    const trained = (await fleet.journal.list()).filter((record) => record.order.project === 'reborn')
     expect(trained.map(({ outcome }) => outcome)).to.deep.equal(['completed', 'completed'])
   })
 

@@ -76,7 +76,7 @@ describe('what a training program prints', function () {
       await fleet.until({ ended: true })
     })
 
-    it('is there for whoever comes later, in the log of the job, and on the host as it was printed', async () => {
+    it('is there for later readers, in the log of the job, and on the host as it was printed', async () => {
       const { output } = await fleet.run('trainings', 'logs', '-f', (await fleet.record()).id)
 
       expect(output.split('\n')).to.include.members(EXPECTED)

@@ -72,7 +72,7 @@ describe('a worker that ends', function () {
     expect(Object.values(fleet.detectionCounts())).to.deep.equal(TEN_ONCE)
   })
 
-  it('is followed at once by another on its folder, even while its program still ignores SIGTERM', async () => {
+  it('is followed immediately by another on its folder, even while its program still ignores SIGTERM', async () => {
     await fleet.order({ hyperparameters: { epochs: 3, hang_at_epoch: 1 } })
     await fleet.until({ epoch: 1 })
 
@@ -143,7 +143,7 @@ describe('a worker that ends', function () {
     expect(fleet.seen().models).to.have.lengthOf(1)
   })
 
-  it('leaves a training that waits to be stopped at once', async () => {
+  it('leaves a training that waits to be stopped immediately', async () => {
     await fleet.workers[0]?.end()
     await fleet.order()
     await fleet.until({ state: 'initialized' })

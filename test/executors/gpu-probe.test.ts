@@ -83,7 +83,7 @@ describe('GPU probe', function () {
     await until('it is gone', () => !isAlive(pid))
   })
 
-  it('never runs two at once, however often it is asked', async () => {
+  it('never runs two at the same time, however often it is asked', async () => {
     useSmi('hangs')
     const probe = createNvidiaSmiProbe({ timeoutMs: 300 })
 

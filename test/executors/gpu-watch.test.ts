@@ -37,7 +37,7 @@ describe('GPU watch', function () {
     const smi = createNvidiaSmi({ path: process.env.PATH, root: folder.path })
     const read = (how: { readonly timeoutMs: number }) => readInventory(how, { smi, hardwareSigns: async () => [] })
     const probe = createNvidiaSmiProbe()
-    const quick = { startMs: 5000, patienceMs: 5000, retryMs: 100, figuresEveryMs: 50 }
+    const quick = { startMs: 5000, rereadMs: 5000, retryMs: 100, figuresEveryMs: 50 }
     watch = await openGpuWatch({ limits, ...quick, ...options }, { read, probe, log: silentLogger() })
     return watch
   }
@@ -98,7 +98,7 @@ describe('GPU watch', function () {
     process.env.NVIDIA_SMI_CASE = 'slow'
     const startedAt = performance.now()
 
-    const { offer } = await open({}, { startMs: 300, patienceMs: 15_000 })
+    const { offer } = await open({}, { startMs: 300, rereadMs: 15_000 })
 
     expect(performance.now() - startedAt).to.be.below(4000)
     expect(offer).to.have.property('reason').that.includes('did not answer')

@@ -90,7 +90,7 @@ describe('the thread that reads output', function () {
 
     expect(seen.matches.map(({ groups, readAtMs }) => [groups.step, readAtMs])).to.deep.equal([
       ['1', 1000],
-      ['3', 2000], // 2 was read at once with it
+      ['3', 2000], // 2 was read together with it
       ['4', 3000],
     ])
   })

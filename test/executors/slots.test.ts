@@ -20,7 +20,7 @@ describe('slots', () => {
     expect(slots.free()).to.deep.equal({ gpus: [], cpu: 1 })
   })
 
-  it('serve who came first, so that a large wish is not overtaken for ever', async () => {
+  it('serve who came first, so that a large wish is not overtaken indefinitely', async () => {
     const slots = createSlots({ gpus: [0, 1] })
     const order: string[] = []
     const held = await slots.acquire(1, { signal })
@@ -92,7 +92,7 @@ describe('slots', () => {
     expect((await small).slots).to.deep.equal([1])
   })
 
-  it('refuse at once what the host cannot lend at all, and a wish that is already given up', async () => {
+  it('refuse immediately what the host cannot lend at all, and a wish that is already given up', async () => {
     const slots = createSlots({ gpus: [0] })
 
     expect(await rejection(slots.acquire(2, { signal }))).to.include({ code: 'LF_NOT_ENOUGH_GPUS' })
@@ -144,7 +144,7 @@ describe('slots', () => {
     expect(slots.free().gpus).to.deep.equal([0])
   })
 
-  it('lend a card once, also after the driver has counted the cards anew', async () => {
+  it('lend a card once, also after the driver has counted the cards again', async () => {
     const slots = createSlots({ gpus: null })
     slots.setOffer(anOffer(0, 1))
     await slots.acquire(1, { signal })

@@ -18,7 +18,7 @@ export type FleetOptions = {
   readonly path?: string
   /** What `worker --gpus` gets: `none` (the CPU slot) by default, `all` leaves the flag out. */
   readonly gpus?: string
-  /** Trainings that a worker works on at once. */
+  /** Trainings that a worker works on at the same time. */
   readonly places?: number
   /** Instead of the embedded Redis, for the parts and for the test. */
   readonly redisUrl?: string
@@ -113,7 +113,7 @@ export type Fleet = {
   startTrainer(): Promise<CliProcess>
   /** Sends a signal to the newest worker (or the given one) alone and waits for its end. */
   killWorker(signal: NodeJS.Signals, worker?: FleetWorker): Promise<CliExit>
-  /** As when the host dies: the worker, its programs and their guards, all at once. */
+  /** As when the host dies: the worker, its programs and their guards, all at the same time. */
   killTree(worker?: FleetWorker): Promise<void>
   /** Programs of this fleet (or of one host) that live: training, conversion and detection, with their children; no preflights. */
   programs(worker?: FleetWorker): Promise<number[]>

@@ -43,7 +43,7 @@ export async function startHttpLoop(
     try {
       for await (const chunk of request) chunks.push(chunk)
     } catch {
-      return // whoever sent it was killed in the middle
+      return // the sender was killed in the middle
     }
     const one = {
       method: request.method ?? '',

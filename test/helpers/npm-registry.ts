@@ -7,7 +7,7 @@ import { execa } from 'execa'
 /** A registry on this machine that passes on the packages of the configured one, and a proxy that lets nobody through. */
 export type NpmRegistry = {
   readonly url: string
-  /** Give it as HTTP_PROXY and HTTPS_PROXY: whoever wants another host asks here and is refused. */
+  /** Give it as HTTP_PROXY and HTTPS_PROXY: requests for other hosts come here and are refused. */
   readonly proxyUrl: string
   /** The hosts that were asked for at the proxy. */
   readonly foreignHosts: readonly string[]

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-// So deep that no path is short enough to name its end, whoever asks.
+// So deep that no path is short enough to name its end.
 const DEEP = `
 import os, sys
 os.chdir(sys.argv[1])

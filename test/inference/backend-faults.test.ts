@@ -105,7 +105,7 @@ describe('A detector backend that fails', () => {
       }
     })
 
-    it('gets the images that wait together, and one that comes alone at once', async () => {
+    it('gets the images that wait together, and one that comes alone immediately', async () => {
       const pool = await start(module(join(folder.path, 'batches')), { threads: 1 })
 
       const answers = await Promise.all(Array.from({ length: 6 }, () => pool.detect(image('fine'))))

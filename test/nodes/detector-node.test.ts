@@ -54,7 +54,7 @@ describe('The detector node', () => {
         await until('the new one is heard', () => detector.targets.at(-1)?.version === '1.2')
       })
 
-      it('tells a change at once', async () => {
+      it('tells a change immediately', async () => {
         const { detector } = await start({ dialect, cycleMs: 60_000 })
         await until('the Loop knows it', () => loop.node(IDENTITY.uuid))
 

@@ -53,7 +53,7 @@ describe('a trainer node', () => {
       expect(await over).to.equal('all seats were idle')
     })
 
-    it('is not over while a seat has a training, and begins to count anew after it', async () => {
+    it('is not over while a seat has a training, and begins to count again after it', async () => {
       const { over } = await seats.startNode({ seats: 2, idleTimeoutMs: 1500 })
       await seats.order({ trainer: UUID_B })
       const { id } = await seats.unfinished(UUID_B)

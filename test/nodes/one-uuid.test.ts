@@ -5,7 +5,7 @@ import { UUID_A, useSeats } from './seats-fixture.js'
 describe('two trainer nodes with one uuid', () => {
   const seats = useSeats()
 
-  it('are not possible from two places: the second refuses at once and says who has it', async () => {
+  it('are not possible from two places: the second refuses immediately and says who has it', async () => {
     await seats.startNode({ seats: 1, owner: 'lab-1:/data' })
 
     const error = await rejection(seats.startNode({ seats: 1, owner: 'lab-2:/data' }))

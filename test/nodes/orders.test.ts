@@ -25,7 +25,7 @@ describe('a seat answers', () => {
       expect(await waiting()).to.equal(1)
     })
 
-    it('with true a hundred times at once, and makes one training of them', async () => {
+    it('with true a hundred times at the same time, and makes one training of them', async () => {
       const { begin, trainings } = await aNode()
 
       const answers = await Promise.all(Array.from({ length: 100 }, () => begin()))

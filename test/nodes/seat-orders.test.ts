@@ -138,7 +138,7 @@ describe('a seat', () => {
         expect((await seats.unfinished()).stopRequested).to.equal(true)
       })
 
-      it(`ends a training that waits for a host at once on ${kind}`, async () => {
+      it(`ends a training that waits for a host immediately on ${kind}`, async () => {
         await seats.startNode()
         const { number } = await seats.order()
         const { id } = await seats.unfinished()

@@ -10,7 +10,7 @@ describe('a seat', () => {
   const seats = useSeats()
 
   describe('whose status is not taken', () => {
-    it('connects anew when it is refused', async () => {
+    it('connects again when it is refused', async () => {
       await seats.startNode({ heartbeatMs: 200 })
       const socket = seats.shown()?.socketId
       seats.loop.addFault({ match: { event: 'update_trainer' }, kind: 'status', body: 'not like this', times: 1 })
@@ -21,7 +21,7 @@ describe('a seat', () => {
       )
     })
 
-    it('connects anew when it is not answered', async () => {
+    it('connects again when it is not answered', async () => {
       await seats.startNode({ heartbeatMs: 100, statusAckMs: 150 })
       const socket = seats.shown()?.socketId
       seats.loop.addFault({ match: { event: 'update_trainer' }, kind: 'refuse', times: 1 })

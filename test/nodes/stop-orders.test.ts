@@ -22,7 +22,7 @@ describe('a seat that is to stop or abort answers', () => {
         expect(await trainings.pending(id)).to.equal(null)
       })
 
-      it('with true while its order is being taken, which is then ended at once', async () => {
+      it('with true while its order is being taken, which is then ended immediately', async () => {
         let go: (value?: unknown) => void = () => undefined
         const slow = new Promise((resolve) => {
           go = resolve
@@ -37,7 +37,7 @@ describe('a seat that is to stop or abort answers', () => {
         expect(await waiting()).to.equal(0)
       })
 
-      it('with true while it waits for a host, and ends it at once', async () => {
+      it('with true while it waits for a host, and ends it immediately', async () => {
         const { request, begin, trainings } = await aNode()
         await begin()
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
-import { countStarts, startedAfter } from '../../src/process/newcomers.js'
+import { countStarts, startedAfter } from '../../src/process/new-processes.js'
 
 describe('what can have started after a process', () => {
   async function startSleeper(): Promise<{ readonly pid: number; end(): Promise<void> }> {

@@ -26,7 +26,7 @@ describe('commands wait while connections are refused', function () {
   for (const [reason, begin, end] of [
     ['for a changed password', ['resetpass', '>other'], ['>secret']],
     ['since their user is off', ['off'], ['on']],
-    ['since their user was deleted and is made anew', ['reset'], ['on', '>secret', '~*', '&*', '+@all']],
+    ['since their user was deleted and is created again', ['reset'], ['on', '>secret', '~*', '&*', '+@all']],
   ] as const) {
     it(reason, async () => {
       const errors: string[] = []

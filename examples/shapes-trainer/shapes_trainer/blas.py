@@ -1,4 +1,4 @@
-"""Without a fast BLAS under numpy a training takes twenty times as long; better to say so at once."""
+"""Without a fast BLAS under numpy a training takes twenty times as long; better to say so immediately."""
 
 import time
 

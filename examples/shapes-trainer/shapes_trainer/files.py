@@ -17,7 +17,7 @@ class ModelError(Exception):
 
 
 def save_arrays(path, arrays, description):
-    """Writes arrays and a description (anything JSON can hold) to an .npz file at once."""
+    """Writes arrays and a description (anything JSON can hold) to an .npz file in one step."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:

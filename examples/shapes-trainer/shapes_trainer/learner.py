@@ -116,7 +116,7 @@ class Learner:
 
 
 def batch_indices(count, step, seed):
-    """The images of a step's batch: all images take turns in an order drawn anew for every pass."""
+    """The images of a step's batch: all images take turns in an order drawn again for every pass."""
     indices = []
     for place in range(step * BATCH, (step + 1) * BATCH):
         turn, index = divmod(place, count)

@@ -7,7 +7,7 @@ export type CheckedName =
 
 /**
  * Keeps account of the names in one archive. A name is answered in its plain form (`a/./b//c` is `a/b/c`), or with what
- * is wrong with it: it leads outside, is there twice, or is a file and a folder at once.
+ * is wrong with it: it leads outside, is there twice, or is a file and a folder at the same time.
  */
 export class EntryNames {
   readonly #files = new Set<string>()

@@ -31,7 +31,7 @@ function isWebSocketOf(path: string, { url = '', headers }: IncomingMessage): bo
   return headers.upgrade?.toLowerCase() === 'websocket' && (pathname === path || pathname.startsWith(`${path}/`))
 }
 
-/** Puts the head without the offer back before what has come of the body, and gives the connection to the server anew. */
+/** Puts the head without the offer back before what has come of the body, and gives the connection to the server again. */
 function readAgain(server: Server, request: IncomingMessage, socket: Socket, head: Buffer): void {
   const { method, url, httpVersion, rawHeaders } = request
   const lines = [`${method} ${url} HTTP/${httpVersion}`]

@@ -10,7 +10,7 @@ export type ThreadPoolOptions = {
   readonly resourceLimits?: ResourceLimits
 }
 
-/** Starts its threads at once and keeps them; each runs one task at a time. */
+/** Starts its threads immediately and keeps them; each runs one task at a time. */
 export async function openThreadPool(options: ThreadPoolOptions, deps: { readonly log: Logger }): Promise<Piscina> {
   const { file, task, threads, resourceLimits } = options
   const { Piscina } = await import('piscina')

@@ -29,7 +29,7 @@ export function addConverterCommand(program: Command): void {
       'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
       gpuList,
     )
-    .option('--places <n>', 'programs of conversions at once (default: GPUs + 1)', wholeNumber(1, 1000))
+    .option('--places <n>', 'programs of conversions at the same time (default: GPUs + 1)', wholeNumber(1, 1000))
     .option(
       '--port <port>',
       'also answer the REST endpoints of a Python node on this port (default: NODE_PORT, else none)',

@@ -22,7 +22,7 @@ export function addUpCommand(program: Command): void {
       'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
       gpuList,
     )
-    .option('--places <n>', 'trainings in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
+    .option('--places <n>', 'trainings at the same time (default: GPUs + 1)', wholeNumber(1, 1000))
     .option('--port <port>', 'port of the dashboard; 0 takes a free one', portNumber, 9090)
     .option(
       '--host <address>',

@@ -26,7 +26,7 @@ export function addWorkerCommand(program: Command): void {
       'GPUs to lend by index or UUID, such as 0,1, or "none" for the CPU (default: all of the machine)',
       gpuList,
     )
-    .option('--places <n>', 'trainings, and conversions, in work at once (default: GPUs + 1)', wholeNumber(1, 1000))
+    .option('--places <n>', 'trainings, and conversions, at the same time (default: GPUs + 1)', wholeNumber(1, 1000))
     .action(runWorker)
 }
 

@@ -11,7 +11,7 @@ import {
   createOutbox,
   createRelevanceFilter,
   type Detector,
-  doubtAboutThreshold,
+  thresholdWarning,
 } from '../../detector/index.js'
 import { tooManyThreadsLost } from '../../inference/basics/index.js'
 import { backendOf, createInferencePool } from '../../inference/index.js'
@@ -166,8 +166,8 @@ function buildDetector(
             const use = { threshold: settings.confThreshold, wasServed }
             const backend = await backendOf(modelFolder, modelJson, choice, use)
             const built = await createInferencePool({ ...pool, backend }, { log, signal })
-            const doubt = doubtAboutThreshold(built.threshold, relevance)
-            if (doubt !== undefined) log.warn({ version: modelJson.version }, doubt)
+            const warning = thresholdWarning(built.threshold, relevance)
+            if (warning !== undefined) log.warn({ version: modelJson.version }, warning)
             return built
           },
           log,

@@ -84,7 +84,7 @@ export async function startWorker(
         rest: loop.rest,
         images: loop.images,
         models: loop.models,
-        tellUpload: (model) => fleet.conversions.tellUpload(model),
+        announceUpload: (model) => fleet.conversions.announceUpload(model),
         dialect: environment.LOOP_PROTOCOL,
         detectionsPerPost: environment.INFERENCE_BATCH_SIZE,
         threads: environment.LOOPFLEET_THREADS ?? defaultThreads(),

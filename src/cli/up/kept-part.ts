@@ -12,7 +12,7 @@ export type KeptPart = Service & {
 
 export type KeptPartOptions = {
   readonly label: string
-  /** An exit with 0 is a wish to be started again at once, as when the Loop asks a node to restart. */
+  /** An exit with 0 is a wish to be started again immediately, as when the Loop asks a node to restart. */
   readonly exitsToRestart?: boolean
   /** A part that lived for so long starts with short waits again. */
   readonly healthyAfterMs?: number

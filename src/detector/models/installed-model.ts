@@ -92,7 +92,7 @@ export async function entriesOf(folder: string): Promise<Map<string, number>> {
 
 async function bytesOf(path: string): Promise<number> {
   const found = await lstat(path)
-  // A link may lead out of the folder, and a pipe would be read for ever.
+  // A link may lead out of the folder, and a pipe would be read indefinitely.
   if (!found.isFile()) throw new BadModelError(basename(path), 'it is a link or a special file')
   return found.size
 }

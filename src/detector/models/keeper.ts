@@ -253,7 +253,7 @@ class DiskModelKeeper implements ModelKeeper {
     this.#choice = choice
     this.#choiceProblem = undefined
     const wanted = this.#wanted()
-    if (wanted !== null) this.#failed.forget(wanted) // a person asks: it is tried at once
+    if (wanted !== null) this.#failed.forget(wanted) // a person asks: it is tried immediately
     this.#log.info({ choice }, 'version control changed')
     this.#steer()
   }
@@ -262,7 +262,7 @@ class DiskModelKeeper implements ModelKeeper {
     try {
       this.#choice = (await readVersionChoice(this.#options.folder)) ?? this.#choice
     } catch (err) {
-      // Whoever pinned a version had a reason, so nothing is updated until somebody chooses again.
+      // A person has pinned the version, so nothing is updated until a person chooses again.
       this.#log.warn({ err }, 'the chosen version is lost, updates are paused')
       this.#choice = { mode: 'pause' }
       this.#choiceProblem = `Updates are paused: ${messageOf(err)}`

@@ -75,7 +75,7 @@ export class ModelUpdater {
     }
   }
 
-  /** Looks anew at what is wanted, and gives up an update to something else. */
+  /** Looks again at what is wanted, and gives up an update to something else. */
   steer(): void {
     const update = this.#update
     if (update !== null && !isSameModel(this.#deps.wanted(), update.target)) {

@@ -79,7 +79,7 @@ async function findVersion(
   return { id: match.id, version }
 }
 
-// While the Loop is away, a version that is here already can be chosen all the same.
+// While the Loop is unreachable, a version that is on disk can still be chosen.
 async function findOnDisk(version: string, deps: ResolveDeps, cause: unknown): Promise<ModelTarget> {
   const matches = (await deps.installed()).filter((model) => model.version === version)
   const [match] = matches

@@ -21,8 +21,8 @@ export type EntryContent =
   | { readonly kind: 'vanished' }
 
 /**
- * All entries on disk, oldest first; the broken ones too. Besides our own places, entries right below the root are
- * found, where releases of the Python library before 0.14 put them.
+ * All entries on disk, oldest first, also broken ones. Entries directly below the root are found too: releases of the
+ * Python library before 0.14 put them there.
  */
 export async function listEntries(folders: OutboxFolders): Promise<Entry[]> {
   const older = (await subfolders(folders.root)).filter((name) => parseImageName(name) !== undefined)
@@ -36,10 +36,10 @@ export async function listEntries(folders: OutboxFolders): Promise<Entry[]> {
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** Errors that say something about the entry; all others say something about this process or machine. */
+/** Errors that are caused by the entry; all others are caused by this process or machine. */
 const OF_THE_ENTRY = ['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EIO', 'ERR_STRING_TOO_LONG']
 
-/** Reads the JSON of an entry and looks whether its image can be sent. */
+/** Reads the JSON of an entry and checks whether its image can be sent. */
 export async function readEntry({ folder }: Entry): Promise<EntryContent> {
   try {
     const names = await readdir(folder)
@@ -60,7 +60,7 @@ export async function readEntry({ folder }: Entry): Promise<EntryContent> {
   }
 }
 
-/** Names of the folders in a folder; no links, since what they point to is not ours. */
+/** Names of the folders in a folder; links are left out, since their targets belong to others. */
 export async function subfolders(folder: string): Promise<string[]> {
   const found: Dirent[] = await readdir(folder, { withFileTypes: true })
   return found.filter((entry) => entry.isDirectory()).map(({ name }) => name)

@@ -2,18 +2,18 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree } from '../../base/index.js'
 
-/** The places of an outbox. All lie in one folder, so that an image moves between them by a single rename. */
+/** The folders of an outbox. All are in one folder, so that an image moves between them by a single rename. */
 export type OutboxFolders = {
   readonly root: string
   readonly normal: string
   readonly priority: string
   readonly setAside: string
-  /** Holds what is being written or deleted; emptied at every start. */
+  /** Images that are being written or deleted; emptied at every start. */
   readonly temporary: string
   readonly nextNameFile: string
 }
 
-/** Makes the folders that are missing, and clears what a killed process has left half done. */
+/** Creates missing folders, and deletes unfinished files of a killed process. */
 export async function openFolders(root: string): Promise<OutboxFolders> {
   const folders = {
     root,
@@ -30,7 +30,7 @@ export async function openFolders(root: string): Promise<OutboxFolders> {
   return folders
 }
 
-/** Makes what is missing of the folders. */
+/** Creates missing folders. */
 export async function makeFolders(folders: OutboxFolders): Promise<void> {
   for (const folder of [folders.normal, folders.priority, folders.setAside, folders.temporary]) {
     await mkdir(folder, { recursive: true })

@@ -15,24 +15,24 @@ export type OutboxStatus = {
   readonly normal: number
   readonly priority: number
   readonly bytes: number
-  /** Since the start: given up for newer ones. */
+  /** Since the start: dropped for newer images. */
   readonly dropped: number
   readonly setAside: number
-  /** Since the start: taken by the Loop. */
+  /** Since the start: accepted by the Loop. */
   readonly uploaded: number
-  /** Why nothing goes out just now. */
+  /** Why no image can be sent now. */
   readonly problem: string | null
 }
 
-/** Each one has two files open; hundreds may want to at once. */
-const WRITES_AT_ONCE = 16
+/** Images that are written at the same time: each has two files open, and hundreds may wait. */
+const MAX_WRITES = 16
 const DROP_LOG_EVERY_MS = 60_000
 
 export type OpenOutbox = Awaited<ReturnType<typeof openOutbox>>
 
 export type OpenOutboxDeps = { readonly upload: ImageUpload; readonly log: Logger; readonly now: () => number }
 
-/** Finds what a former process has left, and puts the parts of an outbox together. */
+/** Lists the images of an earlier process, and creates the parts of an outbox. */
 export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps) {
   const { log } = deps
   const folders = await openFolders(settings.folder)
@@ -61,7 +61,7 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
       await setAside.put(entry, reason)
       log.warn({ image: entry.name, reason }, 'image set aside')
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return // it vanished
+      if (hasCode(error, 'ENOENT')) return // it was deleted from outside
       log.error({ image: entry.name, reason, cause: messageOf(error) }, 'image cannot be set aside and is left alone')
     } finally {
       waiting.remove(entry)
@@ -74,7 +74,7 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
     batch: {
       upload: deps.upload,
       bisectPauseMs: settings.bisectPauseMs,
-      async onTaken(entries) {
+      async onAccepted(entries) {
         for (const entry of entries) waiting.remove(entry)
         uploaded += entries.length
         await deleteAll(entries)
@@ -94,7 +94,7 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
     sender,
     drop,
     syncParent,
-    writes: pLimit(WRITES_AT_ONCE),
+    writes: pLimit(MAX_WRITES),
     status: (): OutboxStatus => ({
       ...waiting.figures(),
       dropped,
@@ -105,7 +105,7 @@ export async function openOutbox(settings: OutboxSettings, deps: OpenOutboxDeps)
   }
 }
 
-/** Deletes entries. What cannot be deleted now is tried again with the next ones, and is not sent meanwhile. */
+/** Deletes entries. If one cannot be deleted, it is tried again with the next ones, and is not sent again meanwhile. */
 function createDeletion(temporary: string, deps: { readonly log: Logger }) {
   const left = new Set<Entry>()
 
@@ -136,7 +136,7 @@ function createDeletion(temporary: string, deps: { readonly log: Logger }) {
   }
 }
 
-/** Images that cannot be sent, kept to be looked at, with the reason beside them; the oldest go first. */
+/** The folder of images that cannot be sent, with the reason beside each; beyond the limits the oldest are deleted. */
 type SetAside = {
   put(entry: Entry, reason: string): Promise<void>
   count(): number
@@ -170,7 +170,7 @@ async function openSetAside({ folder, maxImages, maxBytes }: SetAsideOptions): P
       kept.push({ path, bytes: entry.bytes })
       bytes += entry.bytes
       await trim()
-      // Without room for the reason the image still has its place.
+      // On a full disk the image is set aside without the reason.
       await writeFile(join(path, 'reason.txt'), `${reason}\n`).catch(() => undefined)
     },
     count: () => kept.length,

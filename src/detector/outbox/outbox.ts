@@ -9,27 +9,27 @@ import { writeEntry } from './write-entry.js'
 
 type OutboxItem = {
   readonly image: { readonly bytes: Uint8Array }
-  /** Goes to the Loop as it is; a `date` of null becomes the time in the image's name. */
+  /** Sent to the Loop unchanged; only a `date` of null becomes the time in the image's name. */
   readonly metadata: Readonly<Record<string, unknown>>
   readonly priority?: boolean
 }
 
-/** Images on their way to the Loop, kept on disk until it has taken them. */
+/** Images that wait on disk until the Loop has accepted them. */
 export interface Outbox extends Service {
   /**
-   * Resolves with the image's name when it is on disk for good. Throws LF_OUTBOX_WRITE (disk full), LF_OUTBOX_FULL and
-   * LF_OUTBOX_CLOSED; then nothing is kept.
+   * Resolves with the image's name when it is durable on disk. Throws LF_OUTBOX_WRITE (disk full), LF_OUTBOX_FULL and
+   * LF_OUTBOX_CLOSED; then the image is not saved.
    */
   save(item: OutboxItem): Promise<string>
   readonly mode: OutboxMode
-  /** `stopped` goes on saving; it resolves when nothing is being sent any more. */
+  /** In mode `stopped` images are saved, but not sent; resolves when no request is active any more. */
   setMode(mode: OutboxMode): Promise<void>
   status(): OutboxStatus
 }
 
 export type OutboxDeps = { readonly upload: ImageUpload; readonly log: Logger; readonly now: () => number }
 
-/** The outbox of a folder, which nobody else may use meanwhile. */
+/** The outbox of a folder, which no other process may use at the same time. */
 export function createOutbox(options: OutboxOptions, deps: OutboxDeps): Outbox {
   const settings = outboxOptionsSchema.parse(options)
   const log = deps.log.child({ component: 'outbox' })
@@ -104,10 +104,10 @@ async function write({ image, metadata }: OutboxItem, isPriority: boolean, parts
   }
 }
 
-/** Down to milliseconds, as dialect 0.8 writes its names and dates. */
+/** Characters of a name up to the milliseconds: the form of dates in dialect 0.8. */
 const DATE_LENGTH = 23
 
-/** The disk did not take an image; nothing of it is left behind. */
+/** An image could not be written; no part of it is left on disk. */
 class OutboxWriteError extends LoopfleetError {
   static {
     this.prototype.name = 'OutboxWriteError'
@@ -122,7 +122,7 @@ class OutboxWriteError extends LoopfleetError {
   }
 }
 
-/** There is no room for an image, and none may be made for it. */
+/** The outbox is full, and no image may be dropped for this one. */
 class OutboxFullError extends LoopfleetError {
   static {
     this.prototype.name = 'OutboxFullError'

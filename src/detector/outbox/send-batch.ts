@@ -8,9 +8,9 @@ type ReadyImage = UploadImage & { readonly entry: Entry }
 
 export type BatchDeps = {
   readonly upload: ImageUpload
-  /** The Loop has taken these. */
-  readonly onTaken: (entries: readonly Entry[]) => Promise<void>
-  /** This one can never be sent. */
+  /** The Loop has accepted these. */
+  readonly onAccepted: (entries: readonly Entry[]) => Promise<void>
+  /** This image can never be sent. */
   readonly onUnfit: (entry: Entry, reason: string) => Promise<void>
   readonly onVanished: (entry: Entry) => void
   readonly bisectPauseMs: number
@@ -18,11 +18,11 @@ export type BatchDeps = {
 
 const MAX_BISECT_PAUSE_MS = 5_000
 
-/** Sends a batch; a refused one is halved until the unfit images stand alone. Throws when the Loop does not answer. */
+/** Sends a batch; a refused one is halved until each unfit image is alone. Throws if the Loop does not answer. */
 export async function sendBatch(batch: readonly Entry[], deps: BatchDeps, signal: AbortSignal): Promise<void> {
   const prepared = await Promise.all(batch.map((entry) => prepare(entry, deps)))
   const ready = prepared.filter((image) => image !== undefined)
-  // The halves that are still to be sent, first one last; the number of refusals since the Loop took something.
+  // The halves that are still to be sent, the next one last; the refusals since the Loop has accepted an image.
   const waiting = ready.length === 0 ? [] : [ready]
   let refusals = 0
   for (let images = waiting.pop(); images !== undefined; images = waiting.pop()) {
@@ -30,7 +30,7 @@ export async function sendBatch(batch: readonly Entry[], deps: BatchDeps, signal
     const refusal = await tryToSend(images, deps.upload, signal)
     if (refusal === undefined) {
       refusals = 0
-      await deps.onTaken(images.map(({ entry }) => entry))
+      await deps.onAccepted(images.map(({ entry }) => entry))
       continue
     }
     const [first] = images
@@ -57,7 +57,7 @@ async function prepare(entry: Entry, deps: BatchDeps): Promise<ReadyImage | unde
   }
 }
 
-/** Why the Loop refuses these images; undefined when it has taken them. */
+/** Sends the images; returns why the Loop refuses them, or undefined if it has accepted them. */
 async function tryToSend(
   images: readonly ReadyImage[],
   upload: ImageUpload,

@@ -10,11 +10,11 @@ import type { WaitingImages } from './waiting-images.js'
 /** Sends the waiting images while it is switched on. */
 export type Sender = {
   switchOn(): void
-  /** Resolves when nothing is under way; what takes longer than the grace time is broken off. */
+  /** Resolves when no request is active; requests that take longer than the grace time are aborted. */
   switchOff(): Promise<void>
   /** An image was added to those that wait. */
   wake(): void
-  /** Why nothing goes out just now; null while all is well. */
+  /** Why no image can be sent now; null if images can be sent. */
   problem(): string | null
 }
 
@@ -25,16 +25,16 @@ export type SenderOptions = Pick<
 export type SenderDeps = { readonly waiting: WaitingImages; readonly batch: BatchDeps; readonly log: Logger }
 
 /**
- * One request at a time as long as there is little to send; beside it, full ones up to the limit. After a failure
- * nothing is sent for a growing time, then one request, and smaller ones if that fails too.
+ * One request at a time; further ones, up to the limit, only if they are full. After a failure there is a pause that grows,
+ * then one request, with fewer images each time that it fails.
  */
 export function createSender(options: SenderOptions, { waiting, log, ...deps }: SenderDeps): Sender {
   const suspected = createSuspectedImages()
   const batch: BatchDeps = {
     ...deps.batch,
-    onTaken(entries) {
-      suspected.onTaken()
-      return deps.batch.onTaken(entries)
+    onAccepted(entries) {
+      suspected.onAccepted()
+      return deps.batch.onAccepted(entries)
     },
   }
   const fullBatch = Math.min(options.maxBatch, batch.upload.maxImages)
@@ -63,12 +63,12 @@ export function createSender(options: SenderOptions, { waiting, log, ...deps }: 
     const failuresBefore = failures
     try {
       await sendBatch(entries, batch, signal)
-      if (failures > 0) log.info('the Loop takes images again')
+      if (failures > 0) log.info('the Loop accepts images again')
       failures = 0
       problem = null
       lanes = Math.min(options.maxRequests, lanes + 1)
     } catch (error) {
-      // Requests that were under way together fail together, and that is one failure.
+      // Requests that were active together fail together, which counts as one failure.
       if (on?.signal === signal && failures === failuresBefore) {
         waitAfter(error)
         await judge(entries, error)
@@ -78,7 +78,7 @@ export function createSender(options: SenderOptions, { waiting, log, ...deps }: 
     }
   }
 
-  /** An image at which the Loop breaks down must not stay the first one indefinitely. */
+  /** An image that makes the Loop fail must not stay the first one. */
   async function judge([entry, ...others]: readonly Entry[], error: unknown): Promise<void> {
     if (entry === undefined || others.length > 0) return
     const verdict = suspected.judge(entry, error)

@@ -8,7 +8,7 @@ type Verdict = 'retry' | 'put-last' | 'set-aside'
 /** Tells an image that makes the Loop fail from a Loop that is unreachable: between its failures the Loop must have accepted others. */
 export type SuspectedImages = {
   /** The Loop has accepted an image. */
-  onTaken(): void
+  onAccepted(): void
   /** A request with this image alone has failed. */
   judge(entry: Entry, error: unknown): Verdict
 }
@@ -30,7 +30,7 @@ export function createSuspectedImages(): SuspectedImages {
   }
 
   return {
-    onTaken() {
+    onAccepted() {
       taken += 1
       consecutive = undefined
     },

@@ -12,8 +12,8 @@ export type NewImage = {
 }
 
 /**
- * Puts an image into the outbox: all of it or nothing, and on disk when it resolves. Undefined when the name is taken
- * by somebody else.
+ * Writes an image into the outbox: completely or not at all, and durable when it resolves. Undefined if another image has
+ * the name.
  */
 export async function writeEntry(
   { name, metadata, image, isPriority }: NewImage,
@@ -23,17 +23,17 @@ export async function writeEntry(
   const temporary = join(folders.temporary, name)
   const parent = isPriority ? folders.priority : folders.normal
   const folder = join(parent, name)
-  if (!(await tookName(() => makeFolder(temporary, folders)))) return undefined
+  if (!(await claimsName(() => makeFolder(temporary, folders)))) return undefined
   try {
     await Promise.all([
       writeDurably(join(temporary, `image_${name}.json`), metadata),
       writeDurably(join(temporary, `image_${name}.jpg`), image),
     ])
-    if (!(await tookName(() => rename(temporary, folder)))) {
+    if (!(await claimsName(() => rename(temporary, folder)))) {
       await removeTree(temporary)
       return undefined
     }
-    // A power cut before the end of this may leave a folder without its files, but for it nobody has been answered.
+    // A power cut before the end of this may leave a folder without files, but then the client has no answer yet.
     await Promise.all([syncFolder(folder), syncParent(parent)])
   } catch (error) {
     await removeTree(temporary).catch(() => undefined) // the first error says more
@@ -54,7 +54,8 @@ async function makeFolder(path: string, folders: OutboxFolders): Promise<void> {
   }
 }
 
-async function tookName(work: () => Promise<unknown>): Promise<boolean> {
+/** Returns whether the name was free. */
+async function claimsName(work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work()
     return true

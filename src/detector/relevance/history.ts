@@ -1,13 +1,13 @@
-/** What a camera has seen of late: objects of one kind by category, with the time each was seen last. */
+/** Objects that a camera has seen, boxes or points, by category and with the time of the last sighting. */
 export type History<Place> = {
-  /** True when the object is known; all that are similar to it count as seen again. A new one is remembered. */
+  /** Returns whether a similar object is known, and renews the time of all similar ones; otherwise the object is added. */
   see(category: string, place: Place, atMs: number): boolean
 }
 
 export type HistoryOptions<Place> = {
   readonly isSimilar: (known: Place, place: Place) => boolean
   readonly forgetMs: number
-  /** Per category; past it those unseen for longest are forgotten early. */
+  /** Per category; beyond it, objects with the oldest sightings are removed. */
   readonly maxObjects: number
 }
 
@@ -18,7 +18,7 @@ export function createHistory<Place>({ isSimilar, forgetMs, maxObjects }: Histor
 
   function recall(category: string, atMs: number): Observation<Place>[] {
     let known = (byCategory.get(category) ?? []).filter(({ seenAtMs }) => atMs - seenAtMs <= forgetMs)
-    // A tenth more than needed, so that this is not done for every object.
+    // Removes a tenth more than needed, so that this is not done for every object.
     if (known.length >= maxObjects) known = newest(known, Math.floor(maxObjects * 0.9))
     byCategory.set(category, known)
     return known

@@ -19,8 +19,8 @@ const relevanceOptionsSchema = z
   })
 export type RelevanceOptions = z.input<typeof relevanceOptionsSchema>
 
-/** A warning when a model answers nothing of the confidence in which the filter is interested; undefined otherwise. */
-export function doubtAboutThreshold(
+/** A warning if the threshold of a model hides findings in the uncertain range of the filter; undefined otherwise. */
+export function thresholdWarning(
   threshold: number | undefined,
   { minUncertain, maxUncertain }: { readonly minUncertain: number; readonly maxUncertain: number },
 ): string | undefined {
@@ -36,9 +36,9 @@ export function doubtAboutThreshold(
   )
 }
 
-/** Decides which images the Loop wants to see. */
+/** Decides which images are sent to the Loop. */
 export type RelevanceFilter = {
-  /** Why this image is worth an upload, each cause once; empty when it is not. */
+  /** The causes to upload this image, each once; empty if there is none. */
   causes(findings: Readonly<Findings>, cameraId: string | null): string[]
 }
 
@@ -50,14 +50,14 @@ const MANY_DETECTIONS = 80
 
 type Camera = { readonly boxes: History<Box>; readonly points: History<Point>; usedAtMs: number }
 
-/** The Loop's rules of active learning; `now` is in milliseconds and best a clock that never jumps. */
+/** The rules of active learning of the Loop; `now` is in milliseconds, of a monotonic clock. */
 export function createRelevanceFilter(
   options: RelevanceOptions,
   deps: { readonly now: () => number },
 ): RelevanceFilter {
   const settings = relevanceOptionsSchema.parse(options)
   const forgetMs = settings.forgetSeconds * 1000
-  // The order of use: the camera unused for longest is the first. Unnamed cameras share one history.
+  // Sorted by last use, oldest first. Cameras without a name share one history.
   const cameras = new Map<string | null, Camera>()
 
   function use(cameraId: string | null, atMs: number): Camera {

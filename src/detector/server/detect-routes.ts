@@ -33,7 +33,7 @@ export function registerDetectRoutes(app: FastifyInstance, options: DetectRoutes
 
 const NO_BYTES = new Uint8Array()
 
-/** The files of a multipart request that are parts of this name. Throws 422 without one, 413 and 400. */
+/** The files of a multipart request in the parts of this name. Throws 422 if there is none, 413 and 400. */
 function readImages(
   { body, headers }: FastifyRequest,
   name: 'file' | 'files',

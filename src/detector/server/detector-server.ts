@@ -20,7 +20,7 @@ export type DetectorServerOptions = {
   /** Turns the test endpoints on. */
   readonly hasBackdoor?: boolean
   readonly limits?: Partial<ServerLimits>
-  /** Names to which it answers beside those of this machine, when it is bound to loopback. */
+  /** Host names of requests that are accepted besides those of this machine, if it is bound to loopback. */
   readonly allowedHosts?: readonly string[]
   /** Aborts when the detector is asked to end. */
   readonly ending?: AbortSignal
@@ -29,7 +29,7 @@ export type DetectorServerOptions = {
 export type DetectorServerDeps = {
   readonly detector: Detector
   readonly log: Logger
-  /** Adds what every node answers, such as its switches. */
+  /** Adds the routes that every node has, such as its switches. */
   readonly addRoutes?: (app: FastifyInstance) => void
 }
 
@@ -87,7 +87,7 @@ function whyNoDetection(detector: Detector): string | undefined {
   return `No model is loaded: ${detector.about().model_problem ?? 'the reason is unknown'}.`
 }
 
-/** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins anew. */
+/** For tests only (USE_BACKDOOR_CONTROLS): `POST /reset` wipes the data folder and begins again. */
 function registerBackdoorRoutes(app: FastifyInstance, detector: Detector, deps: { readonly log: Logger }): void {
   app.post(
     '/reset',
@@ -105,13 +105,13 @@ function registerBackdoorRoutes(app: FastifyInstance, detector: Detector, deps: 
   )
 }
 
-// The page styles what it draws in place; nothing else may come from outside its own files.
+// The page uses inline styles; everything else has to come from its own files.
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** The OpenAPI page at `/docs` and its description at `/openapi.json`; nothing is loaded from elsewhere. */
 async function registerDocsPage(app: FastifyInstance, info: { readonly version: string }): Promise<void> {
-  // Schemas of routes are for this page: values are checked by the parts, and answers go out as they are.
+  // The schemas of routes are only for this page: the routes check values themselves, and answers are not converted.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   await app.register(swagger, {
@@ -128,7 +128,7 @@ async function registerDocsPage(app: FastifyInstance, info: { readonly version: 
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: POLICY,
-    // The bar on top is for other APIs.
+    // The top bar is for choosing another API.
     theme: {
       title: 'loopfleet detector',
       css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
@@ -138,7 +138,7 @@ async function registerDocsPage(app: FastifyInstance, info: { readonly version: 
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }
 
-/** A client that is slow, or never ends, must not hold the detector up. */
+/** At its end the detector waits this long for answers that slow clients have not read. */
 const FINISH_MS = 3000
 
 /** The detector's HTTP server: its limits, its bodies and its errors. */
@@ -158,7 +158,7 @@ function createDetectorHttp(
   )
   const { app } = http
   app.removeAllContentTypeParsers()
-  // A form is taken as a whole: its images are needed in memory anyway, and finding them there costs least.
+  // A form is read into one buffer: its images are needed in memory anyway, and parsing them there is fastest.
   app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   // Modes and versions come as bare text, whatever their content type says.
   app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: 64 * 1024 }, (_request, body, done) => done(null, body))
@@ -169,7 +169,7 @@ function createDetectorHttp(
 function registerWatchRoutes(app: FastifyInstance, detector: Detector, metrics: Metrics): void {
   app.get('/health', { schema: watchDocs.health }, async () => {
     const model = detector.modelInfo()?.version ?? null
-    // Without a model it lives all the same: a restart would not bring one.
+    // Also ok without a model: a restart would not bring one.
     return { status: 'ok', ready: model !== null, model }
   })
   app.get('/metrics', { schema: watchDocs.metrics }, async (_request, reply) =>

@@ -39,7 +39,7 @@ const PASSING: Readonly<Record<string, number>> = {
 const DISK_TROUBLES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO']
 const DISK_SECONDS = 5
 
-/** Maps anything that was thrown: 503 for what passes, 4xx for what the client must mend, 500 for our mistakes. */
+/** Maps anything that was thrown: 503 for what is temporary, 4xx for what the client must fix, 500 for our mistakes. */
 export function toErrorAnswer(thrown: unknown): ErrorAnswer {
   const sentence = messageOf(thrown)
   if (thrown instanceof DetectorRequestError) return fromRequestError(thrown)

@@ -22,12 +22,12 @@ import type { ServerLimits } from './limits.js'
 import { oneOf } from './mode-routes.js'
 import { wordOf } from './request-values.js'
 
-/** What an event is answered with; undefined is an ack without argument. */
+/** Returns the answer to an event; undefined is an ack without argument. */
 export type SocketEventHandler = (payload: unknown, signal: AbortSignal) => Promise<unknown>
 
 const MAX_BATCH = 1000
 
-/** The events of the detector's socket. Payloads of both dialects are told apart by their shape. */
+/** The events of the detector's socket. The dialect of a payload is recognised by its shape. */
 export function socketEvents(
   options: { readonly dialect: Dialect; readonly limits: ServerLimits },
   detector: Detector,
@@ -74,7 +74,7 @@ export function socketEvents(
 const OK = { status: 'OK' }
 const NO_MODEL = 'No model loaded'
 
-// A missing image is the most common mistake, and its sentence says so plainly.
+// A missing image is the most common mistake, so it has an error sentence of its own.
 function withImage(payload: unknown, key: 'image' | 'images'): unknown {
   if (typeof payload === 'object' && payload !== null && key in payload) return payload
   throw fieldError(
@@ -89,7 +89,7 @@ function factsOf(event: Omit<DetectEvent, 'image'>, dialect: Dialect): DetectFac
   return toImageFacts({ cameraId: cameraIdOf(event), tags, source, creationDate, autoupload }, dialect)
 }
 
-/** Metadata as one object, or detections beside the facts as before 0.17.0. */
+/** The metadata of an upload: one object, or the detections in the event itself, as before 0.17.0. */
 function metadataOf({ metadata, detections }: UploadEvent, payload: unknown): ImageMetadata | null {
   if (metadata !== null) return withUnknownKeys(metadata, (payload as { readonly metadata: unknown }).metadata)
   return detections === null ? null : imageMetadataSchema.parse(detections)
@@ -100,7 +100,7 @@ function factsOfUpload({ tags, source, creation_date, metadata }: UploadEvent): 
   return { tags: tags ?? [], source, created }
 }
 
-/** An image of the socket as the pool takes it: an encoded one, or raw pixels whose bytes fit their shape. Throws a 422. */
+/** Converts an image of the socket for the pool: encoded bytes, or raw pixels whose byte count fits the shape. Throws a 422. */
 function toClientImage(image: SocketImage): ClientImage {
   if (image instanceof Uint8Array) return { bytes: image }
   if (image.format === 'jpeg') return { bytes: image.bytes }

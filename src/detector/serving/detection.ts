@@ -14,7 +14,7 @@ export type DetectionDeps = {
   readonly now: () => number
   readonly log: Logger
   /** Called with the error when an image could not be put into the outbox, and with null after the next one that could. */
-  readonly onKept: (problem: string | null) => void
+  readonly onSaved: (problem: string | null) => void
 }
 
 /** Detects an image in the pool, puts it into the outbox if the Loop should see it, and returns the findings. */
@@ -38,11 +38,11 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
     try {
       const saved = toSavedDetection(metadata, { causes, cameraId }, stamp)
       await outbox.save({ image: { bytes: await toJpeg(image) }, metadata: saved })
-      deps.onKept(null)
+      deps.onSaved(null)
     } catch (error) {
       // The client gets its findings even if the disk is full.
-      deps.log.error({ err: error }, 'image detected, but not kept for the Loop')
-      deps.onKept(messageOf(error))
+      deps.log.error({ err: error }, 'image detected, but not put into the outbox')
+      deps.onSaved(messageOf(error))
     }
     return answer
   }
@@ -56,7 +56,7 @@ export function createDetection(options: { readonly dialect: Dialect }, deps: De
 
   return {
     async detect(image, facts, work) {
-      // Nobody needs the bytes any more when they are not to be kept.
+      // With autoupload disabled the bytes are not needed after the detection, so they may be moved to the thread.
       const poolWork = { ...work, mayMove: facts.autoupload === 'disabled' }
       const { detections, version } = await models.use(async (model) => ({
         detections: (await model.pool.detect(image, poolWork)).detections,

@@ -20,9 +20,9 @@ import type { ClientImage, DetectorModel, DetectorOutbox, DetectorParts, TargetM
 export type DetectorOptions = { readonly dialect: Dialect }
 
 export type DetectorDeps = {
-  /** Makes the parts, not started; asked again after a reset. */
+  /** Creates the parts without starting them; called again after a reset. */
   readonly open: () => Promise<DetectorParts>
-  /** Removes what the stopped parts have kept on disk. */
+  /** Deletes the files of the stopped parts. */
   readonly wipe: () => Promise<void>
   readonly log: Logger
   readonly now: () => number
@@ -38,7 +38,7 @@ type DetectorFigures = {
 /** A detector without its servers and without the Loop: detection, uploads, modes and versions. */
 export type Detector = Service &
   Detection & {
-    /** Keeps an image that a client has chosen; durable when it resolves. Throws LF_OUTBOX_WRITE and LF_OUTBOX_FULL. */
+    /** Puts an image that a client uploads into the outbox; durable when it resolves. Throws LF_OUTBOX_WRITE and LF_OUTBOX_FULL. */
     upload(
       image: ClientImage,
       metadata: ImageMetadata | null,
@@ -46,7 +46,7 @@ export type Detector = Service &
       options: { readonly priority: boolean },
     ): Promise<void>
     setOperationMode(mode: OperationMode): void
-    /** How it is, for the Loop and for people. */
+    /** State, versions and errors, for the Loop and for people. */
     condition(): DetectorCondition
     about(): AboutAnswer
     modelInfo(): ModelInfo | null
@@ -56,9 +56,9 @@ export type Detector = Service &
     setOutboxMode(mode: OutboxMode): Promise<void>
     setTarget(target: TargetModel | null): void
     figures(): DetectorFigures
-    /** Wipes all that is kept on disk and begins anew. */
+    /** Deletes all models and images on disk and starts again. */
     reset(): Promise<void>
-    /** After a swap, an error of an update, a change of operation mode, and a reset. */
+    /** Calls after a swap, an error of an update, a change of operation mode, and a reset. */
     onChange(callback: () => void): () => void
   }
 
@@ -72,7 +72,8 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
   let running:
     | { readonly parts: DetectorParts; readonly detection: Detection; readonly unwatch: () => void }
     | undefined
-  let keepProblem: string | null = null
+  /** Why the last image could not be put into the outbox. */
+  let saveProblem: string | null = null
   let resetting: Promise<void> | undefined
   let isStarted = false
   const service = createService('detector', open, { log })
@@ -81,9 +82,9 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     for (const callback of [...callbacks]) callback()
   }
 
-  function onKept(problem: string | null): void {
-    if ((problem === null) === (keepProblem === null)) return
-    keepProblem = problem
+  function onSaved(problem: string | null): void {
+    if ((problem === null) === (saveProblem === null)) return
+    saveProblem = problem
     changed()
   }
 
@@ -97,7 +98,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
   async function openParts(signal: AbortSignal): Promise<void> {
     const parts = await deps.open()
-    const detection = createDetection({ dialect }, { ...parts, now, log, onKept })
+    const detection = createDetection({ dialect }, { ...parts, now, log, onSaved })
     const unwatch = parts.models.onChange(changed)
     running = { parts, detection, unwatch }
     await parts.outbox.start({ signal })
@@ -126,12 +127,12 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     setOperationMode('startup')
     await close()
     await deps.wipe()
-    keepProblem = null
+    saveProblem = null
     await openParts(service.signal)
     setOperationMode('idle')
   }
 
-  function used() {
+  function runningParts() {
     if (running === undefined) throw new DetectorRequestError('detector not yet initialized', { status: 503 })
     return running
   }
@@ -147,7 +148,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
   function condition(): DetectorCondition {
     const { currentVersion = null, targetVersion = null } = running?.parts.models.versionControl() ?? {}
-    const outboxProblem = keepProblem ?? running?.parts.outbox.status().problem ?? null
+    const outboxProblem = saveProblem ?? running?.parts.outbox.status().problem ?? null
     const errors = { ...running?.parts.models.state().errors, ...(outboxProblem !== null && { outbox: outboxProblem }) }
     const uptimeSeconds = (now() - startedAt) / 1000
     return { state: 'online', operationMode, currentVersion, targetVersion, errors, uptimeSeconds }
@@ -155,10 +156,10 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
   return {
     ...service,
-    detect: (image, facts, work) => used().detection.detect(image, facts, work),
-    detectBatch: (images, facts, work) => used().detection.detectBatch(images, facts, work),
+    detect: (image, facts, work) => runningParts().detection.detect(image, facts, work),
+    detectBatch: (images, facts, work) => runningParts().detection.detectBatch(images, facts, work),
     async upload(image, metadata, facts, { priority }) {
-      const { outbox } = used().parts
+      const { outbox } = runningParts().parts
       checkReadable(image)
       const categories = loaded()?.modelJson.categories ?? null
       const json = toSavedUpload(metadata, facts, { dialect, at: new Date(now()), categories })
@@ -166,10 +167,10 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
       try {
         await outbox.save({ image: { bytes }, metadata: json, priority })
       } catch (error) {
-        onKept(messageOf(error))
+        onSaved(messageOf(error))
         throw error
       }
-      onKept(null)
+      onSaved(null)
     },
     setOperationMode,
     condition,
@@ -187,7 +188,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
     },
     modelInfo,
     modelVersion() {
-      const control = used().parts.models.versionControl()
+      const control = runningParts().parts.models.versionControl()
       return {
         current_version: toVersionText(control.currentVersion),
         target_version: toVersionText(control.targetVersion),
@@ -196,9 +197,9 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
         version_control: control.mode,
       }
     },
-    setModelVersion: (text) => used().parts.models.setVersionControl(text),
-    outboxMode: () => used().parts.outbox.mode,
-    setOutboxMode: (mode) => used().parts.outbox.setMode(mode),
+    setModelVersion: (text) => runningParts().parts.models.setVersionControl(text),
+    outboxMode: () => runningParts().parts.outbox.mode,
+    setOutboxMode: (mode) => runningParts().parts.outbox.setMode(mode),
     setTarget: (target) => running?.parts.models.setTarget(target),
     figures() {
       const model = loaded()
@@ -225,7 +226,7 @@ export function createDetector(options: DetectorOptions, deps: DetectorDeps): De
 
 const NOTHING_WAITS = { normal: 0, priority: 0, bytes: 0, dropped: 0, setAside: 0, uploaded: 0, problem: null }
 
-/** The loaded model as the detector's own API describes it. */
+/** The loaded model in the form of the detector's API. */
 function toModelInfo({ modelJson, folder, version, id }: DetectorModel): ModelInfo {
   const { host, organization, project, categories, resolution, model_size } = modelJson
   const conf_threshold = typeof modelJson.conf_threshold === 'number' ? modelJson.conf_threshold : null

@@ -11,27 +11,27 @@ import {
 } from '../../loop/protocol/index.js'
 import { unknownKeysOf, withUnknownKeys } from './unknown-keys.js'
 
-/** What a caller says about its image. */
+/** The information of a client about its image. */
 export type ImageFacts = {
   readonly tags?: readonly string[]
   readonly source?: string | null
-  /** When the image was made, in the caller's spelling. */
+  /** When the image was taken, in the format of the client. */
   readonly created?: string | null
 }
 
 export type MetadataOptions = {
   readonly dialect: Dialect
-  /** Now. */
+  /** The current time. */
   readonly at: Date
 }
 
-/** JSON as it is answered or saved: image metadata, or the older detections with `date`. */
+/** JSON of an answer or of the outbox: image metadata, or detections with `date` in dialect 0.8. */
 export type ImageJson = Record<string, unknown>
 
-/** The tag of images that a caller uploads by itself. */
+/** The tag of images that a client uploads. */
 const PICKED_TAG = 'picked_by_system'
 
-/** What a model found in an image, with what the caller said about it. */
+/** The findings of a model in an image, with the information of the client. */
 export function toImageMetadata(findings: Findings, modelVersion: string, facts: ImageFacts = {}): ImageMetadata {
   const named = <Found extends object>(found: readonly Found[]) =>
     found.map((one) => ({ ...one, model_name: modelVersion }))
@@ -43,7 +43,7 @@ export function toImageMetadata(findings: Findings, modelVersion: string, facts:
     box_annotations: [],
     point_annotations: [],
     classification_annotation: null,
-    tags: once(facts.tags ?? []),
+    tags: withoutDuplicates(facts.tags ?? []),
     created: facts.created ?? null,
     source: facts.source ?? null,
     state: null,
@@ -53,12 +53,12 @@ export function toImageMetadata(findings: Findings, modelVersion: string, facts:
 /** The answer to a detect call. */
 export function toDetectAnswer(metadata: ImageMetadata, options: MetadataOptions): ImageJson {
   if (options.dialect === 'current') return { ...metadata }
-  return { ...older(metadata, options.at), date: toLocalTimestamp(options.at) }
+  return { ...toDialect08(metadata, options.at), date: toLocalTimestamp(options.at) }
 }
 
 /**
- * What the outbox keeps of a detected image: the causes are tags beside the given ones (and the camera in dialect 0.8).
- * Without a date of its own the image gets the present one, since it may reach the Loop days later.
+ * The JSON of a detected image in the outbox: the causes are added to its tags (and the camera in dialect 0.8).
+ * An image without a date gets the current one, since it may be sent days later.
  */
 export function toSavedDetection(
   metadata: ImageMetadata,
@@ -69,7 +69,7 @@ export function toSavedDetection(
   return toSaved(withTags(metadata, [...camera, ...why.causes]), options)
 }
 
-/** What the outbox keeps of an image that its caller uploads, with the caller's metadata if there are any. */
+/** The JSON of an image that a client uploads, with the client's metadata if there are any. */
 export function toSavedUpload(
   given: ImageMetadata | null,
   facts: ImageFacts,
@@ -127,21 +127,21 @@ function withCategoryIds(
 
 function toSaved(metadata: ImageMetadata, { dialect, at }: MetadataOptions): ImageJson {
   const flat = withShapeTexts(metadata)
-  // The outbox fills in the older dialect's date, which is the image's name.
-  if (dialect === '0.8') return { ...older(flat, at), date: null }
+  // The outbox fills in the date of dialect 0.8, which is part of the image's name.
+  if (dialect === '0.8') return { ...toDialect08(flat, at), date: null }
   return { ...flat, created: flat.created ?? toLocalTimestamp(at) }
 }
 
-function older(metadata: ImageMetadata, at: Date): ImageJson {
+function toDialect08(metadata: ImageMetadata, at: Date): ImageJson {
   const state = metadata.state === null ? {} : { state: metadata.state }
   const detections = toDetections(metadata, { imageId: null, at }, '0.8')
   return { ...unknownKeysOf(metadata), ...state, ...detections, tags: metadata.tags }
 }
 
 function withTags(metadata: ImageMetadata, more: readonly string[]): ImageMetadata {
-  return { ...metadata, tags: once([...metadata.tags, ...more]) }
+  return { ...metadata, tags: withoutDuplicates([...metadata.tags, ...more]) }
 }
 
-function once(tags: readonly string[]): string[] {
+function withoutDuplicates(tags: readonly string[]): string[] {
   return [...new Set(tags)]
 }

@@ -13,15 +13,15 @@ export type ClientImage =
       readonly channels: 1 | 3 | 4
     }
 
-/** When to give up: the client has gone, or the answer would come too late. */
+/** Limits of a detection: the signal aborts if the client disconnects; after the deadline the answer is of no use. */
 export type DetectWork = {
   readonly signal?: AbortSignal
   readonly deadlineMs?: number
-  /** The image's memory may be moved to a thread, after which it is gone. */
+  /** Whether the memory of the image may be moved to a thread; the caller cannot read it afterwards. */
   readonly mayMove?: boolean
 }
 
-/** What detection needs of an inference pool. */
+/** The methods of an inference pool that detection needs. */
 type DetectionPool = {
   detect(image: ClientImage, work?: DetectWork): Promise<{ readonly detections: Findings }>
   detectBatch(images: readonly ClientImage[], work?: DetectWork): Promise<readonly { readonly detections: Findings }[]>
@@ -37,10 +37,10 @@ export type DetectorModel = {
   readonly pool: DetectionPool
 }
 
-/** A model of the Loop that is to be run. */
+/** The model that the Loop wants to be run. */
 export type TargetModel = { readonly id: string; readonly version: string }
 
-/** Where models come from: what is loaded, what is wanted, and the swaps between. */
+/** The models of a detector: the loaded one, the target, and the swaps between them. */
 export type DetectorModels = Service & {
   /** Holds the model while the work runs; throws LF_DETECTOR_NO_MODEL or LF_DETECTOR_UPDATING. */
   use<T>(work: (model: DetectorModel) => Promise<T>): Promise<T>
@@ -80,10 +80,10 @@ export type DetectorOutbox = Service & {
   status(): OutboxStatus
 }
 
-/** Says why the Loop should see an image; nothing when it should not. */
+/** Returns the causes for which an image is sent to the Loop; empty if it is not. */
 export type DetectorFilter = { causes(findings: Findings, cameraId: string | null): string[] }
 
-/** The living things a detector is made of. */
+/** The services of which a detector consists. */
 export type DetectorParts = {
   readonly models: DetectorModels
   readonly outbox: DetectorOutbox

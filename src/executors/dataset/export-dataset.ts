@@ -11,7 +11,7 @@ export type ExportCounts = { readonly trainCount: number; readonly valCount: num
 
 /**
  * Writes the dataset of a training in the format its program reads. Images are linked, never changed. The folder
- * appears at once when it is whole; an older one is replaced. Throws LF_BAD_DATASET when there is nothing to train on.
+ * appears in one step when it is whole; an older one is replaced. Throws LF_BAD_DATASET when there is nothing to train on.
  */
 export async function exportDataset(format: DatasetFormat, options: ExportOptions): Promise<ExportCounts> {
   const writer: DatasetWriter = datasetFormats[format]

@@ -79,7 +79,7 @@ function known({ cards, lost }: Extract<GpuInventory, { state: 'gpus' }>): Known
 
 type Limit = (cards: readonly Known[], all: readonly Known[], limits: GpuLimits) => Known[]
 
-// A container's runtime has applied indices and `all` already, and has counted the cards anew.
+// A container's runtime has applied indices and `all` already, and has counted the cards again.
 const byNvidia: Limit = (cards, all, { nvidiaVisible = '' }) => {
   const entries = entriesOf(nvidiaVisible)
   if (entries.length === 0 || !entries.every((entry) => /^GPU-/i.test(entry))) return [...cards]
@@ -102,7 +102,7 @@ const byCuda: Limit = (cards, all, { cudaVisible, cudaOrder }) => {
   return pick(entries, cards, all, 'CUDA_VISIBLE_DEVICES')
 }
 
-/** CUDA shows no card at all for a list that names one twice: whoever wrote it meant something else. */
+/** CUDA shows no card at all for a list that names one twice: the list is a mistake. */
 function refuseTwice(entries: readonly string[], all: readonly Known[]): void {
   const named = new Map<Known, string>()
   for (const entry of entries) {

@@ -18,9 +18,9 @@ export type GpuWatch = {
 
 export type GpuWatchOptions = {
   readonly limits: GpuLimits
-  /** The start waits so long for the driver, and later readings longer, since nothing waits for them. */
+  /** Longest wait for the driver at the start, and in later readings (`rereadMs`), for which nothing waits. */
   readonly startMs?: number
-  readonly patienceMs?: number
+  readonly rereadMs?: number
   /** From one reading to the next while GPUs cannot be read, or slowly. */
   readonly retryMs?: number
   readonly figuresEveryMs?: number
@@ -40,7 +40,7 @@ export function openGpuWatch(options: GpuWatchOptions, deps: GpuWatchDeps): Prom
 }
 
 async function open(options: GpuWatchOptions, deps: GpuWatchDeps, closers: Closers) {
-  const { limits, startMs = 5000, patienceMs = 25_000, retryMs = 30_000, figuresEveryMs = 2000 } = options
+  const { limits, startMs = 5000, rereadMs = 25_000, retryMs = 30_000, figuresEveryMs = 2000 } = options
   const { log } = deps
   const listeners = new Set<(offer: GpuOffer) => void>()
   const known = new Map<string, GpuCard>()
@@ -98,7 +98,7 @@ async function open(options: GpuWatchOptions, deps: GpuWatchDeps, closers: Close
 
   async function readAgain(signal: AbortSignal): Promise<GpuOffer> {
     try {
-      return await read(patienceMs, signal)
+      return await read(rereadMs, signal)
     } catch (error) {
       figures = null
       return { state: 'unreadable', reason: messageOf(error) } // the cards are others than at the start
@@ -125,7 +125,7 @@ function figuresOf(offer: GpuOffer, cards: readonly GpuCard[]): GpuFigures[] | n
 
 /**
  * A card that was there before and is not even named any more is lost, and the others keep their indices: a driver that
- * counts anew must not give two trainings the same card.
+ * counts again must not give two trainings the same card.
  */
 function withVanished(inventory: GpuInventory, known: ReadonlyMap<string, GpuCard>): GpuInventory {
   if (inventory.state !== 'gpus' || known.size === 0) return inventory

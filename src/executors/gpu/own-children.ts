@@ -20,7 +20,7 @@ function readChildren(path: string): number[] {
   }
 }
 
-/** Ends a process and its descendants at once; what is gone already is fine. */
+/** Ends a process and its descendants immediately; what is gone already is fine. */
 export async function killTree(pid: number): Promise<void> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1').catch(() => '')
   for (const child of toPids(children)) await killTree(child)

@@ -16,7 +16,7 @@ const KILL_WAIT_MS = 500
 
 /**
  * A probe over the `nvidia-smi` of the PATH. Failing, hanging or missing, it answers null within the time-out. Never
- * two at once: who asks meanwhile gets the same answer, and null while one that could not be ended still hangs.
+ * two at the same time: who asks meanwhile gets the same answer, and null while one that could not be ended still hangs.
  */
 export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
   const { timeoutMs = 5000 } = options

@@ -10,7 +10,7 @@ export type Lease = {
   readonly slots: readonly number[]
   /** The same GPUs with the keys that no counting changes. */
   readonly cards: readonly { readonly key: string; readonly index: number }[]
-  /** What names them in CUDA_VISIBLE_DEVICES now: the driver may have counted anew since they were lent. */
+  /** What names them in CUDA_VISIBLE_DEVICES now: the driver may have counted again since they were lent. */
   readonly visible: readonly string[]
   /** May be called again, which does nothing. */
   release(): void
@@ -81,7 +81,7 @@ export function createSlots(options: SlotsOptions): Slots {
   const gpusFor = (count: GpuCount) => (count === 'auto' ? Math.min(1, offered().length) : count)
   const isForCpu = (count: GpuCount) => gpusFor(count) === 0
 
-  /** GPUs and the CPU slot are two queues; within each, nobody overtakes, or a large order would wait for ever. */
+  /** GPUs and the CPU slot are two queues; within each, nobody overtakes, or a large order would wait indefinitely. */
   function serve(): void {
     for (const waiter of [...waiters]) {
       const refusal = refusalOf(offer, waiter.count)

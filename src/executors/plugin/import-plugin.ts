@@ -1,7 +1,7 @@
 import { createRequire, register } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-/** What a plug-in file exports under its name; whoever calls knows its schema. */
+/** What a plug-in file exports under its name; the caller knows its schema. */
 export type Plugin = Readonly<Record<string, unknown>>
 
 /**

@@ -36,7 +36,7 @@ export type ConversionTask = {
   readonly signal: AbortSignal
 }
 
-/** How models get from one format to others, whoever wrote it: a YAML file with programs, or a plug-in. */
+/** How models get from one format to others: a YAML file with programs, or a plug-in. */
 export type Converter = {
   readonly name: string
   readonly sourceFormat: string
@@ -140,7 +140,7 @@ async function assertMade(files: readonly string[], task: ConversionTask): Promi
   }
 }
 
-/** The definition and the files beside it that the command names: most often the script is what was mended. */
+/** The definition and the files beside it that the command names: after a failure it is mostly the script that was changed. */
 async function fingerprintOf(
   definition: ConverterDefinition,
   command: CommandTemplate,

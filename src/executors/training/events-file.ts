@@ -43,7 +43,7 @@ export async function openEventsFile(options: EventsFileOptions, deps: EventSour
   const read = createLineReader(deps.log)
   let position = size
 
-  /** Models come after what else was found at once: only the newest of them needs its files copied. */
+  /** Models come after the other events of one read: only the newest of them needs its files copied. */
   async function take(lines: readonly FileLine[]): Promise<void> {
     const reported: ReportedModel[] = []
     for (const line of lines) {

@@ -9,13 +9,13 @@ import type { Source, Trust } from './whole-files/set-aside.js'
 export type ReportedModel = { readonly event: ModelEvent; readonly confirm: () => Promise<void> }
 
 /**
- * Sets models that a program has reported aside, and hands them on when they are whole. The copy is made at once, since
+ * Sets models that a program has reported aside, and hands them on when they are whole. The copy is made immediately, since
  * the program may write the next model over it; a file whose format does not tell whether it is whole must rest after
  * that. The next report ends the wait: the program has gone on. A model whose files were overwritten, torn or deleted
  * before that is handed on without files: its figures are true nevertheless.
  */
 export type ReportedModels = {
-  /** Those that were found at once, oldest first. Each is better than the ones before, so one of them gets its files copied. */
+  /** The models of one read, oldest first. Each is better than the ones before, so one of them gets its files copied. */
   offer(models: readonly ReportedModel[]): Promise<void>
   /** Looks at the one that waits again. */
   poll(): Promise<void>

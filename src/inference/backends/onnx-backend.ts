@@ -130,7 +130,7 @@ class OnnxWork {
     return await fillTensor(image, this.#model.slot(index), { width, height, fit, maxPixels })
   }
 
-  /** All at once, or one by one if that fails; what fails alone is an answer. */
+  /** All in one call, or one by one if that fails; what fails alone is an answer. */
   async #run(count: number): Promise<(() => ModelOutput)[]> {
     try {
       return (await this.#native(() => this.#model.run(0, count))).map((output) => () => output)

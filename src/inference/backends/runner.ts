@@ -34,11 +34,11 @@ export type Outage = {
 
 /** Works on batches of images: the threads of a model, or a program. It replaces what ends or hangs. */
 export interface Runner {
-  /** Images that the backend takes at once; 1 if it takes them one by one. */
+  /** Images that the backend takes in one call; 1 if it takes them one by one. */
   readonly maxImages: number
   /** Whether that many are wanted when nobody has said how many. */
   readonly wantsBatches: boolean
-  /** Whether a batch may have more images than the backend takes at once. */
+  /** Whether a batch may have more images than the backend takes in one call. */
   readonly takesBundles: boolean
   /** Doubts about the model that somebody should know of. */
   readonly warnings: readonly string[]

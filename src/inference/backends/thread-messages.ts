@@ -27,7 +27,7 @@ export type ThreadSettings = OnnxSettings | ModuleSettings
 
 /** What works in a thread: a loaded model, or a module's own. */
 export type ThreadBackend = {
-  /** Images it takes at once. */
+  /** Images it takes in one call. */
   readonly maxImages: number
   /** Whether it is better off with several. */
   readonly wantsBatches: boolean
@@ -40,7 +40,7 @@ export type ThreadBackend = {
 
 export type ThreadTask = {
   readonly images: readonly OwnedImage[]
-  /** Images that the backend is given at once. */
+  /** Images that the backend is given in one call. */
   readonly atOnce: number
   readonly guard: NativeGuard
 }

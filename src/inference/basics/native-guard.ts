@@ -14,7 +14,7 @@ export type NativeGuard = Int32Array<SharedArrayBuffer>
 export type InsideNative = <T>(work: () => Promise<T>) => Promise<T>
 
 export type Limits = {
-  /** For the images that the backend is given at once, or the first one. */
+  /** For the images that the backend is given in one call, or the first one. */
   readonly timeoutMs: number
   /** For what comes before: loading the model, or that the thread begins. */
   readonly loadMs: number

@@ -11,7 +11,7 @@ import { parseLabels } from './external-labels.js'
 
 export type ExternalDetectOptions = FindingsOptions & {
   readonly images: readonly ExternalImage[]
-  /** Its folders `images` and `output` are made anew. */
+  /** Its folders `images` and `output` are created again. */
   readonly folder: string
   readonly signal: AbortSignal
 }

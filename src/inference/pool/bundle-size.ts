@@ -1,12 +1,12 @@
-/** Work of one bundle, as far as it can be known; what another thread could begin immediately must not wait for longer. */
+/** Estimated time of one bundle: an image that another thread could begin immediately waits for no longer than this. */
 const BUDGET_MS = 2
 const MOST_IMAGES = 16
-/** Share of the way back that the estimate goes with each run that was faster; slower ones count at once and in full. */
+/** Weight of a faster run in the estimate; a slower run replaces the estimate. */
 const FALL = 1 / 8
 
 /**
- * How many waiting images may go to a thread in one message although the backend takes them one by one: the way there
- * and back costs more than the work when that is a fraction of a millisecond. One, until it is known to be so.
+ * How many waiting images go to a thread in one message, although the backend processes them one by one: if an image takes
+ * a fraction of a millisecond, the message costs more than the work. One, until such a time was measured.
  */
 export class BundleSize {
   #imageMs = Number.POSITIVE_INFINITY

@@ -18,20 +18,20 @@ export type ImageQueueOptions = {
   readonly warnings: readonly string[]
 }
 
-/** A batch of several that takes longer keeps only the images it has begun. */
+/** After this time a batch of several images keeps only those that it has begun; the others go to another thread. */
 const HELD_UP_MS = 250
-/** Images of a bundle are copied, since they may have to go again; larger ones are better moved alone. */
+/** Images of a bundle are copied, since they may be processed again; larger images are moved alone instead. */
 const BUNDLE_BYTES = 512 * 1024
 
-/** Gives images to a runner in order of arrival; what already waits when that gets free may go together. */
+/** Gives images to a runner in order of arrival; images that wait when the runner is free may go together. */
 export class ImageQueue implements InferencePool {
   readonly #runner: Runner
   readonly #options: ImageQueueOptions
   readonly #rate = new RecentRate(() => performance.now())
   readonly #bundles = new BundleSize()
   readonly #waiting: WaitingImage[] = []
-  /** Images whose batch failed, which go first and alone. */
-  readonly #again: WaitingImage[] = []
+  /** Images whose batch failed or hangs: they go first, and alone. */
+  readonly #repeated: WaitingImage[] = []
   readonly #whenEmpty = new Set<() => void>()
   #running = 0
   #closed: Promise<void> | undefined
@@ -54,7 +54,7 @@ export class ImageQueue implements InferencePool {
   }
 
   get inFlight(): number {
-    return this.#waiting.length + this.#again.length + this.#running
+    return this.#waiting.length + this.#repeated.length + this.#running
   }
 
   /** Loads the model. */
@@ -74,7 +74,7 @@ export class ImageQueue implements InferencePool {
     return await Promise.all(entered.map(({ verdict }, index) => this.#resultInBatch(verdict, index)))
   }
 
-  /** What an image is refused for names its place in the batch. */
+  /** The error of an image names its position in the batch. */
   async #resultInBatch(verdict: Promise<Verdict>, index: number): Promise<DetectResult> {
     try {
       return this.#toResult(await verdict)
@@ -118,7 +118,7 @@ export class ImageQueue implements InferencePool {
   }
 
   #forget(image: WaitingImage): void {
-    for (const queue of [this.#waiting, this.#again]) {
+    for (const queue of [this.#waiting, this.#repeated]) {
       const index = queue.indexOf(image)
       if (index >= 0) queue.splice(index, 1)
     }
@@ -128,7 +128,7 @@ export class ImageQueue implements InferencePool {
   #onChange(): void {
     const { outage } = this.#runner
     if (outage !== undefined) {
-      for (const image of [...this.#again, ...this.#waiting]) image.reject(downError(outage))
+      for (const image of [...this.#repeated, ...this.#waiting]) image.reject(downError(outage))
     }
     this.#dispatch()
   }
@@ -141,7 +141,7 @@ export class ImageQueue implements InferencePool {
     }
   }
 
-  /** What a thread gets now: its share of what waits, so that the others find something too. */
+  /** The images for one thread: its share of those that wait, so that the other threads get some too. */
   #take(): Prepared[] {
     for (let chosen = this.#choose(); chosen.length > 0; chosen = this.#choose()) {
       const ready = chosen.flatMap((image) => prepare(image, chosen.length === 1) ?? [])
@@ -151,7 +151,7 @@ export class ImageQueue implements InferencePool {
   }
 
   #choose(): WaitingImage[] {
-    for (let image = this.#again.shift(); image !== undefined; image = this.#again.shift()) {
+    for (let image = this.#repeated.shift(); image !== undefined; image = this.#repeated.shift()) {
       if (image.isStillWanted()) return [image]
     }
     const share = Math.ceil(this.#waiting.length / this.#runner.width)
@@ -168,7 +168,7 @@ export class ImageQueue implements InferencePool {
     return chosen
   }
 
-  /** Images that the backend is given at once. */
+  /** Images that the backend is given in one call. */
   #atOnce(): number {
     const { maxImages, wantsBatches } = this.#runner
     if (this.#options.maxImages === undefined) return wantsBatches ? maxImages : 1
@@ -201,7 +201,7 @@ export class ImageQueue implements InferencePool {
     for (const [index, { image }] of images.entries()) image.resolve({ answer: answers[index], threadId })
   }
 
-  /** A thread hangs, or its images are no longer quick: the others do not wait for those it works on. */
+  /** A thread hangs, or its images have become slow: those that it has not begun go to other threads. */
   #passOn(images: readonly Prepared[], batch: StartedBatch, atOnce: number): void {
     for (const [index, { image }] of images.entries()) if (!isAt(batch, index, atOnce)) this.#goAgain(image)
     this.#dispatch()
@@ -210,7 +210,7 @@ export class ImageQueue implements InferencePool {
   #goAgain(image: WaitingImage): void {
     if (image.goesAgain || !image.isStillWanted()) return
     image.goesAgain = true
-    this.#again.push(image)
+    this.#repeated.push(image)
   }
 
   #toResult({ answer, threadId }: Verdict): DetectResult {
@@ -238,7 +238,7 @@ function downError({ cause, nextStartAt }: Outage): InferenceError {
   return new InferenceError('LF_INFERENCE_DOWN', message, { cause, failure: 'transient', details })
 }
 
-/** Whether the backend has been given this image last, alone or with others. */
+/** Whether this image is in the last call of the backend, alone or with others. */
 function isAt(batch: StartedBatch, index: number, atOnce: number): boolean {
   const begun = batch.begun()
   return index < begun && index >= begun - ((begun - 1) % atOnce) - 1
@@ -246,7 +246,7 @@ function isAt(batch: StartedBatch, index: number, atOnce: number): boolean {
 
 type Prepared = { readonly image: WaitingImage; readonly owned: OwnedImage }
 
-/** Undefined for an image that nobody wants any more, or whose memory is gone. An image in a batch may have to go again. */
+/** Undefined for an image that is settled, or whose memory was moved. Only an image that goes alone is moved: one in a batch may be processed again. */
 function prepare(image: WaitingImage, goesAlone: boolean): Prepared | undefined {
   if (!image.isStillWanted()) return undefined
   try {
@@ -261,7 +261,7 @@ function prepare(image: WaitingImage, goesAlone: boolean): Prepared | undefined 
 const REMEMBERED = 64
 const LONGEST_SECONDS = 60
 
-/** How fast images were done lately, to tell a client when to come again. */
+/** The rate of the last images, from which the `Retry-After` of a client is calculated. */
 class RecentRate {
   readonly #now: () => number
   #ends: number[] = []

@@ -14,13 +14,13 @@ const WARM_UP_MS = 60_000
 
 export type InferencePoolDeps = {
   readonly log: Logger
-  /** Gives up the start; a thread that is inside the model then is left to itself. */
+  /** Aborts the start; a thread that is in native code then cannot be ended. */
   readonly signal?: AbortSignal
   /** The module that runs in the threads, for tests that need one that breaks. */
   readonly threadFile?: URL
 }
 
-/** Starts the threads or the program and loads the model in each; rejects if that or what it needs is bad. */
+/** Starts the threads or the program and loads the model in each; rejects if the model or its options are bad. */
 export async function createInferencePool(
   options: InferencePoolOptions,
   deps: InferencePoolDeps,
@@ -29,8 +29,8 @@ export async function createInferencePool(
 }
 
 /**
- * The same in a process of its own, for a process that is not to be replaced when its threads hang in native code. When
- * the other one ends, the images at which it worked fail, and another one takes its place.
+ * The same in a child process, for a process that must not end when threads hang in native code. If the child ends, the
+ * images that it has begun fail, and a new child replaces it.
  */
 export async function createProcessPool(
   options: InferencePoolOptions,
@@ -68,7 +68,7 @@ async function prepareRunner(options: InferencePoolOptions, deps: InferencePoolD
   const { backend, timeoutMs = 60_000, loadMs = LOAD_MS, warmUpMs = WARM_UP_MS, maxHeapMb } = options
   const shared = { confidence: options.confidence ?? ('unit' as const), maxPixels: options.maxPixels ?? 64_000_000 }
   if (backend.kind === 'program') {
-    // It decodes in this thread, with a library that the others load in theirs only.
+    // It decodes in this thread, with a library that other backends load only in their threads.
     const { ProgramRunner } = await import('../backends/program/program-runner.js')
     const program = { backend, timeoutMs, loadMs, ...shared }
     return { open: (onChange) => new ProgramRunner(program, { ...deps, onChange }), threshold: undefined, warnings: [] }

@@ -6,13 +6,13 @@ import type { RequestOptions } from './inference-pool.js'
 
 export type Verdict = { readonly answer: ImageAnswer | undefined; readonly threadId: number }
 
-/** One image on its way; settled once, by its answer, its deadline or its signal. */
+/** One image in the queue or in a thread; settled once, by its answer, its deadline or its signal. */
 export class WaitingImage {
   readonly image: ImageSource
   readonly mayMove: boolean
   readonly verdict: Promise<Verdict>
   isSettled = false
-  /** Its batch broke or hangs, so that it goes alone, which it does once. */
+  /** Its batch failed or hangs, so it is processed once more, alone. */
   goesAgain = false
   readonly #options: RequestOptions
   readonly #expiresAt: number

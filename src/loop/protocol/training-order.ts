@@ -6,7 +6,7 @@ import { isUuid, loopIdSchema } from './ids.js'
 import { beginTraining08Schema, beginTrainingCurrentSchema } from './orders.js'
 import { describeError, ProtocolError, shown } from './protocol-error.js'
 
-/** An order to train in our words: one shape for both dialects. */
+/** An order to train, in one form for both dialects. */
 export const trainingOrderSchema = z.object({
   dialect: z.enum(dialects),
   organization: loopIdSchema,
@@ -34,7 +34,7 @@ export function parseBeginTraining(organization: unknown, project: unknown, conf
   return isCurrentOrder(config) ? parseCurrent(context, config) : parse08(context, config)
 }
 
-/** What an accepted order says that its trainer will not do: sentences for the log. */
+/** Parts of an accepted order that the trainer will ignore, as sentences for the log. */
 export function warningsAboutOrder(config: unknown): string[] {
   const uuid = isObject(config) ? config.base_model_uuid : undefined
   if (typeof uuid !== 'string' || isUuid(uuid)) return []
@@ -69,7 +69,7 @@ function parse08(context: Context, config: object): TrainingOrder {
   }
 }
 
-// Without `id` it cannot be meant for 0.8, so a broken current order is reported as what it was meant to be.
+// An order without `id` is not one of 0.8, so the errors of a broken current order are those of the current dialect.
 function isCurrentOrder(config: Readonly<Record<string, unknown>>): boolean {
   if (typeof config.model_variant === 'string' && isObject(config.hyperparameters)) return true
   return !('id' in config) && ('model_variant' in config || 'hyperparameters' in config)

@@ -8,7 +8,7 @@ import { type ErrorConfiguration, errorConfigurationSchema } from '../../loop/pr
 const lineSchema = z.object({
   provide_new_model: z.boolean().optional(),
   error_configuration: errorConfigurationSchema.optional(),
-  /** So many syncs more, at once. */
+  /** So many syncs more, immediately. */
   steps: z.int().min(0).optional(),
 })
 

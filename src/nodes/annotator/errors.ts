@@ -52,7 +52,7 @@ export class ToolTimeoutError extends LoopfleetError {
     this.prototype.name = 'ToolTimeoutError'
   }
   constructor(timeoutMs: number) {
-    const message = `The annotation tool did not answer within ${timeoutMs / 1000} s; begin anew.`
+    const message = `The annotation tool did not answer within ${timeoutMs / 1000} s; begin again.`
     super('LF_TOOL_TIMEOUT', message, { details: { timeoutMs }, failure: 'transient' })
   }
 }

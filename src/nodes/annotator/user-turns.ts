@@ -34,7 +34,7 @@ export function createUserTurns<Input, Output>(
   const running = new Set<Promise<void>>()
   let isClosed = false
 
-  async function walk(user: string, line: Line<Input, Output>): Promise<void> {
+  async function runAll(user: string, line: Line<Input, Output>): Promise<void> {
     for (let next = line.waiting.shift(); next !== undefined; next = line.waiting.shift()) {
       const { asked } = next
       const giveUp = () => {
@@ -79,8 +79,8 @@ export function createUserTurns<Input, Output>(
     line.waiting.push({ input, asked: [asked] })
     if (known !== undefined) return
     lines.set(user, line)
-    const walking = walk(user, line).finally(() => running.delete(walking))
-    running.add(walking)
+    const turn = runAll(user, line).finally(() => running.delete(turn))
+    running.add(turn)
   }
 
   return {

@@ -15,9 +15,9 @@ export type ConverterHttpDeps = {
   readonly log: Logger
 }
 
-/** How long switching the checks off waits for work that is under way. */
+/** How long switching the checks off waits for active work. */
 const BUSY_MS = 2_500
-const LOOK_MS = 50
+const POLL_MS = 50
 
 /** The endpoints of the Python library's converter; the caller listens and closes. */
 export function createConverterHttp(options: ConverterHttpOptions, deps: ConverterHttpDeps): FastifyInstance {
@@ -37,7 +37,7 @@ export function createConverterHttp(options: ConverterHttpOptions, deps: Convert
   server.post('/step', async (_request, reply) => {
     const refused = { detail: 'The converter is running.' }
     if (isStepping) return reply.code(409).send(refused)
-    isStepping = true // before anything is waited for, or two that come together both pass
+    isStepping = true // set before the first await, or two simultaneous requests would both pass
     try {
       if (await node.isBusy()) return reply.code(409).send(refused)
       await node.step()
@@ -53,7 +53,7 @@ async function isQuiet(node: Pick<ConverterNode, 'isBusy'>): Promise<boolean> {
   const giveUpAt = performance.now() + BUSY_MS
   while (await node.isBusy()) {
     if (performance.now() > giveUpAt) return false
-    await sleep(LOOK_MS)
+    await sleep(POLL_MS)
   }
   return true
 }

@@ -37,7 +37,7 @@ export type ConverterNode = Service &
   Pick<LoopNode, 'setOnline' | 'whenConnected' | 'whyNotReady' | 'over'> & {
     /** False ends the scans until it is set true again. */
     setChecking(checking: boolean): void
-    /** Scans the Loop now and waits until what it planned is done, well or not. */
+    /** Scans the Loop now and waits until the conversions that it found have ended, in any outcome. */
     step(options?: { readonly signal?: AbortSignal }): Promise<ScanResult>
     /** Whether a scan or a conversion of its converter waits or runs. */
     isBusy(): Promise<boolean>
@@ -51,14 +51,14 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   const { queues, conversions } = deps
   const log = deps.log.child({ component: 'converter-node', converter: profile.name })
   const scans = queueNames.scans(profile.name)
-  /** Projects whose scan is asked for and has not begun. */
-  const asked = new Set<string>()
+  /** Projects whose scan is requested and has not begun. */
+  const requested = new Set<string>()
   let isChecking = true
   const announcement = () => ({ type: 'converter' as const, converter: profile.name })
   const node = createLoopNode(options, { open, announcement }, { ...deps, log })
 
   async function scan(job: ScanJob, signal: AbortSignal): Promise<ScanResult> {
-    asked.delete(keyOf(job))
+    requested.delete(keyOf(job))
     const result = await scanModels(profile, job, { ...deps, log, signal })
     await conversions.trim()
     const counts = { planned: result.planned.length, failed: result.failed, skipped: result.skipped.length }
@@ -67,10 +67,10 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     return result
   }
 
-  async function ask(job: ScanJob): Promise<void> {
-    if (asked.has(keyOf(job))) return
-    asked.add(keyOf(job))
-    // Three times: what is missed here the schedule finds.
+  async function requestScan(job: ScanJob): Promise<void> {
+    if (requested.has(keyOf(job))) return
+    requested.add(keyOf(job))
+    // Three attempts are enough: the scheduled scan finds the models too.
     await queues.add(scans, 'scan', job, { id: `at-once-${randomUUID()}`, attempts: 3, keep: KEEP_SCANS })
   }
 
@@ -82,15 +82,15 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
     closers.add('scans', () => consumer.close({ cancel: new Error('The converter node ends.') }))
     const uploads = await conversions.onUpload(({ organization, project, format }) => {
       if (format !== profile.sourceFormat) return
-      ask({ project: { organization, project } }).catch((error: unknown) =>
-        log.debug({ err: error }, 'scan not asked for'),
+      requestScan({ project: { organization, project } }).catch((error: unknown) =>
+        log.debug({ err: error }, 'scan not requested'),
       )
     })
     closers.add('uploads', () => uploads.close())
     const options = { id: 'schedule', everyMs, attempts: 1, keep: KEEP_SCANS }
-    const stopWatching = await queues.repeat(scans, 'scan', EVERYWHERE, options)
+    const stopWatching = await queues.repeat(scans, 'scan', ALL_PROJECTS, options)
     closers.add('schedule', async () => stopWatching())
-    await ask(EVERYWHERE)
+    await requestScan(ALL_PROJECTS)
     log.info({ from: profile.sourceFormat, to: profile.targets.map(({ format }) => format) }, 'scans scheduled')
   }
 
@@ -100,7 +100,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
       isChecking = checking
     },
     async step({ signal } = {}) {
-      const result = await scan(EVERYWHERE, signal ?? new AbortController().signal)
+      const result = await scan(ALL_PROJECTS, signal ?? new AbortController().signal)
       await conversions.untilEnded(result.unfinished, { signal: signal ?? node.signal })
       return result
     },
@@ -111,7 +111,7 @@ export function createConverterNode(options: ConverterNodeOptions, deps: Convert
   }
 }
 
-const EVERYWHERE: ScanJob = { project: null }
+const ALL_PROJECTS: ScanJob = { project: null }
 
 function keyOf({ project }: ScanJob): string {
   return project === null ? '*' : `${project.organization}/${project.project}`

@@ -4,14 +4,14 @@ import { type LoopRest, runBounded } from '../../loop/client/index.js'
 import { isLoopId, type ModelEntry, type ProjectEntry } from '../../loop/protocol/index.js'
 import { type ConversionOrder, type Conversions, conversionIdOf, type ScanJob } from '../../queue/index.js'
 
-/** What a converter node must know of its converter; made from its definition by whoever starts the node. */
+/** What a converter node must know of its converter; made from its definition by the command that starts the node. */
 export type ConverterProfile = {
   /** The queue is `conversions.<name>`. */
   readonly name: string
   readonly sourceFormat: string
   readonly targets: readonly {
     readonly format: string
-    /** Fingerprint of how it is made. */
+    /** Fingerprint of the definition by which it is made. */
     readonly definition: string
   }[]
 }
@@ -26,22 +26,22 @@ export type ScanDeps = {
 export type ScanResult = {
   readonly projects: number
   readonly models: number
-  /** Ids of the conversions that are new work. */
+  /** Ids of the conversions that this scan has added. */
   readonly planned: readonly string[]
-  /** Ids of all that wait or run now. */
+  /** Ids of all conversions that wait or run now. */
   readonly unfinished: readonly string[]
-  /** How many failed before, by the same definition, and are left alone. */
+  /** Number of conversions that have failed with the same definition and are not repeated. */
   readonly failed: number
-  /** Projects that could not be looked at. */
+  /** Projects that could not be read. */
   readonly skipped: readonly string[]
 }
 
-/** Each is a few questions to Redis, which answers those that come together faster. */
-const PLANNED_AT_ONCE = 16
+/** Plans that are sent to Redis together, which is faster than one after the other. */
+const PLANS_IN_PARALLEL = 16
 
 /**
- * Looks at the Loop for models that have the source format and lack a target format, and plans their conversions. A
- * project that fails is skipped; without the list of projects the scan fails.
+ * Finds models at the Loop that have the source format and lack a target format, and plans their conversions. A project
+ * that cannot be read is skipped; without the list of projects the scan fails.
  */
 export async function scanModels(profile: ConverterProfile, job: ScanJob, deps: ScanDeps): Promise<ScanResult> {
   const { signal } = deps
@@ -63,15 +63,15 @@ export async function scanModels(profile: ConverterProfile, job: ScanJob, deps: 
   return { projects: wanted.length, ...counts, skipped }
 
   async function scanProject(project: ProjectEntry): Promise<void> {
-    const lookedAt = await deps.conversions.now()
+    const readAt = await deps.conversions.now()
     const models = await deps.rest.modelsOf(project.resource, { signal })
     counts.models += models.length
     const orders = models.flatMap((model) => ordersFor(profile, project, model))
-    await runBounded(orders, (order) => plan(order, lookedAt), { atOnce: PLANNED_AT_ONCE, signal })
+    await runBounded(orders, (order) => plan(order, readAt), { atOnce: PLANS_IN_PARALLEL, signal })
   }
 
-  async function plan({ definition, ...order }: PlannedOrder, lookedAt: number): Promise<void> {
-    const outcome = await deps.conversions.plan(order, { definition, lookedAt })
+  async function plan({ definition, ...order }: PlannedOrder, readAt: number): Promise<void> {
+    const outcome = await deps.conversions.plan(order, { definition, readAt })
     const id = conversionIdOf(order)
     if (outcome === 'failed') counts.failed += 1
     if (outcome === 'planned' || outcome === 'again') counts.planned.push(id)
@@ -85,7 +85,7 @@ function isWanted(project: ProjectEntry, { project: only }: ScanJob): boolean {
   return only === null || (project.organization_id === only.organization && project.project_id === only.project)
 }
 
-/** A model without a version is not published; one that has the format needs nothing. */
+/** The missing formats of a model; none for a model without a version, which is not published. */
 function ordersFor(profile: ConverterProfile, project: ProjectEntry, model: ModelEntry): PlannedOrder[] {
   const { version, formats } = model
   if (version === null || version === '' || !formats.includes(profile.sourceFormat)) return []

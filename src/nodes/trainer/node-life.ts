@@ -2,13 +2,13 @@ import type { Logger } from '../../base/logger/index.js'
 
 export type NodeLifeOptions = { readonly restartAfterTraining?: boolean; readonly idleTimeoutMs?: number }
 
-/** What a seat reports, see SeatDeps. */
+/** The report of a seat, see `onReport` of SeatDeps. */
 type SeatReport = { readonly isBusy: boolean; readonly hasEnded: boolean }
 
 /** Knows when a trainer node may end by itself: after a training, or after a long time without one. */
 export type NodeLife = {
   /** Registers a seat and returns the function by which it reports. The seat counts as busy until its first report. */
-  watchSeat(): (look: SeatReport) => void
+  watchSeat(): (report: SeatReport) => void
   /** Resolves with the reason. */
   readonly over: Promise<string>
   close(): void
@@ -30,7 +30,7 @@ export function createNodeLife(options: NodeLifeOptions, deps: { readonly log: L
     }
   })
 
-  function look(): void {
+  function update(): void {
     if ([...busy.values()].includes(true)) {
       clearTimeout(idleTimer)
       idleTimer = undefined
@@ -46,10 +46,10 @@ export function createNodeLife(options: NodeLifeOptions, deps: { readonly log: L
     watchSeat() {
       const seat = Symbol('seat')
       busy.set(seat, true)
-      return (seen) => {
-        busy.set(seat, seen.isBusy)
-        hasEnded ||= seen.hasEnded
-        look()
+      return (report) => {
+        busy.set(seat, report.isBusy)
+        hasEnded ||= report.hasEnded
+        update()
       }
     },
     close() {

@@ -1,6 +1,6 @@
 import type { PretrainedModel } from '../../loop/protocol/index.js'
 
-/** What a trainer node must tell the Loop about its trainer; made from a trainer definition by whoever starts it. */
+/** What a trainer node reports to the Loop about its trainer; made from its definition by the command that starts the node. */
 export type TrainerProfile = {
   /** The queue is `trainings.<name>`. */
   readonly name: string

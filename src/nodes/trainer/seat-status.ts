@@ -3,12 +3,12 @@ import type { TrainingRecord } from '../../queue/index.js'
 import type { NodeIdentity } from '../index.js'
 import type { TrainerProfile } from './profile.js'
 
-/** A training that a host had, and that waits with no host alive: its state is that of an order that waits, with the reason. */
+/** The status of a training that waits because no host can work on it: the state of a new order, with the reason as an error. */
 export function withoutHost(training: TrainingRecord, reason: string): TrainingRecord {
   return { ...training, state: 'initialized', progress: null, errors: { ...training.errors, prepare: reason } }
 }
 
-/** What the Loop is told of a seat: its training as its record has it, or idle. `nowMs` is wall-clock time. */
+/** The status of a seat at the Loop: its training from the record, or idle. `nowMs` is wall-clock time. */
 export function toSeatStatus(
   identity: NodeIdentity,
   profile: TrainerProfile,

@@ -3,7 +3,7 @@ import { errorKeyOf, lostSentence, type TrainingRecord, type TrainingsOfFleet } 
 
 /** The trainings of a seat: what Redis has, completed by what the seat has seen before. */
 type SeatTrainingView = {
-  /** Its unfinished training; while Redis has lost the record, the one it has seen last, with that as an error. */
+  /** The unfinished training; if Redis has lost its record, the last one that the seat has read, with the loss as an error. */
   readonly training: TrainingRecord | undefined
   /** Ended trainings whose final status the Loop has not acknowledged. */
   readonly ended: readonly TrainingRecord[]
@@ -11,7 +11,7 @@ type SeatTrainingView = {
   readonly lost: string | undefined
 }
 
-/** The training of a seat. A record that is missing or older than one that was seen is no end of the training. */
+/** The training of a seat. It does not end if its record is missing or is older than the last one that was read. */
 export type SeatTraining = {
   read(): Promise<SeatTrainingView>
   /** The seat has accepted this training. If its record is missing from now on, `read` reports it as lost. */
@@ -38,30 +38,31 @@ export function createSeatTraining(
   async function read(): Promise<SeatTrainingView> {
     const unfinished = await trainings.unfinishedOfSeat(uuid)
     const ended = await trainings.unackedEndsOfSeat(uuid)
-    const now = ended.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
-    const record = await recordOf(lastSeen, now, ended)
+    // It may have ended between the two reads.
+    const current = ended.some(({ id }) => id === unfinished?.id) ? undefined : unfinished
+    const record = await recordOf(lastSeen, current, ended)
     if (lastSeen === undefined || (record !== undefined && record.run >= lastSeen.run)) {
       if (lost !== undefined) log.info({ trainingId: lastSeen?.id }, 'Redis has the record again')
-      lastSeen = now
+      lastSeen = current
       lost = undefined
-      return { training: now, ended, lost }
+      return { training: current, ended, lost }
     }
     const sentence = lostSentence(`training ${lastSeen.id}`, { run: lastSeen.run, found: record?.run ?? null })
     if (lost !== sentence)
       log.error({ trainingId: lastSeen.id, run: lastSeen.run, found: record?.run ?? null }, sentence)
     lost = sentence
-    const shown = now?.id === lastSeen.id ? now : lastSeen
-    const errors = { ...shown.errors, [errorKeyOf(shown.state)]: sentence }
-    return { training: { ...shown, errors }, ended: ended.filter(({ id }) => id !== lastSeen?.id), lost }
+    const reported = current?.id === lastSeen.id ? current : lastSeen
+    const errors = { ...reported.errors, [errorKeyOf(reported.state)]: sentence }
+    return { training: { ...reported, errors }, ended: ended.filter(({ id }) => id !== lastSeen?.id), lost }
   }
 
   async function recordOf(
     wanted: TrainingRecord | undefined,
-    now: TrainingRecord | undefined,
+    current: TrainingRecord | undefined,
     ended: readonly TrainingRecord[],
   ): Promise<TrainingRecord | undefined> {
     if (wanted === undefined) return undefined
-    return [now, ...ended].find((each) => each?.id === wanted.id) ?? (await trainings.load(wanted.id))
+    return [current, ...ended].find((each) => each?.id === wanted.id) ?? (await trainings.load(wanted.id))
   }
 
   return {
@@ -75,10 +76,10 @@ export function createSeatTraining(
     },
     forgetLost() {
       if (lost === undefined) return undefined
-      const given = lastSeen
+      const forgotten = lastSeen
       lastSeen = undefined
       lost = undefined
-      return given
+      return forgotten
     },
   }
 }

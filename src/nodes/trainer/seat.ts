@@ -62,7 +62,7 @@ export type SeatDeps = {
   readonly log: Logger
   readonly now: () => number
   /** Called at every report: whether the seat has a training, and whether the Loop has acknowledged the end of one. */
-  readonly onReport?: (look: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
+  readonly onReport?: (report: { readonly isBusy: boolean; readonly hasEnded: boolean }) => void
 }
 
 /** One trainer identity at the Loop: takes orders, reports its training, passes its metrics on. */
@@ -107,14 +107,14 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     signal.throwIfAborted()
     const settings = { concurrency: 1, schema: metricsJobSchema }
     const metrics = queues.consume(queueNames.node(identity.uuid), passMetrics, settings)
-    // A point that waits for the Loop goes back to the queue, for the seat's next life.
+    // A point that waits for the Loop goes back to the queue, until the seat is started again.
     closers.add('metrics', () => metrics.close({ cancel: new WorkerShutdownError() }))
     deps.onReport?.({ isBusy: current !== undefined, hasEnded: false })
   }
 
   // One event at a time: a stop that follows its order must find the record, also if the two events came over different connections.
-  async function inTurn(obey: (refused: AbortSignal) => Promise<() => Promise<void>>): Promise<true> {
-    const turn = trainings.promptly(obey, { after: lastTurn })
+  async function inTurn(handle: (refused: AbortSignal) => Promise<() => Promise<void>>): Promise<true> {
+    const turn = trainings.promptly(handle, { after: lastTurn })
     lastTurn = turn
     const finish = await turn
     await finish()
@@ -129,10 +129,10 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     refused: AbortSignal,
   ): Promise<() => Promise<void>> {
     const order = parseBeginTraining(organization, project, config)
-    for (const doubt of warningsAboutOrder(config)) log.warn(doubt)
+    for (const warning of warningsAboutOrder(config)) log.warn(warning)
     const { lost, training: known } = await seatTraining.read()
-    const isGone = lost !== undefined && (await trainings.unfinishedOfSeat(identity.uuid))?.id !== known?.id
-    if (isGone) throw new SeatBusyError(lost)
+    const isRecordLost = lost !== undefined && (await trainings.unfinishedOfSeat(identity.uuid))?.id !== known?.id
+    if (isRecordLost) throw new SeatBusyError(lost)
     const accepted = await trainings.accept({ order, trainer: profile.name, seat: identity })
     if (accepted.outcome === 'refused') throw new SeatBusyError(accepted.reason)
     const { training } = accepted
@@ -180,20 +180,20 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     deps.onReport?.({ isBusy: current !== undefined, hasEnded: false })
     if (!node.isConnected() || (isChange && !isOurs)) return false
     for (const each of ended) if (hasReportedErrors || hasErrors(each)) await emitStatus(each)
-    const isAcked = await emitStatus(await withItsHosts(current))
+    const isAcked = await emitStatus(await withWaitingReason(current))
     if (!isAcked || ended.length === 0) return isAcked
     for (const each of ended) await trainings.ackEnd(each)
     deps.onReport?.({ isBusy: current !== undefined, hasEnded: true })
     return true
   }
 
-  async function withItsHosts(training: TrainingRecord | undefined): Promise<TrainingRecord | undefined> {
+  async function withWaitingReason(training: TrainingRecord | undefined): Promise<TrainingRecord | undefined> {
     if (training === undefined || !isWaiting(training)) return training
     const reason = whyTrainingWaits(training, { hosts: await deps.fleet.hosts() })
     return reason !== undefined && isForPeople(reason, training) ? withoutHost(training, reason.sentence) : training
   }
 
-  /** Whether the Loop has acknowledged it. */
+  /** Returns whether the Loop has acknowledged the status. */
   async function emitStatus(training: TrainingRecord | undefined): Promise<boolean> {
     const status = toTrainerStatus(toSeatStatus(identity, profile, training, deps.now()), dialect)
     const { statusAckMs = nodeEventAckMs.update_trainer } = options

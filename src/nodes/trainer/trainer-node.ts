@@ -21,7 +21,7 @@ export type TrainerNodeOptions = {
   readonly muted?: boolean
   /** `over` resolves when a training has ended and no seat has another one. */
   readonly restartAfterTraining?: boolean
-  /** `over` resolves when all seats were idle for so long. */
+  /** `over` resolves when all seats were idle for this time. */
   readonly idleTimeoutMs?: number
 }
 
@@ -37,7 +37,7 @@ export type TrainerNodeDeps = {
 
 const RETURN_EVERY_MS = 5_000
 
-/** A trainer node; `setOnline(false)` keeps all its seats away from the Loop. */
+/** A trainer node; `setOnline(false)` disconnects all its seats from the Loop. */
 export type TrainerNode = Service & {
   setOnline(online: boolean): Promise<void>
   /** All seats send their status to the Loop. */
@@ -48,11 +48,11 @@ export type TrainerNode = Service & {
   whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Why a seat cannot take orders now, or undefined. */
   whyNotReady(): string | undefined
-  /** Resolves with the reason when the Loop asks for a restart, or the node has done what the options ask for. */
+  /** Resolves with the reason when the Loop asks for a restart, or after `restartAfterTraining` or `idleTimeoutMs`. */
   readonly over: Promise<string>
 }
 
-/** A trainer node: its seats, and the watch on the trainings that keeps the Loop up to date. */
+/** A trainer node: its seats, and a watch on the trainings by which they send each change to the Loop. */
 export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNodeDeps): TrainerNode {
   const log = deps.log.child({ component: 'trainer-node', trainer: options.profile.name })
   const life = createNodeLife(options, { log })
@@ -63,7 +63,7 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
     closers.add('log', () => log.info('trainer node stopped'))
-    closers.add('life', () => life.close()) // behind the seats, which report to it until they have stopped
+    closers.add('life', () => life.close()) // after the seats, which report to it until they have stopped
     closers.add('seats', () => Promise.all(seats.map((seat) => seat.stop())))
     await migrate()
     const watch = await deps.trainings.watch((id) => {
@@ -75,14 +75,14 @@ export function createTrainerNode(options: TrainerNodeOptions, deps: TrainerNode
     log.info({ seats: options.identities.map((identity) => identity.name) }, 'trainer node started')
   }
 
-  // Hosts do it for each other, but somebody has to when all of them are dead.
+  // Hosts return each other's expired records; the node does it in case all hosts are dead.
   async function returnSilent(over: AbortSignal): Promise<void> {
     await untilAborted(deps.trainings.returnSilent(), over).catch((error: unknown) => {
       if (!over.aborted) log.debug({ err: error }, 'records of silent hosts not returned')
     })
   }
 
-  // A host may be started later, and the seats must know their trainings.
+  // Not left to a host, which may start later: the seats must know their trainings.
   async function migrate(): Promise<void> {
     await deps.fleet.checkParts(options.identities[0]?.uuid ?? '')
     await deps.trainings.migrate(deps.queues)

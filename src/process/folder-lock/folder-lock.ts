@@ -15,7 +15,7 @@ class FolderLockedError extends LoopfleetError {
   }
 }
 
-/** The lock was taken from us while we held it; whoever relies on it must stop. */
+/** The lock was taken from this process while it held it; what relies on the lock must stop. */
 class FolderLockLostError extends LoopfleetError {
   static {
     this.prototype.name = 'FolderLockLostError'

@@ -47,11 +47,11 @@ export type OutputTask = {
 }
 
 export type OutputAnswer = {
-  /** False when this thread has not heard of the reader: it took the place of one that ended. */
+  /** False if this thread does not know the reader: it has replaced a thread that ended. */
   readonly isKnown: boolean
   /** Lines wait to be matched. */
   readonly hasMore: boolean
-  /** In the order of their lines; of several of one pattern in a row that were read at once only the last. */
+  /** In the order of their lines; of several of one pattern in a row that were read together only the last. */
   readonly matches: readonly PatternMatch[]
   /** For people, with SGR colours. */
   readonly lines: TakenLines

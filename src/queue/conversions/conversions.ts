@@ -21,7 +21,7 @@ import {
 import { PLAN } from './conversion-scripts.js'
 import { migrateConversions } from './migrate-conversions.js'
 
-/** `planned` and `again` are new work, the others are what it was before and is still. */
+/** `planned` and `again` mean that a record was added or waits again; the others are the state of the existing record. */
 type PlanOutcome = z.infer<typeof planOutcomeSchema>
 const planOutcomeSchema = z.enum(['planned', 'again', 'waiting', 'running', 'failed', 'converted'])
 
@@ -36,15 +36,15 @@ export type UploadedModelName = { readonly organization: string; readonly projec
 export type Conversions = TrainingLog & {
   /** The records themselves, for the host that works on them. */
   readonly records: Records<ConversionPayload>
-  /** The time of Redis; give it as `lookedAt`. */
+  /** The time of Redis, for `readAt`. */
   now(): Promise<number>
   /**
-   * The Loop lacks this format. Makes one record for it, unless it failed by this very definition, or was converted after
-   * the Loop was read.
+   * Adds a record for a format that the Loop lacks, unless the conversion has failed with the same definition, or ended
+   * after `readAt`, the time at which the Loop was read.
    */
-  plan(order: ConversionOrder, how: { readonly definition: string; readonly lookedAt: number }): Promise<PlanOutcome>
+  plan(order: ConversionOrder, how: { readonly definition: string; readonly readAt: number }): Promise<PlanOutcome>
   load(id: string): Promise<ConversionRecord | undefined>
-  /** By id or the unique beginning of one; throws LF_CONVERSION_AMBIGUOUS. */
+  /** By id or unique prefix; throws LF_CONVERSION_AMBIGUOUS. */
   find(idOrPrefix: string): Promise<ConversionRecord | undefined>
   /** The newest first. */
   list(options?: {
@@ -53,35 +53,35 @@ export type Conversions = TrainingLog & {
     readonly failedOnly?: boolean
   }): Promise<readonly ConversionRecord[]>
   count(options?: { readonly failedOnly?: boolean }): Promise<number>
-  /** Those that wait, by converter, and how many hosts work on. */
+  /** Number of conversions that wait, by converter, and of those that hosts work on. */
   countOpen(): Promise<{ readonly waiting: Readonly<Record<string, number>>; readonly running: number }>
-  /** Whether one of this converter is offered to hosts, or a host works on it. */
+  /** Whether a conversion of this converter waits without a pause, or a host works on it. */
   isBusy(converter: string): Promise<boolean>
-  /** Waits until all of them have ended or are gone; throws the signal's reason. */
+  /** Waits until all have ended or were removed; throws the signal's reason. */
   untilEnded(ids: readonly string[], options: { readonly signal: AbortSignal }): Promise<void>
   retry(id: string): Promise<RetryOutcome>
-  /** Ends it: immediately if no host has it, else its host ends the program. */
+  /** Ends a conversion: immediately if no host has it, otherwise its host ends the program. */
   abort(id: string, by: string): Promise<'ended' | 'asked' | 'ended-before'>
-  /** Removes the oldest of those that were converted, with their logs. Failed ones stay until they are converted or their model is gone. */
+  /** Removes the oldest converted ones with their logs. Failed ones stay until they are converted or their model is deleted. */
   trim(): Promise<void>
-  /** Brings what builds before records have left to its new form, once. */
+  /** Migrates the data of builds that had no records, once. */
   migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
   /** Notifies the converters of the fleet that a model was uploaded, so that they need not wait for their next scan. */
-  tellUpload(model: UploadedModelName): Promise<void>
+  announceUpload(model: UploadedModelName): Promise<void>
   onUpload(listener: (model: UploadedModelName) => void): Promise<Subscription>
 }
 
 export type ConversionsOptions = {
-  /** How many that were converted are remembered. */
+  /** Number of converted ones that are kept. */
   readonly keepConverted?: number
-  /** Before a format is made again that the Loop accepted and lacks for the second time; doubles up to a day. */
+  /** Pause before a format is converted again that the Loop has accepted and lacks again; doubles up to a day. */
   readonly repeatAfterMs?: number
-  /** What is read and written; this build's by default. */
+  /** Protocol number of the records that are read and written; that of this build by default. */
   readonly protocol?: number
 }
 
 const DAY_MS = 86_400_000
-const TRIMMED_AT_ONCE = 100
+const TRIM_LIMIT = 100
 
 /** No conversion has this id. */
 class ConversionUnknownError extends LoopfleetError {
@@ -97,7 +97,7 @@ class ConversionUnknownError extends LoopfleetError {
   }
 }
 
-/** The beginning of an id that several conversions share. */
+/** A prefix that the ids of several conversions have. */
 class ConversionAmbiguousError extends LoopfleetError {
   static {
     this.prototype.name = 'ConversionAmbiguousError'
@@ -140,9 +140,9 @@ export function createConversions(
       return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
     },
 
-    async plan(order, { definition, lookedAt }) {
+    async plan(order, { definition, readAt }) {
       const head = [KEPT_CHANGES, conversionIdOf(order), checkRecordName(order.converter), ANY_HOST, protocol]
-      const rule = [JSON.stringify(definition), lookedAt, repeatAfterMs, DAY_MS]
+      const rule = [JSON.stringify(definition), readAt, repeatAfterMs, DAY_MS]
       const pairs = toPayloadPairs({ ...NEW_CONVERSION, order, definition }, conversionDefinition)
       return planOutcomeSchema.parse(await PLAN(link.client, [keys.base], [...head, ...rule, ...pairs]))
     },
@@ -168,7 +168,7 @@ export function createConversions(
     async countOpen() {
       const [open, waiting] = await Promise.all([records.count({ of: 'open' }), records.countWaiting()])
       const sum = Object.values(waiting).reduce((total, count) => total + count, 0)
-      return { waiting, running: Math.max(0, open - sum) } // the two were not counted in one step
+      return { waiting, running: Math.max(0, open - sum) } // never negative, although the two are counted one after the other
     },
     async isBusy(converter) {
       const { records: open } = await records.list({ of: 'open', limit: 1_000 })
@@ -205,7 +205,7 @@ export function createConversions(
         const { state } = toConversion(record)
         const reason = `Conversion ${id} is ${state}; only a failed one can be retried.`
         if (state !== 'failed' && state !== 'aborted') return { outcome: 'refused', reason }
-        if ((await records.reopen(record, { delays: 0, isUploading: false })) !== 'ok') continue // written since
+        if ((await records.reopen(record, { delays: 0, isUploading: false })) !== 'ok') continue // the record was written meanwhile
         const conversion = await load(id)
         if (conversion !== undefined) return { outcome: 'reopened', conversion }
       }
@@ -219,11 +219,11 @@ export function createConversions(
       }
     },
     async trim() {
-      await records.trim({ outcome: 'converted', keep: keepConverted, limit: TRIMMED_AT_ONCE })
+      await records.trim({ outcome: 'converted', keep: keepConverted, limit: TRIM_LIMIT })
     },
 
     migrate: (queues) => migrateConversions(link, queues, { log }),
-    async tellUpload({ organization, project, format }) {
+    async announceUpload({ organization, project, format }) {
       await link.client.publish(uploads, JSON.stringify({ organization, project, format }))
     },
     onUpload: (listener) =>
@@ -234,7 +234,7 @@ export function createConversions(
   }
 }
 
-/** The GPUs that a converter needs are known to the hosts that serve it. */
+/** An order requires no GPUs by itself: only the hosts that serve the converter know how many it needs. */
 const ANY_HOST = JSON.stringify({ gpus: 0 })
 const FAILED = { outcome: 'failed' } as const
 const NEW_CONVERSION = {

@@ -12,7 +12,7 @@ const gpuStateSchema = z.object({
   reason: z.string().nullable(),
 })
 
-/** What a host or a node cannot mend itself, such as a Redis that came back without its records; one sentence each. */
+/** Problems that a host or a node cannot fix itself, such as a Redis that came back without its records; one sentence each. */
 const errors = z.array(z.string()).default([])
 /** What its build reads and writes; builds before protocol numbers do not have one. */
 const protocol = z.int().min(1).optional()
@@ -49,7 +49,7 @@ const fleetHostSchema = z.looseObject({
   pid: z.int(),
   trainers: z.array(z.string()),
   converters: z.array(z.string()).default([]),
-  /** Trainings it works on at once, and how many more it would take. */
+  /** Trainings it works on at the same time, and how many more it would take. */
   places: z.int().min(0).default(1),
   free: z.int().min(0).default(0),
   trainings: z.array(z.string()).default([]),

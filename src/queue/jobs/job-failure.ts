@@ -4,7 +4,7 @@ import { failureClassOf, LoopfleetError, messageOf } from '../../base/index.js'
 const MAX_MESSAGE = 4_000
 const MAX_DETAILS = 16_000
 
-/** What BullMQ keeps as `failedReason`: the error of a handler, readable again by whoever waits for the job. */
+/** What BullMQ keeps as `failedReason`: the error of a handler, which a waiting caller can parse again. */
 const jobFailureSchema = z.object({
   code: z.string(),
   message: z.string(),

@@ -18,7 +18,7 @@ export type LocalEvents = {
   tell(queue: string, id: string, result?: unknown): void
 }
 
-/** Longer than the time until the next look of whoever waits for the job. */
+/** Longer than the interval in which a waiting caller polls the job. */
 const KEPT_MS = 10_000
 
 export function createLocalEvents(): LocalEvents {

@@ -102,7 +102,7 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     await Promise.all([register(queue), open(queue).add(name, data, toJobsOptions(options))])
   }
 
-  // What was planned while the clock was ahead is planned anew: the next turn is never further away than one turn.
+  // What was planned while the clock was ahead is planned again: the next turn is never further away than one turn.
   async function schedule(queue: string, name: string, data: object, options: RepeatOptions): Promise<void> {
     const { everyMs, ...others } = options
     const { jobId: _, lifo: _ahead, ...opts } = toJobsOptions(others)

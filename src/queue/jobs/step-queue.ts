@@ -39,7 +39,7 @@ export type StepQueue = Service & {
 
 export type StepQueueOptions = {
   readonly name: string
-  /** More than any pipeline runs at once: who claims records decides how many. */
+  /** More than any pipeline runs at the same time: the claims of the engine decide how many. */
   readonly concurrency?: number
 }
 

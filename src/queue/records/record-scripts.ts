@@ -230,7 +230,7 @@ removeRecord(id, it[1])
 return {'ok'}`)
 
 /**
- * ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove at once, outcome of those that
+ * ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove in one call, outcome of those that
  * it is about or ''. Answers the ids.
  */
 export const TRIM = luaScript(`${LUA_RECORDS}

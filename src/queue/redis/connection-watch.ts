@@ -43,8 +43,8 @@ const QUIET_LOOKS = 3
 const ANSWERS_MS = 1_000
 
 /**
- * No connection stays silent for ever: one that does not get ready or does not answer, although a fresh one does, is
- * made anew. ioredis itself waits without limit for the answers of its handshake, and a link that was cut without a
+ * No connection stays silent indefinitely: one that does not get ready or does not answer, although a fresh one does, is
+ * created again. ioredis itself waits without limit for the answers of its handshake, and a link that was cut without a
  * word (a NAT, a proxy, a host that vanished) is noticed by the kernel only after a quarter of an hour.
  */
 export function watchConnections(options: ConnectionWatchOptions, deps: ConnectionWatchDeps): ConnectionWatch {

@@ -34,7 +34,7 @@ end
 
 /**
  * A script that runs in Redis as one step nothing can come between; sent once, then called by its hash. A Redis that
- * takes no writes for now is waited for, as one that is away, unless somebody waits for the answer (`promptly`).
+ * takes no writes for now is waited for, like an unreachable one, unless a caller needs the answer soon (`promptly`).
  */
 export function luaScript(body: string): LuaScript {
   const source = `${UNTIL}${body}`

@@ -76,7 +76,7 @@ const QUIT_MS = 2_000
 
 /**
  * Connects and checks that trainings are safe there; throws LF_REDIS_UNREACHABLE or LF_REDIS_UNFIT. From then on it
- * reconnects by itself for ever, and commands wait for that.
+ * reconnects by itself indefinitely, and commands wait for that.
  */
 export async function openRedis(
   url: string,

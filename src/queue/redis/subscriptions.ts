@@ -38,7 +38,7 @@ export function createSubscriptions(connect: () => Redis): Subscriptions {
     listeners?.delete(entry)
     if (listeners?.size !== 0) return
     channels.delete(channel)
-    // While Redis is away there is nobody to tell; the reconnect subscribes only to what is left.
+    // While Redis is unreachable nothing can be sent; the reconnect subscribes only to the channels that are left.
     if (connection?.status === 'ready') await connection.unsubscribe(channel).catch(() => undefined)
   }
 

@@ -26,10 +26,10 @@ const reopenedSchema = z.union([
   z.tuple([z.enum(['ok', 'unknown', ...reopenRefusals])]),
   z.tuple([z.enum(reopenRefusals), z.string()]),
 ])
-/** The GPUs that a trainer needs are known to the hosts that serve it. */
+/** An order requires no GPUs by itself: only the hosts that serve the trainer know how many it needs. */
 export const ANY_HOST = JSON.stringify({ gpus: 0 })
 
-/** What seats do to trainings: one of them has one training, and the same order is the same training. */
+/** Orders and retries. A seat has at most one unfinished training; the same order again is the same training. */
 export function createTrainingOrders(
   link: RedisLink,
   load: (id: string) => Promise<TrainingRecord | undefined>,
@@ -68,8 +68,8 @@ export function createTrainingOrders(
 
     async reopen(id): Promise<Reopened> {
       const { order, seat } = await mustLoad(id)
-      const fresh = toPayloadPairs({ endAckedAt: null, errors: {}, failedAttempts: [] }, trainingDefinition)
-      const args = [KEPT_CHANGES, id, trainingName(order), seat.uuid, randomUUID(), ...fresh]
+      const resetFields = toPayloadPairs({ endAckedAt: null, errors: {}, failedAttempts: [] }, trainingDefinition)
+      const args = [KEPT_CHANGES, id, trainingName(order), seat.uuid, randomUUID(), ...resetFields]
       const [answer, holderId] = reopenedSchema.parse(await REOPEN(link.client, [keys.base], args))
       const training = await mustLoad(id)
       if (answer === 'unknown') throw new TrainingUnknownError(id)

@@ -7,7 +7,7 @@ import { type TrainingPayload, toTraining, trainingDefinition } from './training
 import type { TrainingRecord } from './training-record.js'
 import type { TrainingReader } from './trainings-of-fleet.js'
 
-/** Trainings as other rooms read them; one that cannot be read does not hide the others. */
+/** Reads trainings; one that cannot be parsed is logged and left out of lists. */
 export function createTrainingReader(
   { client, prefix }: Pick<RedisLink, 'client' | 'prefix'>,
   records: Records<TrainingPayload>,
@@ -68,30 +68,30 @@ export function createTrainingReader(
 type TrainingIndex = {
   /** The newest training of this name (organization/project#number). */
   idNamed(name: string): Promise<string | null>
-  /** Ids that begin so, in their order. */
+  /** Ids with this prefix, sorted. */
   idsFrom(prefix: string, limit: number): Promise<readonly string[]>
 }
 
-const MOST = 5
+const MAX_NAMED = 5
 
-/** The id of a training by id, by the unique beginning of one, or by name. Throws LF_TRAINING_AMBIGUOUS. */
+/** Finds the id of a training by id, unique prefix or name. Throws LF_TRAINING_AMBIGUOUS. */
 async function findTrainingId(wanted: string, index: TrainingIndex): Promise<string | null> {
   if (wanted.includes('#')) return await index.idNamed(wanted)
   if (!/^[0-9a-z]+$/.test(wanted)) return null
-  const ids = await index.idsFrom(wanted, MOST)
+  const ids = await index.idsFrom(wanted, MAX_NAMED)
   if (ids.length > 1 && ids[0] !== wanted) throw new TrainingAmbiguousError({ prefix: wanted, ids })
   return ids[0] ?? null
 }
 
-/** Where trainings are found by what the Loop and the seats know of them; the scripts compute the same keys. */
+/** Keys of the indexes by name and by seat; the scripts compute the same keys. */
 function trainingKeys(link: Pick<RedisLink, 'prefix'>) {
   const { base } = recordKeys(link)
   return {
-    /** Hash: organization/project#number → id of the last training so named. */
+    /** Hash: organization/project#number → id of the newest training of this name. */
     names: `${base}:training-names`,
     /** Hash: uuid of a seat → id of its newest training. */
     seats: `${base}:seat-trainings`,
-    /** Set: trainings of a seat whose end the Loop has not acknowledged, also unfinished ones. */
+    /** Set: trainings of a seat without an acknowledged end; unfinished ones are in it too. */
     unacked: (uuid: string) => `${base}:seat-unacked:${uuid}`,
   }
 }

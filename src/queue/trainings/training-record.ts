@@ -19,7 +19,7 @@ const uploadedModelSchema = z.object({
 const trainingOutcomes = ['completed', 'aborted', 'failed'] as const
 export type TrainingOutcome = (typeof trainingOutcomes)[number]
 
-/** All that is known about a training, whoever works on it: the durable record in Redis. */
+/** All that is known about a training: the durable record in Redis. */
 export const trainingRecordSchema = z.object({
   id: z.string(),
   trainer: z.string(),

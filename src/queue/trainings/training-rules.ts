@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { type TrainingRecord, trainingName } from './training-record.js'
 
-// What is the same wherever trainings are kept.
+// The rules of orders and retries that need no Redis.
 
-/** What a training has when it is accepted, beside its order and its seat. */
+/** Fields of an accepted training, besides its order and its seat. */
 export const NEW_TRAINING = {
   endAckedAt: null,
   state: 'initialized',

@@ -14,12 +14,12 @@ export type Reopened =
   | { readonly outcome: 'reopened'; readonly training: TrainingRecord }
   | { readonly outcome: 'refused'; readonly reason: string }
 
-/** What became of a request: a host will hear of it, the training has ended by it, or it had ended before. */
+/** The outcome of a request: a host will receive it, it has ended the training, or the training had ended before. */
 type RequestOutcome = 'asked' | 'ended' | 'ended-before'
 
 export type TrainingReader = {
   load(id: string): Promise<TrainingRecord | undefined>
-  /** By id, by the unique beginning of one (else LF_TRAINING_AMBIGUOUS), or by organization/project#number. */
+  /** By id, unique prefix (otherwise LF_TRAINING_AMBIGUOUS), or organization/project#number. */
   find(idOrPrefixOrName: string): Promise<TrainingRecord | undefined>
   /** The newest first. */
   list(options?: {
@@ -28,23 +28,23 @@ export type TrainingReader = {
     readonly unfinishedOnly?: boolean
   }): Promise<readonly TrainingRecord[]>
   count(options?: { readonly unfinishedOnly?: boolean }): Promise<number>
-  /** How many wait for a host, by trainer. */
+  /** Number of trainings that wait for a host, by trainer. */
   countWaiting(): Promise<Readonly<Record<string, number>>>
   unfinishedOfSeat(uuid: string): Promise<TrainingRecord | undefined>
   /** Trainings of a seat that have ended, which the Loop has not acknowledged. */
   unackedEndsOfSeat(uuid: string): Promise<readonly TrainingRecord[]>
-  /** What Redis has of a run that is at work: `newer` means that it must end. */
+  /** Compares an active run with its record: `newer` means that the run must end. */
   compareRun(id: string, run: number, hostId?: string): Promise<RunInRedis>
 }
 
 export type TrainingOrders = {
-  /** Decides whether an order is a new training, one we have, or none we can take now. */
+  /** Accepts an order as a new training, finds the training of the same order, or refuses it. */
   accept(order: {
     readonly order: TrainingOrder
     readonly trainer: string
     readonly seat: { readonly uuid: string; readonly name: string }
   }): Promise<AcceptedOrder>
-  /** The Loop has acknowledged the status after this end: from now on the same order is a new training. */
+  /** Notes that the Loop has acknowledged the end: from now on the same order is a new training. */
   ackEnd(ended: Pick<TrainingRecord, 'id' | 'seat' | 'endedAt'>): Promise<void>
 }
 
@@ -53,17 +53,17 @@ export type TrainingsOfFleet = TrainingLog &
   TrainingCurve &
   TrainingReader &
   TrainingOrders & {
-    /** For what somebody waits for: done within three seconds, or refused, and then not done later either. */
+    /** Runs work that the Loop or a person waits for: it is done within three seconds, or refused and not done later. */
     readonly promptly: Promptly
-    /** Hears the id of every training of which something the Loop sees has changed; after an outage of Redis those of all unfinished ones. */
+    /** Calls with the id of each training whose status at the Loop changes; after an outage of Redis with those of all unfinished ones. */
     watch(onChange: (id: string) => void): Promise<Subscription>
   }
 
 /** Stop, abort and retry, from anywhere in the fleet. */
 export type TrainingControl = {
-  /** Durable when it resolves: obeyed even if the host is down. A training that no host has ends immediately. */
+  /** Durable when it resolves: a host carries it out even if it is down now. A training without a host ends immediately. */
   request(id: string, kind: IntentKind, by: string): Promise<RequestOutcome>
-  /** For a training whose record Redis has lost: a host that has it at work obeys. */
+  /** For a training whose record Redis has lost: the host that works on it carries the request out. */
   requestWithoutRecord(id: string, kind: IntentKind, by: string): Promise<void>
   /** Makes a failed training unfinished again, to go on from the step that failed; one that waits for a person waits for hosts again. */
   retry(id: string): Promise<Reopened>

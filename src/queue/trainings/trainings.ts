@@ -18,16 +18,16 @@ import { watchTrainings } from './watch-trainings.js'
 /** The trainings of the fleet: a thin module on their records, with the rules of seats and of repeated orders. */
 export type Trainings = TrainingsOfFleet &
   TrainingControl & {
-    /** The records themselves, for the host that works on them. */
+    /** The records, for the host that claims and writes them. */
     readonly records: Records<TrainingPayload>
-    /** Lets trainings and conversions wait again whose hosts are silent, as far as Redis takes writes; for parts that are no host. */
+    /** Returns records with expired leases to the queue, of trainings and conversions; for parts that are no host. */
     returnSilent(): Promise<void>
-    /** Brings what builds before records have left to its new form, once. */
+    /** Migrates the data of builds that had no records, once. */
     migrate(queues: Pick<Queues, 'names' | 'destroy'>): Promise<void>
   }
 
 export type TrainingsOptions = {
-  /** What is read and written; this build's by default. */
+  /** Protocol number of the records that are read and written; that of this build by default. */
   readonly protocol?: number
 }
 
@@ -82,18 +82,18 @@ function createTrainingControl(
   return {
     async request(id, kind, by) {
       for (;;) {
-        // Read in part, so that also one of a newer version can be ended.
+        // Only these fields are read, so that a record of a newer version can be ended too.
         const fields = ['kind', 'version', 'data:best', 'data:facts:device'] as const
         const [ofKind, version, best, device] = await link.client.hmget(keys.record(id), ...fields)
         if (ofKind !== trainingDefinition.kind) throw new TrainingUnknownError(id)
-        // One that has a model still has to upload it: that is for a host. Once its program ran, one may be in a shared checkpoint.
+        // A host has to upload the model of a stopped training. After its program ran, the model may be in a shared checkpoint.
         const needsHost = kind === 'stop' && (best !== 'null' || device !== null)
         const outcome = await records.intend(id, kind, by, needsHost ? {} : { endIfWaiting: Number(version) })
         if (outcome !== 'changed' && outcome !== 'unknown') return outcome
       }
     },
     async requestWithoutRecord(id, kind, by) {
-      // It may be there again.
+      // The record may be back.
       if ((await records.intend(id, kind, by)) !== 'asked') await records.intendLost(id, kind, by)
     },
   }

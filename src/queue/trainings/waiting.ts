@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { TrainingOutcome, TrainingRecord } from './training-record.js'
 
-/** No host has it. */
+/** Whether no host has the training. */
 export function isWaiting({ life }: Pick<TrainingRecord, 'life'>): boolean {
   return life === 'waiting'
 }
@@ -13,7 +13,7 @@ export function waitsForSlots({ life, state }: Pick<TrainingRecord, 'life' | 'st
 
 const stoppedResult = z.object({ stopped: z.literal(true) })
 
-/** How it ended, for people: one that was stopped and kept its model has not run to its end, or left the detection out. */
+/** The outcome for people: a completed training counts as `stopped` if a stop ended its program or skipped its detection. */
 export function shownOutcome({
   outcome,
   stopRequested,
@@ -26,7 +26,7 @@ export function shownOutcome({
 
 export const NO_HOST = 'No host lives, so nothing is worked on: start a worker.'
 
-/** Why nothing is worked on although there is work, if no host lives at all; one sentence. */
+/** The sentence that no host is alive; undefined if one is, or if there is no unfinished work. */
 export function noHostSentence(
   unfinished: number,
   hosts: readonly { readonly isAlive: boolean }[],

@@ -12,16 +12,16 @@ type WatchDeps = {
   readonly log: Logger
 }
 
-/** What the Loop sees of a training; of the rest nobody is notified. */
-const SEEN = ['state', 'progress', 'errors', 'trainImageCount', 'testImageCount', 'skippedImageCount'].map(
+/** The fields of a record that are in the status at the Loop. */
+const STATUS_FIELDS = ['state', 'progress', 'errors', 'trainImageCount', 'testImageCount', 'skippedImageCount'].map(
   (field) => `data:${field}`,
 )
-/** Changes of what a record holds, not of its life. */
+/** Changes of fields; all others change the life of a record. */
 const UPDATES: ReadonlySet<string> = new Set(['updated', 'failure'])
 
 /**
- * Calls with the id of every training of which something the Loop sees has changed, from now on; with those of all unfinished
- * ones after an outage, and when changes were lost.
+ * From now on calls with the id of each training whose status at the Loop changes. After an outage, or if changes were lost,
+ * calls with the ids of all unfinished trainings.
  */
 export async function watchTrainings(onChange: (id: string) => void, deps: WatchDeps): Promise<Subscription> {
   const { link } = deps
@@ -49,7 +49,7 @@ async function open(
       return onChange(id)
     }
     const before = seen.get(id)
-    const now = JSON.stringify(await link.client.hmget(keys.record(id), ...SEEN))
+    const now = JSON.stringify(await link.client.hmget(keys.record(id), ...STATUS_FIELDS))
     seen.set(id, now)
     if (!UPDATES.has(what) || now !== before) onChange(id)
   }
@@ -70,7 +70,7 @@ async function open(
   closers.add('end', () => over.abort())
   await feed.start({ signal: over.signal })
   const items = feed.follow(undefined, over.signal)
-  await items.next() // the place from which on changes are followed
+  await items.next() // the first item is the snapshot from which changes are followed
   closers.add(
     'reconnect',
     link.onReconnect(() => void notifyAllSafely()),

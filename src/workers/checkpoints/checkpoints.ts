@@ -14,7 +14,7 @@ import { createCheckpointStore } from './store.js'
 const GONE_AFTER_MS = 7500
 const HAND_BACK_MS = 2500
 const WHOLE_REST_MS = 200
-const PATIENCE_MS = 10_000
+const GIVE_UP_AFTER_MS = 10_000
 const LOOK_EVERY_MS = 1000
 
 type Say = (line: string) => void
@@ -79,12 +79,12 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
     { everyMs: options.everyMs, lookEveryMs: Math.min(LOOK_EVERY_MS, options.everyMs) },
     {
       state: async () => fingerprint(workspace, await filesBelow(workspace, watchedPaths(rules))),
-      pack: () => pack({ rest, patienceMs: PATIENCE_MS, finished: null, signal: packing.signal }),
+      pack: () => pack({ rest, giveUpAfterMs: GIVE_UP_AFTER_MS, finished: null, signal: packing.signal }),
       failed: warn,
     },
   )
 
-  type How = { rest: SnapshotOptions['rest']; patienceMs: number; finished: Finished | null; signal: AbortSignal }
+  type How = { rest: SnapshotOptions['rest']; giveUpAfterMs: number; finished: Finished | null; signal: AbortSignal }
 
   async function pack(how: How): Promise<boolean> {
     try {
@@ -177,7 +177,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       programOver.abort()
       const work = async () => {
         await packer.rest()
-        await pack({ rest: null, patienceMs: HAND_BACK_MS, finished: null, signal: closing.signal })
+        await pack({ rest: null, giveUpAfterMs: HAND_BACK_MS, finished: null, signal: closing.signal })
       }
       const left = askedToEndAt === undefined ? 0 : askedToEndAt + GONE_AFTER_MS - performance.now()
       await within(Math.max(HAND_BACK_MS, left), work().catch(warn))
@@ -188,7 +188,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       packing.abort() // what is under way is older, and may take its time
       await within(HAND_BACK_MS, packer.rest())
       let write: (() => Promise<void>) | undefined
-      const how = { rest: null, patienceMs: PATIENCE_MS, finished, signal: closing.signal }
+      const how = { rest: null, giveUpAfterMs: GIVE_UP_AFTER_MS, finished, signal: closing.signal }
       await copy(how).then((found) => (write = found), warnOfLast)
       last = Promise.resolve(write?.())
         .catch(warnOfLast)
@@ -201,7 +201,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   }
 }
 
-// A shared folder whose server is away can hold a call for ever; nothing of ours may wait for that.
+// A shared folder whose server is unreachable can block a call indefinitely; nothing else may wait for that.
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const over = new Promise<void>((resolve) => {

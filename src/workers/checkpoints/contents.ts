@@ -34,7 +34,7 @@ async function filesAt(folder: string, path: string): Promise<string[]> {
   return (await Promise.all(names.map((name) => filesAt(folder, join(path, name))))).flat()
 }
 
-/** Tells apart two states of files: who has written one of them, in place or anew, has changed it. */
+/** Tells apart two states of files: who has written one of them, in place or again, has changed it. */
 export async function fingerprint(folder: string, files: readonly string[]): Promise<string> {
   const lines = files.map(async (file) => {
     const found = await stat(join(folder, file), { bigint: true }).catch(nothingWhenGone)

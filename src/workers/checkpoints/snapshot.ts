@@ -12,7 +12,7 @@ const MODELS = 'models'
 export type SnapshotOptions = {
   readonly workspace: string
   readonly rules: CheckpointRules
-  /** Where the copies go; made anew. */
+  /** Folder of the copies; it is emptied first. */
   readonly target: string
   /**
    * The program runs, so its checkpoint must have rested: it may write it in place, bit by bit. The first is for files whose
@@ -20,9 +20,9 @@ export type SnapshotOptions = {
    * nothing is waited for; null when no program runs.
    */
   readonly rest: { readonly wholeMs: number; readonly otherMs: number; readonly over: AbortSignal } | null
-  /** A program that writes all the time is given up on after so long, until its next checkpoint. */
-  readonly patienceMs: number
-  /** Also without any checkpoint, for a program that has ended: the models are all that is needed then. */
+  /** Time after which a program that writes all the time is skipped, until its next checkpoint. */
+  readonly giveUpAfterMs: number
+  /** Whether the program has ended: then a snapshot needs no checkpoint, only the models. */
   readonly isFinished: boolean
   readonly signal: AbortSignal
 }
@@ -35,7 +35,7 @@ export type SnapshotOptions = {
 export async function takeSnapshot(options: SnapshotOptions): Promise<string[] | undefined> {
   const { workspace, rules, rest, signal } = options
   const paths = checkpointPaths(rules)
-  const givenUpAt = performance.now() + options.patienceMs
+  const givenUpAt = performance.now() + options.giveUpAfterMs
   do {
     signal.throwIfAborted()
     if (!options.isFinished && (await filesBelow(workspace, watchedPaths(rules))).length === 0) return undefined

@@ -43,18 +43,18 @@ export type ConversionPipelineOptions = {
   readonly pid: number
   readonly dataFolder: string
   readonly converters: readonly Converter[]
-  /** Programs of each converter at once; while they are brief, two more models are on their way to and from the Loop. */
+  /** Programs of each converter at the same time; while they are brief, two more models are downloaded and uploaded beside them. */
   readonly places: number
 }
 
 export type ConversionPipelineDeps = ConversionDeps & {
   readonly conversions: Conversions
   readonly steps: Pick<StepQueue, 'run'>
-  /** The host may claim more, or of other converters, than before. */
+  /** Called when the host may claim more conversions, or those of other converters, than before. */
   readonly onChange: () => void
   /** A program of this converter has failed on this host. */
   readonly onProgramFailed?: (kind: 'converter', name: string, error: unknown) => void
-  /** SIGKILLs what earlier runs of a conversion have left on this host. */
+  /** Kills programs that earlier runs of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
   /** Clears, in the background, folders of failed conversions that are too old or too many. */
   readonly tidyFolders: () => void
@@ -63,20 +63,20 @@ export type ConversionPipelineDeps = ConversionDeps & {
 
 /** How a host carries out conversions. */
 export type ConversionPipeline = Pipeline<ConversionPayload> & {
-  /** Of which converters it claims conversions from now on; those that it has are finished. */
+  /** Sets of which converters conversions are claimed from now on; claimed ones are finished. */
   setTaking(isTaking: (converter: Converter) => boolean): void
-  /** How many programs of each converter may run at once from now on. */
+  /** Sets how many programs of each converter may run at the same time. */
   setPlaces(places: number): void
-  /** Those that it works on, to compare with their records. */
+  /** The conversions that it works on, to compare with their records. */
   held(): readonly HeldWork[]
 }
 
 type ConversionStepName = 'download-model' | 'convert' | 'upload-model'
 
-/** So many runs in a row in which the worker died end a conversion. */
+/** Runs in a row in which the worker died, after which a conversion fails. */
 const MAX_DEATHS = 5
 const PROGRESS_EVERY_MS = 500
-/** What this host lacks another one may have; it has so long to claim the conversion first. */
+/** Pause of a conversion that this host cannot run, in which another host may claim it. */
 const FOR_OTHERS_MS = 1_000
 
 export function createConversionPipeline(
@@ -91,13 +91,13 @@ export function createConversionPipeline(
   function serve(converter: Converter): Serving {
     const added: Serving = {
       converter,
-      most: options.places,
-      underWay: 0,
+      maxActive: options.places,
+      active: 0,
       isTaking: false,
       places: createProgramPlaces({
         places: options.places,
-        onUnderWay(most) {
-          added.most = most
+        onMaxActive(most) {
+          added.maxActive = most
           deps.onChange()
         },
       }),
@@ -126,13 +126,13 @@ export function createConversionPipeline(
       end: () => undefined, // the renewal of its lease ends it
     })
     const served = serving.get(record.name)
-    if (served !== undefined) served.underWay += 1
+    if (served !== undefined) served.active += 1
     try {
       await convert(current, served)
     } catch (error) {
       await settle(current, run.signal.aborted ? run.signal.reason : error)
     } finally {
-      if (served !== undefined) served.underWay -= 1
+      if (served !== undefined) served.active -= 1
       held.delete(id)
       await output.close()
     }
@@ -148,18 +148,18 @@ export function createConversionPipeline(
     if (served === undefined) throw new UnknownConverterError(name)
     const files = await runSteps(current, served)
     const seconds = (performance.now() - startedAt) / 1000
-    output.flush() // sent together, so that Redis brings them to its disk together
+    output.flush() // sent together with the end, so that Redis syncs both to its disk in one go
     await run.finish('converted', {
       ...{ files: [...files], seconds, warnings: current.warnings, failure: null, delays: 0, isUploading: false },
     })
     runLog.info({ seconds, files }, 'model converted')
     const { order } = run.record.payload
     const upload = { organization: order.organization, project: order.project, format: order.targetFormat }
-    const told = conversions.tellUpload(upload).catch(() => undefined) // the next scan finds the model anyway
-    await Promise.all([told, forget(workspace, runLog)])
+    const announced = conversions.announceUpload(upload).catch(() => undefined) // the next scan finds the model anyway
+    await Promise.all([announced, removeFolder(workspace, runLog)])
   }
 
-  /** The whole way of a conversion; answers the names of the files that the Loop has. */
+  /** Runs the three steps; returns the names of the files that the Loop has. */
   async function runSteps(current: CurrentRun, { converter, places }: Serving): Promise<readonly string[]> {
     const { run, logFile, output } = current
     const { id, payload } = run.record
@@ -223,12 +223,12 @@ export function createConversionPipeline(
     if (error instanceof WorkerShutdownError) return await run.release({ isHandBack: true })
     if (error instanceof TrainingAbortedError) {
       await run.finish('aborted', { isUploading: false })
-      return await forget(workspace, runLog)
+      return await removeFolder(workspace, runLog)
     }
     if (error instanceof ModelGoneError) {
       runLog.info('model no longer at the Loop')
       await run.remove()
-      return await forget(workspace, runLog)
+      return await removeFolder(workspace, runLog)
     }
     if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS, isHandBack: true })
     if (failureClassOf(error) === 'program') deps.onProgramFailed?.('converter', run.record.name, error)
@@ -245,12 +245,12 @@ export function createConversionPipeline(
     output.write(plainText(`failed: ${failure.message}`))
     output.flush()
     await run.finish('failed', { failure, warnings, delays: 0, isUploading: false })
-    // The log stays for people; models are large and at the Loop.
-    for (const folder of ['model', 'output']) await forget(join(workspace, folder), runLog)
+    // Only the log is kept: the models are large, and the source model is at the Loop.
+    for (const folder of ['model', 'output']) await removeFolder(join(workspace, folder), runLog)
     deps.tidyFolders()
   }
 
-  // An error that nobody has classified is tried again only so often, lest a conversion fails indefinitely out of sight.
+  // An unclassified error is retried a few times only, so that the conversion fails visibly instead of being retried forever.
   async function isGivenUp(run: Run<ConversionPayload>, error: unknown, failures: number): Promise<boolean> {
     if (!isUnclassified(error)) return false
     await run.update({}, { failure: `run ${run.claim.run}` })
@@ -262,8 +262,8 @@ export function createConversionPipeline(
     records: conversions.records,
     names: () => [...serving.values()].flatMap(({ converter, isTaking }) => (isTaking ? [converter.name] : [])),
     free(name) {
-      const { most, underWay } = serving.get(name) ?? { most: 0, underWay: 0 }
-      return most - underWay
+      const { maxActive, active } = serving.get(name) ?? { maxActive: 0, active: 0 }
+      return maxActive - active
     },
     carryOut,
     held: () => [...held.values()],
@@ -280,9 +280,9 @@ export function createConversionPipeline(
 type Serving = {
   readonly converter: Converter
   readonly places: ProgramPlaces
-  /** How many conversions may be under way, with and without a program, and how many are. */
-  most: number
-  underWay: number
+  /** The most conversions that may be active, with and without a program, and how many are. */
+  maxActive: number
+  active: number
   isTaking: boolean
 }
 
@@ -295,8 +295,8 @@ type CurrentRun = {
   readonly warnings: string[]
 }
 
-/** The result is safe: what cannot be deleted is logged and left to the keeper of workspaces. */
-async function forget(folder: string, log: Logger): Promise<void> {
+/** The result is at the Loop: files that cannot be deleted are logged and left to the workspace keeper. */
+async function removeFolder(folder: string, log: Logger): Promise<void> {
   const left = await tryToRemove(folder)
   if (left.length > 0) log.warn({ files: left.slice(0, 20), count: left.length }, 'files not deleted')
 }

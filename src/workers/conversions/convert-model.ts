@@ -22,13 +22,13 @@ export type ConversionDeps = {
   readonly models: Pick<ModelExchange, 'download' | 'uploadConverted'>
   readonly slots: Slots
   readonly outputThread?: OutputWatchDeps['outputThread']
-  /** REST address of the Loop, for the author. */
+  /** REST address of the Loop, for the `conversion.json` that programs read. */
   readonly loopAddress: string
   /** This host's environment; programs get what is on the allow-list. */
   readonly programEnv: Readonly<Record<string, string | undefined>>
 }
 
-/** A step of one run of a conversion, and what it may use of it. */
+/** What a step works with in one run of a conversion. */
 export type ConversionStep = {
   readonly order: ConversionOrder
   /** Absolute. */
@@ -37,14 +37,14 @@ export type ConversionStep = {
   readonly log: Logger
   /** A line for people. */
   say(line: string): void
-  /** Who follows the output of its program. */
+  /** Follows the output of its program. */
   readonly audience: OutputAudience
   progress(share: number, message: string): void
 }
 
 export type FetchedModel = { readonly file: ConversionFile; readonly modelJson: ModelJson }
 
-/** The first step: the model is in the workspace afterwards, which is emptied before. Throws LF_MODEL_GONE. */
+/** The first step: empties the workspace and downloads the model into it. Throws LF_MODEL_GONE. */
 export async function downloadModel(step: ConversionStep, deps: ConversionDeps): Promise<FetchedModel> {
   const { order } = step
   step.progress(0, 'download')
@@ -83,7 +83,7 @@ export type ProgramOfConversion = {
   checkFence(): Promise<void>
 }
 
-/** The second step: runs the program of the converter; returns the files that it has made. */
+/** The second step: runs the program of the converter and returns its files. */
 export async function runConverter(
   step: ConversionStep,
   { converter, file, logFile, owner, checkFence }: ProgramOfConversion,
@@ -112,7 +112,7 @@ export async function runConverter(
   }
 }
 
-/** The last step. `begin` throws when a newer run has begun, and records the intent; called directly before the upload. */
+/** The last step. Directly before the upload `begin` records the intent; it throws if a newer run has begun. */
 export async function uploadModel(
   step: ConversionStep,
   what: { readonly files: readonly string[]; readonly modelJson: ModelJson; begin(): Promise<void> },
@@ -127,7 +127,7 @@ export async function uploadModel(
   step.say(`uploaded ${format} of model ${order.modelVersion}: ${files.map((path) => basename(path)).join(', ')}`)
 }
 
-/** Whether the Loop has the format by now: an earlier run may have uploaded it and have died before it could say so. */
+/** Whether the Loop has the format already: the worker of an earlier run may have died after the upload, before it was recorded. */
 export async function isAtLoop(order: ConversionOrder, deps: ConversionDeps, signal: AbortSignal): Promise<boolean> {
   const models = await deps.rest.models(order.organization, order.project, { signal })
   return models.some(({ id, formats }) => id === order.modelId && formats.includes(order.targetFormat))
@@ -141,7 +141,7 @@ async function assertWhole(files: readonly string[], { targetFormat: format }: C
   })
 }
 
-/** The model's files, and the categories of its project. Throws LF_MODEL_GONE when there is no such model any more. */
+/** Downloads the model and reads the categories of its project. Throws LF_MODEL_GONE if the Loop has no such model any more. */
 async function fetchModel(step: ConversionStep, deps: ConversionDeps) {
   const { organization, project, modelId, sourceFormat: format, resource } = step.order
   const { signal } = step
@@ -161,7 +161,7 @@ async function isGone(order: ConversionOrder, deps: ConversionDeps, signal: Abor
     const models = await deps.rest.models(order.organization, order.project, { signal })
     return !models.some(({ id, formats }) => id === order.modelId && formats.includes(order.sourceFormat))
   } catch (error) {
-    if (isNotFound(error)) return true // the project, too
+    if (isNotFound(error)) return true // the project was deleted too
     throw error
   }
 }

@@ -20,9 +20,9 @@ export type HostConversionsDeps = Pick<WorkerDeps, 'queues' | 'slots' | 'stageDe
   readonly served: Pick<Served, 'has'>
   readonly isDraining: () => boolean
   readonly isActive: (conversionId: string) => boolean
-  /** SIGKILLs what earlier runs of a conversion have left on this host. */
+  /** Kills programs that earlier runs of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
-  /** The host may claim more, or of other converters, than before. */
+  /** Called when the host may claim more conversions, or those of other converters, than before. */
   readonly onChange: () => void
   readonly onProgramFailed?: ConversionPipelineDeps['onProgramFailed']
   readonly log: Logger
@@ -71,7 +71,7 @@ export function createHostConversions(options: HostConversionsOptions, deps: Hos
   }
 }
 
-/** What was converted or aborted does not need its folder any more. */
+/** The state of a conversion's folder for the workspace keeper: converted ones and aborted ones need it no more. */
 function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | undefined {
   if (record === undefined) return undefined
   switch (record.state) {
@@ -88,10 +88,10 @@ function folderOwnerOf(record: ConversionRecord | undefined): WorkspaceOwner | u
   }
 }
 
-/** A pass converts many models of one project in a few seconds; it is not asked for anew for each of them. */
+/** Many models of one project are converted within a few seconds; its data are read once for them. */
 const RECENT_MS = 5_000
 
-/** Asks the Loop for a project unless it was told of it a few seconds ago; what fails is asked for again at once. */
+/** Reads projects from the Loop and keeps each for a few seconds; a failed read is not kept. */
 function createRecentProjects(
   rest: Pick<LoopRest, 'project'>,
   now: () => number = () => performance.now(),

@@ -1,32 +1,32 @@
 import pLimit from 'p-limit'
 
 export type ProgramPlaces = {
-  /** Does the work when a place is free, first come, first served; throws the signal's reason when it aborts before. */
+  /** Runs the work when a place is free, in order of the calls; throws the signal's reason if it aborts before. */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
-  /** So many programs at once from now on; those that run go on. */
+  /** Sets the number of places; running programs continue. */
   setPlaces(places: number): void
 }
 
 export type ProgramPlacesOptions = {
-  /** Programs at once. */
+  /** Programs at the same time. */
   readonly places: number
-  /** Told of each change of how many conversions may be under way, with and without a place. */
-  readonly onUnderWay: (most: number) => void
+  /** Called when the most conversions change that may be active, with and without a place. */
+  readonly onMaxActive: (most: number) => void
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number
 }
 
-/** One is on its way here and one on its way back while a program works on a third. */
+/** Models beside those in a program: one that is downloaded and one that is uploaded. */
 const BESIDE = 2
-/** What waits here could be another host's work meanwhile, so it waits for programs only that do not take long. */
+/** A conversion waits here for a place only if programs are this brief; otherwise another host could work on it meanwhile. */
 const BRIEF_MS = 30_000
 
 /**
- * Places for the programs of conversions. As long as they are brief, further models are fetched and uploaded beside them;
- * the first one of a worker has to show that it is.
+ * Places for the programs of conversions. While programs are brief, further models are downloaded and uploaded beside them;
+ * none before the first program of a worker has ended.
  */
 export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlaces {
-  const { onUnderWay, now = () => performance.now() } = options
+  const { onMaxActive, now = () => performance.now() } = options
   let { places } = options
   const limit = pLimit(places)
   let beside = 0
@@ -35,7 +35,7 @@ export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlace
     const allowed = tookMs <= BRIEF_MS ? BESIDE : 0
     if (allowed === beside) return
     beside = allowed
-    onUnderWay(places + beside)
+    onMaxActive(places + beside)
   }
 
   async function timed<T>(work: () => Promise<T>): Promise<T> {
@@ -52,7 +52,7 @@ export function createProgramPlaces(options: ProgramPlacesOptions): ProgramPlace
       if (next === places) return
       places = next
       limit.concurrency = places
-      onUnderWay(places + beside)
+      onMaxActive(places + beside)
     },
     run: (work, signal) =>
       new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ const MAX_LINES = 20
 const MAX_LINE = 300
 const MAX_MESSAGE = 2_000
 
-/** What errors of external programs tell, whoever throws them. */
+/** The details of errors of external programs. */
 const programEndSchema = z.object({
   exitCode: z.int().nullable(),
   signal: z.string().nullable(),

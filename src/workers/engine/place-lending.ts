@@ -35,7 +35,7 @@ export function createPlaceLending(
     if (!isLent) return
     isLent = false
     place.takeBack()
-    log.info('training gets on; it has its place back')
+    log.info('training makes progress; it has its place back')
   }
 
   return {

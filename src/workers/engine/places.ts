@@ -7,7 +7,7 @@ export type Place = {
   release(): void
 }
 
-/** How many trainings this host works on at once, over all its trainers' queues. */
+/** How many trainings this host works on at the same time, over all its trainers' queues. */
 export type Places = {
   /** Takes a place; undefined if all are taken. */
   tryTake(): Place | undefined

@@ -1,7 +1,7 @@
 export type Throttle<Value> = {
   /** Passes the value on now, or the newest one when the interval is over and the write before it is done. */
   offer(value: Value): void
-  /** Passes on what is held back, at once unless it is writing, and waits until it is written; rejects when that write fails. */
+  /** Passes on what is held back, immediately unless it is writing, and waits until it is written; rejects when that write fails. */
   flush(): Promise<void>
   /** Gives what is held back to the caller, to be written by other means, when no write is under way any more. */
   take(): Promise<Value | undefined>
@@ -10,7 +10,7 @@ export type Throttle<Value> = {
 }
 
 /**
- * At most one write per interval, never two at once, and the last value always gets through. The interval begins when
+ * At most one write per interval, never two at the same time, and the last value always gets through. The interval begins when
  * a write is done: what counts is when it arrives, which on a busy machine is later than when it was sent.
  */
 export function createThrottle<Value>(everyMs: number, write: (value: Value) => Promise<void>): Throttle<Value> {
@@ -33,7 +33,7 @@ export function createThrottle<Value>(everyMs: number, write: (value: Value) => 
       lastAt = performance.now()
       if (held !== undefined) schedule()
     })
-    writing.catch(() => undefined) // whoever flushes hears of it; else the next value makes up for it
+    writing.catch(() => undefined) // a flush rejects with it; otherwise the next value replaces this one
   }
 
   function drop(): void {

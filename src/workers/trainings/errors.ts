@@ -38,7 +38,7 @@ export class TrainerExitedError extends LoopfleetError {
     readonly outOfMemory?: boolean
   }) {
     const how = details.signal === null ? `exited with code ${details.exitCode}` : `was ended by ${details.signal}`
-    const why = details.reported ?? (killedForMemory(details) ? NO_MEMORY : lastWords(details.lastLogLines))
+    const why = details.reported ?? (killedForMemory(details) ? NO_MEMORY : lastErrorLine(details.lastLogLines))
     super('LF_TRAINER_EXITED', `The trainer ${how}${why === undefined ? '.' : `: ${why}`}`, {
       details,
       failure: 'program',
@@ -141,7 +141,7 @@ export class UnknownTrainerError extends LoopfleetError {
   }
 }
 
-function lastWords(lines: readonly string[]): string | undefined {
+function lastErrorLine(lines: readonly string[]): string | undefined {
   return lines
     .findLast((line) => line.trim() !== '')
     ?.trim()

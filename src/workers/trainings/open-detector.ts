@@ -69,7 +69,7 @@ type PoolWork = {
 }
 
 async function* detectEach(ids: readonly string[], { pool, path, signal }: PoolWork) {
-  // All are handed in at once: the pool queues them, and answers are taken in order as they come.
+  // All are handed in together: the pool queues them, and answers are taken in order as they come.
   const answers = ids.map(async (id) => {
     try {
       const { detections } = await pool.detect({ path: path(id) }, { signal })

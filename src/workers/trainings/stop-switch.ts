@@ -11,7 +11,7 @@ export type OnStop = 'ends' | 'keeps' | 'goes-on' | 'left-out' | 'follows'
 type TrainingPhase = 'before' | 'training' | 'after'
 
 /**
- * What may end a training from outside, and which stage hears of it (design: stop keeps the best model, abort and
+ * What may end a training from outside, and which stages are ended by it (design: stop keeps the best model, abort and
  * shutdown end everything). `end` wins over `stop`; each stage reads the reason off its signal.
  */
 export type StopSwitch = {

@@ -90,10 +90,10 @@ export function createLogWriter(
     },
     async close(...lines) {
       for (const line of lines) held.add(line)
-      const patience = new AbortController()
-      const late = sleep(CLOSE_MS, undefined, { signal: patience.signal }).catch(() => undefined)
-      await Promise.race([closeSoon(patience.signal), late])
-      patience.abort()
+      const timer = new AbortController()
+      const late = sleep(CLOSE_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+      await Promise.race([closeSoon(timer.signal), late])
+      timer.abort()
     },
   }
 }

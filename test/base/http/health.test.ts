@@ -87,7 +87,7 @@ describe('The probes of a server', () => {
     await slow
   })
 
-  it('close at once a server that finishes no answers', async () => {
+  it('close immediately a server that finishes no answers', async () => {
     const { app, get, isBegun } = await start()
     const slow = rejection(get('/slow'))
     await isBegun

@@ -172,7 +172,7 @@ export async function startWorld(): Promise<World> {
             rest,
             images,
             models: exchange,
-            tellUpload: async () => undefined,
+            announceUpload: async () => undefined,
             dialect: 'current',
             detectionsPerPost: 10,
             threads: 1,

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { createLogger } from '../../../src/base/logger/logger.js'
 import { FailedTargets } from '../../../src/detector/models/failed-targets.js'
 import type { BuildPool } from '../../../src/detector/models/model-builder.js'
-import { doubtAboutThreshold } from '../../../src/detector/relevance/relevance-filter.js'
+import { thresholdWarning } from '../../../src/detector/relevance/relevance-filter.js'
 import { InferenceError } from '../../../src/inference/basics/errors.js'
 import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
@@ -132,11 +132,11 @@ describe('A threshold of a model', () => {
   const range = { minUncertain: 0.3, maxUncertain: 0.6 }
 
   it('above the lower end of what the relevance filter looks for is warned of', () => {
-    expect(doubtAboutThreshold(0.5, range)).to.include('only the part above it counts').and.include('--conf-threshold')
-    expect(doubtAboutThreshold(0.7, range)).to.include('no image is ever uncertain (0.3 to 0.6)')
+    expect(thresholdWarning(0.5, range)).to.include('only the part above it counts').and.include('--conf-threshold')
+    expect(thresholdWarning(0.7, range)).to.include('no image is ever uncertain (0.3 to 0.6)')
   })
 
   it('at or below it, or unknown, is not', () => {
-    for (const threshold of [0, 0.2, 0.3, undefined]) expect(doubtAboutThreshold(threshold, range)).to.equal(undefined)
+    for (const threshold of [0, 0.2, 0.3, undefined]) expect(thresholdWarning(threshold, range)).to.equal(undefined)
   })
 })

@@ -166,7 +166,7 @@ describe('A model update', () => {
     expect(keeper.state().errors).to.deep.equal({})
   })
 
-  it('tells whoever listens of each swap and each error', async () => {
+  it('tells its listeners of each swap and each error', async () => {
     const keeper = await fixture.start()
     const seen: string[] = []
     const off = keeper.onChange(() => {
@@ -224,7 +224,7 @@ describe('A model update', () => {
       const keeper = await fixture.start({}, { waits: { badModel: soon } })
       fixture.loop.zips.set('id-of-1.1', { body: await zipOf({ 'model.json': good, 'model.txt': 'does not load' }) })
       keeper.setTarget(target('1.1'))
-      await until('it was tried thrice', () => fixture.loop.downloads('1.1') >= 3)
+      await until('it was tried three times', () => fixture.loop.downloads('1.1') >= 3)
 
       await fixture.loop.offer('1.1')
 
@@ -248,7 +248,7 @@ describe('A model update', () => {
       expect(keeper.state().errors).to.deep.equal({})
     })
 
-    it('is tried at once when a person asks for it', async () => {
+    it('is tried immediately when a person asks for it', async () => {
       const keeper = await fixture.start({}, { waits: { retry: late, badModel: late } })
       fixture.loop.zips.set('id-of-1.1', { body: 'no zip' })
       keeper.setTarget(target('1.1'))

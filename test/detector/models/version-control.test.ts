@@ -141,7 +141,7 @@ describe('Version control', () => {
     })
   }
 
-  it('takes the last of several choices at once', async () => {
+  it('takes the last of several choices at the same time', async () => {
     const keeper = await fixture.start()
     await fixture.loop.offer('1.0')
     await fixture.loop.offer('1.1')

@@ -54,7 +54,7 @@ describe('the names of images', () => {
     expect(new Set(names).size).to.equal(2000)
   })
 
-  it('begin anew from the clock when their file is spoiled', async () => {
+  it('begin again from the clock when their file is spoiled', async () => {
     await writeFile(file(), 'rubbish\u0000')
 
     expect(await (await openAt(NOON)).next()).to.equal('2024-03-09_12:00:00.042000')

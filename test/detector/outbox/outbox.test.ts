@@ -178,7 +178,7 @@ describe('an outbox', () => {
     expect(second.status()).to.include({ normal: 10, dropped: 1 })
   })
 
-  it('saves five hundred images at once', async () => {
+  it('saves five hundred images at the same time', async () => {
     const outbox = await open({ folder: folder.path, ...stopped }, NOBODY)
 
     const names = await Promise.all(Array.from({ length: 500 }, (_, number) => outbox.save(image(number))))

@@ -46,7 +46,7 @@ describe('an outbox before a difficult Loop', () => {
     expect(loop.seen, 'twelve alone and eleven groups').to.have.lengthOf(23)
   })
 
-  it('sends fewer images at once when they are too large together', async () => {
+  it('sends fewer images in one request when they are too large together', async () => {
     const loop = await serve((images) => (images.length > 3 ? json({}, 413) : json({})))
     const outbox = await open({ folder: folder.path, ...stopped }, loop.host)
     for (let number = 0; number < 20; number += 1) await outbox.save(image(number))

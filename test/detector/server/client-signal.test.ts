@@ -35,7 +35,7 @@ describe('The signal of a client', () => {
     expect(signal.aborted).to.equal(false)
   })
 
-  it('aborts, for whoever listens then, when the connection breaks', async () => {
+  it('aborts, for its listeners, when the connection breaks', async () => {
     const [request] = await ask()
     const signal = clientSignal(request.socket)
     const aborted = once(signal, 'abort')

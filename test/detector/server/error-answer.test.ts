@@ -29,7 +29,7 @@ describe('The answer to an error', () => {
     expect(toErrorAnswer(full).sentence).to.contain('disk').and.to.contain('ENOSPC')
   })
 
-  it('is 4xx for what the client must mend', () => {
+  it('is 4xx for what the client must fix', () => {
     expect(toErrorAnswer(new InferenceError('LF_IMAGE_UNREADABLE', 'No.'))).to.include({ status: 400 })
     expect(toErrorAnswer(new InferenceError('LF_IMAGE_TOO_LARGE', 'No.'))).to.include({ status: 413 })
     expect(toErrorAnswer(new LoopfleetError('LF_DETECTOR_VERSION', 'No.'))).to.include({ status: 400 })

@@ -244,7 +244,7 @@ describe("The detector's socket", () => {
     expect((await ask(socket, 'detect', { image: await redImage() })).error).to.match(/^detector not yet initialized: /)
   })
 
-  it('lets other clients on when one sends too much at once, and logs why that one is gone', async () => {
+  it('lets other clients on when one sends too much at the same time, and logs why that one is gone', async () => {
     const lines: string[] = []
     const log = createLogger({ destination: { write: (line: string) => lines.push(line) } })
     const { url, socket } = await start({ limits: { maxBodyBytes: 1_000_000 }, log })

@@ -32,7 +32,7 @@ describe('hooks of a trainer plug-in', function () {
     return start({ definition: await load(hooks), workspace: folder.path })
   }
 
-  it('may do the whole training themselves, and report it at once', async () => {
+  it('may do the whole training themselves, and report it immediately', async () => {
     const training = await begin(`async startFromScratch({ report, categories, folder }) {
       const { writeFile } = await import('node:fs/promises')
       report.metrics(1, { loss: 0.5 })
@@ -108,7 +108,7 @@ describe('hooks of a trainer plug-in', function () {
       /^The hook "progress" took longer than 0.3 s.$/,
     ],
     [
-      'loops for ever',
+      'loops indefinitely',
       `hookTimeoutMs: 300, startFromScratch: () => ({ command: ['sleep', '60'] }), newBest() { for (;;) {} }`,
       /^The hook "newBest" took longer than 0.3 s.$/,
     ],

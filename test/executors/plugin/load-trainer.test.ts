@@ -95,7 +95,7 @@ describe('trainer plug-in', function () {
     expect(error.message).to.contain('missing.js: cannot be read: ENOENT')
   })
 
-  it('that loops for ever is given up', async () => {
+  it('that loops indefinitely is given up', async () => {
     const file = await write('for (;;) {}')
 
     const error = await rejection(loadTrainerPlugin({ file, env, timeoutMs: 500 }, { log }))

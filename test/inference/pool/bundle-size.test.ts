@@ -21,7 +21,7 @@ describe('The size of a bundle', () => {
     expect(size.most).to.equal(16)
   })
 
-  it('falls at once with one slow run, and rises again little by little', () => {
+  it('falls immediately with one slow run, and rises again little by little', () => {
     const size = new BundleSize()
     size.learn(1, 0.1)
 

@@ -46,7 +46,7 @@ describe('annotations at the local Loop', () => {
     expect(await stored()).to.have.deep.members([corrected, annotation({ id: 'a2' })])
   })
 
-  it('are all kept when many come at once', async () => {
+  it('are all kept when many come at the same time', async () => {
     const ids = Array.from({ length: 20 }, (_, index) => `a${index}`)
 
     await Promise.all(ids.map((id) => send(annotation({ id }))))

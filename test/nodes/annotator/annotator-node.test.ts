@@ -265,7 +265,7 @@ describe('an annotator node', function () {
     expect(await annotator.input(inputOf(at, 'an_event_of_tomorrow', PLACE))).to.include({ success: true })
   })
 
-  it('says in every cycle that it is there, and connects anew when the Loop refuses that', async () => {
+  it('says in every cycle that it is there, and connects again when the Loop refuses that', async () => {
     const before = statuses()?.lastSeen ?? 0
     await until('another status has come', () => (statuses()?.lastSeen ?? 0) > before)
     const socketId = statuses()?.socketId

@@ -28,7 +28,7 @@ describe('a folder lock', () => {
     await holder.kill('SIGKILL')
   })
 
-  it('is free at once after kill -9 of its holder', async () => {
+  it('is free immediately after kill -9 of its holder', async () => {
     const holder = await holdElsewhere()
     await holder.kill('SIGKILL')
 

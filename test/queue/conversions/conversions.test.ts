@@ -35,8 +35,8 @@ describe('the records of conversions', () => {
     conversions = createConversions(redis.link, { repeatAfterMs: 60_000 }, { log })
   })
 
-  const plan = async (definition = 'd1', lookedAt?: number) =>
-    conversions.plan(order, { definition, lookedAt: lookedAt ?? (await conversions.now()) })
+  const plan = async (definition = 'd1', readAt?: number) =>
+    conversions.plan(order, { definition, readAt: readAt ?? (await conversions.now()) })
   const claim = (of = id) => claimAs(conversions.records, of, hostA)
   const convert = async (of = id) =>
     conversions.records.finish(await claim(of), 'converted', { files: ['x'], seconds: 1 })
@@ -69,10 +69,10 @@ describe('the records of conversions', () => {
   })
 
   it('do not begin again for what was converted after the Loop was read, and then ever less often', async () => {
-    const lookedAt = await conversions.now()
+    const readAt = await conversions.now()
     await plan()
     await convert()
-    expect(await plan('d1', lookedAt)).to.equal('converted')
+    expect(await plan('d1', readAt)).to.equal('converted')
 
     const later = (await conversions.now()) + 10
     expect(await plan('d1', later)).to.equal('again')
@@ -100,7 +100,7 @@ describe('the records of conversions', () => {
     conversions = createConversions(redis.link, { keepConverted: 2 }, { log })
     for (const modelId of ['m1', 'm2', 'm3', 'm4']) {
       const one = { ...order, modelId }
-      await conversions.plan(one, { definition: 'd', lookedAt: 0 })
+      await conversions.plan(one, { definition: 'd', readAt: 0 })
       await conversions.appendLog(conversionIdOf(one), 'a line\n')
       await (modelId === 'm1' ? fail : convert)(conversionIdOf(one))
     }
@@ -128,7 +128,7 @@ describe('the records of conversions', () => {
   it('are waited for until all of them have ended or are gone', async () => {
     const other = { ...order, modelId: 'm2' }
     await plan()
-    await conversions.plan(other, { definition: 'd', lookedAt: 0 })
+    await conversions.plan(other, { definition: 'd', readAt: 0 })
     const ended = conversions.untilEnded([id, conversionIdOf(other)], { signal: AbortSignal.timeout(10_000) })
 
     await fail()
@@ -139,7 +139,7 @@ describe('the records of conversions', () => {
 
   it('are not written by an older version that plans them, when a newer one has written them', async () => {
     const newer = createConversions(redis.link, { protocol: PROTOCOL + 1 }, { log })
-    await newer.plan(order, { definition: 'd1', lookedAt: 0 })
+    await newer.plan(order, { definition: 'd1', readAt: 0 })
     await newer.records.finish(await claimAs(newer.records, id, { ...hostA, protocol: PROTOCOL + 1 }), 'failed', {
       failure,
     })
@@ -150,7 +150,7 @@ describe('the records of conversions', () => {
 
   it('are found by the beginning of their ids, with an error for several or none', async () => {
     await plan()
-    await conversions.plan({ ...order, modelId: 'm2' }, { definition: 'd', lookedAt: 0 })
+    await conversions.plan({ ...order, modelId: 'm2' }, { definition: 'd', readAt: 0 })
 
     expect((await conversions.find(id.slice(0, 8)))?.id).to.equal(id)
     expect(await conversions.find('nobody')).to.equal(undefined)
@@ -165,7 +165,7 @@ describe('the records of conversions', () => {
     await redis.link.client.publish(`${redis.link.prefix}:model-uploads`, '{"organization": 1}')
     await redis.link.client.publish(`${redis.link.prefix}:model-uploads`, 'no json')
 
-    await conversions.tellUpload({ organization: 'acme', project: 'pets', format: 'b' })
+    await conversions.announceUpload({ organization: 'acme', project: 'pets', format: 'b' })
     while (heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
 
     expect(heard).to.deep.equal([{ organization: 'acme', project: 'pets', format: 'b' }])

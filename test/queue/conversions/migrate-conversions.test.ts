@@ -60,9 +60,9 @@ describe('conversions of 7de4018', () => {
     const running = (await byModel()).get('running-model')
     if (failed === undefined || running === undefined) throw new Error('They were not migrated.')
 
-    expect(await conversions.plan(failed.order, { definition: 'd1', lookedAt: 0 })).to.equal('failed')
+    expect(await conversions.plan(failed.order, { definition: 'd1', readAt: 0 })).to.equal('failed')
     expect((await claimAs(conversions.records, running.id, hostA)).run).to.equal(2)
-    expect(await conversions.plan(failed.order, { definition: 'd2', lookedAt: 0 })).to.equal('again')
+    expect(await conversions.plan(failed.order, { definition: 'd2', readAt: 0 })).to.equal('again')
   })
 
   it('that cannot be read stay as they are, and do not hide the others', async () => {

@@ -31,7 +31,7 @@ describe('queues', () => {
     await consumer.close()
   })
 
-  it('return the same value to whoever asks, here and in another process', async () => {
+  it('return the same value to every caller, here and in another process', async () => {
     const value = () => ({ at: new Date(0), nothing: undefined, list: [1, undefined] })
     const consumer = redis.queues.consume(queue, async () => value(), { schema })
     const other = await redis.another()
@@ -209,7 +209,7 @@ describe('queues', () => {
     await consumer.close()
   })
 
-  it('fail at once on a mistake of our own, with its text as it is', async () => {
+  it('fail immediately on a mistake of our own, with its text as it is', async () => {
     const consumer = redis.queues.consume(
       queue,
       async () => {

@@ -105,7 +105,7 @@ describe('BullMQ as what runs the steps of a record', () => {
     expect(await queue.isPaused()).to.equal(false)
   })
 
-  it('runs the same step again after the queue was emptied, at once and once', async () => {
+  it('runs the same step again after the queue was emptied, immediately and once', async () => {
     const holder = await startNodeScript(holdsAStep, [redis.server.url, queue.name])
     await queue.add('train', {}, { jobId: 'a.1.train' })
     await until('the step runs', async () => (await queue.getJobState('a.1.train')) === 'active')

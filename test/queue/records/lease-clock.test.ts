@@ -62,7 +62,7 @@ describe('the lease of a record, by the clock of Redis,', () => {
       expect(await leaseLeft(redis.link, 't1')).to.be.within(18_000, 20_000)
     })
 
-    it('jumps, is as long as its own host wants it, whoever finds the jump', async () => {
+    it('jumps, is as long as its own host wants it, whichever host finds the jump', async () => {
       await claimAs(records, 't1', { ...hostA, leaseMs: 120_000 })
       await ofB.renew([])
       await jumpClock(redis.link, -7_200_000)

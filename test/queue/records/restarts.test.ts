@@ -119,7 +119,7 @@ describe('after Redis', () => {
     expect((await records.waiting(['yolo'])).records.map(({ id }) => id)).to.deep.equal(['t2'])
   })
 
-  it('has lost a take-over, the host that has taken over keeps the record, whoever renews first', async () => {
+  it('has lost a take-over, the host that has taken over keeps the record, whichever renews first', async () => {
     for (const aIsFirst of [true, false]) {
       await startFleet('--appendonly', 'no')
       const first = await claimAs(records, 't1', hostA)

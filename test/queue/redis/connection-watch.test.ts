@@ -35,7 +35,7 @@ describe('a connection to Redis', () => {
     return link
   }
 
-  it('whose handshake is never answered is made anew when Redis answers others', async function () {
+  it('whose handshake is never answered is created again when Redis answers others', async function () {
     this.timeout(60_000)
     let text = ''
     const gate = await openGate()
@@ -62,7 +62,7 @@ describe('a connection to Redis', () => {
     expect(text).to.contain('connections to Redis are silent; connecting again')
   })
 
-  it('that falls silent while it is in use is made anew, and what was asked is answered', async function () {
+  it('that falls silent while it is in use is created again, and what was asked is answered', async function () {
     this.timeout(60_000)
     const gate = await openGate()
     const link = await open(gate)
@@ -112,7 +112,7 @@ describe('a connection to Redis', () => {
     expect(closes).to.equal(0)
   })
 
-  it('is there at once when Redis has read its file, however long it said that takes', async () => {
+  it('is there immediately when Redis has read its file, however long it said that takes', async () => {
     let times = 0
     // As Redis says it when the clock strikes the second between the beginning and the first look.
     const gate = await openGate((answer) => {

@@ -21,7 +21,7 @@ describe('what is packed', () => {
       rules: rulesFor('last.pt'),
       target: join(folder.path, 'copy'),
       rest: { wholeMs: 50, otherMs: 50, over: never },
-      patienceMs: 300,
+      giveUpAfterMs: 300,
       isFinished: false,
       signal: new AbortController().signal,
       ...change,
@@ -97,7 +97,7 @@ describe('what is packed', () => {
       const taking = snapshot({
         rules: rulesFor(name),
         rest: { wholeMs: 10, otherMs: 600, over: never },
-        patienceMs: 5000,
+        giveUpAfterMs: 5000,
       })
       await sleep(200)
       await writeFile(path(`checkpoints/${name}`), first + rest)

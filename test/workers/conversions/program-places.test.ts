@@ -7,7 +7,7 @@ const { signal } = new AbortController()
 
 describe('places for the programs of conversions', () => {
   it('let as many programs run as there are, and the next in order of arrival', async () => {
-    const places = createProgramPlaces({ places: 2, onUnderWay: () => undefined })
+    const places = createProgramPlaces({ places: 2, onMaxActive: () => undefined })
     const [first, second, third] = [program(), program(), program()]
     const runs = [first, second, third].map((each) => places.run(each.work, signal))
     await turn()
@@ -24,7 +24,7 @@ describe('places for the programs of conversions', () => {
 
   it('let two more conversions be under way once a program has shown to be brief', async () => {
     const told: number[] = []
-    const places = createProgramPlaces({ places: 3, onUnderWay: (most) => told.push(most) })
+    const places = createProgramPlaces({ places: 3, onMaxActive: (most) => told.push(most) })
     const first = program()
     const run = places.run(first.work, signal)
     await turn()
@@ -40,7 +40,7 @@ describe('places for the programs of conversions', () => {
   it('let no more be under way than programs when one takes long', async () => {
     const told: number[] = []
     let now = 0
-    const places = createProgramPlaces({ places: 1, onUnderWay: (most) => told.push(most), now: () => now })
+    const places = createProgramPlaces({ places: 1, onMaxActive: (most) => told.push(most), now: () => now })
     const takes = (ms: number) => places.run(async () => (now += ms), signal)
     await takes(30_000)
     await takes(30_001)
@@ -51,7 +51,7 @@ describe('places for the programs of conversions', () => {
   })
 
   it('are given back by a program that fails, and not kept for one that is not wanted any more', async () => {
-    const places = createProgramPlaces({ places: 1, onUnderWay: () => undefined })
+    const places = createProgramPlaces({ places: 1, onMaxActive: () => undefined })
     const failing = program()
     const failed = places.run(failing.work, signal).catch((error: unknown) => error)
     const stop = new AbortController()

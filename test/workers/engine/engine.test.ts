@@ -173,7 +173,7 @@ describe('the engine', () => {
     await until('it has ended', async () => (await records.load('t1'))?.outcome === 'aborted')
   })
 
-  it('hands its records back when it ends, so that another host has them at once', async () => {
+  it('hands its records back when it ends, so that another host has them immediately', async () => {
     await createSample(records, 't1')
     const one = await startHost()
     const run = await one.run()

@@ -16,7 +16,7 @@ describe('the places of a host', () => {
     expect(places.tryTake()).not.to.equal(undefined)
   })
 
-  it('may be lent to another training and are had back at once', () => {
+  it('may be lent to another training and are had back immediately', () => {
     const places = createPlaces(1, () => undefined)
     const first = places.tryTake()
 

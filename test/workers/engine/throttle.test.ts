@@ -4,7 +4,7 @@ import { rejection } from '../../helpers/rejection.js'
 import { until } from '../../helpers/until.js'
 
 describe('the throttle of progress', () => {
-  it('passes the first value on at once and then only the newest of each interval', async () => {
+  it('passes the first value on immediately and then only the newest of each interval', async () => {
     const written: { readonly value: number; readonly at: number }[] = []
     const throttle = createThrottle(100, async (value: number) => {
       written.push({ value, at: performance.now() })
@@ -37,7 +37,7 @@ describe('the throttle of progress', () => {
     expect(written).to.deep.equal(['first', 'last'])
   })
 
-  it('never writes twice at once, and after a slow write only the newest value', async () => {
+  it('never writes twice at the same time, and after a slow write only the newest value', async () => {
     const begun: number[] = []
     const gates: (() => void)[] = []
     const throttle = createThrottle(5, (value: number) => {
@@ -77,7 +77,7 @@ describe('the throttle of progress', () => {
     await throttle.flush()
   })
 
-  it('goes on after a write that failed, which it tells whoever flushes', async () => {
+  it('goes on after a write that failed, and rejects the flush', async () => {
     const written: number[] = []
     const throttle = createThrottle(1, async (value: number) => {
       if (value === 1) throw new Error('Redis is away')
@@ -104,7 +104,7 @@ describe('the throttle of progress', () => {
     expect(written).to.deep.equal([])
   })
 
-  it('gives what it holds to whoever writes it by other means, after the write under way', async () => {
+  it('gives what it holds to a caller that writes it by other means, after the write under way', async () => {
     const written: number[] = []
     let finish: (() => void) | undefined
     const throttle = createThrottle(1, async (value: number) => {

@@ -130,15 +130,15 @@ describe('the sync of metrics', () => {
 
     const other = aSync({ sets: [aSet(1), aSet(2), aSet(3)], acked: first.acked() })
     await other.sync.flush(other.signal)
-    const anew = aSync({ sets: [aSet(1)], acked: first.acked() })
-    await anew.sync.flush(anew.signal)
+    const again = aSync({ sets: [aSet(1)], acked: first.acked() })
+    await again.sync.flush(again.signal)
 
     expect(other.sent.map(({ job }) => job.sequence)).to.deep.equal([3])
     expect(other.all().map(({ synced }) => synced)).to.deep.equal([true, true, true])
-    expect(anew.sent.map(({ job }) => job.sequence)).to.deep.equal([1])
+    expect(again.sent.map(({ job }) => job.sequence)).to.deep.equal([1])
   })
 
-  it('sends one point after the other, never two at once', async () => {
+  it('sends one point after the other, never two at the same time', async () => {
     const gates = [aPromise(), aPromise()]
     const { sync, sent, signal } = aSync({
       sets: [aSet(1), aSet(2)],

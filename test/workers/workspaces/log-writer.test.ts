@@ -36,7 +36,7 @@ describe('what is written to a log that every machine can follow', function () {
     expect(writes.map(({ lines }) => lines)).to.deep.equal([['started'], ['done']])
   })
 
-  it('is given to whoever writes it by other means', async () => {
+  it('is given to a caller that writes it by other means', async () => {
     const { writes, writer } = aWriter()
     writer.write('started')
 

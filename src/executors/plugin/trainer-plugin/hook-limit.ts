@@ -15,7 +15,7 @@ class HookFailedError extends Error {
 
 /**
  * Calls short hooks and ends this process (SIGALRM) when one takes longer than it may. A thread watches them, since a
- * hook that loops for ever would also stop every timer here.
+ * hook that loops indefinitely would also stop every timer here.
  */
 export class HookLimit {
   readonly #thread: Worker

@@ -11,7 +11,7 @@ export type Ended = { readonly exitCode: number | null; readonly signal: NodeJS.
 
 /**
  * Runs the program that a hook has answered, if it has, to its end. It writes to our log and is in our process group,
- * so that whoever ends us ends it too. Throws for an answer that is no program, or one that cannot be started.
+ * so that what ends us ends it too. Throws for an answer that is no program, or one that cannot be started.
  */
 export async function runStarted(
   hook: string,

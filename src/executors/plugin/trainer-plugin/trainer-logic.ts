@@ -38,7 +38,7 @@ export type Training = {
   readonly gpus: readonly VisibleGpu[]
   /** Aborted when the training is asked to end; what does not heed it is killed after the grace time. */
   readonly signal: AbortSignal
-  /** Tells at once what the hooks below are only asked for now and then. */
+  /** Tells immediately what the hooks below are only asked for now and then. */
   readonly report: TrainerReports
 }
 

@@ -30,7 +30,7 @@ const TICK_MS = 5
 /**
  * The one rule for epochs, numbered as the script numbers them: the row of the results table that was written with the
  * file, then the number in the file's name, then the line of the log that was printed before or with the file. Where
- * several rows came at once, the name chooses among them. A name that says `epoch` and differs from the table by more
+ * several rows came at the same time, the name chooses among them. A name that says `epoch` and differs from the table by more
  * than the count from 0 or 1 shows that the table is written late, and counts instead.
  */
 export function createModelEpochs(startedAtMs: number): ModelEpochs {

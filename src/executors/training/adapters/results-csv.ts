@@ -29,7 +29,7 @@ export type ResultsCsvDeps = {
 }
 /** The followed table. */
 export type ResultsTable = EventSource & {
-  /** Reads it now, for whoever must know what it says at this moment. */
+  /** Reads the table now, for a caller that needs its current content. */
   look(): Promise<void>
 }
 

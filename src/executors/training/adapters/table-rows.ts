@@ -15,7 +15,7 @@ const DECIMAL_COMMA = /^[+-]?\d+,\d+(e[+-]?\d+)?$/i
 
 /**
  * Gathers the rows of a results table by epoch. Rows of one epoch that follow each other complete one another, as loggers
- * write training and validation apart; an epoch that comes again later counts anew, as after a resume. A row without an
+ * write training and validation apart; an epoch that comes again later counts again, as after a resume. A row without an
  * epoch belongs to the next one that has one. Of very long tables only the newest epochs are kept.
  */
 export class TableRows {

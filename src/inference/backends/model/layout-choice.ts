@@ -31,8 +31,8 @@ export function chooseLayout(question: LayoutQuestion): LayoutChoice {
   if (fits)
     return { layout: own, warnings: [`decoder.json names the layout ${named}, but the model's metadata ${own}.`] }
   if (named !== undefined) {
-    const doubt = `The model's metadata name the layout ${own}, which its output does not have; decoder.json counts.`
-    return { layout: named, warnings: own === undefined || own === named ? [] : [doubt] }
+    const warning = `The model's metadata name the layout ${own}, which its output does not have; decoder.json counts.`
+    return { layout: named, warnings: own === undefined || own === named ? [] : [warning] }
   }
   return layoutOfShape(question)
 }

@@ -49,7 +49,7 @@ export class Dialogue {
     await this.#program.end({ graceMs: 500 })
   }
 
-  /** At once. */
+  /** Kills it without a grace time. */
   async kill(): Promise<void> {
     await this.#program.end({ graceMs: 0 })
   }

@@ -16,7 +16,7 @@ Needs Python 3.8 or newer and nothing else. Printing is fine: output goes to the
     loopfleet_detector.run(Detector, images='pixels')
 
 With images='encoded' the image comes as it was sent, mostly a JPEG in image.data. A class with detect_batch(images)
-gets several at once, as many as max_images, when several wait. Raise BadImage for an image that cannot be used.
+gets several in one call, as many as max_images, when several wait. Raise BadImage for an image that cannot be used.
 """
 
 import json
@@ -27,7 +27,7 @@ from types import SimpleNamespace
 
 
 class BadImage(Exception):
-    """The image itself is at fault; whoever sent it is told so."""
+    """The image itself is at fault; the client gets an error."""
 
 
 class Image:

@@ -80,8 +80,8 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
     }
   }
 
-  /** A 429 is meant for all requests, not only for the one that got it. */
-  async function patience(signal: AbortSignal): Promise<void> {
+  /** Waits until the pause of a 429 is over, which applies to all requests. */
+  async function waitForPause(signal: AbortSignal): Promise<void> {
     for (;;) {
       const waitMs = pausedUntil - performance.now()
       if (waitMs <= 0) return
@@ -107,7 +107,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
   }
 
   async function transfer(imageId: string, file: string, signal: AbortSignal): Promise<Content> {
-    await patience(signal)
+    await waitForPause(signal)
     const startedAt = performance.now()
     const path = paths.imageMain(organization, project, imageId)
     const headers = { 'accept-encoding': 'identity' }

@@ -165,12 +165,12 @@ type ImageTroubles = {
   judge(isLoopWell: () => Promise<boolean>): Promise<void>
 }
 
-// A proxy answers with these when the Loop itself is away.
+// A proxy answers with these when the Loop itself is unreachable.
 const AWAY = new Set([429, 502, 503, 504])
 const FEW = 0.01
 
 /**
- * One image whose file is broken at the Loop must not keep a training from starting for ever, and a Loop that is down
+ * One image whose file is broken at the Loop must not keep a training from starting indefinitely, and a Loop that is down
  * must not make a training start without its images: up to one in a hundred may fail while the Loop is otherwise well.
  */
 function createImageTroubles(total: number): ImageTroubles {

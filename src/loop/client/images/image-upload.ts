@@ -16,7 +16,7 @@ export type ImageUpload = {
   readonly maxImages: number
   /**
    * Sends the images in one request and resolves when the Loop has taken all of them. Throws LF_LOOP_REQUEST; the Loop
-   * has then taken none, unless no answer came. A 429 is passed on at once.
+   * has then taken none, unless no answer came. A 429 is passed on immediately.
    */
   upload(images: readonly UploadImage[], options: { readonly signal: AbortSignal }): Promise<void>
 }

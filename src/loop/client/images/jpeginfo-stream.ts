@@ -26,7 +26,7 @@ const SILENCE_MS = 30_000
 
 /**
  * A checker that names the folder's files to running programs one by one: each start would cost as much as ten images.
- * `stdbuf` makes them answer at once. A file that a program dies over has no verdict; the others are asked anew.
+ * `stdbuf` makes them answer immediately. A file that a program dies over has no verdict; the others are asked again.
  */
 export function createJpeginfoStream(folder: string): Jpeginfo {
   const checkers = new Set<Checker>()

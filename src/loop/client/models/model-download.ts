@@ -13,26 +13,26 @@ export type ModelDownloadOptions = {
   readonly project: string
   readonly modelId: string
   readonly format: string
-  /** Where the model's files are to lie; what was there is replaced as a whole. */
+  /** Folder for the model's files; if it exists, it is replaced as a whole. */
   readonly folder: string
   readonly signal: AbortSignal
-  /** Bytes that have arrived, and all of them if the Loop tells. */
+  /** Received bytes, and the total if the Loop sends it. */
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
   readonly maxZipBytes?: number
 }
 
 export type DownloadedModel = {
-  /** Undefined for a model from elsewhere that has none. */
+  /** Undefined if the zip has no model.json. */
   readonly modelJson: ModelJson | undefined
   /** Paths below the folder. */
   readonly files: string[]
 }
 
 const ATTEMPTS = 4
-/** What may wait to be written, so that the next bytes arrive meanwhile. */
+/** Buffer for bytes that wait to be written while the next ones arrive. */
 const AHEAD_BYTES = 4 * 1024 * 1024
-/** So often a zip that is refused is fetched in all, before that is its own fault. */
-const FETCHES = 3
+/** Downloads of a zip that is refused each time, before the zip at the Loop counts as bad. */
+const MAX_DOWNLOADS = 3
 
 /** Streams the model's zip to disk, checks and unpacks it beside the target, and swaps it in when it is whole. */
 export async function downloadModel(
@@ -53,9 +53,9 @@ export async function downloadModel(
       await retry(() => fetchRest(zip, part, options, deps.session), { signal, attempts: ATTEMPTS, backOff })
       return await unzipChecked(zip, unpacked, { signal })
     }
-    // What a proxy has cut on its way as if it were all looks like a zip that is broken at the Loop.
+    // A zip that a proxy has cut off, without an error, looks like one that is broken at the Loop.
     const shouldRetry = (error: unknown) => error instanceof ArchiveRefusedError
-    const files = await retry(fetchAndUnpack, { signal, attempts: FETCHES, shouldRetry, backOff })
+    const files = await retry(fetchAndUnpack, { signal, attempts: MAX_DOWNLOADS, shouldRetry, backOff })
     const modelJson = await readModelJson(unpacked)
     options.signal.throwIfAborted()
     await swap(unpacked, target, join(temporary, 'replaced'))
@@ -65,7 +65,7 @@ export async function downloadModel(
   }
 }
 
-/** What of the zip is on disk, and by which strong ETag the rest of the same file can be asked for. */
+/** The part of the zip on disk, and the strong ETag with which the rest of the same file can be requested. */
 type PartOfZip = { bytes: number; tag: string | undefined }
 
 async function fetchRest(

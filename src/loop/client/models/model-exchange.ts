@@ -4,18 +4,18 @@ import { type DownloadedModel, downloadModel, type ModelDownloadOptions } from '
 import { type ConvertedModelUpload, type TrainedModelUpload, uploadConverted, uploadTrained } from './model-upload.js'
 
 export type ModelExchangeOptions = {
-  /** The first wait after a failed download; grows from there. */
+  /** The first pause after a failed download; the next ones are longer. */
   readonly retryFirstMs?: number
 }
 export type ModelExchangeDeps = { readonly session: LoopSession; readonly log: Logger }
 
-/** Brings models from and to the Loop, with memory that does not depend on their size. */
+/** Downloads models from the Loop and uploads them, with memory that does not depend on their size. */
 export type ModelExchange = {
   /** Throws LF_ARCHIVE_REFUSED for a bad zip and LF_MODEL_FILES for a bad model.json; the folder stays as it was. */
   download(options: ModelDownloadOptions): Promise<DownloadedModel>
   /**
-   * Is sent once: whether a lost answer is asked for again is the caller's decision. The id is null if the Loop has the
-   * files already and does not name their model.
+   * Sent once: the caller decides whether to repeat it after a lost answer. The id is null if the Loop has the files already
+   * and does not name their model.
    */
   uploadTrained(upload: TrainedModelUpload): Promise<{ id: string | null }>
   uploadConverted(upload: ConvertedModelUpload): Promise<{ id: string }>

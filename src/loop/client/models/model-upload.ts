@@ -18,7 +18,7 @@ type ModelUpload = {
   readonly organization: string
   readonly project: string
   readonly format: string
-  /** Absolute paths; each goes up under its own file name. */
+  /** Absolute paths; each is uploaded under its file name. */
   readonly files: readonly string[]
   readonly modelJson: { readonly categories: readonly Category[] }
   readonly signal: AbortSignal
@@ -27,19 +27,19 @@ export type TrainedModelUpload = Omit<ModelUpload, 'modelJson'> & {
   readonly trainingNumber: number
   readonly modelJson: {
     readonly categories: readonly Category[]
-    /** What detectors are to take as threshold. */
+    /** The threshold for detectors. */
     readonly confThreshold?: number | undefined
   }
 }
-/** Its `modelJson` is that of the source model: classes, resolution and whatever else describe the converted one too. */
+/** Its `modelJson` is that of the source model: classes, resolution and the rest are the same for the converted one. */
 export type ConvertedModelUpload = ModelUpload & { readonly modelId: string }
 
 // The Loop packs the files before it answers.
 const ANSWER_MS = 600_000
 
 /**
- * Sends the files of a training's newest model in one format; the answer is the model's id. A Loop that has them already
- * answers 409, which is as good; its id is null if the Loop does not name it there.
+ * Sends the files of a training's newest model in one format and returns the id of the model. A 409 means that the Loop has
+ * them already, which counts as success; the id is null if that answer does not name it.
  */
 export async function uploadTrained(upload: TrainedModelUpload, session: LoopSession): Promise<{ id: string | null }> {
   const { organization, project, trainingNumber, format } = upload
@@ -62,7 +62,7 @@ function idOfModelAlreadyThere(detail: string): string | null {
     const { id } = modelUploadAnswerSchema.parse(JSON.parse(detail))
     return isUuid(id) ? id : null
   } catch {
-    return null // a Loop before 0.27.0 says it in words
+    return null // before 0.27.0 the Loop answers with a sentence
   }
 }
 

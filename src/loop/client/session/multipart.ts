@@ -9,7 +9,7 @@ export type MultipartPart =
   | { readonly name: string; readonly data: string | Uint8Array; readonly contentType?: string }
   | { readonly name?: string; readonly path: string; readonly contentType?: string }
 
-/** A body that can be opened anew for every try; nothing is read before. */
+/** A body that can be opened again for every try; nothing is read before. */
 export type MultipartBody = {
   /** `onMove` is called whenever bytes went on their way. */
   open(onMove: () => void): Promise<OpenMultipart>

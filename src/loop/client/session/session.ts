@@ -36,7 +36,7 @@ export type LoopRequest = {
   readonly multipart?: MultipartBody
   /** False for what the Loop answers without login; a 401 still leads to one. */
   readonly login?: boolean
-  /** `throw` passes a 429 on at once, for callers that slow down themselves. */
+  /** `throw` passes a 429 on immediately, for callers that slow down themselves. */
   readonly onTooMany?: 'wait' | 'throw'
   readonly accept?: (status: number) => boolean
   readonly maxBytes?: number
@@ -199,7 +199,7 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
       response.discard()
       const asked = retryAfterMs(response.headers, retryAfterMaxMs)
       const waitMs = asked ?? backOffMs(attempt, { maxMs: retryAfterMaxMs })
-      log.debug({ waitMs, attempt }, 'the Loop asks for patience')
+      log.debug({ waitMs, attempt }, 'the Loop answers 429; waiting')
       await sleepUnlessAborted(waitMs, request.signal === undefined ? [closed.signal] : [request.signal, closed.signal])
     }
   }

@@ -3,7 +3,7 @@ import { onAbort } from './abort-signals.js'
 /** Aborts an exchange when somebody asks for it or when nothing has moved for too long. */
 export type Watchdog = {
   readonly signal: AbortSignal
-  /** Something moved: the time runs anew. */
+  /** Something moved: the time runs again. */
   kick(): void
   /** We are waiting for nothing: the time stands still until the next kick. */
   rest(): void

@@ -45,7 +45,7 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
     const last = args.at(-1)
     if (!isFunction(last)) return events.onEvent(event, args, undefined)
     events.onEvent(event, args.slice(0, -1), (answer) => {
-      // An answer to a connection that is gone would reach nobody; socket.io would keep it for ever.
+      // An answer to a connection that is gone would reach nobody; socket.io would keep it indefinitely.
       if (!socket.connected) return
       if (answer === undefined) last()
       else last(answer)
@@ -61,7 +61,7 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
     )
   }
   const lost = new Promise<string>((resolve) => {
-    if (!socket.connected) resolve('closed at once')
+    if (!socket.connected) resolve('closed immediately')
     socket.once('disconnect', (reason) => {
       close(socket)
       resolve(reason)

@@ -42,9 +42,9 @@ export interface LoopSocket extends Service {
   onDisconnect(callback: (reason: string) => void): () => void
   /** The Loop asks the node to restart; nothing is answered. */
   onRestart(callback: () => void): () => void
-  /** Resolves at once or with the next connection. */
+  /** Resolves immediately or with the next connection. */
   whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
-  /** Drops the connection and makes a new one at once, with a new login. */
+  /** Drops the connection and makes a new one immediately, with a new login. */
   reconnect(): void
 }
 
@@ -88,7 +88,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
         log.info({ reason }, 'connection to the Loop lost')
         leave(reason)
         if (reason === 'io client disconnect') continue // somebody here asked for a new one
-        // A Loop that takes connections and drops them at once must not be stormed either.
+        // A Loop that takes connections and drops them immediately must not be stormed either.
         failures = performance.now() - since > reconnectMaxMs ? 0 : failures + 1
       } catch (error) {
         if (signal.aborted) break

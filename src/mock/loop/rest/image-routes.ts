@@ -30,7 +30,7 @@ export function registerImageRoutes(app: FastifyInstance, context: LoopContext):
     const project = projectOf(context, request)
     const ids = new Set((queryValue(request, 'ids') ?? '').split(',').filter((id) => id !== ''))
     if (ids.size > maxImagesPerRequest) {
-      throw new RefusedError(422, `ids: at most ${maxImagesPerRequest} images at once, got ${ids.size}.`)
+      throw new RefusedError(422, `ids: at most ${maxImagesPerRequest} images in one request, got ${ids.size}.`)
     }
     const images = [...ids].flatMap((id) => project.images.get(id) ?? [])
     const version = queryValue(request, 'model_version')

@@ -73,7 +73,7 @@ export async function openProject(folder: string, initial?: ProjectRecord): Prom
   }
 }
 
-/** Makes a save that never runs twice at once: calls during a run share the one that follows it. */
+/** Makes a save that never runs twice at the same time: calls during a run share the one that follows it. */
 function createSaver(write: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   let next: Promise<void> | undefined

@@ -14,8 +14,8 @@ export type StageDeps = {
   readonly images: ImageExchange
   readonly models: ModelExchange
   readonly rest: LoopRest
-  /** Tells the converters of the fleet that the Loop has a new model. */
-  readonly tellUpload?: (model: UploadedModelName) => Promise<void>
+  /** Notifies the converters of the fleet that the Loop has a new model. */
+  readonly announceUpload?: (model: UploadedModelName) => Promise<void>
   /** How what is sent is spelled (LOOP_PROTOCOL). */
   readonly dialect: Dialect
   /** Images per upload of detections; never more than the dialect allows. */

@@ -10,8 +10,8 @@ import { ModelIncompleteError, NoModelError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /**
- * Uploads the model format by format. Each is written down before it goes out (intent) and when the Loop has answered
- * (confirmed); after a crash or a lost answer the PUT is repeated, which the Loop answers with the same model id.
+ * Uploads the model format by format. Each upload is recorded before it is sent (intent) and after the answer of the Loop
+ * (confirmed); after a crash or a lost answer the PUT is repeated, and the Loop returns the same model id.
  */
 export const uploadModel: Stage = {
   name: 'upload-model',
@@ -34,7 +34,7 @@ async function run(context: StageContext, deps: StageDeps) {
   for (const [index, [format, names]] of formats.entries()) {
     context.progress({ progress: index / formats.length, message: format })
     const files = names.map((name) => join(training.paths.model, name))
-    await assertThere(format, names, training.paths.model)
+    await assertFilesExist(format, names, training.paths.model)
     const problem = await filesProblem(files)
     if (problem !== undefined) throw new ModelIncompleteError({ format, problem })
     const hash = await hashFiles(files)
@@ -46,12 +46,12 @@ async function run(context: StageContext, deps: StageDeps) {
       await training.update({ modelId })
     }
   }
-  if (modelId === null) throw nameless(training.order)
+  if (modelId === null) throw modelWithoutId(training.order)
   return { modelId, formats: formats.map(([format]) => format) }
 }
 
-/** No retry makes a file that was never made; the models stay, so that a corrected trainer file can upload them. */
-async function assertThere(format: string, names: readonly string[], folder: string): Promise<void> {
+/** Throws for missing files. No retry creates them; the models stay on disk, so that a corrected trainer file can upload them. */
+async function assertFilesExist(format: string, names: readonly string[], folder: string): Promise<void> {
   const found = await readdir(folder)
   const missing = names.filter((name) => !found.includes(name))
   if (missing.length === 0) return
@@ -84,11 +84,11 @@ async function upload({ format, files, hash }: Upload, context: StageContext, de
   const models = { [format]: { id: id ?? '', hash, state: 'confirmed' as const } }
   await training.update(id === null ? { models } : { models, modelId: id })
   context.say(id === null ? `the Loop has ${format} already` : `uploaded ${format} as model ${id}`)
-  await deps.tellUpload?.({ ...training.order, format }).catch(() => undefined) // converters look by themselves, too
+  await deps.announceUpload?.({ ...training.order, format }).catch(() => undefined) // the next scan of the converters finds the model too
   return id
 }
 
-function nameless({ organization, project, trainingNumber }: TrainingOrder): NoModelError {
+function modelWithoutId({ organization, project, trainingNumber }: TrainingOrder): NoModelError {
   return new NoModelError(
     `The Loop has the model of training ${trainingNumber} of ${organization}/${project} already, but has never named its id, ` +
       'so nothing can be detected with it; the model itself is safe there.',

@@ -34,7 +34,7 @@ describe('the epoch of a model file', () => {
     expect(epochs.of({ mtimeMs: 1010, named: named('checkpoint-1500', '1500') })).to.equal(3)
   })
 
-  it('is that of the name when several rows were written at once', () => {
+  it('is that of the name when several rows were written at the same time', () => {
     const epochs = createModelEpochs(0)
     epochs.inTable(3, 1000)
     epochs.inTable(7, 1100)
@@ -71,7 +71,7 @@ describe('the epoch of a model file', () => {
     expect(epochs.of({ mtimeMs: 3300 })).to.equal(3)
   })
 
-  it('is the line before the file, although the next one follows at once, when lines come at the start of epochs', () => {
+  it('is the line before the file, although the next one follows immediately, when lines come at the start of epochs', () => {
     const epochs = createModelEpochs(0)
     epochs.saw({ mtimeMs: 2000, bornMs: 2000 })
     for (const epoch of [1, 2, 3, 4]) epochs.inLog(epoch, epoch * 1000 + 1)

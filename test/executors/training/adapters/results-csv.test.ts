@@ -212,7 +212,7 @@ describe('a results table', () => {
     expect(await curves('epoch,loss,val\n0,0.5,0.7,\n1,0.25\n')).to.deep.equal({ 0: both[0], 1: { loss: 0.25 } })
   })
 
-  it('is read at once when somebody asks what it says now', async () => {
+  it('is read immediately when somebody asks what it says now', async () => {
     const rows: number[] = []
     const deps = { push: (event: TrainerEvent) => events.push(event), onEpoch: (epoch: number) => rows.push(epoch) }
     const source = await openResultsCsv(

@@ -20,7 +20,7 @@ describe('setting files aside', function () {
     createSetAside({ workspace: folder.path, hasWriter, restMs: REST_MS })
   const source = (name: string, isBeside = false) => ({ path: at(name), name, isBeside })
 
-  it('takes a zip at once, and content of no known format once it has rested', async () => {
+  it('takes a zip immediately, and content of no known format once it has rested', async () => {
     await writeFile(at('a.pt'), await makeModel('zip', 1000, Math.random))
     await writeFile(at('b.engine'), 'engine')
     const aside = create()

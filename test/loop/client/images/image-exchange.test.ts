@@ -109,7 +109,7 @@ describe('Image exchange', () => {
     expect(error).to.deep.include({ failure: 'transient' })
   })
 
-  it('fails at once when it is not allowed to see the images', async () => {
+  it('fails immediately when it is not allowed to see the images', async () => {
     const { exchange, loop } = await open(() => json({ detail: 'not yours' }, 403))
 
     const error = await exchange

@@ -74,7 +74,7 @@ describe('the upload of images', () => {
     expect(unanswered).to.include({ code: 'LF_LOOP_REQUEST', failure: 'transient' })
   })
 
-  it('passes on at once how long a busy Loop asks to wait', async () => {
+  it('passes on immediately how long a busy Loop asks to wait', async () => {
     const loop = await localLoop()
     loop.addFault({ match: { path: '/zauberzeug' }, kind: 'too-many-requests', retryAfter: 7, times: 1 })
 

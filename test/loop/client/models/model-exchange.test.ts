@@ -115,7 +115,7 @@ describe('Model exchange: a download', () => {
     expect(await readdir(folder.path)).to.deep.equal(['model'])
   })
 
-  it('starts anew when the connection is cut', async () => {
+  it('starts again when the connection is cut', async () => {
     const zip = await zipOf({ 'model.pt': Buffer.alloc(300_000, 'w') })
     const faults: Reply[] = [{ body: zip, cutAfter: 10 }, { status: 502 }]
     const { exchange, loop } = await open(() => faults.pop() ?? { body: zip })
@@ -126,7 +126,7 @@ describe('Model exchange: a download', () => {
     expect(loop.seen).to.have.lengthOf(3)
   })
 
-  it('is fetched anew when a proxy has cut it as if it were all', async () => {
+  it('is fetched again when a proxy has cut it as if it were all', async () => {
     const zip = await zipOf({ 'model.pt': Buffer.alloc(300_000, 'w') })
     const bodies = [zip.subarray(0, zip.length / 2), zip.subarray(0, 10)]
     const { exchange, loop } = await open(() => ({ body: bodies.pop() ?? zip }))
@@ -200,7 +200,7 @@ describe('Model exchange: a download', () => {
       expect(await readFile(join(folder.path, 'model', 'x'), 'utf8')).to.equal('y')
     })
 
-  it('tells at once what the Loop says about a model that it does not have', async () => {
+  it('tells immediately what the Loop says about a model that it does not have', async () => {
     const { exchange, loop } = await open(() => json({ detail: 'model 0 is unknown' }, 404))
 
     const error = await exchange.download(wanted()).catch((thrown: unknown) => thrown)

@@ -59,7 +59,7 @@ describe('Loop socket', () => {
     expect(loop.sockets[0]?.conn.transport.name).to.equal('polling')
   })
 
-  it('logs in anew before every connection', async () => {
+  it('logs in again before every connection', async () => {
     let logins = 0
     const rest = () => ({ headers: { 'set-cookie': `token=t${++logins}; Path=/api` } })
     const loop = await serve({ rest })
@@ -150,7 +150,7 @@ describe('Loop socket', () => {
     expect(error).to.deep.include({ code: 'LF_LOOP_SOCKET', failure: 'transient' })
   })
 
-  it('tells every waiting sender at once when the connection is lost', async () => {
+  it('tells every waiting sender immediately when the connection is lost', async () => {
     const loop = await serve()
     const socket = await open(loop)
     const outcomes = Promise.allSettled([socket.emit('a'), socket.emit('b')])
