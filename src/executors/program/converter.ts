@@ -88,7 +88,7 @@ export function createConverter(
           ...task,
           timeoutMs: definition.timeout_seconds * 1000,
           command: commandLine(definition, command, task),
-          shown: commandText(command),
+          commandText: commandText(command),
           cwd: task.workspace,
           env: programEnvironment(definition, { host: task.env, workspace: task.workspace, gpus: task.gpus }),
           errors: definition.errors,

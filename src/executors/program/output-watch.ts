@@ -11,13 +11,13 @@ import {
 import { OUT_OF_MEMORY, type TrainerEvent } from '../contract/index.js'
 import type { TrainerDefinition } from '../definition/index.js'
 
-/** Who follows what the programs of a run print. */
+/** Follows the output of the programs of a run. */
 export type OutputAudience = {
   /** Lines for people, with SGR colours and no other control sequence. */
   show(lines: TakenLines): void
-  /** What people should know of a pattern. */
+  /** A warning for people about a pattern. */
   warn(warning: string): void
-  /** Patterns that are off for this run, by their place in the trainer or converter file; more may come. */
+  /** Patterns that were switched off in this run, by their key in the trainer or converter file; programs add to it. */
   readonly offPatterns: Set<string>
 }
 
@@ -34,16 +34,16 @@ export type OutputWatchOptions = {
 
 export type OutputWatchDeps = {
   readonly log: Logger
-  /** The thread of this host; without it the program has one of its own. */
+  /** The thread of this host; without it a thread is started for the program. */
   readonly outputThread?: OutputThread | undefined
 }
 
-/** What is read out of a program's output while it runs. */
+/** The results of reading a program's output while it runs. */
 export type OutputWatch = {
   readonly reader: OutputReader
-  /** The cause that the file gives for one of its lines. */
+  /** The known cause, from `errors` in the trainer or converter file, if a line has matched. */
   readonly cause: string | undefined
-  /** One of its last lines says that memory ran out. */
+  /** Whether one of its last lines reports that it ran out of memory. */
   readonly isOutOfMemory: boolean
   /** The program has ended. */
   close(): Promise<void>
@@ -51,7 +51,7 @@ export type OutputWatch = {
 
 const PROGRESS = 'progress.log'
 const MEMORY = 'out of memory'
-/** A program that goes on after it ran out of memory, with a smaller batch, fails for another reason later. */
+/** Only recent lines count: a program may continue after it ran out of memory, with a smaller batch, and fail for another reason. */
 const RECENT_LINES = 200
 
 /** Reads progress, known causes and memory that ran out from a program's output, in the thread of the host. */
@@ -122,7 +122,7 @@ function errorId(index: number): string {
 
 type Groups = Readonly<Record<string, string | undefined>>
 
-/** The progress that the named groups of `progress.log` say: `epoch/epochs` is the quotient; a training of a single epoch shows 0/0, which is the beginning. */
+/** The progress from the named groups of `progress.log`: `progress`, `percent`, or `epoch/epochs`; 0/0, of a single epoch, is 0. */
 function toProgress(groups: Groups): TrainerEvent | undefined {
   const { epoch, epochs, progress, percent } = mapNumbers(groups)
   const quotient = epoch !== undefined && epochs !== undefined ? epoch / Math.max(1, epochs) : undefined

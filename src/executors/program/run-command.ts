@@ -43,7 +43,7 @@ export async function runCommand(options: RunCommandOptions, deps: OutputWatchDe
     {
       ...options,
       command: commandLine(options),
-      shown: commandText(options.command),
+      commandText: commandText(options.command),
       cwd: workspace,
       env: programEnvironment(definition, { host: options.env ?? {}, workspace, gpus: options.gpus ?? [] }),
       errors: definition.errors,

@@ -4,22 +4,22 @@ import type { TrainerFile } from '../definition/index.js'
 import { type OutputAudience, type OutputWatch, type OutputWatchDeps, openOutputWatch } from './output-watch.js'
 
 export type RunToEndOptions = ProgramOptions & {
-  /** The command as people know it. */
-  readonly shown: string
-  /** Known lines of its output and what they mean. */
+  /** The command as a text for errors. */
+  readonly commandText: string
+  /** Patterns of known error lines and their causes. */
   readonly errors: TrainerFile['errors']
-  /** How long it may take; without it as long as it wants. */
+  /** Longest time of the program; no limit without it. */
   readonly timeoutMs?: number
   readonly signal: AbortSignal
-  /** Who follows its output. */
+  /** Follows its output. */
   readonly audience?: OutputAudience
 }
 
-// A timer cannot wait longer.
+// The longest delay that setTimeout takes; beyond it the timer fires immediately.
 const LONGEST_MS = 2 ** 31 - 1
 
 /**
- * Runs a program until it and all it started are gone. Throws LF_COMMAND_FAILED for anything but code 0 and
+ * Runs a program until it and all its children have ended. Throws LF_COMMAND_FAILED for anything but code 0 and
  * LF_COMMAND_TIMED_OUT; an abort ends it with its children and throws the signal's reason.
  */
 export async function runToEnd(options: RunToEndOptions, deps: OutputWatchDeps): Promise<ProgramExit> {
@@ -34,7 +34,7 @@ export async function runToEnd(options: RunToEndOptions, deps: OutputWatchDeps):
 }
 
 async function runWatched(options: RunToEndOptions, watch: OutputWatch, deps: OutputWatchDeps): Promise<ProgramExit> {
-  const { signal, shown, timeoutMs = 0 } = options
+  const { signal, commandText, timeoutMs = 0 } = options
   const program = await startProgram({ ...options, reader: watch.reader }, deps)
   const end = () => void program.end()
   signal.addEventListener('abort', end, { once: true })
@@ -47,7 +47,7 @@ async function runWatched(options: RunToEndOptions, watch: OutputWatch, deps: Ou
   signal.throwIfAborted()
   const lastLogLines = program.lastLines()
   const { cause, isOutOfMemory: outOfMemory } = watch
-  if (exit.endedByUs) throw new CommandTimedOutError({ ...exit, command: shown, timeoutMs, lastLogLines })
+  if (exit.endedByUs) throw new CommandTimedOutError({ ...exit, command: commandText, timeoutMs, lastLogLines })
   if (exit.exitCode === 0) return exit
-  throw new CommandFailedError({ ...exit, command: shown, cause, lastLogLines, outOfMemory })
+  throw new CommandFailedError({ ...exit, command: commandText, cause, lastLogLines, outOfMemory })
 }

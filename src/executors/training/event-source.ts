@@ -5,23 +5,23 @@ import type { SetAside } from './whole-files/set-aside.js'
 
 /** How a program has ended. */
 export type ProgramEnd = {
-  /** With code 0, so that nothing was left half written, if nobody asked it to end. */
+  /** With code 0; then its files are complete, unless it was asked to end. */
   readonly endedWell: boolean
   readonly endedByUs?: boolean
 }
 
-/** A place where events come from: followed while the program runs, drained once it has ended. */
+/** A source of events: followed while the program runs, drained after its end. */
 export type EventSource = {
   follow(signal: AbortSignal): Promise<void>
   drain(end: ProgramEnd): Promise<void>
 }
 
-/** What sources of models work with. */
+/** The dependencies of sources that report models. */
 export type EventSourceDeps = {
   readonly queue: EventQueue
   readonly setAside: SetAside
   readonly folders: AsideFolders
-  /** A line for people: which model was passed over, and why. */
+  /** Writes a line for people: which model was skipped, and why. */
   readonly say: (line: string) => void
   readonly log: Logger
 }

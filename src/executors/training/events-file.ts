@@ -18,11 +18,11 @@ import { createReportedModels, type ReportedModel } from './reported-models.js'
 
 export type EventsFileOptions = {
   readonly workspace: string
-  /** False forgets what an earlier program wrote; true hands over what nobody has dealt with. */
+  /** Whether unhandled events of an earlier program are passed on; otherwise they are ignored. */
   readonly resume: boolean
 }
 
-/** What tells, beside a checkpoint, which events of a workspace somebody has dealt with. */
+/** Files of a workspace that show which events were handled. */
 export const eventFiles: readonly string[] = [EVENTS_FILE, OFFSET_FILE]
 
 const EVERY_MS = 50
@@ -30,8 +30,8 @@ const MODELS_EVERY_MS = 250
 const SHOWN_BAD_LINES = 20
 
 /**
- * Opens the events file of a workspace for a program that is about to start. A half line of a killed predecessor is
- * closed, since the first line of the new program would be glued to it. Models come when their files are set aside.
+ * Opens the events file of a workspace for a program that is about to start. An unfinished line of a killed program gets a
+ * line end, or the first line of the new program would be appended to it. Models are passed on when their files were copied.
  */
 export async function openEventsFile(options: EventsFileOptions, deps: EventSourceDeps): Promise<EventSource> {
   const { workspace, resume } = options
@@ -52,7 +52,7 @@ export async function openEventsFile(options: EventsFileOptions, deps: EventSour
       const event = read(line)
       if (event?.event === 'model') reported.push(toReported(event, startOffset, line.endOffset))
       else if (event?.event === 'progress')
-        deps.queue.push({ event }) // too many, and stale after a crash anyway
+        deps.queue.push({ event }) // without a note: there are many, and after a crash they are outdated
       else if (event !== undefined) deps.queue.push({ event, confirm: () => note.confirm(line.endOffset) })
     }
     if (reported.length > 0) await models.offer(reported)
@@ -63,7 +63,7 @@ export async function openEventsFile(options: EventsFileOptions, deps: EventSour
     return { event, confirm: () => held.confirm() }
   }
 
-  /** What a program wrote before it was killed together with us. */
+  /** Passes on the events of a program that was killed together with its worker. */
   async function handOverRest(): Promise<void> {
     const reported: ReportedModel[] = []
     const from = await readOffset(workspace)
@@ -100,7 +100,7 @@ async function pollModels(models: { poll(): Promise<void> }, signal: AbortSignal
   }
 }
 
-/** Files of models that the program has reported and nobody has dealt with, relative to the workspace. */
+/** Files of reported models that were not handled, relative to the workspace. */
 export async function unhandledModelFiles(workspace: string): Promise<string[]> {
   const files: string[] = []
   for await (const { line, tooLong } of readJsonLines(join(workspace, EVENTS_FILE), {
@@ -112,7 +112,7 @@ export async function unhandledModelFiles(workspace: string): Promise<string[]> 
   return files
 }
 
-/** When the last event was written; a file that has changed after that may be half of the next model. */
+/** The time of the last event; a file that has changed later may be an unfinished one of the next model. */
 async function mtimeOf(path: string): Promise<number> {
   try {
     return Number((await stat(path, { bigint: true })).mtimeNs) / 1e6
@@ -146,7 +146,7 @@ async function lastByte(path: string): Promise<{ readonly size: number; readonly
   }
 }
 
-/** Lines that are no event are logged, the first ones, and otherwise passed over. */
+/** Ignores lines that are no events, and logs the first ones. */
 function createLineReader(log: Logger): (line: FileLine) => TrainerEvent | undefined {
   let bad = 0
   return ({ line, tooLong }) => {

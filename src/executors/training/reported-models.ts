@@ -5,30 +5,30 @@ import type { QueuedEvent } from './event-queue.js'
 import type { EventSourceDeps, ProgramEnd } from './event-source.js'
 import type { Source, Trust } from './whole-files/set-aside.js'
 
-/** A model that the program has reported, and what is to be written down once it is dealt with. */
+/** A model that the program has reported; `confirm` notes that it was handled. */
 export type ReportedModel = { readonly event: ModelEvent; readonly confirm: () => Promise<void> }
 
 /**
- * Sets models that a program has reported aside, and hands them on when they are whole. The copy is made immediately, since
- * the program may write the next model over it; a file whose format does not tell whether it is whole must rest after
- * that. The next report ends the wait: the program has gone on. A model whose files were overwritten, torn or deleted
- * before that is handed on without files: its figures are true nevertheless.
+ * Copies (sets aside) the files of models that a program has reported, and passes the models on when their files are complete.
+ * The copy is made immediately, since the program may overwrite the files. If the format does not show whether a file is
+ * complete, the model waits until the file has not changed for some time, or until the next report. A model whose files
+ * were overwritten, incomplete or deleted is passed on without files, since its figures are still true.
  */
 export type ReportedModels = {
   /** The models of one read, oldest first. Each is better than the ones before, so one of them gets its files copied. */
   offer(models: readonly ReportedModel[]): Promise<void>
-  /** Looks at the one that waits again. */
+  /** Checks the model that waits. */
   poll(): Promise<void>
-  /** The program has ended: nothing changes any more. */
+  /** Decides about the model that waits, after the end of the program. */
   settle(end: ProgramEnd): Promise<void>
-  /** Hands on what a program reported whose worker has died, the newest that is whole with its files. */
+  /** Passes on the models that a program reported before its worker died; the newest complete one with its files. */
   recover(models: readonly ReportedModel[], unchangedSinceMs: number): Promise<void>
 }
 
 type Aside = { readonly folder: string; readonly names: readonly string[] }
 type Waiting = ReportedModel & { problem: string; copied?: Aside }
-/** What became of a model: set aside, or why not; it may become whole by waiting. */
-type Outcome = { readonly aside: Aside } | { readonly problem: string; readonly mayCome: boolean }
+/** The result for a model: its copy, or why there is none; `mayComplete` if its files may become complete. */
+type Outcome = { readonly aside: Aside } | { readonly problem: string; readonly mayComplete: boolean }
 
 export function createReportedModels(workspace: string, deps: EventSourceDeps): ReportedModels {
   const { queue, setAside, folders, say, log } = deps
@@ -39,9 +39,9 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
   async function tryTake({ event }: ReportedModel, trust: Trust): Promise<Outcome> {
     const folder = folders.next()
     const sources = sourcesOf(workspace, event)
-    if (sources.length === 0) return { problem: 'the report names none', mayCome: false }
+    if (sources.length === 0) return { problem: 'the report names none', mayComplete: false }
     const verdict = await setAside.take(sources, join(workspace, folder), trust)
-    if (verdict.state !== 'whole') return { problem: verdict.problem, mayCome: verdict.state === 'later' }
+    if (verdict.state !== 'whole') return { problem: verdict.problem, mayComplete: verdict.state === 'later' }
     folders.use(folder)
     return { aside: { folder, names: verdict.names } }
   }
@@ -79,15 +79,15 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
     }
     const first = await tryTake(newest, 'rest')
     if ('aside' in first) return handOnAll(models, [first])
-    // Its format does not tell. The copy counts when nothing better comes; it is of a moment without a writer.
-    const copy = first.mayCome ? await tryTake(newest, { unchangedSinceMs: Date.now() }) : first
+    // Its format does not show it. This copy, of a time without a writer, is used if no complete one follows.
+    const copy = first.mayComplete ? await tryTake(newest, { unchangedSinceMs: Date.now() }) : first
     const copied = 'aside' in copy ? copy.aside : undefined
     const older = models.slice(0, -1)
     handOnAll(older, copied === undefined ? await newestWhole(older, { unchangedSinceMs: Date.now() }, [newest]) : [])
     waiting = { ...newest, problem: first.problem, ...(copied && { copied }) }
   }
 
-  /** What became of the models, newest first, until one is whole; `later` were reported after them. */
+  /** Copies the newest model that is complete; returns the results, newest first, up to that one. `later` were reported after them. */
   async function newestWhole(
     models: readonly ReportedModel[],
     trust: Trust,
@@ -104,7 +104,7 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
     return outcomes
   }
 
-  /** In order; those for which there is no outcome are older than one that is set aside, or were overwritten. */
+  /** Passes the models on in order. Those without a result are older than one that was copied. */
   function handOnAll(models: readonly ReportedModel[], newestFirst: readonly Outcome[]): void {
     for (const [index, model] of models.entries()) {
       const outcome = newestFirst[models.length - 1 - index] ?? SUPERSEDED
@@ -113,7 +113,7 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
     }
   }
 
-  async function again(): Promise<void> {
+  async function checkWaiting(): Promise<void> {
     if (waiting === undefined) return
     const outcome = await tryTake(waiting, 'rest')
     if ('aside' in outcome) await handOnWaiting(outcome.aside)
@@ -149,14 +149,14 @@ export function createReportedModels(workspace: string, deps: EventSourceDeps): 
 
   return {
     offer: (models) => inTurn(() => begin(models)),
-    poll: () => inTurn(again),
+    poll: () => inTurn(checkWaiting),
     settle: (end) => inTurn(() => settle(end)),
     recover: (models, unchangedSinceMs) => inTurn(() => recover(models, unchangedSinceMs)),
   }
 }
 
-const OVERWRITTEN = { problem: 'a later model has the same files', mayCome: false }
-const SUPERSEDED = { problem: 'a better model came before they were copied', mayCome: false }
+const OVERWRITTEN = { problem: 'a later model has the same files', mayComplete: false }
+const SUPERSEDED = { problem: 'a better model came before they were copied', mayComplete: false }
 
 function isOverwritten({ event }: ReportedModel, taken: ReadonlySet<string>): boolean {
   return pathsOf(event).some((path) => taken.has(path))
@@ -176,7 +176,7 @@ function hasOneNameTwice({ files }: ModelEvent): boolean {
   return new Set([...paths].map((path) => basename(path))).size < paths.size
 }
 
-/** What the files refer to goes with the first format; in a set they all lie in one folder. */
+/** The paths of the copies. Files to which others refer are added to the first format; all are in one folder. */
 function movedFiles(files: ModelEvent['files'], folder: string, names: readonly string[]): ModelEvent['files'] {
   const named = new Set(
     Object.values(files)

@@ -38,33 +38,33 @@ export type StartTrainingOptions = {
   /** Absolute; written by writeWorkspace, holds dataset and base model. */
   readonly workspace: string
   readonly order: TrainingOrder
-  /** Go on from the checkpoint if there is one. */
+  /** Resume from the checkpoint if there is one. */
   readonly resume: boolean
   /** The leased GPUs; none on the CPU slot. */
   readonly gpus: readonly VisibleGpu[]
   readonly owner: string
-  /** The worker's environment; only allowed names are handed on. */
+  /** The worker's environment; the program gets only the allowed names. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly logFile?: string
   readonly graceMs?: number
-  /** Who follows its output. */
+  /** Follows its output. */
   readonly audience?: OutputAudience
 }
 
 export type RunningTraining = {
   readonly pid: number
-  /** For one reader; ends when the program has ended and everything it wrote was read. */
+  /** For one reader; ends when the program has ended and all its output and files were read. */
   readonly events: AsyncIterable<TrainerEvent>
   readonly exited: Promise<ProgramExit>
-  /** Resolves, never rejects, when all that it wrote has been looked at; only its reader may still have to read it. */
+  /** Resolves, never rejects, when all its output and files were read; the events may still wait for their reader. */
   readonly followed: Promise<void>
-  /** It was ended since it gave no sign of life for as long as the trainer file allows. */
+  /** Whether it was ended since it gave no sign of life within the limit of the trainer file. */
   readonly hasHung: boolean
   end(options?: { readonly graceMs?: number }): Promise<ProgramExit>
   lastLines(): string[]
-  /** One of its last lines says that memory ran out. */
+  /** Whether one of its last lines reports that it ran out of memory. */
   readonly isOutOfMemory: boolean
-  /** CPU and memory of the program with its children; null once it is gone. */
+  /** CPU and memory of the program with its children; null after its end. */
   figures(): ReturnType<typeof treeFigures>
 }
 
@@ -86,8 +86,8 @@ export async function startTraining(
   let life: SignOfLife | undefined
   const queue = new EventQueue(() => life?.seen())
   const epochs = createModelEpochs(Date.now())
-  const hear = createLogFilter(epochs, epochsOf(definition, order))
-  const tidy = createTidier(order, deps.log)
+  const filterLogEvent = createLogFilter(epochs, epochsOf(definition, order))
+  const filterCategories = createCategoryFilter(order, deps.log)
   let writers: WriterWatch | undefined
   const setAside = createSetAside({ workspace, hasWriter: async (files) => (await writers?.(files)) ?? false })
   const folders = await openAsideFolders(workspace)
@@ -98,7 +98,7 @@ export async function startTraining(
       definition,
       audience: options.audience,
       onEvent: (event, readAtMs) => {
-        for (const heard of hear(event, readAtMs)) queue.push({ event: heard })
+        for (const passed of filterLogEvent(event, readAtMs)) queue.push({ event: passed })
       },
       onProgressOff: () => epochs.endOfLog(),
       onTurn: () => life?.seen(),
@@ -127,7 +127,7 @@ export async function startTraining(
     throw error
   })
   writers = watchWriters({ pid: program.pid, owner: options.owner })
-  // What lies still from here on has perhaps only lost its writer.
+  // From now on a file that does not change is not trusted for that: its writer may have ended.
   void program.leaderExited.then(setAside.freeze)
   const end = (endOptions?: { readonly graceMs?: number }) => {
     setAside.freeze()
@@ -145,7 +145,7 @@ export async function startTraining(
   return {
     followed,
     pid: program.pid,
-    events: readEvents(queue, tidy),
+    events: readEvents(queue, filterCategories),
     exited: program.exited,
     get hasHung() {
       return life?.isMissing === true
@@ -196,12 +196,12 @@ async function openSources(
   const file = progress === 'events' ? undefined : progress.csv
   const epochs = epochsOf(definition, order)
   const firstEpoch = progress === 'events' ? undefined : progress.first_epoch
-  const told = { push, onEpoch: deps.epochs.inTable, say: deps.say, log: deps.log }
-  if (file !== undefined) table = await openResultsCsv({ workspace, file, epochs, firstEpoch }, told)
+  const tableDeps = { push, onEpoch: deps.epochs.inTable, say: deps.say, log: deps.log }
+  if (file !== undefined) table = await openResultsCsv({ workspace, file, epochs, firstEpoch }, tableDeps)
   return [events, table, best].filter((source) => source !== undefined)
 }
 
-/** What the log tells of epochs counts until the results table does: the two may number them differently. */
+/** Epochs of the log count only until the results table has some: the two may number epochs differently. */
 function createLogFilter(epochs: ModelEpochs, total: number | undefined) {
   return (event: TrainerEvent, readAtMs: number): TrainerEvent[] => {
     if (event.event !== 'progress') return [event]
@@ -211,7 +211,7 @@ function createLogFilter(epochs: ModelEpochs, total: number | undefined) {
   }
 }
 
-/** A number in the trainer file, or the hyperparameter it names (`epochs` unless it says otherwise). */
+/** The number of epochs: a number in the trainer file, or the value of a hyperparameter (`epochs` by default). */
 function epochsOf(definition: TrainerDefinition, order: TrainingOrder): number | undefined {
   const { progress } = definition
   if (progress === 'events') return undefined
@@ -221,7 +221,7 @@ function epochsOf(definition: TrainerDefinition, order: TrainingOrder): number |
   return epochs > 0 ? epochs : undefined
 }
 
-/** Never rejects: what goes wrong is the reader's. */
+/** Never rejects: errors go to the reader of the queue. */
 async function followUntilExit(program: Program, sources: readonly EventSource[], queue: EventQueue): Promise<void> {
   const ended = new AbortController()
   try {
@@ -240,17 +240,17 @@ async function followUntilExit(program: Program, sources: readonly EventSource[]
 
 async function* readEvents(
   queue: EventQueue,
-  tidy: (event: TrainerEvent) => TrainerEvent,
+  filter: (event: TrainerEvent) => TrainerEvent,
 ): AsyncGenerator<TrainerEvent, void, void> {
   for await (const { event, confirm } of queue.read()) {
-    yield tidy(event)
-    // Only now is it dealt with: after a crash before this line the next start hands it over again.
+    yield filter(event)
+    // The reader has handled it now. After a crash before this line the next start gets the event again.
     await confirm?.()
   }
 }
 
-/** The Loop refuses metrics of categories it does not know; a program that invents some must not cost its model. */
-function createTidier(order: TrainingOrder, log: Logger): (event: TrainerEvent) => TrainerEvent {
+/** Removes counts of unknown categories: the Loop would refuse the metrics, and the model would be lost. */
+function createCategoryFilter(order: TrainingOrder, log: Logger): (event: TrainerEvent) => TrainerEvent {
   const ids = new Set(order.categories.map((category) => category.id))
   return (event) => {
     if (event.event !== 'model') return event
@@ -262,26 +262,26 @@ function createTidier(order: TrainingOrder, log: Logger): (event: TrainerEvent) 
   }
 }
 
-/** Watches that a program gives a sign of life from time to time: a line of output, or an event. */
+/** Checks that a program gives signs of life: lines of output, or events. */
 type SignOfLife = {
   seen(): void
-  /** It gave none for too long. */
+  /** Whether there was none within the limit. */
   readonly isMissing: boolean
   close(): void
 }
 
-/** Calls back once when there was no sign for so long; never without a limit. */
+/** Calls back once if there was no sign of life within the limit. */
 function watchSignOfLife(limitMs: number | undefined, onMissing: () => void): SignOfLife {
   let lastAt = performance.now()
   let isMissing = false
   let timer: NodeJS.Timeout | undefined
-  if (limitMs !== undefined) look(limitMs, limitMs)
+  if (limitMs !== undefined) checkIn(limitMs, limitMs)
 
-  // A chatty program costs no timer per line: when the time is over, the rest since its last sign is waited for.
-  function look(limit: number, inMs: number): void {
+  // One timer for many signs: when it fires, it is set again for the rest of the time since the last sign.
+  function checkIn(inMs: number, limit: number): void {
     timer = setTimeout(() => {
       const leftMs = limit - (performance.now() - lastAt)
-      if (leftMs > 0) return look(limit, leftMs)
+      if (leftMs > 0) return checkIn(leftMs, limit)
       isMissing = true
       onMissing()
     }, inMs)

@@ -132,7 +132,7 @@ async function start(
   const logFile = join(check.workspace, LOG)
   const { workspace: cwd, childEnv: env, owner, timeoutMs, signal } = check
   await runToEnd(
-    { command, shown, cwd, env, owner, logFile, timeoutMs, signal, errors: check.plan.definition.errors },
+    { command, commandText: shown, cwd, env, owner, logFile, timeoutMs, signal, errors: check.plan.definition.errors },
     deps,
   )
   return await readFile(logFile, 'utf8')

@@ -37,7 +37,7 @@ export type ImageDownloadDeps = {
   readonly limit: AdaptiveLimit
   readonly jpeginfo: Jpeginfo | undefined
   /** Receives the id of an image that decodes, but that `jpeginfo` does not call OK. */
-  readonly onDoubt: (imageId: string) => void
+  readonly onNotOk: (imageId: string) => void
 }
 
 // Up to this size an image is checked in memory; a larger one is streamed to disk first.
@@ -51,7 +51,7 @@ type Content = Buffer | 'on-disk' | 'too-large'
 
 export function createImageDownload(options: ImageDownloadOptions, deps: ImageDownloadDeps): ImageDownload {
   const { organization, project, temporary, attempts, maxImageBytes, retryFirstMs } = options
-  const { session, limit, jpeginfo, onDoubt } = deps
+  const { session, limit, jpeginfo, onNotOk } = deps
   let serial = 0
   let pausedUntil = 0
   // Large files are read one after the other, so that memory stays bounded by one of them.
@@ -100,7 +100,7 @@ export function createImageDownload(options: ImageDownloadOptions, deps: ImageDo
       return 'corrupt'
     }
     if (content !== 'on-disk') await writeFile(file, content)
-    if ((await jpeginfo?.check(name)) === false) onDoubt(imageId)
+    if ((await jpeginfo?.check(name)) === false) onNotOk(imageId)
     signal.throwIfAborted()
     await rename(file, target)
     return 'available'

@@ -18,39 +18,39 @@ import { createJpeginfoStream } from './jpeginfo-stream.js'
 export type ImageExchangeOptions = {
   /** The data folder; images lie in `<folder>/<organization>/<project>/images/<id>.jpg`. */
   readonly folder: string
-  /** Requests side by side at the beginning. */
+  /** Parallel requests at the beginning. */
   readonly concurrency?: number
   readonly maxConcurrency?: number
-  /** Tries per image before its failure counts. */
+  /** Attempts per image before its failure counts. */
   readonly attempts?: number
   readonly maxImageBytes?: number
   readonly retryFirstMs?: number
-  /** False leaves `jpeginfo` out even where it is installed. */
+  /** Whether `jpeginfo` is used where it is installed. */
   readonly useJpeginfo?: boolean
 }
 
 export type ImageExchangeDeps = { readonly rest: LoopRest; readonly session: LoopSession; readonly log: Logger }
 
-/** Every asked id is in exactly one of the three. */
+/** Every requested id is in exactly one of the three lists. */
 type FetchedImages = {
   readonly available: string[]
-  /** Came twice as something that is no JPEG with all of its rows; not kept. */
+  /** Twice no JPEG with all of its rows; not kept. */
   readonly corrupt: string[]
   /** The Loop has no such image, or its file cannot be read there. */
   readonly missing: string[]
 }
 
-/** Brings a project's images to this machine and keeps them there. */
+/** Downloads the images of projects to the data folder, where they are kept. */
 export type ImageExchange = {
-  /** Fetches what is not on disk yet. Throws when the Loop stays away: a part of the images is never taken for all. */
+  /** Downloads images that are not on disk. Throws if the Loop stays unreachable, so that a part is never taken for all images. */
   fetchImages(options: FetchOptions): Promise<FetchedImages>
-  /** Fetches the image data in chunks; throws when a chunk cannot be had. `onMissing` is told what the Loop left out. */
+  /** Reads the image data in chunks; throws if a chunk fails. `onMissing` is called with ids that the Loop left out. */
   fetchImageData(options: FetchImageDataOptions): Promise<ImageData[]>
   imagePath(organization: string, project: string, imageId: string): string
 }
 
-// More than run side by side at the Loop, so that the check gets its files in handfuls.
-const UNDER_WAY = 96
+// More than the parallel requests, so that there are always several files for the check.
+const MAX_ACTIVE = 96
 const TEMPORARY = '.images-'
 const MAX_NAMED = 20
 const STALE_FOLDER_MS = 24 * 3600 * 1000
@@ -59,7 +59,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
   const { concurrency = 16, maxConcurrency = 32, attempts = 5, maxImageBytes = 64 * 1024 * 1024 } = options
   const { retryFirstMs = 500, useJpeginfo = true } = options
   const log = deps.log.child({ component: 'image-exchange' })
-  // One limit for all fetches: they burden the same Loop.
+  // One limit for all downloads, since they go to the same Loop.
   const limit = createAdaptiveLimit({ start: concurrency, max: Math.max(concurrency, maxConcurrency) })
   let opener: Promise<((folder: string) => Jpeginfo) | undefined> | undefined
 
@@ -84,35 +84,35 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
     const temporary = await mkdtemp(join(parent, TEMPORARY))
     const { organization, project } = what
     let jpeginfo: Jpeginfo | undefined
-    const doubted: string[] = []
+    const notOk: string[] = []
     try {
       jpeginfo = await openJpeginfo(temporary)
       const download = createImageDownload(
         { organization, project, temporary, attempts, maxImageBytes, retryFirstMs },
-        { session: deps.session, limit, jpeginfo, onDoubt: (id) => doubted.push(id) },
+        { session: deps.session, limit, jpeginfo, onNotOk: (id) => notOk.push(id) },
       )
-      const troubles = createImageTroubles(absent.length)
-      const fetchOne = async (id: string, own: AbortSignal) => {
+      const failures = createImageFailures(absent.length)
+      const fetchOne = async (id: string, fetchSignal: AbortSignal) => {
         const outcome = await download
-          .fetch(id, join(folder, fileName(id)), own)
+          .fetch(id, join(folder, fileName(id)), fetchSignal)
           .catch((error: unknown): ImageOutcome => {
-            troubles.take(error)
+            failures.take(error)
             return 'missing'
           })
         fetched[outcome].push(id)
         done += 1
         onProgress?.(done, total)
       }
-      await runBounded(absent, fetchOne, { atOnce: UNDER_WAY, signal })
-      await troubles.judge(() => isLoopWell(signal))
+      await runBounded(absent, fetchOne, { atOnce: MAX_ACTIVE, signal })
+      await failures.judge(() => isLoopWell(signal))
     } finally {
       await jpeginfo?.end()
       await removeTree(temporary)
     }
     const counts = { corrupt: fetched.corrupt.length, missing: fetched.missing.length }
     if (counts.corrupt + counts.missing > 0) log.warn({ organization, project, ...counts }, 'images left out')
-    if (doubted.length > 0) {
-      const facts = { organization, project, images: doubted.length, imageIds: doubted.slice(0, MAX_NAMED) }
+    if (notOk.length > 0) {
+      const facts = { organization, project, images: notOk.length, imageIds: notOk.slice(0, MAX_NAMED) }
       log.warn(facts, 'jpeginfo does not call these images OK; they decode and are used')
     }
     log.info({ organization, project, fetched: absent.length, limit: limit.limit }, 'images fetched')
@@ -129,7 +129,7 @@ export function createImageExchange(options: ImageExchangeOptions, deps: ImageEx
       await deps.rest.status({ signal })
       return true
     } catch {
-      return false // the question was only whether it answers; the first image's error tells the rest
+      return false // the error of the first image is thrown instead
     }
   }
 
@@ -147,21 +147,21 @@ async function jpeginfoOpener(): Promise<((folder: string) => Jpeginfo) | undefi
   return canStream ? createJpeginfoStream : createJpeginfoBatches
 }
 
-/** Unfinished files of a process that was killed; young ones may belong to one that lives. */
+/** Removes unfinished files of killed processes; recent ones may belong to a running process. */
 async function removeStale(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(TEMPORARY)) continue
     const path = join(parent, name)
-    const info = await stat(path).catch(() => undefined) // gone meanwhile is as good
+    const info = await stat(path).catch(() => undefined) // removed meanwhile
     if (info !== undefined && Date.now() - info.mtimeMs > STALE_FOLDER_MS) await removeTree(path)
   }
 }
 
-/** The images that the Loop answered with an error of its own, until it is clear what that means. */
-type ImageTroubles = {
-  /** Takes the error of one image, or throws it when it cannot be a matter of that image alone. */
+/** The images for which the Loop has answered with a server error, until the end shows whether they or the Loop are the cause. */
+type ImageFailures = {
+  /** Counts the error of one image; throws it if the image cannot be its cause, or after too many. */
   take(error: unknown): void
-  /** Throws the first error unless few images failed while the Loop was well. */
+  /** Throws the first error if the Loop does not answer now. */
   judge(isLoopWell: () => Promise<boolean>): Promise<void>
 }
 
@@ -173,7 +173,7 @@ const FEW = 0.01
  * One image whose file is broken at the Loop must not keep a training from starting indefinitely, and a Loop that is down
  * must not make a training start without its images: up to one in a hundred may fail while the Loop is otherwise well.
  */
-function createImageTroubles(total: number): ImageTroubles {
+function createImageFailures(total: number): ImageFailures {
   const errors: LoopRequestError[] = []
   const allowed = Math.max(1, Math.floor(total * FEW))
 

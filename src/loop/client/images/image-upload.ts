@@ -3,9 +3,9 @@ import { LoopRequestError } from '../session/errors.js'
 import { type MultipartPart, multipartFiles } from '../session/multipart.js'
 import type { LoopSession } from '../session/session.js'
 
-/** One image as it goes up: its metadata as JSON text, and a JPEG file that is streamed from disk. */
+/** One image to upload: its metadata as JSON text, and a JPEG file that is streamed from disk. */
 export type UploadImage = {
-  /** Names its two parts; unique within a request. */
+  /** The name of its two parts; unique within a request. */
   readonly name: string
   readonly metadata: string
   readonly imagePath: string
@@ -15,8 +15,8 @@ export type ImageUpload = {
   /** How many images fit into one request. */
   readonly maxImages: number
   /**
-   * Sends the images in one request and resolves when the Loop has taken all of them. Throws LF_LOOP_REQUEST; the Loop
-   * has then taken none, unless no answer came. A 429 is passed on immediately.
+   * Sends the images in one request and resolves when the Loop has accepted all of them. Throws LF_LOOP_REQUEST; then the
+   * Loop has accepted none, unless its answer was lost. A 429 is thrown immediately.
    */
   upload(images: readonly UploadImage[], options: { readonly signal: AbortSignal }): Promise<void>
 }
@@ -31,7 +31,7 @@ export type ImageUploadOptions = {
 
 const MAX_IMAGES: Readonly<Record<Dialect, number>> = { '0.8': 1, current: 20 }
 
-/** Uploads of a detector's outbox, by the session's connections and certificate, without asking for a login. */
+/** Uploads images of a detector's outbox over the session, without a login. */
 export function createImageUpload(
   options: ImageUploadOptions,
   deps: { readonly session: Pick<LoopSession, 'request'> },
@@ -57,13 +57,13 @@ export function createImageUpload(
   }
 }
 
-/** Whether the Loop refuses what was sent (422, or 413: too large), so that a part of it may still be taken. */
+/** Whether the Loop refuses the content (422, or 413: too large), so that it may accept a part of it. */
 export function isContentRefusal(error: unknown): error is LoopRequestError {
   return error instanceof LoopRequestError && (error.details.status === 422 || error.details.status === 413)
 }
 
 function toParts({ name, metadata, imagePath }: UploadImage, dialect: Dialect): MultipartPart[] {
-  // Colons (and all else that could end a header) go percent-encoded, as the Loop knows it from its nodes.
+  // Colons, and characters that could end a header, are percent-encoded, as by the nodes of the Python library.
   const stem = dialect === '0.8' ? 'image' : `image_${encodeURIComponent(name)}`
   const jsonType = dialect === '0.8' ? 'application/json' : 'text/plain; charset=utf-8'
   return [

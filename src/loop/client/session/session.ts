@@ -21,22 +21,22 @@ export type LoopSessionOptions = {
   readonly timeoutMs?: number
   /** Longest wait that an answer 429 may ask for. */
   readonly retryAfterMaxMs?: number
-  /** How often a request is sent while the Loop answers 429, before that is an error. */
+  /** Most attempts of a request that the Loop answers with 429; then it fails. */
   readonly tooManyAttempts?: number
-  /** Between two questions whether the Loop is ready. */
+  /** Interval in which the Loop is asked whether it is ready. */
   readonly readyEveryMs?: number
 }
 
 export type LoopRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Below `/api`, as `paths` gives it. */
+  /** Path below `/api`, see `paths`. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly json?: unknown
   readonly multipart?: MultipartBody
-  /** False for what the Loop answers without login; a 401 still leads to one. */
+  /** False for requests that need no login; after a 401 there is one nevertheless. */
   readonly login?: boolean
-  /** `throw` passes a 429 on immediately, for callers that slow down themselves. */
+  /** `throw` fails on a 429 immediately, for callers that slow down themselves. */
   readonly onTooMany?: 'wait' | 'throw'
   readonly accept?: (status: number) => boolean
   readonly maxBytes?: number
@@ -52,7 +52,7 @@ export type LoopResponse = {
 
 /** One identity at one Loop: its cookies, its keep-alive connections and the rules for 401 and 429. */
 export type LoopSession = {
-  /** `host:port` as it is shown to people. */
+  /** `host:port`, for people. */
   readonly host: string
   readonly address: LoopAddress
   /** The certificate authority for the socket's TLS. */
@@ -60,12 +60,12 @@ export type LoopSession = {
   readonly hasCredentials: boolean
   /** Sends and reads the whole answer; throws LoopRequestError for every status but 200 (or what `accept` takes). */
   request(request: LoopRequest): Promise<LoopResponse>
-  /** The same, but the body is left to be read; it must be read or discarded. */
+  /** The same without reading the body, which the caller must read or discard. */
   open(request: LoopRequest): Promise<RawResponse>
-  /** A fresh login; one that is under way is shared, and without credentials nothing happens. */
+  /** Logs in again; calls during a login share it. Does nothing without credentials. */
   login(options?: { readonly signal?: AbortSignal }): Promise<void>
   cookieHeader(): string | undefined
-  /** Resolves when `GET /status` answers 200; asks without limit. */
+  /** Resolves when `GET /status` answers 200; polls without limit. */
   waitUntilReady(options: { readonly signal?: AbortSignal }): Promise<void>
   close(): void
 }
@@ -90,15 +90,15 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
 
   function login(loginOptions: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (credentials === undefined) return Promise.resolve()
-    loginUnderWay ??= logInAnew(credentials).finally(() => {
+    loginUnderWay ??= logIn(credentials).finally(() => {
       loginUnderWay = undefined
     })
     return unlessAborted(loginUnderWay, loginOptions.signal)
   }
 
-  async function logInAnew(account: { readonly username: string; readonly password: string }): Promise<void> {
+  async function logIn(account: { readonly username: string; readonly password: string }): Promise<void> {
     const fresh = createLoginCookies(host)
-    const response = await patiently({ signal: closed.signal }, () =>
+    const response = await waitingOn429({ signal: closed.signal }, () =>
       sendOnce({
         method: 'POST',
         path: paths.login(),
@@ -121,7 +121,7 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
   }
 
   async function open(request: LoopRequest): Promise<RawResponse> {
-    const response = await patiently(request, () => sendLoggedIn(request))
+    const response = await waitingOn429(request, () => sendLoggedIn(request))
     const accept = request.accept ?? ((status: number) => status === 200)
     if (accept(response.status)) return response
     const detail = redact(await readDetail(response))
@@ -143,7 +143,7 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
     const response = await send(request)
     if (response.status !== 401 || credentials === undefined) return response
     response.discard()
-    // Requests that were sent side by side all come back with 401; the first one logs in for all of them.
+    // Parallel requests all get a 401; the first one logs in for all of them.
     if (loginCount === loginBefore) await login({ signal })
     return send(request)
   }
@@ -188,8 +188,8 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
     return transport.send({ method, path, headers, body, idleMs: request.timeoutMs ?? timeoutMs, signals, explain })
   }
 
-  /** Waits as long as the Loop answers 429, within limits. */
-  async function patiently(
+  /** Repeats the request, with pauses, while the Loop answers 429. */
+  async function waitingOn429(
     request: { readonly onTooMany?: 'wait' | 'throw'; readonly signal?: AbortSignal },
     attemptOnce: () => Promise<RawResponse>,
   ): Promise<RawResponse> {
@@ -232,7 +232,7 @@ export function createLoopSession(options: LoopSessionOptions, deps: { readonly 
     return { status: response.status, headers: response.headers, body }
   }
 
-  /** A server may repeat what it was sent; the password and the cookies must not come back in an error. */
+  /** Removes the password and the cookies: a server may repeat them in its answer, and they must not be in an error. */
   function redact(text: string): string {
     const secrets = [password ?? '', ...cookies.values()].filter((secret) => secret.length >= 3)
     return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
@@ -279,7 +279,7 @@ function readText(path: string): string {
   }
 }
 
-/** The wait an answer asks for (`Retry-After` in seconds or as a date), between 0.1 s and the limit; undefined if it asks for none. */
+/** The wait of a `Retry-After` header (seconds or a date), between 0.1 s and the limit; undefined without one. */
 function retryAfterMs(headers: Readonly<Record<string, string>>, maxMs: number): number | undefined {
   const text = headers['retry-after']?.trim()
   if (text === undefined || text === '') return undefined
@@ -287,7 +287,7 @@ function retryAfterMs(headers: Readonly<Record<string, string>>, maxMs: number):
   return ms === undefined ? undefined : Math.min(Math.max(ms, 100), maxMs)
 }
 
-/** Measured by the Loop's own clock where it tells it, since ours may be an hour off. */
+/** By the clock of the Loop if the answer has its date, since the clock of this machine may be wrong. */
 function untilDate(text: string, now: string | undefined): number | undefined {
   const until = Date.parse(text)
   if (Number.isNaN(until)) return undefined

@@ -17,7 +17,7 @@ export type ConnectionEvents = {
   onEvent(event: string, args: readonly unknown[], acknowledge: ((answer?: unknown) => void) | undefined): void
 }
 
-/** One living connection; when it is lost it stays lost, since the next one needs a fresh login. */
+/** One connection; it does not reconnect by itself, since the next one needs a new login. */
 export type Connection = {
   readonly connected: boolean
   readonly lost: Promise<string>
@@ -45,7 +45,7 @@ export async function connect(options: ConnectionOptions, events: ConnectionEven
     const last = args.at(-1)
     if (!isFunction(last)) return events.onEvent(event, args, undefined)
     events.onEvent(event, args.slice(0, -1), (answer) => {
-      // An answer to a connection that is gone would reach nobody; socket.io would keep it indefinitely.
+      // An answer on a closed connection would never be sent, and socket.io would keep it in memory.
       if (!socket.connected) return
       if (answer === undefined) last()
       else last(answer)
@@ -108,7 +108,7 @@ async function causeOf(
   return (await diagnoseSocket({ url, path, ca, headers, timeoutMs })) ?? message
 }
 
-/** What the Loop itself says to this node; socket.io gives such an error a field for the Loop's data. */
+/** Whether the Loop refused the connection; socket.io adds a field for the Loop's data to such an error. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'data' in error
 }

@@ -36,15 +36,15 @@ export interface LoopSocket extends Service {
    * are the options. Throws LF_LOOP_SOCKET when not connected, lost or silent, and LF_LOOP_ANSWER for a bad envelope.
    */
   emit(event: string, ...args: unknown[]): Promise<Answer>
-  /** Answers an event of the Loop: what the handler returns or throws becomes the envelope. One handler per event. */
+  /** Sets the handler of an event; the envelope is made of what it returns or throws. One handler per event. */
   on(event: string, handler: LoopSocketHandler): void
   onConnect(callback: () => void): () => void
   onDisconnect(callback: (reason: string) => void): () => void
-  /** The Loop asks the node to restart; nothing is answered. */
+  /** Calls when the Loop asks the node to restart; this event has no answer. */
   onRestart(callback: () => void): () => void
-  /** Resolves immediately or with the next connection. */
+  /** Resolves when the socket is connected. */
   whenConnected(options?: { readonly signal?: AbortSignal }): Promise<void>
-  /** Drops the connection and makes a new one immediately, with a new login. */
+  /** Closes the connection and opens a new one immediately, with a new login. */
   reconnect(): void
 }
 
@@ -60,14 +60,15 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
   const restartCallbacks = new Set<() => void>()
   const pending = new Set<(error: Error) => void>()
   let connection: Connection | undefined
-  let hurry = new AbortController()
+  /** Aborted to end the pause before the next attempt. */
+  let noPause = new AbortController()
   const service = createService(
     'Loop socket',
     (signal, closers) => {
       const running = keepConnected(signal)
       closers.add('connection', async () => {
         connection?.close()
-        leave('stopped')
+        dropConnection('stopped')
         await running
       })
     },
@@ -77,7 +78,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
   async function keepConnected(signal: AbortSignal): Promise<void> {
     let lastCause = ''
     for (let failures = 0; !signal.aborted; ) {
-      hurry = new AbortController()
+      noPause = new AbortController()
       try {
         connection = await connectOnce(signal)
         const since = performance.now()
@@ -86,9 +87,9 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
         callAll(connectCallbacks)
         const reason = await connection.lost
         log.info({ reason }, 'connection to the Loop lost')
-        leave(reason)
-        if (reason === 'io client disconnect') continue // somebody here asked for a new one
-        // A Loop that takes connections and drops them immediately must not be stormed either.
+        dropConnection(reason)
+        if (reason === 'io client disconnect') continue // `reconnect` was called
+        // A Loop that accepts connections and drops them immediately must not get a flood of them either.
         failures = performance.now() - since > reconnectMaxMs ? 0 : failures + 1
       } catch (error) {
         if (signal.aborted) break
@@ -99,9 +100,9 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
         log[level]({ err: error, failures }, 'no connection to the Loop')
       }
       const waitMs = backOffMs(failures + 1, { firstMs: 50, maxMs: reconnectMaxMs })
-      await sleepUnlessAborted(waitMs, [signal, hurry.signal]).catch(() => undefined)
+      await sleepUnlessAborted(waitMs, [signal, noPause.signal]).catch(() => undefined)
     }
-    leave('stopped')
+    dropConnection('stopped')
   }
 
   async function connectOnce(signal: AbortSignal): Promise<Connection> {
@@ -112,7 +113,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
     return connect({ url, path, ca: session.ca, headers, connectTimeoutMs, signal }, { onEvent: answerEvent })
   }
 
-  function leave(reason: string): void {
+  function dropConnection(reason: string): void {
     const was = connection
     connection = undefined
     was?.close()
@@ -175,7 +176,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
       try {
         callback(...args)
       } catch (error) {
-        log.error({ err: error }, 'a listener of the socket failed') // the connection must live on
+        log.error({ err: error }, 'a listener of the socket failed') // the connection must not end by it
       }
     }
   }
@@ -205,7 +206,7 @@ export function createLoopSocket(options: LoopSocketOptions, deps: LoopSocketDep
       })
     },
     reconnect() {
-      hurry.abort()
+      noPause.abort()
       connection?.close()
     },
     start: service.start,
@@ -230,7 +231,7 @@ function resolveAnswer(
   else reject(new LoopAnswerError({ call: `"${event}"`, problem: 'it is no envelope with success and error_msg' }))
 }
 
-/** Options may stand before or behind the arguments; no message of the protocol has only these keys. */
+/** Options may be the first or the last argument; no message of the protocol has only these keys. */
 function splitOptions(given: readonly unknown[]): {
   readonly args: readonly unknown[]
   readonly emitOptions: EmitOptions
