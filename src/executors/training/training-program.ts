@@ -175,7 +175,7 @@ export async function* readLeftOver(
   const sources = await openSources(options, { ...deps, queue, epochs, resumes: true, setAside, folders })
   for (const source of sources) await source.drain({ endedWell: false })
   queue.close()
-  yield* readEvents(queue, createTidier(order, deps.log))
+  yield* readEvents(queue, createCategoryFilter(order, deps.log))
 }
 
 type SourceDeps = EventSourceDeps & { readonly epochs: ModelEpochs; readonly resumes: boolean }
