@@ -264,6 +264,17 @@ describe('fleet page', function () {
     expect(complaints).to.eql([])
   })
 
+  it('names the node of a queue', async () => {
+    const node = { uuid: 'seat-a', name: 'Trainer A', type: 'trainer' as const }
+    await dashboard.fleet.announceNode(node, { ttlMs: 60_000 })
+    const { queues } = await dashboard.redis.another() // the emptied Redis has forgotten the queue's name
+    await queues.add('node.seat-a', 'metrics', {}, { id: 'a' })
+
+    await page.goto(dashboard.url)
+
+    await page.locator('#queues').getByText('Trainer A').waitFor()
+  })
+
   it('reports lost records instead of an empty list of trainings', async () => {
     await page.goto(dashboard.url)
     await page.locator('#trainings').getByText('No training has been ordered yet.').waitFor()

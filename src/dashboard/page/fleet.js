@@ -104,14 +104,19 @@ function does({ trainer, converter }) {
   return name ? el('div', { class: 'muted small' }, name) : null
 }
 
+function nodeName(name) {
+  return name === undefined ? null : el('div', { class: 'muted small' }, name)
+}
+
 const STATES = ['waiting', 'active', 'delayed', 'completed', 'failed']
 
-export function showQueues({ queues }) {
+export function showQueues({ queues, nodes }) {
+  const nodeNames = new Map(nodes.map(({ uuid, name }) => [`node.${uuid}`, name]))
   const rows = queues.map(({ name, counts }) =>
     el(
       'tr',
       {},
-      el('td', {}, el('a', { href: `/queues/queue/${encodeURIComponent(name)}` }, name)),
+      el('td', {}, el('a', { href: `/queues/queue/${encodeURIComponent(name)}` }, name), nodeName(nodeNames.get(name))),
       ...STATES.map((state) => el('td', { class: 'number' }, String(counts[state] ?? 0))),
     ),
   )

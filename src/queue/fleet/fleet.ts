@@ -102,6 +102,7 @@ export type Fleet = {
   checkParts(own: string): Promise<void>
   withdrawHost(hostId: string): Promise<void>
   withdrawNode(uuid: string): Promise<void>
+  /** By name, as nodes are. */
   hosts(): Promise<readonly (Seen<KnownHost> & { readonly isDraining: boolean })[]>
   nodes(): Promise<readonly Seen<KnownNode>[]>
   /** A draining host finishes what it has and takes no more trainings. */
@@ -141,8 +142,8 @@ const FORGET_AFTER_MS = 86_400_000
 
 export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly protocol?: number } = {}): Fleet {
   const ours = { protocol }
-  const hosts = createRegister({ link, kind: 'host', schema: fleetHostSchema })
-  const nodes = createRegister({ link, kind: 'node', schema: fleetNodeSchema })
+  const hosts = createRegister({ link, kind: 'host', schema: fleetHostSchema, nameOf: ({ hostId }) => hostId })
+  const nodes = createRegister({ link, kind: 'node', schema: fleetNodeSchema, nameOf: ({ name }) => name })
   const draining = `${link.prefix}:draining`
   return {
     announceHost: (host, options) => hosts.announce(host.hostId, fleetHostSchema.parse({ ...ours, ...host }), options),
@@ -177,9 +178,13 @@ type Register<T> = {
   readonly link: RedisLink
   readonly kind: 'host' | 'node'
   readonly schema: z.ZodType<T>
+  readonly nameOf: (record: T) => string
 }
 
-function createRegister<T>({ link, kind, schema }: Register<T>) {
+/** `gpu-2` comes before `gpu-10`. */
+const byNumbers = new Intl.Collator('en', { numeric: true })
+
+function createRegister<T>({ link, kind, schema, nameOf }: Register<T>) {
   const all = `${link.prefix}:${kind}s`
   const claimOf = (id: string) => `${link.prefix}:${kind}:${id}`
 
@@ -209,7 +214,8 @@ function createRegister<T>({ link, kind, schema }: Register<T>) {
     async list(): Promise<readonly Seen<T>[]> {
       const entries = Object.entries(await link.client.hgetall(all)).sort()
       const seen = await Promise.all(entries.map(([id, text]) => read(id, text)))
-      return seen.filter((each) => each !== undefined)
+      const known = seen.filter((each) => each !== undefined)
+      return known.sort((a, b) => byNumbers.compare(nameOf(a), nameOf(b)))
     },
   }
 }

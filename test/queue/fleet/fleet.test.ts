@@ -28,6 +28,20 @@ describe('the fleet', () => {
     expect((await fleet.nodes())[0]).to.deep.include({ ...node, isAlive: true })
   })
 
+  it('lists hosts and nodes by name, and numbers in names by their value', async () => {
+    for (const hostId of ['gpu-10', 'gpu-2', 'cpu-1']) await fleet.announceHost({ ...host, hostId }, { ttlMs: 10_000 })
+    for (const [uuid, name] of [
+      ['a', 'yolo 10'],
+      ['b', 'yolo 2'],
+      ['c', 'yolo'],
+    ] as const) {
+      await fleet.announceNode({ ...node, uuid, name }, { ttlMs: 10_000 })
+    }
+
+    expect((await fleet.hosts()).map(({ hostId }) => hostId)).to.deep.equal(['cpu-1', 'gpu-2', 'gpu-10'])
+    expect((await fleet.nodes()).map(({ name }) => name)).to.deep.equal(['yolo', 'yolo 2', 'yolo 10'])
+  })
+
   it('shows a host as lost when its heartbeat is missing', async () => {
     await fleet.announceHost({ ...host, trainings: ['t1'], free: 1 }, { ttlMs: 30 })
 

@@ -1,6 +1,7 @@
 import { api, byId, choices, decimal, el, percent, show, svg, table, time } from './page-dom.js'
 import { restart, showImages, turnPage } from './page-images.js'
 
+const SHOWN_TRAININGS = 12
 const EVERY_MS = 2000
 let project
 
@@ -98,7 +99,7 @@ function showTrainings(trainings, nodes) {
   byId('start').disabled = !nodes.some(
     ({ type, connected, state }) => type === 'trainer' && connected && state === 'idle',
   )
-  const rows = trainings.slice(0, 12).map((training) => {
+  const rows = trainings.slice(0, SHOWN_TRAININGS).map((training) => {
     const path = `${base()}/trainings/${training.number}`
     const order = (kind) => el('button', { 'data-path': `${path}/${kind}` }, kind)
     const isOpen = training.ended === null
@@ -118,7 +119,9 @@ function showTrainings(trainings, nodes) {
         {},
         isOpen && training.progress !== null
           ? progressBar(training.progress)
-          : `${time(training.created)} – ${time(training.ended)}`,
+          : isOpen
+            ? `since ${time(training.created)}`
+            : `${time(training.created)} – ${time(training.ended)}`,
       ),
       el(
         'td',
@@ -138,6 +141,9 @@ function showTrainings(trainings, nodes) {
     rows.length > 0
       ? table(['Training', 'State', 'Progress', 'Metrics', ''], rows)
       : el('p', { class: 'empty' }, 'No trainings yet.'),
+    ...(trainings.length > SHOWN_TRAININGS
+      ? [el('p', { class: 'empty' }, `The newest ${SHOWN_TRAININGS} of ${trainings.length} trainings.`)]
+      : []),
   )
 }
 
