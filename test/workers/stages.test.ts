@@ -186,7 +186,7 @@ describe('the stages of a training', () => {
           expect(await cleanup.run(context, {} as StageDeps)).to.deep.include({ left: 1 })
 
           expect(await readdir(workspace)).to.deep.equal(['runs'])
-          expect(said.join()).to.match(/left to the keeper of workspaces: runs\/ddd\S+ \(ENAMETOOLONG\)/)
+          expect(said.join()).to.match(/left to the workspace keeper: runs\/ddd\S+ \(ENAMETOOLONG\)/)
         } finally {
           await stuck.release()
         }

@@ -1,7 +1,7 @@
 import { RunSupersededError } from '../../base/index.js'
 import { type Claim, RecordLostError, type RunInRedis } from '../../queue/index.js'
 
-/** What Redis has of a claim that the host works on. */
+/** Compares a claim of this host with its record in Redis. */
 export async function compareClaim(records: { check(claim: Claim): Promise<void> }, claim: Claim): Promise<RunInRedis> {
   try {
     await records.check(claim)

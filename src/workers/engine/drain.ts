@@ -1,12 +1,12 @@
 import type { Logger } from '../../base/logger/index.js'
 import type { Fleet } from '../../queue/index.js'
 
-/** Whether this host drains: finishes what it has and takes no more. */
+/** Whether this host drains: it finishes its work and claims no more. */
 export type Drain = {
   readonly isDraining: boolean
-  /** Asks Redis. */
+  /** Reads it from Redis. */
   read(): Promise<void>
-  /** Asked before each take: since the last heartbeat somebody may have been told that this host takes no more. */
+  /** Reads it from Redis before each claim: a person who asked for the drain has been told that no more is claimed. */
   mayTake(): Promise<boolean>
 }
 

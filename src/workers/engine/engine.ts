@@ -18,9 +18,9 @@ import { createRuns } from './runs.js'
 
 export type EngineOptions = {
   readonly hostId: string
-  /** How long a record stays with this host when it is silent. */
+  /** How long this host keeps a record without renewing its lease. */
   readonly leaseMs: number
-  /** What this host reads and writes; this build's by default. */
+  /** Protocol number of the records that are read and written; that of this build by default. */
   readonly protocol?: number
 }
 
@@ -29,22 +29,22 @@ export type EngineDeps = {
   readonly works: readonly Work[]
   /** GPUs that the host lends, or 1 for its CPU slot. */
   readonly slots: () => number
-  /** Asked before records are claimed, since a drain must count from the moment in which it was asked for. */
+  /** Called before each claim, so that a drain takes effect as soon as it is requested. */
   readonly mayClaim: () => Promise<boolean>
   /** What the other living hosts that take work announce. */
   readonly others: () => Promise<readonly HostOffer[]>
-  /** Writes ends again that Redis may have lost: at the start, and when it is reachable again. */
+  /** Writes ends of runs again that Redis may have lost; called at the start and after each reconnect. */
   readonly restoreEnds: () => Promise<void>
   readonly log: Logger
 }
 
 /**
- * What a host does with records, whatever kind they are of: claims the oldest that fit while it has a place, keeps their
- * leases, ends what has to end, and hands back what it does not finish. The caller holds the lock of the data folder, which
- * proves that earlier lives of this host are dead.
+ * What a host does with records of any kind: claims the oldest that fit while it has a free place, renews their leases, ends
+ * runs that have to end, and hands back records that it does not finish. The caller holds the lock of the data folder, so no
+ * earlier worker of this host is alive.
  */
 export type Engine = Service & {
-  /** Something has changed that decides what is claimed, such as places. */
+  /** Called after changes that allow further claims, such as a free place. */
   wake(): void
   /** Ids of the records that it works on. */
   active(kind: WaitingRecord['kind']): readonly string[]
@@ -68,8 +68,8 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
   })
 
   async function open(signal: AbortSignal, closers: Closers): Promise<void> {
-    const back = await untilAborted(leases.takeBack(), signal)
-    if (back.length > 0) log.warn({ records: back }, 'records of a worker that died taken back')
+    const takenBack = await untilAborted(leases.takeBack(), signal)
+    if (takenBack.length > 0) log.warn({ records: takenBack }, 'records of a worker that died taken back')
     closers.add(
       'lost ends',
       link.onReconnect(() => (mayHaveLostEnds = true)),
@@ -93,7 +93,7 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
     void follow(feed, service.signal)
   }
 
-  // Before the renewal after which other hosts may claim.
+  // Called before the first renewal after a reconnect: only after that may other hosts claim records whose end was lost.
   async function restoreEnds(): Promise<void> {
     if (!mayHaveLostEnds) return
     mayHaveLostEnds = false
@@ -106,7 +106,7 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
   async function endRuns(): Promise<void> {
     runs.shutDown()
     await claimer.end()
-    runs.shutDown() // what was claimed meanwhile
+    runs.shutDown() // runs that were claimed meanwhile
     await runs.ended()
   }
 
@@ -126,7 +126,7 @@ export function createEngine(options: EngineOptions, deps: EngineDeps): Engine {
     claimer.wake()
   }
 
-  // A pause ends for all hosts, so the one that asked for it does not have to live until then.
+  // This host returns the record at the end of the pause; if it has died by then, the renewal of another host does.
   function onReleased(pauseMs: number): void {
     const resume = () => leases.returnExpired().catch(() => undefined) // else the next renewal does it
     if (pauseMs > 0) timers.add(pauseMs, () => void resume())

@@ -1,4 +1,4 @@
-/** The place of one training among those that a host works on. */
+/** The place of one training on this host. */
 export type Place = {
   /** Lends the place to another training; false if as many are lent already as there are places. */
   lend(): boolean
@@ -7,7 +7,7 @@ export type Place = {
   release(): void
 }
 
-/** How many trainings this host works on at the same time, over all its trainers' queues. */
+/** The places of this host for trainings of all its trainers. */
 export type Places = {
   /** Takes a place; undefined if all are taken. */
   tryTake(): Place | undefined

@@ -3,26 +3,26 @@ import { hasCode } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import { lostSentence, type RunInRedis } from '../../queue/index.js'
 
-/** What this host works on, and how to ask Redis for its record. */
+/** Work of this host, and how to compare it with its record. */
 export type HeldWork = {
   /** For people: `training x`. */
   readonly what: string
   readonly run: number
   readonly folder: string
   compare(): Promise<RunInRedis>
-  /** A newer run has begun. */
+  /** Called when a newer run has begun. */
   end(): void
 }
 
 /**
- * Knows whether Redis still has the records of what this host works on. One that is missing or older ends nothing: it is an
- * error that stays, also after the work has ended, until the record is there again or somebody has deleted its files.
+ * Checks whether Redis still has the records of the work of this host. A missing or older record does not end the work: it is
+ * an error that is reported, also after the work has ended, until the record is back or its files were deleted.
  */
 export type RecordWatch = {
   check(): Promise<void>
   /** One sentence each. */
   readonly errors: readonly string[]
-  /** The folders that they name. */
+  /** The folders of the work in these errors. */
   readonly folders: readonly string[]
 }
 
@@ -32,7 +32,7 @@ export function createRecordWatch(deps: {
 }): RecordWatch {
   const lost = new Map<string, { readonly work: HeldWork; readonly sentence: string }>()
 
-  async function look(work: HeldWork): Promise<void> {
+  async function checkOne(work: HeldWork): Promise<void> {
     const { state, found } = await work.compare()
     const { what, run, folder } = work
     if (state === 'newer') work.end()
@@ -56,9 +56,9 @@ export function createRecordWatch(deps: {
       const left = [...lost.values()]
         .map(({ work }) => work)
         .filter(({ what }) => !held.some((each) => each.what === what))
-      for (const work of held) await look(work)
+      for (const work of held) await checkOne(work)
       for (const work of left) {
-        if (await isThere(work.folder)) await look(work)
+        if (await isThere(work.folder)) await checkOne(work)
         else forget(work)
       }
     },
@@ -71,7 +71,7 @@ export function createRecordWatch(deps: {
   }
 }
 
-/** Also when it cannot be read. */
+/** Also true if the folder cannot be read. */
 async function isThere(folder: string): Promise<boolean> {
   return await access(folder).then(
     () => true,

@@ -7,8 +7,8 @@ import {
 import type { Claim, Intent, Renewal } from '../../queue/index.js'
 
 /**
- * All that may end a program; docs/architecture.md ("Who may end a program") has the same rows. The first four end it through a
- * run switch, the others where the program is supervised. Redis, the Loop, clean-up and a full log are not among them.
+ * The only causes that may end a program; docs/architecture.md ("Who may end a program") has the same rows. The first four end
+ * it through a run switch, the others where the program is supervised. An outage of Redis or the Loop is not among them.
  * @internal since a test compares it with the table in that page.
  */
 export const whoMayEnd = [
@@ -22,20 +22,20 @@ export const whoMayEnd = [
   'a resume that is judged unusable',
 ] as const
 
-/** How a run learns that it has to end: the reason on the signal says what becomes of its record. */
+/** The signals by which a run learns that it has to end. The reason decides what happens to the record. */
 export type RunSwitch = {
-  /** The program ends now: TrainingAbortedError, WorkerShutdownError or RunSupersededError. */
+  /** Aborted when the program has to end now: TrainingAbortedError, WorkerShutdownError or RunSupersededError. */
   readonly signal: AbortSignal
-  /** The program is asked to end politely, and the run goes on with what it has made: TrainingStoppedError. */
+  /** Aborted when the program is asked to end and the run continues with its model: TrainingStoppedError. */
   readonly stopSignal: AbortSignal
   /** Calls the listener for each further stop; returns a function that removes it. */
   onStopAgain(listener: () => void): () => void
-  /** Calls when Redis has this claim again after it had lost it, with all that was written since; returns what ends that. */
+  /** Calls the listener when a renewal has restored a claim that Redis had lost, and with it later writes; returns a function that removes it. */
   onRestored(listener: () => void): () => void
-  /** The worker ends, also if the run was ended before: what follows an end has to be brief. */
+  /** Aborted when the worker shuts down, also after the run was ended: the clean-up has to be short then. */
   readonly shutdownSignal: AbortSignal
   obey(intent: Intent | null): void
-  /** What a renewal has found. Only a newer run ends a program: a record that is lost, or was regained, does not. */
+  /** Handles the outcome of a renewal. Only a newer run ends the program; a lost or regained record does not. */
   onRenewed(renewal: Renewal): void
   shutDown(): void
 }

@@ -13,12 +13,12 @@ export type Runs = {
   readIntent(id: string): void
   /** Asks all runs to end, because the worker shuts down. */
   shutDown(): void
-  /** Resolves when none is left. */
+  /** Resolves when all runs have ended. */
   ended(): Promise<unknown>
 }
 
 /** Pause of a record whose run failed unexpectedly. */
-const UNFORESEEN_PAUSE_MS = 5_000
+const UNEXPECTED_FAILURE_PAUSE_MS = 5_000
 
 export function createRuns({ onEnd, log }: { readonly onEnd: () => void; readonly log: Logger }): Runs {
   const runs = new Map<string, ActiveRun>()
@@ -78,7 +78,7 @@ async function carryOut(run: ActiveRun, log: Logger): Promise<void> {
     await run.giveUp(0)
   } catch (error) {
     await leave(run, error, log).catch((failure: unknown) => {
-      log.error({ err: failure, ...facts }, 'run not settled; its record waits again when its lease has run out')
+      log.error({ err: failure, ...facts }, 'run not settled; its record waits again when its lease has expired')
     })
   }
 }
@@ -86,9 +86,9 @@ async function carryOut(run: ActiveRun, log: Logger): Promise<void> {
 async function leave(run: ActiveRun, error: unknown, log: Logger): Promise<void> {
   const facts = { id: run.claim.id, run: run.claim.run }
   if (error instanceof RunSupersededError) return log.warn(facts, 'run left to a newer one')
-  // Without its record there is nothing to settle it in.
+  // Without its record the run cannot be settled.
   if (error instanceof RecordLostError) return log.error({ err: error, ...facts }, 'run left without its record')
   if (levelOf(error) === 'debug') return log.debug({ err: error, ...facts }, 'run left with the connection to Redis')
   log.error({ err: error, ...facts }, 'run failed unexpectedly')
-  await run.giveUp(UNFORESEEN_PAUSE_MS)
+  await run.giveUp(UNEXPECTED_FAILURE_PAUSE_MS)
 }

@@ -5,11 +5,11 @@ import type { FleetHost, NotServed, PreflightReport } from '../../queue/index.js
 
 type Definition = { readonly name: string; readonly gpus: GpuCount }
 
-/** Which trainers and converters of a worker its GPUs suffice for, and whose preflight has passed. */
+/** The trainers and converters that a worker serves: its GPUs suffice for them, and their preflight has passed. */
 export type Served = {
   has(kind: NotServed['kind'], name: string): boolean
   readonly missing: readonly NotServed[]
-  /** Learns the offer and the preflights; what changes is logged. */
+  /** Applies the current offer and preflights; changes are logged. */
   follow(offer: GpuOffer): void
 }
 
@@ -70,7 +70,7 @@ function gpuCause(refusal: NotEnoughGpusError | GpusUnreadableError): Why {
   return { reason: refusal.message, cause: 'too-few-gpus', gpus: { wanted: Number(wanted), offered: Number(present) } }
 }
 
-/** Not for the log: each start begins with it. */
+/** Not logged, since it is true at each start. */
 const PENDING = 'Its first preflight has not ended.'
 
 function isSame(a: NotServed, b: NotServed): boolean {
@@ -83,12 +83,12 @@ export function gpuStateOf(offer: GpuOffer): FleetHost['gpuState'] {
   return { state, reason, offered: state === 'gpus' ? offer.cards.map(({ index }) => index) : [] }
 }
 
-/** What this host lacks another one may have: the work goes back to its queue and counts as nobody's failure. */
+/** Whether another host may be able to do the work: it is handed back and does not count as a failure. */
 export function isForOtherHosts(error: unknown): boolean {
   return error instanceof NotEnoughGpusError || error instanceof GpusUnreadableError
 }
 
-/** What a training runs on, for people: `GPU 0, 1`, or why it is the CPU. */
+/** The device of a training, for people: `GPU 0, 1`, or why it is the CPU. */
 export function deviceOf({
   definition,
   lease,

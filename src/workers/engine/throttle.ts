@@ -1,17 +1,17 @@
 export type Throttle<Value> = {
-  /** Passes the value on now, or the newest one when the interval is over and the write before it is done. */
+  /** Writes the value now, or, within the interval or during a write, the newest value afterwards. */
   offer(value: Value): void
-  /** Passes on what is held back, immediately unless it is writing, and waits until it is written; rejects when that write fails. */
+  /** Writes the held value without waiting for the interval, after a current write; rejects if the write fails. */
   flush(): Promise<void>
-  /** Gives what is held back to the caller, to be written by other means, when no write is under way any more. */
+  /** Returns the held value, which the caller writes itself, after a current write has ended. */
   take(): Promise<Value | undefined>
-  /** Forgets what is held back. */
+  /** Drops the held value. */
   drop(): void
 }
 
 /**
- * At most one write per interval, never two at the same time, and the last value always gets through. The interval begins when
- * a write is done: what counts is when it arrives, which on a busy machine is later than when it was sent.
+ * Writes at most one value per interval, never two at the same time, and always the last one. The interval begins at the end of
+ * a write, since on a busy machine a write takes long.
  */
 export function createThrottle<Value>(everyMs: number, write: (value: Value) => Promise<void>): Throttle<Value> {
   let held: { readonly value: Value } | undefined

@@ -7,18 +7,18 @@ import type { ConfirmedPoint } from './confirmed-point.js'
 import { hasFiles, type ModelSet, type ModelSets } from './model-sets.js'
 
 /**
- * Sends one point of the training's chart per model to the Loop, in order and at least once: each is a job on the
- * queue of the seat, whose node owns the socket. Training never waits for it. The Loop takes the model that is uploaded
- * for that of the newest point, so the point of a model without files goes out only before that of a later one with files.
+ * Sends one point of metrics per model to the Loop, in order and at least once: each is a job on the queue of the seat, whose
+ * node has the socket. The training never waits for it. The Loop assigns the uploaded model to the newest point, so the point
+ * of a model without files is sent only before that of a later model with files.
  */
 export type MetricsSync = {
-  /** A set was added: its point is to be sent, with all that wait; failures show up in `flush`. */
+  /** Sends the point of a new set, with all that wait, in the background; failures are thrown by `flush`. */
   push(set: ModelSet): void
-  /** Sends what is not acked yet (also from before a crash), or one empty point when there never was a model. */
+  /** Sends all points that are not acked, also those from before a crash; one empty point if there was no model. */
   flush(signal: AbortSignal): Promise<Flushed>
 }
 
-/** How many points are at the Loop, and how many were kept back since no model with files came after them. */
+/** Number of points at the Loop, and of those that were not sent since no model with files came after them. */
 type Flushed = { readonly points: number; readonly keptBack: number }
 
 export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' | 'organization' | 'project'> & {
@@ -27,7 +27,7 @@ export type MetricsSyncOptions = Pick<MetricsJob, 'trainingId' | 'run' | 'seat' 
 export type MetricsSyncDeps = {
   readonly queues: Pick<Queues, 'runJob'>
   readonly modelSets: ModelSets
-  /** What the record knows of the last acked point: another host may restore its set without knowing. */
+  /** The last acked point according to the record: a set that another host has restored may not have it. */
   readonly confirmed: ConfirmedPoint
   readonly signal: AbortSignal
   readonly log: Logger
@@ -50,7 +50,7 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     await deps.queues.runJob(queueNames.node(address.seat.uuid), 'sync-metrics', job, { id, signal })
   }
 
-  // Points go in order: what comes before the one that was acked last is at the Loop, too.
+  // Points are sent in order, so those before the last acked one are at the Loop too.
   async function sendAll(sets: readonly ModelSet[], signal: AbortSignal): Promise<void> {
     if (sets.length === 0) return
     const [acked, about] = await Promise.all([deps.confirmed.read(), point()])
@@ -64,13 +64,13 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
     }
   }
 
-  // With those before it that were not acked, as after a kill or an outage: a newer one that is acked makes them go.
+  // With earlier points that were not acked, as after a kill or an outage.
   async function sendWaiting(): Promise<void> {
-    isQueued = false // what is pushed from now on may be too late for this turn
+    isQueued = false // a set that is pushed from now on needs another call
     await sendAll(notSynced(upToFiles(await deps.modelSets.list())), deps.signal)
   }
 
-  // Each cause once: while it lasts, every further point fails with it.
+  // Each cause is logged once: during an outage every further point fails with it.
   function report(error: unknown, { sequence }: ModelSet): void {
     const reason = messageOf(error)
     if (deps.signal.aborted || reason === reported) return
@@ -102,7 +102,7 @@ export function createMetricsSync(options: MetricsSyncOptions, deps: MetricsSync
 
 type About = Awaited<ReturnType<MetricsSyncOptions['point']>>
 
-/** Without those of which no later one has files. */
+/** The sets up to the last one with files. */
 function upToFiles(sets: readonly ModelSet[]): ModelSet[] {
   return sets.slice(0, sets.findLastIndex(hasFiles) + 1)
 }

@@ -29,13 +29,13 @@ export function createPipelineRun(
   async function runStep(stage: Stage): Promise<boolean> {
     const signal = stopSwitch.signalFor(stage)
     try {
-      if (stage.onStop !== 'keeps') signal.throwIfAborted()
+      if (stage.onStop !== 'keeps-model') signal.throwIfAborted()
       await deps.runStep(stage, signal)
       return true
     } catch (error) {
-      if (stage.onStop === 'follows') throw error
+      if (stage.onStop === 'always') throw error
       if (!signal.aborted || stopSwitch.endSignal.aborted) throw endWith(error)
-      if (stage.onStop === 'keeps') throw error instanceof TrainingStoppedError ? error : endWith(error)
+      if (stage.onStop === 'keeps-model') throw error instanceof TrainingStoppedError ? error : endWith(error)
       return false // the training says whether there is a model, and a detection is left as it is
     }
   }
@@ -48,7 +48,7 @@ export function createPipelineRun(
 
   async function step(name: StageName): Promise<void> {
     const stage = stages[name]
-    const isTraining = stage.onStop === 'keeps'
+    const isTraining = stage.onStop === 'keeps-model'
     if (isTraining) stopSwitch.phase = 'training'
     if (done.has(name) || (await isDone(stage, training))) {
       training.log.debug({ stage: name }, 'stage was done before')
@@ -60,7 +60,7 @@ export function createPipelineRun(
       await reported
       if (isFinished)
         done.add(name) // the state after it was written together with the step
-      else if (stage.onStop === 'left-out') await report(stage.loopStates.after)
+      else if (stage.onStop === 'optional') await report(stage.loopStates.after)
     }
     if (name === 'download-data' && waitsForModel()) await report('train_model_downloading')
     if (isTraining) stopSwitch.phase = 'after'
@@ -109,7 +109,7 @@ export function createPipelineRun(
   return {
     step,
     converts: definition.convert.length > 0,
-    detects: () => definition.detect !== undefined && !stopSwitch.leavesDetectionOut,
+    detects: () => definition.detect !== undefined && !stopSwitch.skipsDetection,
     async withLease(work) {
       // A stop that is already there starts no program, so it needs no slot.
       if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) return work()

@@ -41,9 +41,9 @@ export function createRecordSteps(training: TrainingRun, deps: RecordStepsDeps):
 
   async function runStep(stage: Stage, stageSignal: AbortSignal): Promise<unknown> {
     const { stopSwitch } = training
-    const signal = stage.onStop === 'follows' ? run.shutdownSignal : stageSignal
+    const signal = stage.onStop === 'always' ? run.shutdownSignal : stageSignal
     // One that keeps what it has is run after a stop, too.
-    const ending = stage.onStop === 'keeps' ? stopSwitch.endSignal : signal
+    const ending = stage.onStop === 'keeps-model' ? stopSwitch.endSignal : signal
     const time = (times.get(stage.name) ?? 0) + 1
     times.set(stage.name, time)
     const job = { id, born, run: number, step: stage.name, time }

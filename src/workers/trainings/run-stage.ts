@@ -62,13 +62,13 @@ export function createStageRunner(deps: StageRunnerDeps): RunStage {
     const context = createContext(attempt, throttle.offer, jobLog)
     const startedAt = performance.now()
     try {
-      if (stage.onStop !== 'keeps') signal.throwIfAborted()
+      if (stage.onStop !== 'keeps-model') signal.throwIfAborted()
       await training.checkFence()
       log.info({ attempt: job.attempt }, 'stage started')
       jobLog.write(`${stage.name} started on ${training.hostId}, run ${training.run}, attempt ${job.attempt}`)
       const result = await stage.run(context, deps.stageDeps)
       const seconds = (performance.now() - startedAt) / 1000
-      if (stage.onStop !== 'keeps') context.progress({ progress: 1 }) // what a stop has cut short is done before that
+      if (stage.onStop !== 'keeps-model') context.progress({ progress: 1 }) // what a stop has cut short is done before that
       const progress = await throttle.take()
       const lines = jobLog.take(`${stage.name} done in ${seconds.toFixed(2)} s`)
       await finish(attempt, { seconds, result }, { progress, lines })
@@ -88,7 +88,7 @@ export function createStageRunner(deps: StageRunnerDeps): RunStage {
   async function finish({ training, stage, job }: StageAttempt, done: DoneStep, last: Omit<LastWrites, 'patch'>) {
     training.placeLending?.onProgress(stage.name)
     // The training is over: its last status must not look like a failure.
-    const isOver = stage.onStop === 'follows'
+    const isOver = stage.onStop === 'always'
     const cleared = loopErrors.clear(training, (key) => key === stage.errorKey || (isOver && isWarning(key)))
     const patch = { ...stateFields(stage.loopStates.after), ...(cleared && { errors: cleared.others }) }
     try {
@@ -170,7 +170,7 @@ export function createStageRunner(deps: StageRunnerDeps): RunStage {
 
 // A stop is no end of the stage that says what is kept: what fails there must not look as if there were nothing.
 function isFailureAfterStop({ training, stage }: StageAttempt, error: unknown): boolean {
-  const isAsked = stage.onStop === 'keeps' && !training.stopSwitch.endSignal.aborted
+  const isAsked = stage.onStop === 'keeps-model' && !training.stopSwitch.endSignal.aborted
   return isAsked && !(error instanceof TrainingStoppedError)
 }
 

@@ -1,29 +1,32 @@
 import { TrainingAbortedError, TrainingStoppedError } from '../../base/index.js'
 
 /**
- * What a stop does to a stage. It ends those that come before the end of the training program: `ends` is passed over then,
- * `keeps` is run in any case, since only it can say whether there is a model to keep: an earlier run may have packed one. `goes-on` is not ended by a stop. `left-out` is ended by one
- * that comes after the training, which is done without it. An abort, a shutdown and a newer run end all of these; `follows`
- * comes after an end and is ended with the worker only.
+ * What a stop does to a stage:
+ * `ends`: ended by a stop before the end of the training program, and then skipped.
+ * `keeps-model`: ended by a stop, but run in any case: only it can check whether there is a model, perhaps of an earlier run.
+ * `continues`: not ended by a stop.
+ * `optional`: ended only by a stop after the training; the training is completed without it.
+ * `always`: the clean-up after any end; ended only by a shutdown of the worker.
+ * An abort, a shutdown and a newer run end all others.
  */
-export type OnStop = 'ends' | 'keeps' | 'goes-on' | 'left-out' | 'follows'
+export type OnStop = 'ends' | 'keeps-model' | 'continues' | 'optional' | 'always'
 
 type TrainingPhase = 'before' | 'training' | 'after'
 
 /**
- * What may end a training from outside, and which stages are ended by it (design: stop keeps the best model, abort and
- * shutdown end everything). `end` wins over `stop`; each stage reads the reason off its signal.
+ * Ends the stages of a training: a stop keeps the best model, `end` (abort, shutdown, a newer run) ends everything. `end` wins
+ * over `stop`; the reason is on the signal of each stage.
  */
 export type StopSwitch = {
   phase: TrainingPhase
-  /** Keeps the best model while training, aborts before it, leaves detection out after it. */
+  /** During or before the training: ends it and keeps the best model, if there is one. After it: skips the detection. */
   stop(): void
   abort(): void
   /** Shutdown of the worker, or another host took over. */
   end(reason: Error): void
   readonly endSignal: AbortSignal
-  /** True when a stop came after the training: the model is uploaded, detection is left out. */
-  readonly leavesDetectionOut: boolean
+  /** Whether a stop came after the training: the model is uploaded, the detection is skipped. */
+  readonly skipsDetection: boolean
   signalFor(stage: { readonly onStop: OnStop }): AbortSignal
 }
 
@@ -40,20 +43,20 @@ export function createStopSwitch(): StopSwitch {
     abort: () => end.abort(new TrainingAbortedError()),
     end: (reason) => end.abort(reason),
     endSignal: end.signal,
-    get leavesDetectionOut() {
+    get skipsDetection() {
       return stopDetection.signal.aborted
     },
     signalFor({ onStop }) {
       switch (onStop) {
         case 'ends':
           return this.phase === 'after' ? end.signal : AbortSignal.any([end.signal, stopTraining.signal])
-        case 'keeps':
+        case 'keeps-model':
           return AbortSignal.any([end.signal, stopTraining.signal])
-        case 'left-out':
+        case 'optional':
           return AbortSignal.any([end.signal, stopDetection.signal])
-        case 'goes-on':
+        case 'continues':
           return end.signal
-        case 'follows':
+        case 'always':
           return new AbortController().signal
         default:
           return onStop satisfies never
@@ -63,8 +66,8 @@ export function createStopSwitch(): StopSwitch {
 }
 
 /**
- * Obeys a stop that came in an earlier run: one that came while the program ran has been obeyed by that run. `trained` is what
- * its training step has answered, if it was done.
+ * Carries out a stop that was requested in an earlier run, unless that run has carried it out while its program ran. `trained`
+ * is the result of its training step, if it was done.
  */
 export function obeyEarlierStop(stopSwitch: StopSwitch, trained: unknown): void {
   if (wasStopped(trained)) return

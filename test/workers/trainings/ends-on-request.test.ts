@@ -143,7 +143,7 @@ describe('the pipeline of trainings, asked for an end,', () => {
       await begins(host, 'sync-metrics')
 
       await fleet.of.trainings.request(id, 'stop', 'test')
-      await until('it has come', () => host.pipeline.active[0]?.stopSwitch.leavesDetectionOut)
+      await until('it has come', () => host.pipeline.active[0]?.stopSwitch.skipsDetection)
       gate.resolve()
       await fleet.of.ended(id)
 

@@ -17,7 +17,7 @@ describe('the stop switch of a training', () => {
     expect(namesOf(ended)).to.deep.equal(['download-data', 'download-model', 'train'])
     expect(stopSwitch.signalFor(allStages.train).reason).to.be.instanceOf(TrainingStoppedError)
     expect(stopSwitch.endSignal.aborted).to.equal(false)
-    expect(stopSwitch.leavesDetectionOut).to.equal(false)
+    expect(stopSwitch.skipsDetection).to.equal(false)
   })
 
   it('leaves only detection out when a stop comes after the training', () => {
@@ -28,7 +28,7 @@ describe('the stop switch of a training', () => {
 
     const ended = stages.filter((stage) => stopSwitch.signalFor(stage).aborted)
     expect(namesOf(ended)).to.deep.equal(['detect', 'upload-detections'])
-    expect(stopSwitch.leavesDetectionOut).to.equal(true)
+    expect(stopSwitch.skipsDetection).to.equal(true)
   })
 
   it('ends every stage but the cleaning up when aborted', () => {
@@ -68,6 +68,6 @@ describe('the stop switch of a training', () => {
     stopSwitch.stop()
 
     expect(stopSwitch.signalFor(allStages['download-data']).reason).to.be.instanceOf(TrainingStoppedError)
-    expect(stopSwitch.leavesDetectionOut).to.equal(false)
+    expect(stopSwitch.skipsDetection).to.equal(false)
   })
 })

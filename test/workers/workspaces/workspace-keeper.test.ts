@@ -10,7 +10,7 @@ import { aRecord } from '../a-training.js'
 const DAY = 86_400_000
 const NOW = 100 * DAY
 
-describe('the keeper of workspaces', () => {
+describe('the workspace keeper', () => {
   const folder = useTemporaryFolder()
   let records: Map<string, TrainingRecord>
   beforeEach(() => {

@@ -6,7 +6,7 @@ import { runCommand } from '../../../executors/program/index.js'
 import { ensureTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
-/** What people look at after a training: its log, its order, its events, and the files that went to the Loop. */
+/** Files that are kept for people: the log, the order, the events, and the files of the uploaded model. */
 const KEPT = /^(last_training\.log|training\.json|events.*\.jsonl|model)$/
 
 const OWN_CLEANUP_MS = 60_000
@@ -14,8 +14,8 @@ const OWN_CLEANUP_MS = 60_000
 const REMOVAL_MS = 60_000
 
 /**
- * Removes what only the training needed; an aborted training leaves nothing. The results are safe by now, so nothing
- * here fails the training: what cannot be removed is named in a warning and left to the keeper of workspaces.
+ * Removes the files that only the training needed; of an aborted training all files. The model is at the Loop by now, so no
+ * error here fails the training: files that cannot be removed are named in a warning and left to the workspace keeper.
  */
 export const cleanup: Stage = {
   name: 'cleanup',
@@ -23,7 +23,7 @@ export const cleanup: Stage = {
   loopStates: { during: 'ready_for_cleanup', after: null },
   reportsProgress: false,
   errorKey: 'cleanup',
-  onStop: 'follows',
+  onStop: 'always',
   servesUpload: false,
   results: () => [],
   run,
@@ -42,7 +42,7 @@ async function run(context: StageContext, { outputThread }: StageDeps) {
   return { removed: passing.length, left }
 }
 
-/** Answers how many files and folders are left. */
+/** Returns the number of files and folders that are left. */
 async function remove(paths: readonly string[], { training, log, say }: StageContext): Promise<number> {
   const giveUp = new AbortController()
   const remainders: Remainder[] = []
@@ -53,17 +53,17 @@ async function remove(paths: readonly string[], { training, log, say }: StageCon
   giveUp.abort()
   const left = remainders.map(({ path, code }) => ({ path: relative(training.paths.workspace, path) || '.', code }))
   if (!isDone) {
-    say(`cleaning up took more than ${REMOVAL_MS / 1000} s; the rest is left to the keeper of workspaces`)
+    say(`cleaning up took more than ${REMOVAL_MS / 1000} s; the rest is left to the workspace keeper`)
     log.warn({ path: training.paths.workspace, afterMs: REMOVAL_MS }, 'cleaning up took too long')
   }
   if (left.length > 0) {
-    say(`could not be deleted, left to the keeper of workspaces: ${namedRemainders(left)}`)
+    say(`could not be deleted, left to the workspace keeper: ${namedRemainders(left)}`)
     log.warn({ path: training.paths.workspace, files: left.slice(0, 20), count: left.length }, 'files not deleted')
   }
   return left.length
 }
 
-/** The trainer's `cleanup` command; a training that is over does not fail by it. */
+/** Runs the `cleanup` command of the trainer; its failure is only a warning. */
 async function runOwnCleanup(context: StageContext, outputThread: StageDeps['outputThread']): Promise<void> {
   const { training, signal, log } = context
   const { definition, paths, order, owner, programEnv: env } = training

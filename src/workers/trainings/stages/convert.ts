@@ -7,14 +7,14 @@ import { ensureTrainingFile } from '../training-file.js'
 import type { TrainingRun } from '../training-run.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
-/** Runs the trainer's conversion programs one after the other on the model to be uploaded. */
+/** Runs the conversion programs of the trainer, one after the other, on the model that will be uploaded. */
 export const convert: Stage = {
   name: 'convert',
   kind: 'convert',
   loopStates: { during: null, after: null },
   reportsProgress: false,
   errorKey: 'upload_model',
-  onStop: 'goes-on',
+  onStop: 'continues',
   servesUpload: true,
   results: resultsOf,
   run,
@@ -25,7 +25,7 @@ async function run(context: StageContext, deps: StageDeps) {
   const { definition, paths } = training
   const formats: string[] = []
   await ensureTrainingFile(training)
-  // An earlier attempt may have left its files half written.
+  // An earlier attempt may have left incomplete files.
   const best = await training.modelSets.lastSynced()
   if (best !== undefined) await layOut(best, training)
   for (const [index, step] of definition.convert.entries()) {
@@ -54,7 +54,7 @@ async function run(context: StageContext, deps: StageDeps) {
   return { formats }
 }
 
-// A trainer file that was corrected since may want other files of its conversions.
+// Read from the current trainer file: it may have been corrected since, and name other files.
 function resultsOf({ definition, paths }: TrainingRun): readonly string[] {
   const made = definition.convert.flatMap(({ format }) => definition.upload[format] ?? [])
   return [paths.model, ...made.map((name) => join(paths.model, name))]

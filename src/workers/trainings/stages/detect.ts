@@ -11,8 +11,8 @@ import type { Stage, StageContext, StageDeps } from './stage.js'
 const IMAGES_PER_FILE = 200
 
 /**
- * Fetches the uploaded model back from the Loop, which knows its version, runs it over all images of the project on
- * the thread pool, and writes the detections to files. It always starts over, since it is quick.
+ * Downloads the uploaded model from the Loop, which has given it a version, runs it on all images of the project in the
+ * thread pool, and writes the detections to files. A repeated attempt starts from the first image, since it is quick.
  */
 export const detect: Stage = {
   name: 'detect',
@@ -20,7 +20,7 @@ export const detect: Stage = {
   loopStates: { during: 'detecting', after: 'detected' },
   reportsProgress: true,
   errorKey: 'detecting',
-  onStop: 'left-out',
+  onStop: 'optional',
   servesUpload: false,
   results: ({ paths }) => [paths.detections],
   run,
@@ -46,7 +46,7 @@ async function run(context: StageContext, deps: StageDeps) {
   }
 }
 
-/** When one fails the other is ended and waited for: the stage may be tried again, with the same folders. */
+/** If one download fails, the other is aborted and awaited: the next attempt uses the same folders. */
 async function fetchBoth(context: StageContext, deps: StageDeps) {
   const failure = new AbortController()
   const signal = AbortSignal.any([context.signal, failure.signal])
@@ -54,14 +54,14 @@ async function fetchBoth(context: StageContext, deps: StageDeps) {
     failure.abort(error)
     throw error
   }
-  const model = fetchModel({ ...context, signal }, deps).catch(endOther)
+  const model = downloadUploadedModel({ ...context, signal }, deps).catch(endOther)
   const ids = fetchImages({ ...context, signal }, deps).catch(endOther)
   await Promise.allSettled([model, ids])
-  failure.signal.throwIfAborted() // with what failed first
+  failure.signal.throwIfAborted() // with the first error
   return { model: await model, ids: await ids }
 }
 
-async function fetchModel(context: StageContext, deps: StageDeps): Promise<ModelJson & { version: string }> {
+async function downloadUploadedModel(context: StageContext, deps: StageDeps): Promise<ModelJson & { version: string }> {
   const { training, signal } = context
   const { modelId } = await training.record()
   if (modelId === null) throw new NoModelError('No model was uploaded for this training, so nothing can be detected.')

@@ -7,8 +7,8 @@ import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 /**
- * Fetches the ids, the annotations and the images that are complete, and exports them as the trainer wants them.
- * Corrupt or vanished images are left out, counted and shown; anything else that is missing fails the stage.
+ * Downloads the ids, annotations and files of the images in state complete, and exports them in the format of the trainer.
+ * Corrupt or missing images are skipped, counted and reported; any other missing data fails the stage.
  */
 export const downloadData: Stage = {
   name: 'download-data',
@@ -25,7 +25,7 @@ export const downloadData: Stage = {
 async function run(context: StageContext, deps: StageDeps) {
   const { training, signal } = context
   const { organization, project } = training.order
-  commandValues(training.definition, training.order, []) // an order that cannot be trained fails before it loads data
+  commandValues(training.definition, training.order, []) // so that an order that cannot be trained fails before the download
   await warnOfHyperparameters(context)
   const ids = await deps.rest.imageIds(organization, project, 'complete', { signal })
   if (ids.length === 0) throw new NoImagesError({ organization, project, set: 'complete' })

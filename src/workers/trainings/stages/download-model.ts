@@ -1,7 +1,7 @@
 import { removeTree } from '../../../base/index.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
-/** Fetches the model to continue from; a training from scratch has none. */
+/** Downloads the base model; a training from scratch has none. */
 export const downloadModel: Stage = {
   name: 'download-model',
   kind: 'download',

@@ -9,22 +9,22 @@ import type { OnStop } from '../stop-switch.js'
 import type { TrainingRun } from '../training-run.js'
 import type { WarningKey } from '../warnings.js'
 
-/** What a stage works with; handed in once when the worker is built. */
+/** The dependencies of all stages, created once with the worker. */
 export type StageDeps = {
   readonly images: ImageExchange
   readonly models: ModelExchange
   readonly rest: LoopRest
   /** Notifies the converters of the fleet that the Loop has a new model. */
   readonly announceUpload?: (model: UploadedModelName) => Promise<void>
-  /** How what is sent is spelled (LOOP_PROTOCOL). */
+  /** The dialect of messages to the Loop (LOOP_PROTOCOL). */
   readonly dialect: Dialect
   /** Images per upload of detections; never more than the dialect allows. */
   readonly detectionsPerPost?: number
   /** Threads of the detection pool. */
   readonly threads: number
-  /** Newest figures of all GPUs of this host, or null; never waits. */
+  /** The last figures of all GPUs of this host, or null; does not wait. */
   readonly gpuFigures: () => GpuFigures[] | null
-  /** Reads what the programs of this host print. */
+  /** The thread that reads the output of the programs of this host. */
   readonly outputThread?: OutputWatchDeps['outputThread']
   readonly createPool: (options: InferencePoolOptions) => Promise<InferencePool>
 }
@@ -37,9 +37,9 @@ export type StageContext = {
   readonly log: Logger
   /** Progress of the step's job and, as 0..1, of the training; passed on at most twice a second. */
   progress(progress: Partial<StepProgress>): void
-  /** A line for people, in the job's log and the training's. */
+  /** Writes a line for people into the log of the job and of the training. */
   say(line: string): void
-  /** A warning, once, in all logs and at the Loop, which sees it under this key until the training is over. */
+  /** Writes a warning once into all logs, and reports it to the Loop under this key until the training is over. */
   warn(key: WarningKey, message: string): void
   /** Notes that the stage waits for something outside, such as the Loop: after a while the place is lent to another training. */
   noteWaiting(): void
@@ -50,7 +50,7 @@ export type StageContext = {
 /** The states at the Loop: `during` while a step runs, `after` when it is done; null leaves the state as it is. */
 type LoopStates = { readonly during: TrainerState | null; readonly after: TrainerState | null }
 
-/** One stage of a training: all that is known of it but its place in the pipeline. */
+/** One stage of a training: everything about it except its position in the pipeline. */
 export type Stage = {
   readonly name: StageName
   /** On which of the host's queues its steps are. */

@@ -3,8 +3,8 @@ import { layOut } from '../lay-out-model.js'
 import type { Stage, StageContext } from './stage.js'
 
 /**
- * Waits until the Loop has acked the metrics of every model, then lays the last acked one out in `model/`,
- * where convert adds to it and upload takes it from.
+ * Waits until the Loop has acked the metrics of every model, then copies the files of the last acked model to `model/`, to
+ * which `convert` adds files and from which `upload-model` uploads.
  */
 export const syncMetrics: Stage = {
   name: 'sync-metrics',
@@ -12,7 +12,7 @@ export const syncMetrics: Stage = {
   loopStates: { during: 'confusion_matrix_syncing', after: 'confusion_matrix_synced' },
   reportsProgress: false,
   errorKey: 'sync_confusion_matrix',
-  onStop: 'goes-on',
+  onStop: 'continues',
   servesUpload: true,
   results: ({ paths }) => [paths.model],
   run,
@@ -20,7 +20,7 @@ export const syncMetrics: Stage = {
 
 async function run(context: StageContext) {
   const { training, signal } = context
-  context.noteWaiting() // for the node, which waits for the Loop
+  context.noteWaiting() // the node sends the points, and may wait for the Loop
   const { points, keptBack } = await training.metricsSync.flush(signal)
   const best = await training.modelSets.lastSynced()
   if (best === undefined) throw new NoModelError('No model of this training is left on disk.')

@@ -29,7 +29,7 @@ export const train: Stage = {
   loopStates: { during: 'running', after: 'training_finished' },
   reportsProgress: true,
   errorKey: 'run_training',
-  onStop: 'keeps',
+  onStop: 'keeps-model',
   servesUpload: true,
   results: ({ paths }) => [paths.models],
   run,

@@ -12,16 +12,16 @@ import {
 import { NoModelError } from '../errors.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
-/** How far the upload is: file and offset together, so that a crash never repeats or skips more than one batch. */
+/** The position of the upload: file and offset in one file, so that a crash repeats at most one batch and skips none. */
 const positionSchema = z.object({ file: z.int().min(0), offset: z.int().min(0) })
 type Position = z.infer<typeof positionSchema>
 
-/** Name of the note that says that detections may be at the Loop already. */
+/** Name of the fact that some detections may be at the Loop already. */
 const BEGUN = 'detections-begun'
 
 /**
- * Sends the detections in batches, in order; the position is written down after each answer. What an earlier take may
- * have sent without hearing the answer is asked for first, so that every detection reaches the Loop once.
+ * Sends the detections in batches, in order; the position is saved after each answer. If an earlier attempt may have sent a
+ * batch and lost the answer, the Loop is asked which images it has, so that every detection is sent once.
  */
 export const uploadDetections: Stage = {
   name: 'upload-detections',
@@ -29,7 +29,7 @@ export const uploadDetections: Stage = {
   loopStates: { during: 'detection_uploading', after: null },
   reportsProgress: false,
   errorKey: 'upload_detections',
-  onStop: 'left-out',
+  onStop: 'optional',
   servesUpload: false,
   results: 'at-loop',
   run,
@@ -53,7 +53,7 @@ async function run(context: StageContext, deps: StageDeps) {
     const batch = entries.slice(position.offset, position.offset + perPost)
     const missing = isUncertain ? await missingAtLoop(batch, context, deps) : batch
     if (missing.length > 0) await send(missing, context, deps)
-    // With a position of our own only its first batch was in doubt; without one another host may have sent any.
+    // With a saved position only its first batch is uncertain; without one another host may have sent any batch.
     if (written !== undefined) isUncertain = false
     sent += missing.length
     position = next(position, batch.length, entries.length)
@@ -65,7 +65,7 @@ async function run(context: StageContext, deps: StageDeps) {
 }
 
 async function detectionFiles(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []) // no folder: nothing was detected on this host
+  const names = await readdir(folder).catch(() => []) // no folder: the detection ran on another host
   return names.filter((name) => /^detections_\d+\.json$/.test(name))
 }
 
@@ -75,7 +75,7 @@ async function readEntries(folder: string, file: number) {
   return entries
 }
 
-/** The entries whose image has no detections of this model at the Loop yet; all when the Loop does not tell. */
+/** The entries whose image has no detections of this model at the Loop yet; all if the Loop cannot say. */
 async function missingAtLoop(batch: readonly Detections[], context: StageContext, deps: StageDeps) {
   const { organization, project } = context.training.order
   const { modelVersion } = await context.training.record()
@@ -90,7 +90,7 @@ async function missingAtLoop(batch: readonly Detections[], context: StageContext
     }
   } catch (error) {
     if (context.signal.aborted || failureClassOf(error) === 'transient') throw error
-    context.log.warn({ err: error }, 'the Loop does not tell what it has; sending all')
+    context.log.warn({ err: error }, 'detections at the Loop cannot be read; sending all')
     return batch
   }
   return batch.filter(({ image_id }) => image_id == null || !there.has(image_id))

@@ -19,7 +19,7 @@ export const uploadModel: Stage = {
   loopStates: { during: 'train_model_uploading', after: 'train_model_uploaded' },
   reportsProgress: false,
   errorKey: 'upload_model',
-  onStop: 'goes-on',
+  onStop: 'continues',
   servesUpload: false,
   results: 'at-loop',
   run,
