@@ -11,7 +11,7 @@ const MAX_PASSES = 30
 const BETWEEN_PASSES_MS = 20
 
 /**
- * Kills (SIGKILL) every process whose LOOPFLEET_OWNER matches, never this one, and answers their pids. Finds what
+ * Kills (SIGKILL) every process whose LOOPFLEET_OWNER matches, never this one, and returns their pids. Finds what
  * left its process group, but not what cleared its environment.
  */
 export async function sweepOwned(match: (owner: string) => boolean): Promise<number[]> {

@@ -42,7 +42,7 @@ export type WorkerDeps = {
   readonly conversions?: Conversions
   /** REST address of the Loop, for authors of converters. */
   readonly loopAddress?: string
-  /** SIGKILLs processes whose owner mark matches; answers their ids. */
+  /** SIGKILLs processes whose owner mark matches; returns their ids. */
   readonly sweepOwned: (matches: (owner: string) => boolean) => Promise<number[]>
   readonly log: Logger
 }

@@ -26,7 +26,7 @@ const FILE_TYPE_BITS = 0o170000
 const PLAIN_TYPES: ReadonlySet<number> = new Set([0, 0o100000, 0o040000])
 
 /**
- * Unpacks a zip of unknown origin and answers the paths of its files, relative to the target folder, which must be
+ * Unpacks a zip of unknown origin and returns the paths of its files, relative to the target folder, which must be
  * missing or empty. All or nothing: throws LF_ARCHIVE_REFUSED, and nothing outside the target was written.
  */
 export async function unzipChecked(zipPath: string, targetFolder: string, limits: UnzipLimits = {}): Promise<string[]> {

@@ -76,7 +76,7 @@ const RETRY_AFTER_SECONDS = 2
 
 /**
  * Lets a server that closes finish what is being answered, for `graceMs` at most. Meanwhile it listens on, so that probes
- * see why it is not ready; other requests are to be refused. Answers whether the server closes.
+ * see why it is not ready; other requests are to be refused. Returns whether the server closes.
  */
 function finishAnswers(app: FastifyInstance, graceMs: number): () => boolean {
   let isClosing = false

@@ -50,7 +50,7 @@ export async function packTar(
 }
 
 /**
- * Unpacks a tar into a folder, replacing files of the same names, and answers the files' paths relative to it. All
+ * Unpacks a tar into a folder, replacing files of the same names, and returns the files' paths relative to it. All
  * names are checked before the first byte is written; throws LF_ARCHIVE_REFUSED for links, `..` and absolute paths.
  */
 export async function unpackTar(file: string, folder: string, limits: UntarLimits = {}): Promise<string[]> {

@@ -7,7 +7,7 @@ const SGR = /\u001b\[[\d;:]*m/g
 
 /**
  * A bar that stands on a line takes what is printed next onto that line: `100%|██| 8/8 [00:09<00:00, 1.2s/it]{'loss': …}`.
- * Answers the bar and what follows as two lines.
+ * Returns the bar and what follows as two lines.
  */
 export function cutBehindBar(line: string): string[] {
   const meter = METER.exec(line)

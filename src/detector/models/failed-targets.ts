@@ -42,7 +42,7 @@ export class FailedTargets {
     this.#lostThreads = deps.lostThreads
   }
 
-  /** Answers for how long the target is kept away. Waits by a timer, which no jump of the clock disturbs. */
+  /** Returns for how long the target is kept away. Waits by a timer, which no jump of the clock disturbs. */
   add(target: ModelTarget, error: unknown, times = 1): number {
     const failure = this.#find(target) ?? this.#remember(target)
     failure.count += times

@@ -71,7 +71,7 @@ export interface ModelKeeper extends Service {
   /** While not allowed, a download that runs is finished, but no model is built or swapped. */
   setUpdatesAllowed(allowed: boolean): void
   state(): KeeperState
-  /** Calls back after a swap, a failed update and every other change of state; answers how to end that. */
+  /** Calls back after a swap, a failed update and every other change of state; returns a function that ends that. */
   onChange(callback: () => void): () => void
 }
 

@@ -12,7 +12,7 @@ const FOLDER = 'outbox'
 const OWNER_FILE = 'project.json'
 
 /**
- * Answers the outbox of this project below the data folder. Images that wait for another project must not go to this
+ * Returns the outbox of this project below the data folder. Images that wait for another project must not go to this
  * one: their outbox is put beside it under a name of its own, and comes back with its project.
  */
 export async function claimOutbox(

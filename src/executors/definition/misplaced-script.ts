@@ -6,7 +6,7 @@ const SCRIPT = /\.(py|pyw|sh|bash|js|mjs|cjs|ts|r|jl|pl|rb|lua)$/i
 
 /**
  * A script that lies beside the definition's file but is named so that it is looked for in the workspace, where the program
- * would not find it; answers what is wrong and the way out, or undefined. What is given to a script is its own affair.
+ * would not find it; returns what is wrong and the way out, or undefined. What is given to a script is its own affair.
  */
 export async function misplacedScript(
   command: CommandTemplate,

@@ -103,7 +103,7 @@ export function createNvidiaSmi(options: { readonly path: string | undefined; re
     },
   }
 
-  /** Answers whether it still runs; then nothing else is started until it has ended. */
+  /** Returns whether it still runs; then nothing else is started until it has ended. */
   function letGo(running: ReturnType<typeof execa>): boolean {
     running.unref()
     running.stdout?.destroy()

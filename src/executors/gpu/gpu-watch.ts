@@ -82,7 +82,7 @@ async function open(options: GpuWatchOptions, deps: GpuWatchDeps, closers: Close
     for (const listener of [...listeners]) listener(offer)
   }
 
-  /** Answers whether the figures are of the very cards that are known; anything else is for a full reading. */
+  /** Returns whether the figures are of the very cards that are known; anything else is for a full reading. */
   async function readFigures(signal: AbortSignal): Promise<boolean> {
     const read = await deps.probe.read({ signal }).catch(() => null)
     if (read === null || read.length !== cards.length) return false

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 export type Plugin = Readonly<Record<string, unknown>>
 
 /**
- * Imports a plug-in and answers its export `<name>`, or what its export `create<Name>()` makes. Only for the child
+ * Imports a plug-in and returns its export `<name>`, or what its export `create<Name>()` makes. Only for the child
  * process of a plug-in, since the code of a stranger runs here. Throws an Error whose message says what to do.
  */
 export async function importPlugin(file: string, name: string): Promise<Plugin> {

@@ -47,7 +47,7 @@ export type Converter = {
   readonly preflight: PreflightPlan
   /** Another one when what is done for this format has changed, so that failed models are worth another try. */
   fingerprint(format: string): Promise<string>
-  /** Answers the files to be uploaded; an abort ends everything it started and throws the signal's reason. */
+  /** Returns the files to be uploaded; an abort ends everything it started and throws the signal's reason. */
   convert(task: ConversionTask, deps: OutputWatchDeps): Promise<readonly string[]>
   /** Lets go of what it keeps between conversions. */
   close?(): Promise<void>

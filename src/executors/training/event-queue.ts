@@ -4,7 +4,7 @@ import type { TrainerEvent } from '../contract/index.js'
 export type QueuedEvent = {
   readonly event: TrainerEvent
   readonly confirm?: () => Promise<void>
-  /** A model with files that were set aside: drops them and answers the same with its figures alone. */
+  /** A model with files that were set aside: drops them and returns the same with its figures alone. */
   readonly dropFiles?: () => QueuedEvent
 }
 

@@ -67,7 +67,7 @@ function clockMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n) | 0
 }
 
-/** In the main thread: calls back once if the work takes longer. Answers how to end that. */
+/** In the main thread: calls back once if the work takes longer. Returns a function that ends that. */
 export function watchGuard(guard: NativeGuard, { timeoutMs, loadMs }: Limits, onLate: () => void): () => void {
   const giveUpAt = performance.now() + loadMs
   const check = () => {

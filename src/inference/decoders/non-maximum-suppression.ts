@@ -12,7 +12,7 @@ export type SuppressionOptions = {
   readonly maxKept?: number
 }
 
-/** Greedy non-maximum suppression; answers the kept ones, most confident first, and leaves the input untouched. */
+/** Greedy non-maximum suppression; returns the kept ones, most confident first, and leaves the input untouched. */
 export function nonMaximumSuppression<T extends Scored>(candidates: readonly T[], options: SuppressionOptions): T[] {
   const { iouThreshold, perCategory = false, maxCandidates = 30_000, maxKept = 300 } = options
   const kept: T[] = []

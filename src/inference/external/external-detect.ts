@@ -54,7 +54,7 @@ async function prepareFolders({ folder, images, signal }: ExternalDetectOptions)
   return folders
 }
 
-/** Fills in what the program wrote; answers how many detections had to be dropped. */
+/** Fills in what the program wrote; returns how many detections had to be dropped. */
 async function readOutput(output: string, findings: Map<string, Findings>, options: ExternalDetectOptions) {
   const images = new Map(options.images.map((image) => [image.id, image]))
   const file = join(output, 'detections.json')

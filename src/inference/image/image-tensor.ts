@@ -13,7 +13,7 @@ export type TensorOptions = {
 }
 
 /**
- * Fills `target` with the image as float32 RGB planes in 0…1 and answers where it lies. The filter is that of the model's
+ * Fills `target` with the image as float32 RGB planes in 0…1 and returns where it lies. The filter is that of the model's
  * family: OpenCV's for a letterbox, Pillow's where an image is stretched or cut.
  */
 export async function fillTensor(

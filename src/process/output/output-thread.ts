@@ -114,7 +114,7 @@ class Reader implements ThreadReader {
     return this.#last.get()
   }
 
-  /** The thread takes turns between its readers; ours has more to do. Answers how many lines were given up so far. */
+  /** The thread takes turns between its readers; ours has more to do. Returns how many lines were given up so far. */
   async #matchAll(first: OutputAnswer | undefined): Promise<number> {
     let answer = first
     while (answer?.hasMore === true) {

@@ -24,7 +24,7 @@ type NotedAttempt = z.input<typeof entrySchema>
 
 /** What became of the programs of the fleet within a day, by trainer and converter. */
 export type AttemptsOfFleet = {
-  /** Notes it once; answers when, by the clock of Redis. */
+  /** Notes it once; returns when, by the clock of Redis. */
   note(attempt: NotedAttempt): Promise<number>
   /** The oldest first, the newest two hundred of each name. */
   list(of: readonly { readonly kind: RecordKind; readonly name: string }[]): Promise<readonly KnownAttempt[]>

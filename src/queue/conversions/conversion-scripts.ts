@@ -4,7 +4,7 @@ import { luaScript } from '../redis/index.js'
 /**
  * One conversion per model and format: the rule and the record in one step. KEYS[1] is the base of all record keys. ARGV: how
  * many changes are kept, id, converter, requirements, protocol, definition as JSON, when the Loop was read, first and longest wait
- * (ms) before a format is made again that the Loop accepted and lacks, then fields and values of a new record. Answers
+ * (ms) before a format is made again that the Loop accepted and lacks, then fields and values of a new record. Returns
  * 'planned', 'again', or the state that it has and keeps. A repetition of the script answers 'waiting'.
  */
 export const PLAN = luaScript(`${LUA_RECORDS}

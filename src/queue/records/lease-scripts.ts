@@ -2,7 +2,7 @@ import { luaScript } from '../redis/index.js'
 import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 
 /**
- * ARGV: host, incarnation, lease in ms, protocol, then id, run and birth of each record that the host works on. Answers why leases
+ * ARGV: host, incarnation, lease in ms, protocol, then id, run and birth of each record that the host works on. Returns why leases
  * were granted again or '', and for each record what became of it with its intent.
  *
  * A record of a lower run that has not ended was written before Redis lost its newest writes: only Redis gives out
@@ -54,7 +54,7 @@ end
 return {reason, answers}`)
 
 /**
- * ARGV: lease in ms, or '' from an observer, which finds nothing where no host has ever been; how many at most. Answers the ids that wait again, and why leases were granted again or ''. Records whose
+ * ARGV: lease in ms, or '' from an observer, which finds nothing where no host has ever been; how many at most. Returns the ids that wait again, and why leases were granted again or ''. Records whose
  * pause is over are offered to hosts again, and those that a host has left to others for long enough to that host, too.
  */
 export const RETURN_EXPIRED = luaScript(`${LUA_RECORDS}${LUA_GUARD}
@@ -80,7 +80,7 @@ end
 return {reason, returned}`)
 
 /**
- * ARGV: host, incarnation. What earlier lives of this host have claimed waits again, without waiting for its lease. Answers
+ * ARGV: host, incarnation. What earlier lives of this host have claimed waits again, without waiting for its lease. Returns
  * the ids.
  */
 export const TAKE_BACK = luaScript(`${LUA_RECORDS}

@@ -49,7 +49,7 @@ export type Leases = {
     held: readonly Pick<Claim, 'id' | 'run' | 'born'>[],
   ): Promise<{ readonly granted: Granted; readonly records: readonly Renewal[] }>
   /**
-   * Returns records whose lease has run out to the waiting ones, of any host, and ends the pauses that are over. Answers
+   * Returns records whose lease has run out to the waiting ones, of any host, and ends the pauses that are over. Returns
    * the ids of the former.
    */
   returnExpired(options?: { readonly limit?: number }): Promise<readonly string[]>

@@ -171,7 +171,7 @@ end
  * The one judge of time. \`guard(leaseMs)\` reads Redis TIME and the server's run id, and compares them with what the
  * last call has stored. If the time went back, or ahead by more than half a lease, or the server is another one, time
  * is no evidence against an owner: every lease becomes the time plus its length, and every pause ends. After a restart nothing is claimed
- * until every host that was there has renewed, for one lease at most. Answers the time, how long claims wait, the epoch
+ * until every host that was there has renewed, for one lease at most. Returns the time, how long claims wait, the epoch
  * (how many servers there have been), and why leases were granted again or ''.
  *
  * Without a lease it is called by an observer: a part that is no host. Observers may come seldom, so a gap between their calls says

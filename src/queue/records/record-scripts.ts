@@ -5,7 +5,7 @@ import { LUA_GUARD, LUA_RECORDS } from './lua-records.js'
 // A script whose answer was lost with the connection is sent again. So each answers its own repetition as it answered
 // the first time, and does nothing then.
 
-/** ARGV: id, kind, name, requirements, protocol, then fields and values. Answers 'created' or 'exists'. */
+/** ARGV: id, kind, name, requirements, protocol, then fields and values. Returns 'created' or 'exists'. */
 export const CREATE = luaScript(`${LUA_RECORDS}
 local id, kind, name = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', recordKey(id)) == 1 then return 'exists' end
@@ -13,7 +13,7 @@ createRecord(id, kind, name, ARGV[5], ARGV[6], {unpack(ARGV, 7)})
 return 'created'`)
 
 /**
- * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Answers 'claimed' with the run,
+ * ARGV: id, version that the host has seen, host, incarnation, lease in ms, protocol. Returns 'claimed' with the run,
  * fruitless runs, why it waited, and the hash as it was before (as it is, if this life of the host has it already); or why not:
  * 'unknown', 'too-new' (protocol), 'taken', 'changed', 'settling' (ms).
  */
@@ -46,7 +46,7 @@ toClaimed(id, 'claimed', {run = run, host = ARGV[4], incarnation = ARGV[5], leas
 return {'claimed', run, fruitless, whyOffered(id), before}`)
 
 /**
- * ARGV: id, run, incarnation, birth. Answers 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
+ * ARGV: id, run, incarnation, birth. Returns 'ok', or 'lost' or 'superseded' with the run that Redis has. An empty run asks
  * only whether there is a record.
  */
 const FENCE = `
@@ -103,7 +103,7 @@ return {'ok'}`)
 
 /**
  * ARGV: id, run, birth, host, outcome, then fields and values. A host has this end from Redis, so a record of that run or a lower
- * one that has not ended was written before Redis lost it: a retry would have raised the run. Answers 1 if it has ended the record.
+ * one that has not ended was written before Redis lost it: a retry would have raised the run. Returns 1 if it has ended the record.
  */
 export const END_AGAIN = luaScript(`${LUA_RECORDS}
 local id, run = ARGV[2], tonumber(ARGV[3])
@@ -148,7 +148,7 @@ elseif ARGV[8] ~= '' then
 end
 return {'ok'}`)
 
-/** ARGV: id, a mark of this call. A person lets a record that is held be offered to hosts again. Answers 'ok', 'unknown' or 'not-held'. */
+/** ARGV: id, a mark of this call. A person lets a record that is held be offered to hosts again. Returns 'ok', 'unknown' or 'not-held'. */
 export const RESUME = luaScript(`${LUA_RECORDS}
 local id = ARGV[2]
 local it = redis.call('HMGET', recordKey(id), 'kind', 'name', 'createdAt', 'life', 'held', 'resuming')
@@ -174,7 +174,7 @@ end
 `
 
 /**
- * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or '', mark of this call. Answers
+ * ARGV: id, 'stop' or 'abort', by whom, version in which a waiting record may be ended by it, or '', mark of this call. Returns
  * 'asked', 'ended' (now), 'ended-before', 'changed' or 'unknown'. A further stop is passed on, since what it means depends on when
  * it comes.
  */
@@ -209,7 +209,7 @@ tell(ARGV[2], ARGV[3], 0, 'intent')
 return 1`)
 
 /**
- * ARGV: id, version that was seen, then fields and values. An ended record waits again. Answers 'ok', 'unknown', 'changed' or 'unfinished'.
+ * ARGV: id, version that was seen, then fields and values. An ended record waits again. Returns 'ok', 'unknown', 'changed' or 'unfinished'.
  */
 export const REOPEN = luaScript(`${LUA_RECORDS}
 local id = ARGV[2]
@@ -221,7 +221,7 @@ if it[2] ~= ARGV[3] then return 'changed' end
 reopenRecord(id, {unpack(ARGV, 4)})
 return 'ok'`)
 
-/** FENCE; without a run the record must have ended. Answers 'ok', 'lost', 'superseded' or 'unfinished'. */
+/** FENCE; without a run the record must have ended. Returns 'ok', 'lost', 'superseded' or 'unfinished'. */
 export const REMOVE = luaScript(`${LUA_RECORDS}${FENCE}
 local it = redis.call('HMGET', recordKey(id), 'kind', 'life')
 if ARGV[3] == '' and it[2] ~= 'ended' then return {'unfinished'} end
@@ -231,7 +231,7 @@ return {'ok'}`)
 
 /**
  * ARGV: kind, how many ended ones to keep, their greatest age in ms or '', how many to remove in one call, outcome of those that
- * it is about or ''. Answers the ids.
+ * it is about or ''. Returns the ids.
  */
 export const TRIM = luaScript(`${LUA_RECORDS}
 local kind, keep, limit = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])

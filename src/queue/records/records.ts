@@ -94,7 +94,7 @@ export type Records<T> = RecordReader<T> & {
   /** Writes without a fence, such as what a node has received from the Loop. */
   amend(id: string, patch: Partial<T>): Promise<void>
   finish(claim: Claim, outcome: string, patch?: Partial<T>): Promise<void>
-  /** Writes an end again that Redis has confirmed to a host and lost since; answers whether it had. */
+  /** Writes an end again that Redis has confirmed to a host and lost since; returns whether it had. */
   endAgain(
     ended: Pick<Claim, 'id' | 'run' | 'born'> & { readonly host: string },
     outcome: string,
@@ -122,7 +122,7 @@ export type Records<T> = RecordReader<T> & {
   ): Promise<'ok' | 'unknown' | 'changed' | 'unfinished'>
   /** Removes it and its history: as its run, or an ended one. */
   remove(what: Claim | { readonly id: string }): Promise<'removed' | 'unfinished' | 'unknown'>
-  /** Removes the ended ones beyond a number or an age, the oldest first; answers at most `limit` ids. With an outcome, only such. */
+  /** Removes the ended ones beyond a number or an age, the oldest first; returns at most `limit` ids. With an outcome, only such. */
   trim(options: {
     readonly outcome?: string
     readonly keep: number

@@ -14,7 +14,7 @@ end
 `
 
 /**
- * ARGV: new id, name, seat uuid, trainer, requirements, protocol, order as JSON, then fields and values of a new record. Answers
+ * ARGV: new id, name, seat uuid, trainer, requirements, protocol, order as JSON, then fields and values of a new record. Returns
  * 'accepted' with the hash, or 'same', 'elsewhere' or 'busy', and the id of the training that decides it.
  */
 export const ACCEPT = luaScript(`${LUA_RECORDS}${LUA_SEATS}
@@ -49,7 +49,7 @@ return 1`)
 /**
  * ARGV: id, name, seat uuid, a mark of this call, then fields and values. A failed training waits again, unless its number was
  * ordered again or its seat has had another training since: the Loop counts what a seat sends for the newest training it has
- * given to it. Answers 'ok', or why not and the id of the training that is in the way.
+ * given to it. Returns 'ok', or why not and the id of the training that is in the way.
  */
 export const REOPEN = luaScript(`${LUA_RECORDS}${LUA_SEATS}
 local id, name, seat, mark = ARGV[2], ARGV[3], ARGV[4], ARGV[5]

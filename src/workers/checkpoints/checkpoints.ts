@@ -25,7 +25,7 @@ type Say = (line: string) => void
  */
 export type Checkpoints = {
   /**
-   * Restores what is newer than this workspace; answers what was restored. Never fails but by an end of the run, or with `mustRead`: then it
+   * Restores what is newer than this workspace; returns what was restored. Never fails but by an end of the run, or with `mustRead`: then it
    * throws if it cannot tell what is there, since nothing that is packed may be missed.
    */
   restore(say: Say, options?: RestoreHow): Promise<Pick<Marker, 'epoch' | 'finished'> | undefined>
@@ -34,7 +34,7 @@ export type Checkpoints = {
   saw(event: TrainerEvent): void
   /** Packs what the program left when it was asked to end; gives up in time for the worker's own end. */
   handBack(): Promise<void>
-  /** Packs the models of a training whose program has ended well; answers when they are copied, packing goes on. */
+  /** Packs the models of a training whose program has ended well; resolves when they are copied, while the packing continues. */
   finish(finished: Finished): Promise<void>
   /** Ends whatever is under way. */
   close(): Promise<void>

@@ -8,7 +8,7 @@ export type PackerOptions = {
 export type PackerWork = {
   /** What tells one checkpoint from the next. */
   state(): Promise<string>
-  /** Answers false when there was nothing that could be packed yet. */
+  /** Returns false when there was nothing that could be packed yet. */
   pack(): Promise<boolean>
   /** Packing failed; it is tried again when its time has come. */
   failed(error: unknown): void

@@ -31,7 +31,7 @@ export async function noteRun(workspace: string, run: number): Promise<void> {
 
 /**
  * Puts the newest packed checkpoint that is whole into the workspace, in place of what is there, if a later run has
- * packed it than the one that worked here last, or if nothing is here to go on from. Answers its marker.
+ * packed it than the one that worked here last, or if nothing is here to go on from. Returns its marker.
  */
 export async function restoreNewest(options: RestoreOptions, deps: RestoreDeps): Promise<Marker | undefined> {
   const { workspace, rules, run } = options

@@ -29,7 +29,7 @@ export type SnapshotOptions = {
 
 /**
  * Copies what a resume needs out of the workspace while the program goes on writing: the checkpoint, the set-aside
- * models, and the events with what was dealt with. Nothing of it has changed meanwhile, or it is copied again. Answers
+ * models, and the events with what was dealt with. Nothing of it has changed meanwhile, or it is copied again. Returns
  * the files, or undefined when there is no checkpoint or it never rested.
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<string[] | undefined> {

@@ -17,7 +17,7 @@ export type ProgramAttemptsDeps = {
 export type ProgramAttempt = {
   endedWell(): void
   /**
-   * Notes the failure of a program; answers how many count, for the pause before the next attempt on this host. Throws
+   * Notes the failure of a program; returns how many count, for the pause before the next attempt on this host. Throws
    * MovesToOtherHostError if another host is to try it, and the last error if there is no further attempt.
    */
   failed(error: unknown): Promise<number>

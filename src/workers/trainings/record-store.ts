@@ -22,7 +22,7 @@ export type RecordStore = RunStore & {
   writeAgain(): Promise<void>
   /** Follows what a program reports from now on; calls back when it has reported that it works. */
   watchProgram(onWorked: () => void): ProgramWatch
-  /** Notes a failure of a program, and counts it once; answers those that are kept, and how many count since it last made progress. */
+  /** Notes a failure of a program, and counts it once; returns those that are kept, and how many count since it last made progress. */
   noteFailure(
     mark: string,
     failure: FailedAttempt,

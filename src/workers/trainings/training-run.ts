@@ -40,7 +40,7 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence' | 'r
   /** The log that people follow. */
   readonly output: RunOutput
   lease: Lease | undefined
-  /** Exchanges the GPUs that it has for others, as far as they are free; answers whether it has others now. */
+  /** Exchanges the GPUs that it has for others, as far as they are free; returns whether it has others now. */
   changeGpus: (spare: readonly string[]) => Promise<boolean>
   /** Learns when a stage waits for something outside, and when it makes progress again. */
   placeLending: PlaceLending | undefined

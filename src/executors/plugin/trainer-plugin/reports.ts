@@ -10,7 +10,7 @@ export type TrainerReports = {
   progress(progress: number | null, more?: { epoch?: number; epochs?: number; message?: string }): void
   /** Any numbers of an epoch, for curves. */
   metrics(epoch: number, values: Readonly<Record<string, number>>): void
-  /** A new best model whose files are complete; answers up to where the worker must read to know of it. */
+  /** A new best model whose files are complete; returns up to where the worker must read to know of it. */
   model(model: {
     readonly epoch?: number | undefined
     readonly files: Readonly<Record<string, readonly string[]>>

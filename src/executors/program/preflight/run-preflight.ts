@@ -122,7 +122,7 @@ async function checkPython(
   return reason === undefined ? { passed: true, notes: notesOf(answer, entry) } : { passed: false, reason }
 }
 
-/** Answers what the program has printed. */
+/** Returns what the program has printed. */
 async function start(
   check: Check,
   command: readonly [string, ...string[]],

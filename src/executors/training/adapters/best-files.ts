@@ -93,7 +93,7 @@ export async function openBestFiles(
     deps.say(`the best model ${path} is not used: ${problem}`)
   }
 
-  /** Answers `taken` or why not. */
+  /** Returns `taken` or why not. */
   async function tryTake(file: Found, how: { readonly trust: Trust; readonly isLast: boolean }): Promise<string> {
     // A model is never lost for want of its counts: once nobody writes them any more, they are unknown.
     const measured = await readMetrics(file)

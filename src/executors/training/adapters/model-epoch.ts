@@ -4,7 +4,7 @@ export type DatedFile = {
   readonly bornMs?: number
   readonly named?: { readonly epoch: number; readonly isMarked: boolean } | undefined
 }
-/** Gathers what a script tells of its epochs, and answers which one a model file belongs to. */
+/** Gathers what a script tells of its epochs, and returns which one a model file belongs to. */
 export type ModelEpochs = {
   readonly hasTable: boolean
   /** The epoch of the table's last row. */

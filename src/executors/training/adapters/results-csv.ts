@@ -52,7 +52,7 @@ export async function openResultsCsv(options: ResultsCsvOptions, deps: ResultsCs
   let hasSaid = false
   const inTurn = pLimit(1)
 
-  /** One reading after the other. Answers how long it took. */
+  /** One reading after the other. Returns how long it took. */
   function read(isWhole: boolean, report: (rows: TableRows) => void): Promise<number> {
     return inTurn(() => readNow(isWhole, report))
   }

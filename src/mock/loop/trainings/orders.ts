@@ -24,7 +24,7 @@ export type OrderAnswer = { readonly training_number: number; readonly trainer: 
 
 const DEFAULT_RESOLUTION = 640
 
-/** Orders a training at a trainer, as a person at the Loop would; answers what the trainer acknowledged. */
+/** Orders a training at a trainer, as a person at the Loop would; returns what the trainer acknowledged. */
 export async function orderTraining(context: LoopContext, project: Project, request: unknown): Promise<OrderAnswer> {
   const wanted = checked(trainingRequestSchema, request ?? {}, 'training')
   const repeated = wanted.training_number

@@ -10,7 +10,7 @@ const MIN_CONTRAST = 12
 
 /**
  * Carries the cut of the cells over to the pixels of the region: pixels near its edge go to the side whose colour, in
- * their neighbourhood, they are nearer to; the others go with their cell. Answers 0 or 1 for each pixel.
+ * their neighbourhood, they are nearer to; the others go with their cell. Returns 0 or 1 for each pixel.
  */
 export function refine(region: Region, cells: Cells): Uint8Array {
   if (cells.width === region.width && cells.height === region.height) return cells.isForeground
