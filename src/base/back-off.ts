@@ -17,7 +17,7 @@ export type RetryOptions = {
   /** By default only what is transient is tried again. */
   readonly shouldRetry?: (error: unknown) => boolean
   readonly backOff?: BackOffOptions
-  /** Told before each wait, for a log line. */
+  /** Called before each wait, for a log line. */
   readonly onRetry?: (failed: { readonly error: unknown; readonly attempt: number; readonly waitMs: number }) => void
 }
 
@@ -43,7 +43,7 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
     try {
       return await work(attempt)
     } catch (error) {
-      signal.throwIfAborted() // what an abort broke is told as the abort
+      signal.throwIfAborted() // an error caused by an abort is thrown as the abort
       if (isUnclassified(error)) unclassified += 1
       if (unclassified >= UNCLASSIFIED_ATTEMPTS) throw error
       if (attempt >= attempts || !shouldRetry(error)) throw error

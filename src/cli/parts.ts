@@ -30,7 +30,7 @@ export type Part = {
 export type PartOptions = {
   /** `worker`, `loop` …: a command of this program. */
   readonly name: string
-  /** Tells two parts of one name apart; the name itself by default. */
+  /** Distinguishes two parts of one name; the name itself by default. */
   readonly label?: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>

@@ -40,7 +40,7 @@ async function askForToken(token: string, request: FastifyRequest, reply: Fastif
   throw new RequestRefusedError(401, 'A token is needed: open the dashboard once with ?token=…, or send it as Bearer.')
 }
 
-/** What the cookie holds, so that reading it does not tell the token. */
+/** The content of the cookie, from which the token cannot be read. */
 function markOf(token: string): string {
   return createHash('sha256').update(`loopfleet dashboard ${token}`).digest('hex')
 }

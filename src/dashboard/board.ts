@@ -77,7 +77,7 @@ function toAdapter(queue: ShownQueue, nodes: readonly FleetNode[]): BullMQAdapte
   return adapter
 }
 
-/** bull-board draws 0…100, our steps tell 0…1. */
+/** bull-board draws 0…100, the steps report 0…1. */
 function toPercent(progress: unknown): unknown {
   const step = stepProgressSchema.safeParse(progress)
   if (!step.success || step.data.progress === null) return progress

@@ -3,7 +3,7 @@ import { Gauge, Registry } from 'prom-client'
 import type { KnownHost, Seen } from '../queue/index.js'
 import type { Look } from './look.js'
 
-/** What Prometheus is told; names and units follow its conventions (base units, `_ratio` from 0 to 1). */
+/** The metrics for Prometheus; names and units follow its conventions (base units, `_ratio` from 0 to 1). */
 const HELP = {
   loopfleet_queue_jobs: 'Jobs of a queue by state.',
   loopfleet_trainings: 'Trainings of the fleet, and those that have not ended.',
@@ -80,7 +80,7 @@ function setHost(set: Set, host: Seen<KnownHost> & { readonly isDraining: boolea
   const labels = { host: host.hostId }
   set('loopfleet_host_up', labels, Number(host.isAlive))
   set('loopfleet_host_draining', labels, Number(host.isDraining))
-  if (!host.isAlive) return // what it told last holds no more
+  if (!host.isAlive) return // its last announcement is out of date
   set('loopfleet_host_places', labels, host.places)
   set('loopfleet_host_places_free', labels, host.free)
   set('loopfleet_host_errors', labels, host.errors.length)

@@ -86,7 +86,7 @@ export function toLogView(entries: readonly LogEntry[], from: string | undefined
   }
 }
 
-/** Curves by name: one value per epoch, null where the trainer told none. */
+/** Curves by name: one value per epoch, null where the trainer reported none. */
 export function toCurveView(points: readonly CurvePoint[]) {
   const names = [...new Set(points.flatMap(({ values }) => Object.keys(values)))]
   const series = names.map((name) => ({

@@ -1,7 +1,7 @@
 import { ImageError } from './errors.js'
 import type { ImageSize } from './image-size.js'
 
-/** What the first bytes of an image tell: its format and its size as it is stored. */
+/** The information in the first bytes of an image: its format and its stored size. */
 export type ImageHead = ImageSize & { readonly format: 'jpeg' | 'png' | 'webp'; readonly isCmyk: boolean }
 
 type Frame = ImageSize & { readonly isCmyk?: boolean }

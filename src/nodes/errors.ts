@@ -1,7 +1,7 @@
 import { LoopfleetError } from '../base/index.js'
 import { EventRefusedError } from '../loop/client/index.js'
 
-/** The seat has a training already, or another seat has this one; the Loop is told in an error envelope. */
+/** The seat has a training already, or another seat has this one; the Loop gets this in an error envelope. */
 export class SeatBusyError extends EventRefusedError {
   static {
     this.prototype.name = 'SeatBusyError'

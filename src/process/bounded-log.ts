@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 
 export type BoundedLogOptions = {
   readonly maxBytes: number
-  /** Told once when the disk refuses (full, broken); what cannot be written is left out and counted. */
+  /** Called once when the disk cannot be written (full, broken); lines that cannot be written are dropped and counted. */
   readonly onLoss?: (error: unknown) => void
 }
 

@@ -136,7 +136,7 @@ function channelOf(toProgram: Pipe, fromProgram: Pipe): ProgramChannel {
   if (toProgram === null || toProgram === undefined || !('write' in toProgram)) throw new Error('a pipe is missing')
   if (fromProgram === null || fromProgram === undefined || !('read' in fromProgram))
     throw new Error('a pipe is missing')
-  for (const stream of [toProgram, fromProgram]) stream.on('error', () => undefined) // its end is told by `exited`
+  for (const stream of [toProgram, fromProgram]) stream.on('error', () => undefined) // `exited` reports its end
   return { toProgram, fromProgram }
 }
 

@@ -146,7 +146,7 @@ function hasGroup(group: number): boolean {
   try {
     return signalGroup(group, 0)
   } catch {
-    return true // the closer look tells
+    return true // the list of processes decides
   }
 }
 

@@ -22,7 +22,7 @@ export const usualLinger: LingerLimits = {
  * Lets clients see that their request is refused before they have sent it: the answer says that the connection ends, is
  * followed by our half of that end, and what still comes is read and thrown away, within limits. A connection that is
  * closed while something unread waits is reset, and many clients then report that instead of the answer. Who asks
- * first (`Expect: 100-continue`) is told to go on when its body is wanted, not before.
+ * first (`Expect: 100-continue`) gets the answer to continue when its body is wanted, not before.
  */
 export function lingerAfterRefusals(app: FastifyInstance, limits: LingerLimits = usualLinger): void {
   const lingering = new Set<Socket>()

@@ -23,7 +23,7 @@ async function runDashboard(flags: DashboardFlags): Promise<void> {
   await runUntilAsked(async (context, closers) => {
     const { LOOPFLEET_DASHBOARD_TOKEN: token, LOOPFLEET_ALLOWED_HOSTS: allowedHosts } = context.environment
     const options = { ...flags, token, allowedHosts, ending: context.signal }
-    checkAccess(options) // a bad flag is told before anything is waited for
+    checkAccess(options) // first, so that a bad flag fails immediately
     const fleet = await openFleetLink(context, closers)
     const dashboard = createDashboard(options, { ...fleet, log: context.log })
     closers.add('dashboard', () => dashboard.close())

@@ -25,7 +25,7 @@ export type ConverterSettings = {
   readonly places?: number
 }
 
-/** A converter node and, unless told otherwise, a worker of its own, on a folder of its own below the data folder. */
+/** A converter node and, by default, a worker of its own, on a folder of its own below the data folder. */
 export async function startConverter(
   settings: ConverterSettings,
   context: CliContext,

@@ -62,7 +62,7 @@ export async function startDetector(
   const { environment, signal } = context
   const { folder, name } = settings
   const place = projectOf(environment)
-  const { format } = toBackendChoice(settings) // a bad flag is told before anything is waited for
+  const { format } = toBackendChoice(settings) // first, so that a bad flag fails immediately
   const lock = await lockFolder(folder, 'detector')
   closers.add('folder lock', () => lock.release())
   const [identity = { uuid: '', name }] = await readIdentities({ folder, name, seats: 1, uuid: settings.uuid })

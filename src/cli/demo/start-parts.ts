@@ -80,7 +80,7 @@ function endedPart({ name, program }: Part): LoopfleetError {
   return new LoopfleetError('LF_DEMO_FAILED', `The ${name} has ended: ${last}`)
 }
 
-/** What a part has told when it was ready. */
+/** The facts of the ready line of a part. */
 export function fact(part: Part, name: string): string {
   const value = part.facts[name]
   if (typeof value === 'string') return value

@@ -1,7 +1,7 @@
 import type { FailureFacts } from '../../queue/index.js'
 import { ago } from '../output.js'
 
-/** The last failure for people; a recovered one too, since it tells what may happen again. */
+/** The last failure for people; a recovered one too, since it may happen again. */
 export function failureText(failure: FailureFacts, nowMs: number): string {
   const { stage, attempt, exitCode, signal, outOfMemory, lastLogLines = [] } = failure
   const where = stage === undefined ? '' : ` in ${stage}${attempt === undefined ? '' : `, attempt ${attempt}`}`

@@ -6,7 +6,7 @@ import { type Part, PartNotStartedError } from '../parts.js'
 
 /** A part that is started again whenever it ends by itself. */
 export type KeptPart = Service & {
-  /** What it told when it became ready first; throws when that is not a text. */
+  /** A fact of its first ready line; throws if it is not a text. */
   fact(name: string): string
 }
 

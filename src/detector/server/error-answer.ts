@@ -4,7 +4,7 @@ import { ProtocolError } from '../../loop/protocol/index.js'
 import { DetectorRequestError, type FieldProblem } from '../serving/errors.js'
 import { ClientGoneError } from './client-signal.js'
 
-/** What a client is told about something that failed. */
+/** The answer to a client about a failure. */
 export type ErrorAnswer = {
   readonly status: number
   /** A sentence, or the list of wrong fields. */
@@ -16,7 +16,7 @@ export type ErrorAnswer = {
   readonly isOurs: boolean
 }
 
-/** Nobody reads it; it tells such requests apart in the figures. */
+/** Not read by any client; it distinguishes such requests in the metrics. */
 const CLIENT_GONE = 499
 
 /** After how many seconds it makes sense to ask again, for what passes by itself. */

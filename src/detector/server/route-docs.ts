@@ -112,7 +112,7 @@ function jsonOf(schema: z.core.$ZodType, description?: string): object {
       if (def.type === 'pipe' && def.out._zod.def.type === 'transform') {
         Object.assign(jsonSchema, jsonOf(def.in), { nullable: undefined })
       }
-      // The limits of every whole number of JavaScript tell nobody anything, and become the example.
+      // The limits of whole numbers in JavaScript are of no use in the page, and would become the example.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
     },

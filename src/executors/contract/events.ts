@@ -34,7 +34,7 @@ const modelEventSchema = z.object({
 })
 const errorEventSchema = z.object({ event: z.literal('error'), message: messageSchema })
 
-/** What a training program tells by its events file; docs/reference/trainer-contract.md describes it. */
+/** The events that a training program writes into its events file; docs/reference/trainer-contract.md describes it. */
 export const eventSchema = z.discriminatedUnion('event', [
   progressEventSchema,
   metricsEventSchema,

@@ -9,7 +9,7 @@ export type ProgramEnd = {
 export const OUT_OF_MEMORY =
   /out of memory|OutOfMemoryError|ResourceExhaustedError|\bMemoryError\b|Unable to allocate .*array|std::bad_alloc|Cannot allocate memory|Killed process|oom-kill/i
 
-/** A SIGKILL that nobody here has sent is the kernel's way to make room; a wrapping shell tells it as code 137. */
+/** A SIGKILL that this host has not sent comes from the kernel, which frees memory; a shell around the program reports it as code 137. */
 export function killedForMemory({ exitCode, signal }: Pick<ProgramEnd, 'exitCode' | 'signal'>): boolean {
   return signal === 'SIGKILL' || exitCode === 137
 }

@@ -22,7 +22,7 @@ type TrainingFile = z.infer<typeof trainingFileSchema>
 export const TRAINING_FILE = 'training.json'
 export const DATASET_FOLDER = 'dataset'
 export const BASE_MODEL_FOLDER = 'base_model'
-/** What tests tell the mock trainer over its node's backdoor, a JSON line each. */
+/** The commands of tests to the mock trainer over its node's backdoor, one JSON line each. */
 export const BACKDOOR_FILE = 'backdoor.jsonl'
 
 export type WorkspaceOptions = {
@@ -57,7 +57,7 @@ export async function writeWorkspace(options: WorkspaceOptions): Promise<void> {
   await writeJsonFile(join(folder, TRAINING_FILE), content)
 }
 
-/** Tells the program whether it is to go on from its checkpoint. */
+/** Writes for the program whether it resumes from its checkpoint. */
 export async function setResume(folder: string, resume: boolean): Promise<void> {
   const path = join(folder, TRAINING_FILE)
   const content = await readJsonFile(path, trainingFileSchema.loose())

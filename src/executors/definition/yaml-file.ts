@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import { type LoopfleetError, messageOf } from '../../base/index.js'
 import { explainIssues } from './yaml-sentences.js'
 
-/** A kind of YAML file that people write for us, and the error that tells what is wrong in one. */
+/** A kind of YAML file that people write, and the class of its errors. */
 export type YamlKind<Schema extends z.ZodType> = {
   /** `trainer` or `converter`. */
   readonly name: string
@@ -31,7 +31,7 @@ export async function readYamlSource<Schema extends z.ZodType>(file: string, kin
   throw kind.fail(`${what} ${file} is larger than 1 MiB; is it really a ${kind.name}'s YAML file?`, { file })
 }
 
-/** The checked content of a definition file; what is wrong is told with file, key, value and the way out. */
+/** The checked content of a definition file; errors name the file, the key, the value and the way out. */
 export function checkYamlValue<Schema extends z.ZodType>(
   value: unknown,
   file: string,

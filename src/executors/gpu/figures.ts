@@ -1,4 +1,4 @@
-/** What one GPU does at the moment; null is what the driver does not tell. */
+/** The current figures of one GPU; null where the driver does not report one. */
 export type GpuFigures = {
   /** As in CUDA_VISIBLE_DEVICES with CUDA_DEVICE_ORDER=PCI_BUS_ID. */
   readonly index: number

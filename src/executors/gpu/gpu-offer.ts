@@ -31,7 +31,7 @@ export type GpuOffer =
       readonly reason: string | null
     }
 
-/** The offer of a host that is told to offer no GPU, whatever it has; undefined where the cards decide. */
+/** The offer of a host that is configured to offer no GPU; undefined where the cards decide. */
 export function offerWithoutReading(limits: GpuLimits): GpuOffer | undefined {
   const none = (source: string): GpuOffer => ({ state: 'none', reason: `${source} leaves none` })
   if (limits.flag?.length === 0) return none('--gpus')
@@ -91,7 +91,7 @@ const byCuda: Limit = (cards, all, { cudaVisible, cudaOrder }) => {
   const entries = untilTheEnd(cudaVisible)
   const readable = all.flatMap(({ card }) => (card === undefined ? [] : [card]))
   const models = new Set(readable.map(({ figures, index }) => figures.name ?? `unknown model of GPU ${index}`))
-  // CUDA counts the fastest card as 0 unless told otherwise, and which one that is, nvidia-smi does not say.
+  // By default CUDA counts the fastest card as 0, and nvidia-smi does not show which one that is.
   if (models.size > 1 && cudaOrder !== 'PCI_BUS_ID' && entries.some(isIndex)) {
     throw new InvalidInputError(
       `CUDA_VISIBLE_DEVICES is "${cudaVisible}", but the models of this host's GPUs differ, so its indices depend on ` +

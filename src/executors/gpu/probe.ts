@@ -48,7 +48,7 @@ export function createNvidiaSmiProbe(options: NvidiaSmiOptions = {}): GpuProbe {
   }
 }
 
-/** The package tells no process id and takes no time-out, so the child is the one that was not there before. */
+/** The package gives no process id and has no time-out, so the child is found as the process that was not there before. */
 function ask(nvidiaSmi: typeof nvidiaSmiOf): {
   readonly answer: Promise<readonly ReadCard[] | null>
   readonly pids: number[]

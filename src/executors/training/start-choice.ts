@@ -6,7 +6,7 @@ import { examineCheckpoint } from './whole-files/checkpoint-file.js'
 
 /**
  * Whether the file of `train.resume_when` is there, or none is asked for, and no file of the checkpoint is torn. A torn
- * one is told of: the program would read it, fail, and fail again at each further start.
+ * one is reported: the program would read it, fail, and fail again at each further start.
  */
 export async function hasCheckpoint(
   definition: Pick<TrainerDefinition, 'train' | 'checkpoint'>,

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 
 /**
- * Tells whether a thread is inside a native addon. Ending a thread there aborts the whole process ("terminate called
+ * Knows whether a thread is inside a native addon. Ending a thread there aborts the whole process ("terminate called
  * after throwing an instance of 'Napi::Error'"), so it may only be ended after `condemn` has answered true. More cells
  * hold when the thread began its present images (or, while it loads its model, when that was loaded), how many of its
  * task it has begun, and how many pieces of native work lie within each other or side by side, which only the thread

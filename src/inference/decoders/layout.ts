@@ -4,7 +4,7 @@ const yoloLayouts = ['yolov5', 'yolov8', 'end-to-end'] as const
 export type YoloLayout = (typeof yoloLayouts)[number]
 export type Layout = YoloLayout | 'classification'
 
-/** Exports with suppression inside keep 300 boxes, or what they were told. */
+/** Exports with built-in suppression keep 300 boxes, or the number that was set for the export. */
 const MOST_FINISHED = 1000
 
 /** Whether an output can have the layout: its shape is right, and finished boxes name whole numbers as categories. */

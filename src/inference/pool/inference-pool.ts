@@ -43,7 +43,7 @@ export type DetectResult = { readonly detections: Findings; readonly threadId: n
 export interface InferencePool {
   /**
    * Finds what is on one image, whose memory must not be changed before the answer. Throws InferenceError;
-   * `isImageError` tells a bad image, `details.retryAfterSeconds` when to come again.
+   * `isImageError` recognises a bad image; `details.retryAfterSeconds` is the time until a retry.
    */
   detect(image: ImageSource, options?: RequestOptions): Promise<DetectResult>
   /** The same for several, which are taken all or not at all; rejects with the first failure. */

@@ -42,7 +42,7 @@ export type DetectorCondition = {
   readonly uptimeSeconds: number
 }
 
-/** The same with its name, as the Loop is told of it. */
+/** The same with its name, as it is sent to the Loop. */
 export type DetectorStatusView = DetectorCondition & {
   readonly id: string
   readonly name: string

@@ -3,7 +3,7 @@ import { z } from 'zod'
 const MAX_ID_LENGTH = 200
 const ID_PATTERN = /^[a-z0-9][a-z0-9_.-]*$/i
 
-/** Tells whether a text can be an organization's or project's id; such ids are also safe as names of folders. */
+/** Whether a text can be an organization's or project's id; such ids are also safe as names of folders. */
 export function isLoopId(text: string): boolean {
   return text.length <= MAX_ID_LENGTH && ID_PATTERN.test(text) && !text.includes('..')
 }
@@ -13,7 +13,7 @@ export const loopIdSchema = z
   .string()
   .refine(isLoopId, 'must be letters, digits, "_", "-" and single dots, with a letter or digit in front')
 
-/** Tells whether a text counts as uuid for the Loop's nodes: 32 hex digits; hyphens, braces and `urn:uuid:` allowed. */
+/** Whether a text counts as uuid for the Loop's nodes: 32 hex digits; hyphens, braces and `urn:uuid:` allowed. */
 export function isUuid(text: string): boolean {
   if (text.length > MAX_ID_LENGTH) return false // the patterns below are slow on long rows of braces
   const digits = text

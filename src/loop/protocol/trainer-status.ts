@@ -48,7 +48,7 @@ export const trainerStatusSchema = z.union([
 ])
 export type TrainerStatus = z.infer<typeof trainerStatusSchema>
 
-/** Tells a trainer's dialect from the shape of its status; nodes send no version. */
+/** The dialect of a trainer, recognised by the shape of its status; nodes send no version. */
 export function dialectOfTrainerStatus(status: object): Dialect {
   return 'train_image_count' in status || 'skipped_image_count' in status ? '0.8' : 'current'
 }

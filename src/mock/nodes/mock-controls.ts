@@ -12,7 +12,7 @@ const lineSchema = z.object({
   steps: z.int().min(0).optional(),
 })
 
-/** What somebody has told the mock trainer over its node's backdoor. */
+/** The commands of tests to the mock trainer, over its node's backdoor. */
 export type MockControls = {
   readonly providesNewModel: boolean
   readonly errors: ErrorConfiguration

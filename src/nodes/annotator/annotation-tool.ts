@@ -38,13 +38,13 @@ export type ToolResult = {
  */
 export type AnnotationTool<History = unknown> = {
   createHistory(): History
-  /** The signal aborts when the user has given up; what is answered then counts no more. A throw is told to the user. */
+  /** The signal aborts when the user gives up; a later result is ignored. The message of a thrown error is sent to the user. */
   handleUserInput(
     input: AnnotationInput,
     history: History,
     options: { readonly signal: AbortSignal },
   ): ToolResult | Promise<ToolResult>
-  /** The user has gone; what it returns is told to the Loop (true without it). */
+  /** The user has logged out; the returned value is sent to the Loop (true without this method). */
   logout?(frontendId: string): boolean
   /** Called once before the first input, for what takes long. */
   start?(): Promise<void>

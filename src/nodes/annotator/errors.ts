@@ -1,6 +1,6 @@
 import { LoopfleetError } from '../../base/index.js'
 
-/** A user's inputs come faster than the tool can follow; the Loop is told so in an error envelope. */
+/** A user's inputs come faster than the tool can follow; the Loop gets this in an error envelope. */
 export class AnnotatorBusyError extends LoopfleetError {
   static {
     this.prototype.name = 'AnnotatorBusyError'

@@ -147,7 +147,7 @@ export function createSeat(options: SeatOptions, deps: SeatDeps): Seat {
     }
   }
 
-  /** The Loop was told that the order is refused, since the answer of Redis came too late; but Redis has made the record. */
+  /** For an order that was refused to the Loop, since the answer of Redis came too late, although Redis has created the record. */
   async function abortRefused({ id }: TrainingRecord): Promise<never> {
     log.warn({ trainingId: id }, 'order aborted: it was refused, since the answer of Redis came too late')
     await withoutDeadline(() => trainings.request(id, 'abort', 'refused order'))

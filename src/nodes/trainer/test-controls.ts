@@ -32,7 +32,7 @@ export async function openTestControls(
   deps: TestControlsDeps,
 ): Promise<TestControls> {
   const { backdoor, trainings: records, log } = deps
-  /** Training and run → the settings its host was told last. */
+  /** Training and run → the settings that were sent to its host last. */
   const told = new Map<string, string>()
   let settings: MockSettings = {}
 
@@ -45,7 +45,7 @@ export async function openTestControls(
     return (await inWork()).filter(({ state }) => state === 'running')
   }
 
-  // A training is told as soon as a host has it, which is before its program starts.
+  // The settings are sent as soon as a host has the training, before its program starts.
   async function tellSettings(trainings: readonly TrainingRecord[]): Promise<void> {
     const text = JSON.stringify(settings)
     for (const { id, run } of trainings) {

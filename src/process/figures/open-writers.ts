@@ -15,7 +15,7 @@ export type WriterWatch = (files: readonly FileIdentity[]) => Promise<boolean>
 const OWNED_FOR_MS = 2000
 
 /**
- * Tells whether a program has one of these files open for writing, or mapped so that it can write to it: the process,
+ * Returns whether a program has one of these files open for writing, or mapped so that it can write to it: the process,
  * all it has started, and whatever carries its owner. Of processes that may not be looked into nothing is known; they
  * do not count.
  */

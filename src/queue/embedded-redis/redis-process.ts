@@ -65,7 +65,7 @@ function redisCommand(options: LaunchOptions, mark: string): [string, ...string[
   const wait = String(options.folderWaitMs / 1000)
   const lock = ['flock', '--no-fork', '--timeout', wait, '--conflict-exit-code', String(FOLDER_BUSY)] as const
   const server = ['redis-server', options.conf, '--dir', options.folder, '--unixsocket', options.socket]
-  // Nothing goes to syslog: the mark only tells our server from a predecessor that still answers on the socket.
+  // Nothing goes to syslog: the mark only distinguishes this server from an earlier one that still answers on the socket.
   return [...lock, join(options.folder, 'redis.lock'), ...server, '--syslog-ident', mark]
 }
 

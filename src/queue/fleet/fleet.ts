@@ -43,7 +43,7 @@ const notServedSchema = z.object({
 /** Why a host does not take the work of a trainer or converter. */
 export type NotServed = z.output<typeof notServedSchema>
 
-/** What a host tells of itself; more keys are kept as they come. */
+/** The announcement of a host; unknown keys are kept. */
 const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
   pid: z.int(),
@@ -66,7 +66,7 @@ const fleetHostSchema = z.looseObject({
 export type FleetHost = z.input<typeof fleetHostSchema>
 export type KnownHost = z.output<typeof fleetHostSchema>
 
-/** What a node tells of itself. */
+/** The announcement of a node. */
 const fleetNodeSchema = z.looseObject({
   uuid: z.string().min(1),
   name: z.string(),

@@ -19,7 +19,7 @@ export function createBoardQueues(
 
   function open(name: string): Queue {
     const queue = new Queue(name, { connection: link.connection(), prefix: link.prefix })
-    // Without a listener BullMQ prints every failed reconnect; the link tells of outages once.
+    // Without a listener BullMQ prints every failed reconnect; the link logs outages once.
     queue.on('error', (error) => deps.log.debug({ err: error, queue: name }, 'queue reports an error'))
     opened.set(name, queue)
     return queue

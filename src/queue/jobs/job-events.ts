@@ -6,7 +6,7 @@ import type { LocalEvents, OnSettled } from './local-events.js'
 export type JobEvents = {
   /** Calls back whenever the job is completed, has failed or is removed, from now on. */
   listen(queue: string, id: string, onChange: OnSettled): Promise<() => void>
-  /** True where this process works on the queue itself: what it does with a job is told immediately. */
+  /** True where this process works on the queue itself: its own changes of a job are reported immediately. */
   isLocal(queue: string): boolean
   /** Of a job that a handler of this process works on, or has ended while Redis did not know it. */
   outcomeOf(queue: string, id: string): Promise<unknown> | undefined

@@ -5,7 +5,7 @@ import { stages } from './names.js'
 /** One step on a queue of a host, as `StepQueue` makes it; its record says whose it is. */
 export const stepJobSchema = z.object({ id: z.string().min(1), run: z.int().min(1), step: z.enum(stages) })
 
-/** One point of a training's chart, on the queue of the seat that tells the Loop. */
+/** One point of a training's metrics, on the queue of the seat that sends it to the Loop. */
 export const metricsJobSchema = z.object({
   trainingId: z.string().min(1),
   run: z.int().min(1),
@@ -29,7 +29,7 @@ export const scanJobSchema = z.object({
 })
 export type ScanJob = z.infer<typeof scanJobSchema>
 
-/** What is read off one graphics card; null where the card does not tell. */
+/** The figures of one graphics card; null where the card does not report one. */
 export const gpuFiguresSchema = z.object({
   index: z.int().min(0),
   name: z.string().nullish(),

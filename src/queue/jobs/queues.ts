@@ -75,7 +75,7 @@ export function createQueues(link: RedisLink, deps: { readonly log: Logger }): Q
     if (existing !== undefined) return existing
     const skipMetasUpdate = link.access === 'read'
     const queue = new Queue(name, { connection: link.connection(), prefix: link.prefix, skipMetasUpdate })
-    // Without a listener BullMQ prints every failed reconnect; the link tells of outages once.
+    // Without a listener BullMQ prints every failed reconnect; the link logs outages once.
     queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue reports an error'))
     opened.set(name, queue)
     return queue

@@ -5,7 +5,7 @@ import type { Settled } from './local-events.js'
 import { JobFailedError, JobRemovedError } from './queue-errors.js'
 
 const LOOK_AGAIN_MS = 2_000
-// Where we work on the job ourselves we mostly hear of its end sooner than a look could tell.
+// If this process works on the job itself, its end is mostly reported sooner than a poll would find it.
 const LOOK_LOCAL_MS = 100
 
 // In one step: a job that is tried again is in none of the two sets, although it once has failed.

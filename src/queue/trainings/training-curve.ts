@@ -9,7 +9,7 @@ export type CurvePoint = z.infer<typeof curvePointSchema>
 export type TrainingCurve = {
   /** The last one of an epoch counts, since a resumed training repeats some. */
   addPoints(id: string, points: readonly CurvePoint[]): Promise<void>
-  /** By epoch; empty when the trainer tells none. */
+  /** By epoch; empty if the trainer reports none. */
   readCurve(id: string): Promise<readonly CurvePoint[]>
 }
 

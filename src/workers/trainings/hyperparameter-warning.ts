@@ -1,7 +1,7 @@
 import { warnOfUnknownHyperparameters } from '../../executors/training/index.js'
 import type { StageContext } from './stages/stage.js'
 
-/** Tells people and the Loop which hyperparameters of the order have no effect. Throws LF_BAD_TRAINER_FILE. */
+/** Reports to people and the Loop which hyperparameters of the order have no effect. Throws LF_BAD_TRAINER_FILE. */
 export async function warnOfHyperparameters({
   training,
   warn,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { TRAINING_FILE, writeWorkspace } from '../../executors/contract/index.js'
 import type { TrainingRun } from './training-run.js'
 
-/** Writes `training.json` of this run, which tells the trainer's programs what was ordered. */
+/** Writes `training.json` of this run: the order, for the programs of the trainer. */
 export async function writeTrainingFile({ id, definition, order, paths }: TrainingRun): Promise<void> {
   await writeWorkspace({
     folder: paths.workspace,

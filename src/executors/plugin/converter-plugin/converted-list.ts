@@ -6,7 +6,7 @@ import { ModelNotConvertibleError } from '../../contract/index.js'
 const FILE = 'converted.json'
 const listSchema = z.array(z.string().min(1)).min(1).max(10_000)
 
-/** The child process of a plug-in tells the worker which files it made. */
+/** Writes the list of files that a plug-in has made, from its child process for the worker. */
 export async function writeConvertedList(workspace: string, files: readonly string[]): Promise<void> {
   await writeJsonFile(join(workspace, FILE), listSchema.parse(files))
 }

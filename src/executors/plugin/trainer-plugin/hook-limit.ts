@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { messageOf } from '../../../base/index.js'
 import type { Awaitable } from './trainer-logic.js'
 
-/** What the watching thread is told: a hook has begun, or is over (`name` null). */
+/** The message to the watching thread: a hook has begun, or has ended (`name` null). */
 export type HookNote = { readonly id: number; readonly name: string | null }
 export type HookLimitOptions = { readonly limitMs: number; readonly eventsFile: string }
 

@@ -85,7 +85,7 @@ async function convert(logic: TrainerLogic, training: Training): Promise<Ended> 
   return runStarted('convert', await step.convert({ folder }, training), training)
 }
 
-/** The worker is told why; what still runs in our group ends with us. */
+/** Reports the error to the worker; processes of the group end with this one. */
 function fail(error: unknown): Ended {
   console.error(error)
   const isTraining = hook in starts

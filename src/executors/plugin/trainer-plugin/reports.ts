@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import type { ConfusionMatrix } from '../../../loop/protocol/index.js'
 import { type eventSchema, parseEventLine } from '../../contract/index.js'
 
-/** How a plug-in tells of its training: the events of docs/reference/trainer-contract.md. */
+/** The reports of a plug-in about its training: the events of docs/reference/trainer-contract.md. */
 export type TrainerReports = {
   /** 0 to 1, or null when only the epoch is known. */
   progress(progress: number | null, more?: { epoch?: number; epochs?: number; message?: string }): void

@@ -38,7 +38,7 @@ export type Training = {
   readonly gpus: readonly VisibleGpu[]
   /** Aborted when the training is asked to end; what does not heed it is killed after the grace time. */
   readonly signal: AbortSignal
-  /** Tells immediately what the hooks below are only asked for now and then. */
+  /** Reports immediately, while the hooks below are called at intervals. */
   readonly report: TrainerReports
 }
 

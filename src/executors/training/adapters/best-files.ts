@@ -235,7 +235,7 @@ const passedOverSchema = z.object({ said: z.array(z.string()) })
 /** Such a script keeps every best model until its disk is full. */
 const MAX_KEPT = 1000
 
-/** What people were told of files that are not used, kept in the workspace: a program that is resumed finds the same files again. */
+/** Files whose skipping was reported, kept in the workspace: a resumed program finds the same files again. */
 type PassedOver = {
   /** Whether it is the first time that this is said of this state of a file. */
   isNew(state: string, problem: string): Promise<boolean>

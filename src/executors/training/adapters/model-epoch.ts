@@ -4,7 +4,7 @@ export type DatedFile = {
   readonly bornMs?: number
   readonly named?: { readonly epoch: number; readonly isMarked: boolean } | undefined
 }
-/** Gathers what a script tells of its epochs, and returns which one a model file belongs to. */
+/** Collects the epochs that a script reports, and returns to which one a model file belongs. */
 export type ModelEpochs = {
   readonly hasTable: boolean
   /** The epoch of the table's last row. */
@@ -13,9 +13,9 @@ export type ModelEpochs = {
   inLog(epoch: number, readAtMs: number): void
   /** A model file is there, whether or not it is ever set aside. */
   saw(file: DatedFile): void
-  /** Later lines are not read, so from now on the log tells of no file to which epoch it belongs. */
+  /** Later lines are not read, so from now on the log says of no file to which epoch it belongs. */
   endOfLog(): void
-  /** Undefined when nothing tells. */
+  /** Undefined if it is unknown. */
   of(file: DatedFile): number | undefined
 }
 
@@ -97,7 +97,7 @@ function lineOf(lines: readonly Told[], mtimeMs: number, isToldAfter: boolean): 
   return before === undefined || after.atMs - mtimeMs < mtimeMs - before.atMs ? after.epoch : before.epoch
 }
 
-/** The first line tells which: only a script that prints a line for each epoch when it begins has one before any model. */
+/** The first line decides: only a script that prints a line for each epoch when it begins has one before any model. */
 function isToldRightAfter(firstFileMs: number, firstLineMs: number): boolean {
   const afterMs = firstLineMs - firstFileMs // NaN when there is neither
   return afterMs > -TICK_MS && afterMs <= TOLD_AFTER_MS

@@ -5,7 +5,7 @@ import type { Options } from 'csv-parse'
 import { hasCode } from '../../../base/index.js'
 import { TableRows } from './table-rows.js'
 
-/** The table as it stands, and what of the file tells whether it has changed since. */
+/** The current table, and the properties of the file by which a change is found. */
 export type Table = { readonly rows: TableRows; readonly mark: string; readonly mtimeMs: number }
 export type ReadTableOptions = {
   /** The mark of the reading before; nothing is read again without a change. */

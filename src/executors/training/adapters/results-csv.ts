@@ -21,7 +21,7 @@ export type ResultsCsvOptions = {
 }
 export type ResultsCsvDeps = {
   readonly push: (event: TrainerEvent) => void
-  /** Told the epoch of the last row whenever the table has changed, and when it was written. */
+  /** Called after each change of the table with the epoch of the last row and the time at which it was written. */
   readonly onEpoch?: (epoch: number, writtenAtMs: number) => void
   /** A line for people. */
   readonly say?: (line: string) => void

@@ -41,7 +41,7 @@ export class TableRows {
       this.#columns = toColumns(cells)
       return
     }
-    this.#columns ??= { names: [], epoch: 0, isEpoch: true } // a table without names still tells how far the training is
+    this.#columns ??= { names: [], epoch: 0, isEpoch: true } // also a table without names shows how far the training is
     const epoch = toEpoch(cells[this.#columns.epoch])
     const values = this.#valuesOf(this.#columns, cells)
     if (epoch === undefined) this.#pending = new Map([...this.#pending, ...values])

@@ -29,7 +29,7 @@ export async function examineCheckpoint(path: string): Promise<CheckpointFile> {
   }
 }
 
-/** Whether the content of a file says that it is whole; of one that does not, only rest tells. */
+/** Whether the content of a file shows that it is complete; for others only a time without changes does. */
 export async function isWholeByContent(path: string): Promise<boolean> {
   const { size } = await stat(path)
   if (/\.json$/i.test(path)) return size <= MAX_JSON_BYTES && (await jsonProblem(path, size)) === undefined

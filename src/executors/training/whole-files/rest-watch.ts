@@ -8,7 +8,7 @@ export type Look = FileIdentity & {
   readonly mark: string
   readonly size: number
   readonly mtimeMs: number
-  /** When the file was made, however often it was written since; the time of its last change where the disk does not tell. */
+  /** When the file was made, however often it was written since; the time of its last change where the file system does not know it. */
   readonly bornMs: number
   readonly isFile: boolean
   /** When this mark was seen first (performance.now): the file's own times can be set, or come from another clock. */

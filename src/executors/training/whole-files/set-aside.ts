@@ -10,7 +10,7 @@ import { examineStructure, type Structure } from './structure.js'
 /** A file of the program, and the name it is to have among those set aside. */
 export type Source = { readonly path: string; readonly name: string; readonly isBeside?: boolean }
 
-/** What stands in for rest, for files whose content does not tell whether it is whole. */
+/** Replaces the time without changes, for files whose content does not show whether it is complete. */
 export type Trust =
   /** Nothing: the file must have rested. */
   | 'rest'

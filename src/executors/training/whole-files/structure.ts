@@ -8,7 +8,7 @@ import { zipProblem } from './zip.js'
 
 /**
  * What the content of a file says about its being whole: `whole` by its own directory, `cut` with what is missing, or
- * `unknown`, as its format does not tell. `needs` are the files beside it without which it is worth nothing.
+ * `unknown`, if its format does not show it. `needs` are the files beside it without which it is worth nothing.
  */
 export type Structure =
   | { readonly state: 'whole' | 'unknown'; readonly needs: readonly NeededFile[] }

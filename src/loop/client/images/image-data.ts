@@ -7,7 +7,7 @@ import type { LoopRest } from '../session/rest.js'
 import type { FetchOptions } from './image-fetch.js'
 
 export type FetchImageDataOptions = FetchOptions & {
-  /** Told the ids that the Loop left out or described in a way that cannot be used. */
+  /** Called with the ids that the Loop left out, or whose data are invalid. */
   readonly onMissing?: (ids: string[]) => void
 }
 

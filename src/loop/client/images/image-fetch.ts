@@ -1,6 +1,6 @@
 export type OfProject = { readonly organization: string; readonly project: string }
 
-/** What is to be fetched for a project, and who is told how far it is. */
+/** The images to download for a project, and the listener of the progress. */
 export type FetchOptions = OfProject & {
   readonly ids: readonly string[]
   readonly signal: AbortSignal

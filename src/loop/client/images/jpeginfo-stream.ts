@@ -76,7 +76,7 @@ function startChecker(folder: string, events: CheckerEvents): Checker {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: helperEnvironment(),
   })
-  child.stdin.on('error', () => undefined) // it is gone, which its exit tells
+  child.stdin.on('error', () => undefined) // the process has ended, which its exit reports
   let silence: NodeJS.Timeout | undefined
   createInterface({ input: child.stdout }).on('line', (line) => {
     for (const [name, verdict] of parseVerdicts(line)) answer(name, verdict)

@@ -84,7 +84,7 @@ export class LoopAnswerError extends LoopfleetError {
   }
 }
 
-/** A handler cannot do now what an event of the Loop asks for: the payload of the answer tells the Loop so. */
+/** A handler cannot do now what an event of the Loop asks for: the payload of the answer says so to the Loop. */
 export class EventRefusedError extends LoopfleetError {
   static {
     this.prototype.name = 'EventRefusedError'

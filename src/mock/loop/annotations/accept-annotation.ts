@@ -18,7 +18,7 @@ export async function acceptAnnotation(context: LoopContext, project: Project, v
   const written = (lastWrites.get(project) ?? Promise.resolve()).then(() => store(project, annotation))
   lastWrites.set(
     project,
-    written.catch(() => undefined), // told to the one who sent it
+    written.catch(() => undefined), // the sender gets the error
   )
   await written
   const key = `${project.name}/${annotation.id}`

@@ -7,7 +7,7 @@ export function backgroundColor(random: Random): Color {
   return fromHsl(random.range(0, 360), random.range(0.05, 0.35), random.range(0.25, 0.8))
 }
 
-/** A colour that can be told from all the given ones; it says nothing about the category. */
+/** A colour that differs from all the given ones; it has no relation to the category. */
 export function distinctColor(random: Random, others: readonly Color[]): Color {
   let best = fromHsl(random.range(0, 360), random.range(0.45, 0.95), random.range(0.25, 0.75))
   for (let i = 0; i < 12 && nearest(best, others) < 110; i++) {

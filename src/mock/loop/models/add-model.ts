@@ -16,7 +16,7 @@ export type UploadedFolder = { readonly folder: string; readonly names: readonly
 
 /**
  * A trainer's files: they become the model of the training's newest metrics, the same for all formats. A format that this
- * model has stays as it is, and the trainer is told so (409 with the model's id).
+ * model has stays as it is, and the trainer gets a conflict (409 with the model's id).
  */
 export async function addTrainedModel(
   context: LoopContext,

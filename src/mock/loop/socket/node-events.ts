@@ -11,7 +11,7 @@ import type { EventHandler } from './events.js'
 
 export type NodeEventEntry = { readonly event: string; readonly count: number; readonly handler: EventHandler }
 
-/** What nodes may tell the Loop, with the number of arguments of each event. */
+/** The events that nodes may send, with the number of arguments of each event. */
 export function nodeEvents(context: LoopContext): readonly NodeEventEntry[] {
   return [
     { event: 'update_trainer', count: 1, handler: ([status], { id }) => updateTrainer(context, id, status) },

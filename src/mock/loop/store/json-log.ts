@@ -30,7 +30,7 @@ export async function openJsonLog<Schema extends z.ZodType>(
     append: (values) => {
       const lines = values.map((value) => `${JSON.stringify(value)}\n`).join('')
       const written = tail.then(() => appendFile(path, lines))
-      tail = written.catch(() => undefined) // told to the one who appended; the next one tries again
+      tail = written.catch(() => undefined) // the caller of that append gets the error; the next append tries again
       return written
     },
     drained: () => tail,

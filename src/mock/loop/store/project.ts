@@ -86,7 +86,7 @@ function createSaver(write: () => Promise<void>): () => Promise<void> {
   return () => {
     if (running === undefined) return run()
     next ??= running
-      .catch(() => undefined) // told to the one who waits for that run
+      .catch(() => undefined) // the caller of that run gets the error
       .then(() => {
         next = undefined
         return run()

@@ -54,7 +54,7 @@ function sideColors({ width, height, isForeground, pixels }: Cells, doubtful: Ui
   })
   const [background, foreground] = sides
   return {
-    /** 1 for foreground, undefined where the colours do not tell. */
+    /** 1 for foreground, undefined where the colours do not decide. */
     sideOf(cell: number, rgb: Uint8Array, at: number): number | undefined {
       const backCount = background?.counts[cell] ?? 0
       const foreCount = foreground?.counts[cell] ?? 0
