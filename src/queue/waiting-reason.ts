@@ -64,15 +64,10 @@ export function whyTrainingWaits(
     unfinished = [],
   }: { readonly hosts: readonly HostInFleet[]; readonly unfinished?: readonly TrainingRecord[] },
 ): WaitingReason | undefined {
-  if (waitsForSlots(training)) return { kind: 'slots', sentence: slotsSentence(training) }
+  if (waitsForSlots(training)) return { kind: 'slots', sentence: `Waits for free slots on ${training.hostId}.` }
   if (!isWaiting(training)) return undefined
   if (training.held !== null) return { kind: 'held', sentence: heldSentence(training.id) }
   return waitingReason(needsOf(training), { hosts, waiting: unfinished.filter(isWaiting).map(needsOf) })
-}
-
-function slotsSentence({ hostId, requires: { gpus } }: TrainingRecord): string {
-  const slots = gpus === 0 ? 'a free slot' : gpus === 1 ? 'a free GPU' : `${gpus} free GPUs`
-  return `Waits for ${slots} on ${hostId}.`
 }
 
 function heldSentence(id: string): string {

@@ -232,7 +232,7 @@ describe('fleet page', function () {
     expect(await row.textContent()).to.contain('waiting for a host')
     const run = await dashboard.trainings.beginRun(id, hostA)
     await dashboard.trainings.update(id, run, { state: 'train_model_downloaded' })
-    await row.getByText('Waits for a free slot on host-a.').waitFor()
+    await row.getByText('Waits for free slots on host-a.').waitFor()
   })
 
   it('names the warnings of a training in the table', async () => {
