@@ -39,4 +39,21 @@ describe('a training whose program was interrupted', function () {
       expect(fleet.uploads()).to.deep.equal({ mocked: 1, mocked_converted: 1 })
     })
   }
+
+  it('begins with its best model if its checkpoint cannot be resumed, whatever the check says, and is completed', async () => {
+    await fleet.order({ hyperparameters: { epochs: 4, bad_at_epoch: 3 } })
+    const hold = fleet.hold({ method: 'PUT', path: '^/api/.*/trainings/' }, 3_000)
+    await hold.reached()
+    const starts = await fleet.starts()
+    hold.release()
+    await fleet.until({ ended: true })
+
+    expect(starts.map(({ resume, base_model }) => ({ resume, base_model }))).to.deep.equal([
+      { resume: false, base_model: null },
+      { resume: true, base_model: null },
+      { resume: false, base_model: { folder: 'base_model' } },
+    ])
+    expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })
+    expect(fleet.uploads()).to.deep.equal({ mocked: 1, mocked_converted: 1 })
+  })
 })

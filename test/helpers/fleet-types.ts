@@ -132,5 +132,6 @@ export type QuickStart = {
   readonly pid: number
   readonly resume: boolean
   readonly first_epoch: number
+  readonly base_model: { readonly folder: string } | null
   readonly gpus: string | null
 }

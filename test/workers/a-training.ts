@@ -4,6 +4,7 @@ import { trainerDefinitionSchema } from '../../src/executors/definition/definiti
 import type { TrainingOrder } from '../../src/loop/protocol/index.js'
 import type { Stage as StageName } from '../../src/queue/jobs/names.js'
 import type { TrainingProgressFields, TrainingRecord } from '../../src/queue/trainings/training-record.js'
+import { createEarlierStarts } from '../../src/workers/trainings/earlier-starts.js'
 import { allStages } from '../../src/workers/trainings/pipeline.js'
 import type { Stage, Stages } from '../../src/workers/trainings/stages/stage.js'
 import { createStopSwitch } from '../../src/workers/trainings/stop-switch.js'
@@ -130,6 +131,7 @@ export function aTraining(options: {
       close: async () => undefined,
       offPatterns: new Set(),
     },
+    starts: createEarlierStarts(test.record, { update: async () => undefined, log: silentLogger() }),
     lease: undefined,
     changeGpus: async () => false,
     reached: () => undefined,

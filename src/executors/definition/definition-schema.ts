@@ -37,6 +37,7 @@ export const gpusSchema = z.union([z.literal('auto'), z.int().min(0).max(64)], {
 
 const formatNames = Object.keys(datasetFormats) as readonly DatasetFormat[]
 
+const SCRATCH_BELOW = 0.1
 const TRAINING: readonly Placeholder[] = ['workspace', 'trainer', 'dataset', 'model_variant', 'resolution']
 const CONVERTING: readonly Placeholder[] = [...TRAINING, 'model', 'output']
 const DETECTING: readonly Placeholder[] = ['workspace', 'trainer', 'model', 'images', 'output', 'resolution']
@@ -137,6 +138,10 @@ export const trainerDefinitionSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('What a resume on another host needs; the folder of train.resume_when without it.'),
+  resume: z
+    .strictObject({ scratch_below: z.number().min(0).max(1).default(SCRATCH_BELOW) })
+    .default({ scratch_below: SCRATCH_BELOW })
+    .describe('Up to which progress (0 to 1) a training may begin again from scratch if nothing can be resumed.'),
   hyperparameters: hyperparametersSchema
     .default({})
     .describe('The hyperparameters that commands use, with type and default.'),

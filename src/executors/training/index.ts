@@ -1,6 +1,6 @@
 export { noMatchReason } from './adapters/best-names.js'
 export { eventFiles, unhandledModelFiles } from './events-file.js'
-export { askResume } from './resume-check.js'
+export { askResume, type ResumeAnswer } from './resume-check.js'
 export { type RunningTraining, readLeftOver, runCommand, startTraining } from './training-program.js'
 export { warnOfUnknownHyperparameters } from './unknown-hyperparameters.js'
 export { ASIDE } from './whole-files/aside-folders.js'

@@ -30,10 +30,14 @@ export async function chooseStart(options: {
   readonly workspace: string
   readonly order: TrainingOrder
   readonly resume: boolean
+  /** Begin with the best model so far, which lies in the folder of the base model. */
+  readonly bestModel?: boolean | undefined
 }): Promise<{ readonly command: CommandTemplate; readonly resumes: boolean }> {
   const { definition, order } = options
   const resumes = options.resume && (await hasCheckpoint(definition, options.workspace))
   if (resumes && definition.train.resume !== undefined) return { command: definition.train.resume, resumes }
+  if (options.bestModel && definition.train.continue !== undefined)
+    return { command: definition.train.continue, resumes }
   return { command: firstCommand(definition, order), resumes }
 }
 

@@ -40,6 +40,8 @@ export type StartTrainingOptions = {
   readonly order: TrainingOrder
   /** Resume from the checkpoint if there is one. */
   readonly resume: boolean
+  /** Begin with the best model so far, which lies in the folder of the base model. */
+  readonly bestModel?: boolean
   /** The leased GPUs; none on the CPU slot. */
   readonly gpus: readonly VisibleGpu[]
   readonly owner: string

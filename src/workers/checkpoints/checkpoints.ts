@@ -3,10 +3,10 @@ import { messageOf, RunSupersededError, removeTree } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import type { TrainerEvent } from '../../executors/contract/index.js'
 import { REST_MS } from '../../executors/training/index.js'
-import { type CheckpointRules, filesBelow, fingerprint, watchedPaths } from './contents.js'
-import type { Finished, Marker } from './marker.js'
+import { type CheckpointRules, filesBelow, fingerprint, markOf, watchedPaths } from './contents.js'
+import type { Finished } from './marker.js'
 import { createPacker } from './packer.js'
-import { noteRun, restoreNewest } from './restore.js'
+import { noteRun, type Restored, restoreEarlier, restoreNewest } from './restore.js'
 import { type SnapshotOptions, takeSnapshot } from './snapshot.js'
 import { createCheckpointStore } from './store.js'
 
@@ -28,7 +28,9 @@ export type Checkpoints = {
    * Restores what is newer than this workspace; returns what was restored. Never fails but by an end of the run, or with `mustRead`: then it
    * throws if it cannot tell what is there, since nothing that is packed may be missed.
    */
-  restore(say: Say, options?: RestoreHow): Promise<Pick<Marker, 'epoch' | 'finished'> | undefined>
+  restore(say: Say, options?: RestoreHow): Promise<Pick<Restored, 'epoch' | 'finished' | 'mark'> | undefined>
+  /** Restores the newest one that no resume has failed with, whatever the workspace holds; returns its mark. */
+  restoreEarlier(say: Say, options: Required<Pick<RestoreHow, 'failed'>>): Promise<string | undefined>
   /** From now on the program's new checkpoints are packed. */
   follow(say: Say): Promise<void>
   saw(event: TrainerEvent): void
@@ -40,7 +42,11 @@ export type Checkpoints = {
   close(): Promise<void>
 }
 
-type RestoreHow = { readonly mustRead?: boolean }
+type RestoreHow = {
+  readonly mustRead?: boolean
+  /** Marks of checkpoints that a resume has failed with; these are left out. */
+  readonly failed?: ReadonlySet<string>
+}
 
 export type CheckpointsOptions = {
   /** The folder that all hosts see. */
@@ -99,6 +105,7 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   // In two halves: once the files are copied, the workspace may change and the training may go on.
   async function copy(how: How): Promise<(() => Promise<void>) | undefined> {
     const { signal, finished } = how
+    const source = await markOf(workspace, rules, epoch)
     const names = await takeSnapshot({
       ...how,
       workspace,
@@ -107,7 +114,8 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
       isFinished: finished !== null,
     })
     if (names === undefined) return undefined
-    const about = { run, epoch, finished }
+    // One that was written meanwhile has no mark; then both are tried.
+    const about = { run, epoch, finished, source: source === (await markOf(workspace, rules, epoch)) ? source : null }
     return async () => {
       const startedAt = performance.now()
       await checkFence()
@@ -142,11 +150,20 @@ export function createCheckpoints(options: CheckpointsOptions, deps: Checkpoints
   }
 
   return {
-    async restore(tell, { mustRead = false } = {}) {
+    async restoreEarlier(tell, { failed }) {
+      const { endSignal: signal } = deps
+      const found = await restoreEarlier({ workspace, rules, run, signal, failed }, { store, say: tell })
+      if (found === undefined) return undefined
+      log.info({ run: found.run, epoch: found.epoch }, 'earlier packed checkpoint restored')
+      tell(`restored the earlier checkpoint of epoch ${found.epoch ?? '?'} that run ${found.run} has packed`)
+      epoch = found.epoch
+      return found.mark
+    },
+    async restore(tell, { mustRead = false, failed = new Set<string>() } = {}) {
       const { endSignal: signal } = deps
       try {
         if (mustRead) await store.checkFolder()
-        const marker = await restoreNewest({ workspace, rules, run, signal, mustRead }, { store, say: tell })
+        const marker = await restoreNewest({ workspace, rules, run, signal, mustRead, failed }, { store, say: tell })
         if (marker === undefined) return undefined
         log.info({ run: marker.run, epoch: marker.epoch }, 'packed checkpoint restored')
         tell(`restored the checkpoint of epoch ${marker.epoch ?? '?'} that run ${marker.run} has packed`)

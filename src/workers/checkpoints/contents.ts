@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path'
 import { hasCode } from '../../base/index.js'
@@ -41,6 +42,19 @@ export async function fingerprint(folder: string, files: readonly string[]): Pro
     return Array.isArray(found) ? `${file} -` : `${file} ${found.ino} ${found.size} ${found.mtimeNs}`
   })
   return (await Promise.all(lines)).join('\n')
+}
+
+/**
+ * A name for the checkpoint that lies in this workspace now; it changes when one of its files is written, or with the last epoch where
+ * the trainer file names no file.
+ */
+export async function markOf(workspace: string, rules: CheckpointRules, epoch: number | null): Promise<string> {
+  if (watchedPaths(rules).length === 0) return `epoch ${epoch}`
+  const files = await filesBelow(workspace, watchedPaths(rules))
+  return createHash('sha256')
+    .update(await fingerprint(workspace, files))
+    .digest('hex')
+    .slice(0, 16)
 }
 
 // A link to a file stands for its content; a link to a folder could lead round in a circle.

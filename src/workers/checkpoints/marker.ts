@@ -11,6 +11,8 @@ export const markerSchema = z.object({
   /** The last epoch the program had told of. */
   epoch: z.number().nullable(),
   createdAt: z.string(),
+  /** The mark of the checkpoint in its workspace, by which a resume from it is known to have failed. */
+  source: z.string().nullable().default(null),
   /** What `train` answered, once the program had ended well: then only the models are needed. */
   finished: z.object({ stopped: z.boolean(), epoch: z.number().nullable() }).nullable(),
 })

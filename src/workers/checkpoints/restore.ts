@@ -19,10 +19,15 @@ export type RestoreOptions = {
   /** Our own run; what a newer one has packed is none of our business. */
   readonly run: number
   readonly signal: AbortSignal
+  /** Marks of checkpoints that a resume has failed with. */
+  readonly failed: ReadonlySet<string>
   /** Throws what hinders it, but for a checkpoint that is broken, instead of going on without it. */
   readonly mustRead?: boolean
 }
 export type RestoreDeps = { readonly store: CheckpointStore; readonly say: (line: string) => void }
+
+/** What was restored, with the mark by which a resume from it is known to have failed. */
+export type Restored = Marker & { readonly mark: string }
 
 /** Writes down whose state the workspace holds, so that a later run can tell what is newer. */
 export async function noteRun(workspace: string, run: number): Promise<void> {
@@ -33,18 +38,31 @@ export async function noteRun(workspace: string, run: number): Promise<void> {
  * Puts the newest packed checkpoint that is whole into the workspace, in place of what is there, if a later run has
  * packed it than the one that worked here last, or if nothing is here to go on from. Returns its marker.
  */
-export async function restoreNewest(options: RestoreOptions, deps: RestoreDeps): Promise<Marker | undefined> {
-  const { workspace, rules, run } = options
+export async function restoreNewest(options: RestoreOptions, deps: RestoreDeps): Promise<Restored | undefined> {
+  const { workspace, rules } = options
   const watched = watchedPaths(rules)
   const ownRun = (await filesBelow(workspace, watched)).length === 0 ? 0 : await readNote(workspace)
+  return await restoreAfter(ownRun, options, deps)
+}
+
+/** Puts the newest packed checkpoint into the workspace that is whole and that no resume has failed with. */
+export async function restoreEarlier(options: RestoreOptions, deps: RestoreDeps): Promise<Restored | undefined> {
+  return await restoreAfter(0, options, deps)
+}
+
+async function restoreAfter(ownRun: number, options: RestoreOptions, deps: RestoreDeps): Promise<Restored | undefined> {
   for (const sequence of await deps.store.list()) {
     const packedBy = parseSequence(sequence)?.run ?? 0
-    if (packedBy > run) continue
+    if (packedBy > options.run || options.failed.has(packedMark(sequence))) continue
     if (packedBy <= ownRun) return undefined // they come newest first
     const marker = await tryRestore(sequence, options, deps)
-    if (marker !== undefined) return marker
+    if (marker !== undefined) return { ...marker, mark: packedMark(sequence) }
   }
   return undefined
+}
+
+function packedMark(sequence: string): string {
+  return `packed ${sequence}`
 }
 
 async function tryRestore(sequence: string, options: RestoreOptions, deps: RestoreDeps): Promise<Marker | undefined> {
@@ -53,6 +71,7 @@ async function tryRestore(sequence: string, options: RestoreOptions, deps: Resto
     await removeTree(temporary)
     await mkdir(temporary, { recursive: true })
     const marker = await deps.store.readMarker(sequence)
+    if (marker.source !== null && options.failed.has(marker.source)) return undefined
     await deps.store.fetch(sequence, marker, join(temporary, 'packed.tar'), options.signal)
     const files = await unpackTar(join(temporary, 'packed.tar'), join(temporary, 'files'))
     options.signal.throwIfAborted()

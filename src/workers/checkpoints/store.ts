@@ -19,7 +19,7 @@ import {
 const KEPT = 2
 
 type PackSource = { readonly folder: string; readonly names: readonly string[] }
-type PackAbout = Pick<Marker, 'run' | 'epoch' | 'finished'>
+type PackAbout = Pick<Marker, 'run' | 'epoch' | 'source' | 'finished'>
 type PackOptions = {
   /** Throws when another host has taken the training over; asked directly before the marker is written. */
   readonly checkFence: () => Promise<void>

@@ -4,13 +4,16 @@ import { TRAINING_FILE, writeWorkspace } from '../../executors/contract/index.js
 import type { TrainingRun } from './training-run.js'
 
 /** Writes `training.json` of this run: the order, for the programs of the trainer. */
-export async function writeTrainingFile({ id, definition, order, paths }: TrainingRun): Promise<void> {
+export async function writeTrainingFile(
+  { id, definition, order, paths }: TrainingRun,
+  { bestModel = false }: { readonly bestModel?: boolean } = {},
+): Promise<void> {
   await writeWorkspace({
     folder: paths.workspace,
     order,
     training: { id },
     dataset: definition.dataset,
-    baseModel: order.baseModel.kind === 'loop',
+    baseModel: bestModel || order.baseModel.kind === 'loop',
   })
 }
 

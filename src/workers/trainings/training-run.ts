@@ -7,6 +7,7 @@ import { levelOf } from '../../queue/redis-basics/index.js'
 import type { Checkpoints } from '../checkpoints/checkpoints.js'
 import type { PlaceLending } from '../engine/place-lending.js'
 import { createRunOutput, type RunOutput, type WorkspacePaths } from '../workspaces/index.js'
+import { createEarlierStarts, type EarlierStarts } from './earlier-starts.js'
 import type { MetricsSync } from './metrics-sync.js'
 import type { ModelSets } from './model-sets.js'
 import type { RunStore } from './run-store.js'
@@ -39,6 +40,8 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence' | 'r
   readonly log: Logger
   /** The log that people follow. */
   readonly output: RunOutput
+  /** What earlier starts of its program have shown. */
+  readonly starts: EarlierStarts
   lease: Lease | undefined
   /** Exchanges the GPUs that it has for others, as far as they are free; returns whether it has others now. */
   changeGpus: (spare: readonly string[]) => Promise<boolean>
@@ -50,7 +53,16 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence' | 'r
 
 export type TrainingRunParts = Omit<
   TrainingRun,
-  'record' | 'update' | 'addPoints' | 'checkFence' | 'reached' | 'lease' | 'changeGpus' | 'placeLending' | 'output'
+  | 'record'
+  | 'update'
+  | 'addPoints'
+  | 'checkFence'
+  | 'reached'
+  | 'lease'
+  | 'changeGpus'
+  | 'placeLending'
+  | 'output'
+  | 'starts'
 >
 
 export function createTrainingRun(parts: TrainingRunParts, store: RunStore): TrainingRun {
@@ -58,6 +70,7 @@ export function createTrainingRun(parts: TrainingRunParts, store: RunStore): Tra
   return {
     ...parts,
     output: createRunOutput(store.appendLog, { whole }),
+    starts: createEarlierStarts(parts.taken, { update: store.update, log: parts.log }),
     lease: undefined,
     changeGpus: async () => false,
     placeLending: undefined,

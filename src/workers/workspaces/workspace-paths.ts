@@ -9,6 +9,8 @@ export type WorkspacePaths = {
   readonly log: string
   readonly imageData: string
   readonly baseModel: string
+  /** The base model of the order while the best model of the training lies in its place. */
+  readonly orderedBaseModel: string
   /** One folder per model the program reported, see model-sets.ts. */
   readonly models: string
   /** The files that are uploaded: the best model and what convert made of it. */
@@ -26,6 +28,7 @@ export function workspacePaths(dataFolder: string, order: TrainingOrder, trainin
     log: join(workspace, 'last_training.log'),
     imageData: join(workspace, 'image-data.json'),
     baseModel: join(workspace, 'base_model'),
+    orderedBaseModel: join(workspace, 'base_model_of_the_order'),
     models: join(workspace, 'models'),
     model: join(workspace, 'model'),
     deployedModel: join(workspace, 'deployed_model'),

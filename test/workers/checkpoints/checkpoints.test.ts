@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { RunSupersededError } from '../../../src/base/abort-reasons.js'
 import { silentLogger } from '../../../src/base/logger/logger.js'
 import { type Checkpoints, createCheckpoints } from '../../../src/workers/checkpoints/checkpoints.js'
+import { markOf } from '../../../src/workers/checkpoints/contents.js'
 import { forgetEnded } from '../../../src/workers/checkpoints/store.js'
 import { withLittleRoom } from '../../helpers/little-room.js'
 import { rejection } from '../../helpers/rejection.js'
@@ -120,6 +121,21 @@ describe('checkpoints in a shared folder', () => {
       '000001-000004.json',
       '000001-000004.tar',
     ])
+  })
+
+  it('that resumes have failed with are passed over, here and on other hosts, until there is none', async () => {
+    const first = await aHostThatPacked(1, 1, 2)
+    const mark = await markOf(first.path('.'), rules, null)
+    const second = await aTake('b', 2)
+
+    const older = await second.checkpoints.restore(() => undefined, { failed: new Set([mark]) })
+    const none = await second.checkpoints.restoreEarlier(() => undefined, {
+      failed: new Set([mark, older?.mark ?? '']),
+    })
+
+    expect(older?.epoch).to.equal(1)
+    expect(await second.content()).to.equal('state of epoch 1')
+    expect(none).to.equal(undefined)
   })
 
   it('are packed once per new checkpoint, and not for one that lay there before', async () => {

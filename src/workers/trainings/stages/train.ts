@@ -1,23 +1,22 @@
 import { messageOf, TrainingStoppedError, WorkerShutdownError } from '../../../base/index.js'
 import type { ModelEvent, TrainerEvent } from '../../../executors/contract/index.js'
-import {
-  askResume,
-  noMatchReason,
-  type RunningTraining,
-  readLeftOver,
-  startTraining,
-} from '../../../executors/training/index.js'
+import { noMatchReason, type RunningTraining, readLeftOver, startTraining } from '../../../executors/training/index.js'
 import type { Finished } from '../../checkpoints/marker.js'
 import { deviceOf } from '../../engine/served.js'
 import { toBestModel } from '../best-model.js'
+import { openStarts, type Start } from '../choose-start.js'
 import { NoModelError, TrainerExitedError } from '../errors.js'
+import { createGain, type Gain } from '../gain.js'
 import { warnOfHyperparameters } from '../hyperparameter-warning.js'
 import { hasFiles } from '../model-sets.js'
 import { BEST_HOST, createReportWriter, type ReportWriter } from '../report-writer.js'
+import { blamesItsStart, type FailedStart, NoResumeError } from '../resume-ladder.js'
 import { writeTrainingFile } from '../training-file.js'
 import type { Stage, StageContext, StageDeps } from './stage.js'
 
 const FIGURES_EVERY_MS = 1000
+const STARTS = { resume: 'resumes', 'best-model': 'begins with the best model so far', scratch: 'starts' } as const
+type ProgramStart = keyof typeof STARTS
 
 /**
  * Runs the training program on the leased slots until it ends: events become progress, log lines and set-aside models.
@@ -36,76 +35,106 @@ export const train: Stage = {
 }
 
 async function run(context: StageContext, deps: StageDeps) {
-  const { training, signal } = context
+  const { training, signal, say } = context
+  const { failed } = training.starts
   // Also for a training that was stopped while nobody worked on it: its models may lie with the checkpoints only.
-  const restored = await training.checkpoints?.restore(context.say, { mustRead: signal.aborted })
+  const restored = await training.checkpoints?.restore(say, { mustRead: signal.aborted, failed })
   training.modelSets.reload() // as restored; also when that has failed half way
   if (restored?.finished) return { ...restored.finished }
   if (signal.aborted) return settle(context, undefined)
   await warnOfHyperparameters(context) // again for a retry, which passes over the download
   await writeTrainingFile(training)
-  const answer = await askResume(
-    {
-      definition: training.definition,
-      workspace: training.paths.workspace,
-      order: training.order,
-      gpus: training.lease?.visible ?? [],
-      owner: training.owner,
-      env: training.programEnv,
-      logFile: training.paths.log,
-      signal,
-      audience: context.audience,
-    },
-    { log: context.log, outputThread: deps.outputThread, say: context.say },
-  )
-  if (answer.kind === 'unusable') context.say(`the checkpoint is not used: ${answer.problem}`)
-  if (answer.kind === 'finished' && (await keepLeftOver(context))) return await settle(context, undefined)
-  const resume = answer.kind === 'resume' || answer.kind === 'finished'
-  await training.checkpoints?.follow(context.say)
-  await training.checkFence()
-  const program = await startTraining(
-    {
-      definition: training.definition,
-      workspace: training.paths.workspace,
-      order: training.order,
-      resume,
-      gpus: training.lease?.visible ?? [],
-      owner: training.owner,
-      env: training.programEnv,
-      audience: context.audience,
-    },
-    { log: context.log, outputThread: deps.outputThread, say: context.say },
-  )
-  const device = deviceOf(training)
-  await training.update({ facts: { device } })
-  context.say(`training program ${resume ? 'resumes' : 'starts'} as process ${program.pid} on ${device}`)
-  const watched = await watch(program, context, deps)
-  if (training.stopSwitch.endSignal.reason instanceof WorkerShutdownError) await training.checkpoints?.handBack()
-  const result = await settle(context, watched)
-  await training.checkpoints?.finish(result)
-  return result
+  const starts = openStarts(context, deps, restored?.mark)
+  for (;;) {
+    const start = await starts.next()
+    const watched = 'start' in start ? await runProgram(start.start, context, deps) : undefined
+    if (watched === undefined && !(await endsWithItsModels(start, context))) continue
+    const end = watched && (await failedStart(watched, start, context))
+    if (end !== undefined) {
+      say(`the program ended before its first new epoch (${end}); the training steps down`)
+      await start.failed()
+      continue
+    }
+    if (training.stopSwitch.endSignal.reason instanceof WorkerShutdownError) await training.checkpoints?.handBack()
+    const result = await settle(context, watched)
+    await training.checkpoints?.finish(result)
+    return result
+  }
 }
 
-/** Sets aside what an earlier program has left, without starting one; returns whether there is a model. */
-async function keepLeftOver(context: StageContext): Promise<boolean> {
+async function runProgram(start: ProgramStart, context: StageContext, deps: StageDeps): Promise<Watched> {
+  const { training, audience, log, say } = context
+  const { definition, order, owner, programEnv: env, lease } = training
+  const resume = start === 'resume'
+  await training.checkpoints?.follow(say)
+  await training.checkFence()
+  const where = {
+    definition,
+    workspace: training.paths.workspace,
+    order,
+    owner,
+    env,
+    audience,
+    gpus: lease?.visible ?? [],
+  }
+  const how = { resume, bestModel: start === 'best-model' }
+  const program = await startTraining({ ...where, ...how }, { log, outputThread: deps.outputThread, say })
+  const device = deviceOf(training)
+  await training.update({ facts: { device } })
+  say(`training program ${STARTS[start]} as process ${program.pid} on ${device}`)
+  const gain = createGain(resume ? training.starts.epoch : null)
+  const reported = await watch(program, gain, context, deps)
+  await training.starts.noteReached(gain)
+  return { program, gain, reported }
+}
+
+/** How it ended, in words, if what it began with is to blame: then the training steps down. */
+async function failedStart(watched: Watched, start: Start, { signal }: StageContext): Promise<string | undefined> {
+  const end = await failureOf(watched)
+  const wasResume = 'start' in start && start.start !== 'scratch'
+  if (!wasResume || end === undefined || signal.aborted || watched.gain.hasNewEpoch) return undefined
+  return blamesItsStart(end) ? new TrainerExitedError(end).message : undefined
+}
+
+/** Whether the training ends without a program, with the models it has; throws if it has none and cannot begin again. */
+async function endsWithItsModels(start: Start, context: StageContext): Promise<boolean> {
+  const { training, say } = context
+  const isFinished = 'end' in start && start.end === 'finished'
+  if (isFinished) await keepLeftOver(context)
+  const hasModel = (await training.modelSets.list()).some(hasFiles)
+  if (isFinished && !hasModel) {
+    say('the training program had finished, but left no model here')
+    await start.failed()
+    return false
+  }
+  if (!hasModel) throw new NoResumeError({ trainingId: training.id })
+  say(
+    isFinished
+      ? 'the training program had finished; its models are used'
+      : 'nothing is left to resume from; the training ends with its best model so far',
+  )
+  return true
+}
+
+/** Sets aside what an earlier program has left, without starting one. */
+async function keepLeftOver(context: StageContext): Promise<void> {
   const { training, log, say } = context
   const { definition, order, paths } = training
   const writer = createReportWriter(training)
   const where = { definition, order, workspace: paths.workspace }
   for await (const event of readLeftOver(where, { log, say })) await take(event, context, writer)
   await writer.flush()
-  const hasModel = (await training.modelSets.list()).some(hasFiles)
-  say(
-    hasModel
-      ? 'the training program had finished; its models are used'
-      : 'the training program had finished, but left no model here; it is resumed',
-  )
-  return hasModel
 }
 
-type Watched = { readonly program: RunningTraining; readonly reported: string | null; readonly resumed?: boolean }
+type Watched = { readonly program: RunningTraining; readonly gain: Gain; readonly reported: string | null }
 
-async function watch(program: RunningTraining, context: StageContext, deps: StageDeps): Promise<Watched> {
+/** Returns what it has reported as the error. */
+async function watch(
+  program: RunningTraining,
+  gain: Gain,
+  context: StageContext,
+  deps: StageDeps,
+): Promise<string | null> {
   const { signal } = context
   let reported: string | null = null
   const writer = createReportWriter(context.training)
@@ -116,12 +145,13 @@ async function watch(program: RunningTraining, context: StageContext, deps: Stag
   try {
     for await (const event of program.events) {
       if (event.event === 'error') reported = event.message
+      gain.saw(event)
       await take(event, context, writer)
       context.training.checkpoints?.saw(event)
     }
     await program.exited
     await writer.flush()
-    return { program, reported }
+    return reported
   } finally {
     clearInterval(figures)
     signal.removeEventListener('abort', end)
@@ -214,16 +244,8 @@ async function settle(context: StageContext, watched: Watched | undefined): Prom
     return { stopped: true, epoch: models.at(-1)?.epoch ?? null }
   }
   signal.throwIfAborted()
-  const exit = await watched?.program.exited
-  if (watched !== undefined && exit !== undefined && (exit.exitCode !== 0 || watched.program.hasHung)) {
-    throw new TrainerExitedError({
-      exitCode: exit.exitCode,
-      signal: exit.signal,
-      reported: watched.reported,
-      lastLogLines: watched.program.lastLines(),
-      outOfMemory: watched.program.isOutOfMemory,
-    })
-  }
+  const failure = watched && (await failureOf(watched))
+  if (failure !== undefined) throw new TrainerExitedError(failure)
   if (models.length === 0) {
     const reason = await noMatchReason(training.definition, training.paths.workspace)
     const why = reason === undefined ? '' : `: ${reason}`
@@ -232,4 +254,10 @@ async function settle(context: StageContext, watched: Watched | undefined): Prom
     )
   }
   return { stopped: false, epoch: models.at(-1)?.epoch ?? null }
+}
+
+async function failureOf({ program, reported }: Watched): Promise<FailedStart | undefined> {
+  const { exitCode, signal } = await program.exited
+  if (exitCode === 0 && !program.hasHung) return undefined
+  return { exitCode, signal, reported, lastLogLines: program.lastLines(), outOfMemory: program.isOutOfMemory }
 }
