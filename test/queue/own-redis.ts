@@ -42,6 +42,8 @@ export async function startOwnRedis(parent: string, ...settings: string[]): Prom
     folder = where
     await mkdir(folder, { recursive: true })
     const own = ['--port', String(port), '--dir', folder, '--save', '', '--appendonly', 'yes']
+    // Otherwise Redis postpones writes by up to two seconds while the disk is slow, and a kill loses what it has acknowledged.
+    own.push('--appendfsync', 'always')
     child = spawn('redis-server', [...own, '--bind', '127.0.0.1', ...settings], { stdio: 'ignore' })
     await until('redis-server answers', () =>
       call('PING').then(

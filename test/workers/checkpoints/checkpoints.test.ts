@@ -13,7 +13,9 @@ import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
 
 const ID = 'training1'
-const rules = { train: { scratch: ['python', 'train.py'], resume_when: 'checkpoints/last.pt' } } as const
+const rulesFor = (resume_when: string) => ({ train: { scratch: ['python', 'train.py'], resume_when } }) as const
+/** The content of a JSON file says whether it is whole, so it need not rest for two seconds before it is packed. */
+const [WHOLE, UNKNOWN] = ['checkpoints/last.json', 'checkpoints/last.pt'] as const
 const model = (epoch: number) => ({ event: 'model', epoch, files: {}, confusion_matrix: {} }) as const
 
 /** A take of the training on a host of its own. */
@@ -22,7 +24,7 @@ type Take = {
   readonly said: string[]
   readonly path: (name: string) => string
   /** As a program that ends an epoch: a new best model, then a new checkpoint under its old name. */
-  epoch(epoch: number, content?: string): Promise<void>
+  epoch(epoch: number, more?: string): Promise<void>
   content(): Promise<string | undefined>
 }
 
@@ -43,13 +45,14 @@ describe('checkpoints in a shared folder', () => {
   async function aTake(
     host: string,
     run: number,
-    options: { checkFence?: () => Promise<void>; everyMs?: number } = {},
+    options: { checkFence?: () => Promise<void>; everyMs?: number; checkpoint?: string } = {},
   ) {
     const workspace = join(folder.path, host)
     const path = (name: string) => join(workspace, name)
     const said: string[] = []
     await mkdir(path('checkpoints'), { recursive: true })
-    const { everyMs = 20, checkFence = async () => undefined } = options
+    const { everyMs = 20, checkFence = async () => undefined, checkpoint = WHOLE } = options
+    const rules = rulesFor(checkpoint)
     const checkpoints = createCheckpoints(
       { folder: shared(), trainingId: ID, run, workspace, rules, everyMs },
       { checkFence, endSignal: new AbortController().signal, log: silentLogger() },
@@ -58,15 +61,15 @@ describe('checkpoints in a shared folder', () => {
       checkpoints,
       said,
       path,
-      async epoch(epoch, content = `state of epoch ${epoch}`) {
+      async epoch(epoch, more = '') {
         const set = path(`models/${String(epoch).padStart(6, '0')}`)
         await mkdir(set, { recursive: true })
         await writeFile(join(set, 'model.bin'), `model of epoch ${epoch}`)
-        await writeFile(path('checkpoints/new.pt'), content)
-        await rename(path('checkpoints/new.pt'), path('checkpoints/last.pt'))
+        await writeFile(path('new.json'), JSON.stringify(`state of epoch ${epoch}${more}`))
+        await rename(path('new.json'), path(checkpoint))
         checkpoints.saw({ event: 'progress', epoch, progress: null, epochs: null, message: null })
       },
-      content: () => readFile(path('checkpoints/last.pt'), 'utf8').catch(() => undefined),
+      content: () => readFile(path(checkpoint), 'utf8').catch(() => undefined),
     }
     takes.push(take)
     return take
@@ -101,7 +104,7 @@ describe('checkpoints in a shared folder', () => {
     const restored = await restore(second)
 
     expect(restored).to.include({ epoch: 1, run: 1, finished: null })
-    expect(await second.content()).to.equal('state of epoch 1')
+    expect(await second.content()).to.equal('"state of epoch 1"')
     expect(await readFile(second.path('models/000001/model.bin'), 'utf8')).to.equal('model of epoch 1')
     expect(await readFile(second.path('events.jsonl'), 'utf8')).to.equal('{"event":"progress","epoch":1}\n')
     expect(await readdir(second.path('.'))).to.have.members([
@@ -181,7 +184,7 @@ describe('checkpoints in a shared folder', () => {
       const restored = await restore(other)
 
       expect(restored).to.include({ epoch: 1 })
-      expect(await other.content()).to.equal('state of epoch 1')
+      expect(await other.content()).to.equal('"state of epoch 1"')
       if (!what.includes('never')) expect(other.said[0]).to.match(/^packed checkpoint 000001-000002 is not used: /)
     })
   }
@@ -215,7 +218,7 @@ describe('checkpoints in a shared folder', () => {
     const again = await aTake('host-of-run-1', 2)
 
     expect(await restore(again)).to.equal(undefined)
-    expect(await again.content()).to.equal('state of epoch 2')
+    expect(await again.content()).to.equal('"state of epoch 2"')
   })
 
   it('replace what the host has of an earlier run, models and all', async () => {
@@ -227,7 +230,7 @@ describe('checkpoints in a shared folder', () => {
     const back = await aTake('host-of-run-1', 3)
 
     expect(await restore(back)).to.include({ run: 2, epoch: 5 })
-    expect(await back.content()).to.equal('state of epoch 5')
+    expect(await back.content()).to.equal('"state of epoch 5"')
     expect(await readdir(back.path('models'))).to.have.members(['000001', '000005'])
   })
 
@@ -235,11 +238,11 @@ describe('checkpoints in a shared folder', () => {
     await aHostThatPacked(1, 3)
     const other = await aTake('b', 2)
     await restore(other)
-    await rm(other.path('checkpoints/last.pt'))
+    await rm(other.path(WHOLE))
     await mkdir(other.path('.checkpoint-restore/files'), { recursive: true })
 
     expect(await restore(await aTake('b', 3))).to.include({ epoch: 3 })
-    expect(await other.content()).to.equal('state of epoch 3')
+    expect(await other.content()).to.equal('"state of epoch 3"')
   })
 
   it('of a run that was superseded get no marker', async () => {
@@ -267,19 +270,19 @@ describe('checkpoints in a shared folder', () => {
   })
 
   it('are whole although the program writes its checkpoint in place, bit by bit', async () => {
-    const take = await aTake('a', 1)
+    const take = await aTake('a', 1, { checkpoint: UNKNOWN })
     await follow(take)
     for (const digit of ['1', '2', '3']) {
-      await writeFile(take.path('checkpoints/last.pt'), '')
+      await writeFile(take.path(UNKNOWN), '')
       for (let part = 0; part < 25; part += 1) {
-        await writeFile(take.path('checkpoints/last.pt'), digit.repeat(10_000), { flag: 'a' })
+        await writeFile(take.path(UNKNOWN), digit.repeat(10_000), { flag: 'a' })
         await sleep(10)
       }
       await sleep(100)
     }
     await until('something is packed', () => take.said.some((line) => line.includes(' packed for other hosts')))
     await take.checkpoints.close()
-    const other = await aTake('b', 2)
+    const other = await aTake('b', 2, { checkpoint: UNKNOWN })
     await restore(other)
 
     expect((await other.content())?.length).to.equal(250_000)

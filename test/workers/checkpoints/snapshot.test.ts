@@ -94,13 +94,15 @@ describe('what is packed', () => {
   ] as const) {
     it(`has to rest for longer when nothing says whether ${name} is whole`, async () => {
       await writeFile(path(`checkpoints/${name}`), first)
+      const over = new AbortController()
       const taking = snapshot({
         rules: rulesFor(name),
-        rest: { wholeMs: 10, otherMs: 600, over: never },
-        giveUpAfterMs: 5000,
+        rest: { wholeMs: 10, otherMs: 3_600_000, over: over.signal },
+        giveUpAfterMs: 60_000,
       })
-      await sleep(200)
+      await sleep(200) // in which the half would have been copied
       await writeFile(path(`checkpoints/${name}`), first + rest)
+      over.abort()
       await taking
 
       expect(await copied(`checkpoints/${name}`)).to.equal(first + rest)
@@ -113,12 +115,15 @@ describe('what is packed', () => {
       for (let epoch = 0; !writing.signal.aborted; epoch += 1) {
         await writeFile(path('new.pt'), `state of epoch ${epoch}`)
         await rename(path('new.pt'), path('checkpoints/last.pt'))
-        await sleep(20)
+        await sleep(50) // shorter than any rest
       }
     })()
     await until('a checkpoint is there', async () => (await readdir(path('checkpoints'))).length > 0)
 
-    const files = await snapshot()
+    // As the packer does: when a new one came during each copy, it is tried again.
+    const files = await until('one is copied between two renames', () =>
+      snapshot({ rest: { wholeMs: 100, otherMs: 100, over: never } }),
+    )
     writing.abort()
     await program
 
