@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis'
-import { isWithin } from '../../base/index.js'
+import { isWithin, messageOf } from '../../base/index.js'
 import { tryWrites, type WriteAnswer } from '../redis-basics/index.js'
-import { RedisClient } from './redis-client.js'
+import { CLOSED, RedisClient } from './redis-client.js'
 
 /**
  * What a further connection finds: Redis takes commands, still loads its data set, is busy with a long script, carries no write
- * out while it answers everything else (CLIENT PAUSE … WRITE, a failover), or answers nothing.
+ * out while it answers everything else (CLIENT PAUSE … WRITE, a failover), or answers nothing. When that connection cannot be
+ * made, or is cut, it is `unknown`.
  */
-export type Condition = 'answers' | 'loading' | 'busy' | 'withholds writes' | 'silent'
+export type Condition = 'answers' | 'loading' | 'busy' | 'withholds writes' | 'silent' | 'unknown'
 
 export type Probe = {
   /** A further connection that gives up by itself. */
@@ -80,7 +81,7 @@ export function createProbe(client: RedisClient, { prefix }: { readonly prefix: 
         if (refused.startsWith('BUSY')) return 'busy'
         return (await askWrites(once)) === WITHHELD ? 'withholds writes' : 'answers'
       }
-      const found = withOnce(find).catch(() => 'silent' as const)
+      const found = withOnce(find).catch((error: unknown) => (messageOf(error) === CLOSED ? 'unknown' : 'silent'))
       return (await isWithin(found, LONGEST_MS)) ? await found : 'silent'
     },
     tryWrites() {

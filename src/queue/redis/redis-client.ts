@@ -9,7 +9,7 @@ declare const redis: Redis
 type Copy<Given extends Override> = ReturnType<typeof redis.duplicate<Given>>
 
 /** As ioredis words it, since BullMQ knows the end of a connection by it. */
-const CLOSED = 'Connection is closed.'
+export const CLOSED = 'Connection is closed.'
 /** How often a command is sent again that Redis refuses because it is busy with a script. */
 const BUSY_AGAIN_MS = 250
 

@@ -35,7 +35,7 @@ const CHECK_MS = 2_000
 /** After that, a further connection finds out why. */
 const ANSWER_MS = 500
 
-type Waiting = Exclude<Condition, 'answers'>
+type Waiting = Exclude<Condition, 'answers' | 'unknown'>
 
 /** Why a connection that is open gets no answers. */
 const CONDITIONS = {
@@ -135,6 +135,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   async function noteEndOfPause(): Promise<void> {
     const found = await probe.condition()
     if (isClosed || condition !== 'withholds writes' || client.status !== 'ready') return
+    if (found === 'unknown') return // Redis is asked again with the next look
     if (found === 'answers') noteEnd(CONDITIONS[condition].ended)
     else noteCondition(found)
   }
@@ -221,5 +222,5 @@ export function errorOfProblem(url: string, problem: string): RedisUnfitError | 
 
 /** A connection that alone gets no answers is made again by the watch on connections. */
 function toWaiting(found: Condition): Waiting {
-  return found === 'answers' ? 'silent' : found
+  return found === 'answers' || found === 'unknown' ? 'silent' : found
 }

@@ -1,4 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -8,6 +9,8 @@ import { createLogger, silentLogger } from '../../../src/base/logger/logger.js'
 import { startRedisServer } from '../../../src/queue/embedded-redis/redis-server.js'
 import { luaScript } from '../../../src/queue/redis/lua-script.js'
 import { openRedis, type RedisLink } from '../../../src/queue/redis/open-redis.js'
+import { createProbe } from '../../../src/queue/redis/probe.js'
+import { RedisClient } from '../../../src/queue/redis/redis-client.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
@@ -148,6 +151,18 @@ describe('an outage of Redis', function () {
       expect(await link.check()).to.equal(undefined)
     })
   }
+
+  it('is not known from a connection that is cut while it asks, or is refused', async () => {
+    const cutting = createServer((socket) => socket.once('data', () => socket.destroy()))
+    stops.push(() => cutting.close())
+    await new Promise<void>((resolve) => cutting.listen(0, '127.0.0.1', resolve))
+    const url = `redis://127.0.0.1:${Object(cutting.address()).port}`
+    const probe = createProbe(new RedisClient(url, { lazyConnect: true }), { prefix: '{loopfleet}' })
+
+    expect(await probe.condition()).to.equal('unknown')
+    await new Promise((resolve) => cutting.close(resolve))
+    expect(await probe.condition()).to.equal('unknown')
+  })
 
   for (const [what, prepare] of [
     ['', async () => undefined],
