@@ -26,5 +26,10 @@ export const longest = [
   'end-to-end/gpu-figures',
   'cli/commands',
   'cli/ready',
+  'inference/backend-faults',
+  'queue/redis/redis-outages',
+  'queue/redis/promptly',
+  'executors/program/preflight/no-false-refusal',
+  'executors/honest-figures',
   'contract/python-nodes',
 ]

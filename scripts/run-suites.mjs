@@ -10,13 +10,14 @@ import { join, relative } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { longest } from './longest-suites.mjs'
-import { isSlow, startsFleets } from './slow-suites.mjs'
+import { isNotFast, isSlow } from './slow-suites.mjs'
 
 /** On two cores. What waits and what computes is about the same, so five lanes keep both cores busy for nine tenths of the time. */
 const LANES = 5
-/** Rooms whose files start processes of their own: so many of them are one suite. Of the others the room is one suite. */
+/** So many files are one suite: fewer in rooms whose files start processes of their own. */
+const FILES_OF_A_SUITE = 12
+const FILES_OF_A_LONG_SUITE = 3
 const LONG = ['end-to-end', 'contract', 'cli']
-const FILES_OF_A_SUITE = 3
 const SHOWN = 10
 const tests = 'dist/test'
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
@@ -36,15 +37,16 @@ try {
 }
 report()
 
-/** The longest first, so that no lane is left alone with one at the end; then rooms, then the short ones in packs. */
+/** The longest first, so that no lane is left alone with one at the end; then the others of each room in packs. */
 function plan() {
   const alone = longest.map((name) => `${tests}/${name}.test.js`)
   const missing = alone.find((file) => !existsSync(file))
   if (missing !== undefined) throw new Error(`longest-suites.mjs names ${missing}, which is not there.`)
-  const rest = (room) => filesOf(room).filter((file) => !alone.includes(file))
-  const quick = rooms.filter((name) => !LONG.includes(name)).map(rest)
-  const packs = LONG.flatMap((name) => inPacks(rest(name)))
-  return [...alone.filter(isPart).map((file) => [file]), ...quick, ...packs].filter((suite) => suite.length > 0)
+  const packs = rooms.flatMap((room) => {
+    const rest = filesOf(room).filter((file) => !alone.includes(file))
+    return inPacks(rest, LONG.includes(room) ? FILES_OF_A_LONG_SUITE : FILES_OF_A_SUITE)
+  })
+  return [...alone.filter(isPart).map((file) => [file]), ...packs]
 }
 
 function filesOf(room) {
@@ -55,12 +57,12 @@ function filesOf(room) {
 }
 
 function isPart(file) {
-  return !isSlow(file) && !(isFast && startsFleets(file))
+  return !isSlow(file) && !(isFast && isNotFast(file))
 }
 
-function inPacks(files) {
-  return Array.from({ length: Math.ceil(files.length / FILES_OF_A_SUITE) }, (_, index) =>
-    files.slice(index * FILES_OF_A_SUITE, (index + 1) * FILES_OF_A_SUITE),
+function inPacks(files, size) {
+  return Array.from({ length: Math.ceil(files.length / size) }, (_, index) =>
+    files.slice(index * size, (index + 1) * size),
   )
 }
 

@@ -57,20 +57,48 @@ export const slowSuites = {
   bench: { about: 'the benches print their figures', files: ['bench/quick.slow.test.ts'] },
 }
 
-/** Rooms and files whose tests start whole fleets, browsers, or processes that are killed: not part of `npm run test:fast`. */
-const FLEETS = [
-  'end-to-end/',
-  'contract/',
-  'cli/',
-  'examples/',
-  'dashboard/page.',
-  'dashboard/many-trainings.',
-  'detector/models/killed.',
-  'detector/outbox/killed.',
-  'detector/server/docs-page.',
-]
+/** What `npm run test:fast` leaves out, by reason; CONTRIBUTING states the rule. */
+const notFast = {
+  'starts whole fleets': ['end-to-end/', 'contract/', 'cli/', 'examples/', 'dashboard/many-trainings.'],
+  'starts a browser': ['dashboard/page.', 'detector/server/docs-page.', 'mock/loop/annotate-page.'],
+  'kills processes at any moment': ['detector/models/killed.', 'detector/outbox/killed.'],
+  'is the contract of every backend, or of every kind of trainer': [
+    'inference/backend-contract.',
+    'inference/backend-faults.',
+    'executors/trainer-contract.',
+  ],
+  'waits for a real outage of Redis, or for a clock': [
+    'dashboard/withheld.',
+    'nodes/loops-eye.',
+    'nodes/seat-without-redis.',
+    'queue/clock.',
+    'queue/failover.',
+    'queue/outages.',
+    'queue/redis/close-or-leave.',
+    'queue/redis/connection-watch.',
+    'queue/redis/promptly.',
+    'queue/redis/redis-outages.',
+  ],
+  'waits for threads and processes that hang': ['inference/pool/pool-threads.', 'inference/process-pool.'],
+  'works through many images or much output': ['executors/patterns.', 'nodes/annotator/outlines.'],
+  'runs a table of Python programs': [
+    'executors/category-names.',
+    'executors/existing-scripts.',
+    'executors/honest-figures.',
+    'executors/plugin/hooks.',
+    'executors/plugin/load-trainer.',
+    'executors/program/preflight/no-false-refusal.',
+    'executors/program/preflight/python-files.',
+    'executors/training/training-program.',
+    'helpers/',
+    'mock/nodes/mock-trainer.',
+  ],
+}
 
 /** Whether a compiled test file runs in slow suites alone. */
 export const isSlow = (file) => file.endsWith('.slow.test.js')
 
-export const startsFleets = (file) => FLEETS.some((start) => file.startsWith(`dist/test/${start}`))
+export const isNotFast = (file) =>
+  Object.values(notFast)
+    .flat()
+    .some((start) => file.startsWith(`dist/test/${start}`))

@@ -1,5 +1,5 @@
 // `npm test [-- FILE…]`: set-up, then lint, the laws of import and of the house, unused code, and all tests but the slow suites, or the given files; the
-// first failure ends it. `--fast` leaves out all that starts whole fleets, and what only those tests need. `--busy` runs
+// first failure ends it. `--fast` leaves out what scripts/slow-suites.mjs names, and what only those tests need. `--busy` runs
 // the tests beside six processes that compute.
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
