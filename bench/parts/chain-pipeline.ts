@@ -90,8 +90,15 @@ export function openPipeline({ link, definition, folder }: PipelineOptions, { lo
       names: () => [definition.name],
       blame: createBlame(
         { hostId: HOST },
-        { attempts: createAttemptsOfFleet(link), fleet: { hosts: async () => [] }, isOnTrial: () => false, log },
+        {
+          attempts: createAttemptsOfFleet(link),
+          fleet: { hosts: async () => [] },
+          isOnTrial: () => false,
+          gpus: () => 0,
+          log,
+        },
       ),
+      isOnTrial: () => false,
       sweepTraining: async () => undefined,
       async onLeft() {
         for (const tell of left) tell()

@@ -10,11 +10,11 @@ export type ApiDeps = {
   readonly look: Look
   readonly trainings: Pick<TrainingsOfFleet, 'load' | 'readLog' | 'readCurve' | 'promptly'> &
     Pick<TrainingControl, 'request' | 'retry'>
-  readonly fleet: Pick<Fleet, 'hosts' | 'setDraining'>
+  readonly fleet: Pick<Fleet, 'hosts' | 'setDraining' | 'resume'>
 }
 
 const actionSchema = idSchema.extend({ action: z.enum(['stop', 'abort', 'retry']) })
-const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum(['drain', 'undrain']) })
+const hostSchema = z.object({ hostId: z.string().min(1).max(253), action: z.enum(['drain', 'undrain', 'resume']) })
 
 /** What the page reads and does, for programs too. */
 export function registerApi(app: FastifyInstance, { look, trainings, fleet }: ApiDeps): void {
@@ -68,6 +68,10 @@ export function registerApi(app: FastifyInstance, { look, trainings, fleet }: Ap
     const hosts = await fleet.hosts()
     if (!hosts.some((host) => host.hostId === hostId))
       throw new RequestRefusedError(404, 'There is no host of that name.')
+    if (action === 'resume') {
+      await trainings.promptly(() => fleet.resume(hostId))
+      return { hostId, isResumed: true }
+    }
     await trainings.promptly(() => fleet.setDraining(hostId, action === 'drain'))
     return { hostId, isDraining: action === 'drain' }
   })

@@ -1,7 +1,8 @@
 export { causeOf, type FailedAttempt, type PlaceGpu } from './blame/attempt.js'
 export { type AttemptsOfFleet, createAttemptsOfFleet } from './blame/attempts-of-fleet.js'
 export { provenHosts } from './blame/known-attempts.js'
-export { gpusToSpare, type NextAttempt, nextAttempt } from './blame/next-attempt.js'
+export { type GpusToSpare, gpusToSpare, type NextAttempt, nextAttempt } from './blame/next-attempt.js'
+export { type Suspension, suspensionsOf } from './blame/suspensions.js'
 export {
   type ConversionFailure,
   type ConversionOrder,
@@ -19,6 +20,7 @@ export {
   type NotServed,
   type PreflightReport,
   type Seen,
+  type SuspendedPart,
 } from './fleet/fleet.js'
 export { type BoardQueues, createBoardQueues } from './jobs/board-queues.js'
 export type { JobHandle } from './jobs/job-handle.js'

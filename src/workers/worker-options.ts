@@ -1,6 +1,6 @@
 import type { Logger } from '../base/logger/index.js'
 import type { TrainerDefinition } from '../executors/definition/index.js'
-import type { GpuWatch, Slots } from '../executors/gpu/index.js'
+import type { OfferFilter, Slots } from '../executors/gpu/index.js'
 import type { Converter } from '../executors/program/index.js'
 import type { Conversions, Fleet, Queues, Trainings } from '../queue/index.js'
 import type { RedisLink } from '../queue/redis/index.js'
@@ -36,7 +36,7 @@ export type WorkerDeps = {
   readonly fleet: Fleet
   readonly slots: Slots
   /** What the slots are made of. */
-  readonly gpus: Pick<GpuWatch, 'offer' | 'onChange'>
+  readonly gpus: OfferFilter
   readonly stageDeps: StageDeps
   readonly trainings: Trainings
   readonly conversions?: Conversions

@@ -13,6 +13,7 @@ import type { HostTrainings, HostWork } from './engine/host-work.js'
 import { createPlaces, type Places } from './engine/places.js'
 import { createRecordWatch } from './engine/record-watch.js'
 import { createServed, gpuStateOf, type Served } from './engine/served.js'
+import { createSuspended, type Suspended } from './engine/suspended.js'
 import { createPreflights, DEFAULT_PREFLIGHT, type Preflights } from './preflights.js'
 import { createHostTrainings } from './trainings/host-trainings.js'
 import { openTrainingRun } from './trainings/open-training-run.js'
@@ -54,6 +55,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
 
   async function beat(): Promise<void> {
     await host.records.check().catch((error: unknown) => log[levelOf(error)]({ err: error }, 'records not compared'))
+    await host.suspended.read().catch((error: unknown) => log[levelOf(error)]({ err: error }, 'failures not compared'))
     await announce().catch((error: unknown) => log[levelOf(error)]({ err: error }, 'heartbeat not written'))
     await drain.read().catch(() => undefined) // Redis is unreachable, which the heartbeat has said
   }
@@ -67,6 +69,7 @@ export function createWorker(options: WorkerOptions, deps: WorkerDeps): Service 
     await deps.fleet.checkParts(options.hostId)
     await announce() // first of all: a name that is taken must not touch what belongs to its owner
     closers.add('announcement', () => deps.fleet.withdrawHost(options.hostId))
+    await deps.fleet.resume(options.hostId) // a repair is often followed by a restart
     every(HEARTBEAT_MS, beat, closers, 'heartbeat')
     await drain.read()
     await deps.sweepOwned((owner) => owner.startsWith(`${options.hostId}:`))
@@ -99,6 +102,7 @@ type Host = {
   readonly drain: Drain
   readonly keeper: WorkspaceKeeper
   readonly records: ReturnType<typeof createRecordWatch>
+  readonly suspended: Suspended
   /** What it serves, its places, or a drain has changed. */
   follow(): void
   forgetCheckpoints(): Promise<void>
@@ -113,16 +117,25 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
   }
   const places = createPlaces(wantedPlaces(options, deps), () => trainings.follow())
   const preflights = createHostPreflights(options, deps)
-  const served = createServed({ trainers: options.trainers, converters }, { preflightOf: preflights.reportOf, log })
+  const attempts = createAttemptsOfFleet(deps.link)
+  const suspended = createSuspended(
+    { hostId, trainers: options.trainers, converters },
+    { attempts, fleet: deps.fleet, gpus: deps.gpus, onChange: deps.onFitness, preflight: preflights.again, log },
+  )
+  const served = createServed(
+    { trainers: options.trainers, converters },
+    { preflightOf: preflights.reportOf, suspendedFor: suspended.reasonOf, log },
+  )
   const drain = createDrain({ hostId }, { fleet: deps.fleet, onChange: follow, log })
   const onProgramFailed = preflights.again
-  const attempts = createAttemptsOfFleet(deps.link)
-  const blame = createBlame({ hostId }, { attempts, fleet: deps.fleet, isOnTrial: () => false, log })
+  const gpus = () => deps.slots.gpus.length
+  const blame = createBlame({ hostId }, { attempts, fleet: deps.fleet, isOnTrial: suspended.hasTrial, gpus, log })
   const shared = {
     blame,
     places,
     served,
     isDraining: () => drain.isDraining,
+    isOnTrial: suspended.isOnTrial,
     onChange: () => engine.wake(),
     onProgramFailed,
     log,
@@ -181,6 +194,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
       trainings: trainings.active.map(({ id }) => id),
       gpus: deps.stageDeps.gpuFigures(),
       gpuState: gpuStateOf(deps.gpus.offer),
+      suspended: [...suspended.parts],
       errors: [...watch.errors, ...keeper.errors],
     }
   }
@@ -195,6 +209,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
     drain,
     keeper,
     records: watch,
+    suspended,
     follow,
     forgetCheckpoints,
     describe,

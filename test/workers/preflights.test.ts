@@ -26,7 +26,7 @@ describe('the preflights of a host', function () {
     const { preflights } = await open({ script: '#!/bin/sh\nsleep 0.3\n' })
     const served = createServed(
       { trainers: [{ name: 'mine', gpus: 0 }], converters: [] },
-      { preflightOf: preflights.reportOf, log: silentLogger() },
+      { suspendedFor: () => undefined, preflightOf: preflights.reportOf, log: silentLogger() },
     )
     served.follow({ state: 'none', reason: 'there is none' })
     const [before, reason] = [served.has('trainer', 'mine'), served.missing[0]?.reason]

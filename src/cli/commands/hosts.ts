@@ -17,6 +17,14 @@ export function addHostsCommand(program: Command): void {
         (await load()).drain(host, action === 'drain', command.optsWithGlobals()),
       )
   }
+  hosts
+    .command('resume')
+    .description('lift what is suspended of a host, since it failed there and worked elsewhere')
+    .argument('<host>', 'name of the host')
+    .option('--json', 'one JSON object', false)
+    .action(async (host: string, _flags: object, command: Command) =>
+      (await load()).resume(host, command.optsWithGlobals()),
+    )
 }
 
 const meanings = {

@@ -8,6 +8,7 @@ import type { TrainerDefinition } from '../../executors/definition/index.js'
 import {
   createNvidiaSmi,
   createNvidiaSmiProbe,
+  createOfferFilter,
   createSlots,
   findHardwareSigns,
   openGpuWatch,
@@ -48,8 +49,9 @@ export async function startWorker(
   const watch = await watchGpus(settings.gpus, context)
   closers.add('GPU watch', () => watch.close())
   const slots = createSlots({ gpus: null })
-  slots.setOffer(watch.offer)
-  watch.onChange((offer) => slots.setOffer(offer))
+  const gpus = createOfferFilter(watch)
+  slots.setOffer(gpus.offer)
+  gpus.onChange((offer) => slots.setOffer(offer))
 
   const outputThread = createOutputThread({ log })
   closers.add('output thread', () => outputThread.close())
@@ -76,7 +78,7 @@ export async function startWorker(
     {
       ...fleet,
       slots,
-      gpus: watch,
+      gpus,
       sweepOwned,
       log,
       loopAddress: loop.session.address.rest,

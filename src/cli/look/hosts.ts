@@ -38,11 +38,12 @@ function gpusOf({ gpus, gpuState }: SeenHost): string {
 }
 
 /** Why a host does less than it was started for. */
-function remarksOf({ hostId, gpuState, notServed, errors }: SeenHost): string[] {
+function remarksOf({ hostId, gpuState, notServed, suspended, errors }: SeenHost): string[] {
   const gpus = gpuRemarkOf(gpuState)
   return [
     ...errors.map((each) => `${hostId}: ${each}`),
     ...(gpus === undefined ? [] : [`${hostId}: ${gpus}`]),
+    ...suspended.map(({ what, isOnTrial }) => `${hostId}: ${what} ${isOnTrial ? 'on trial' : 'suspended'}`),
     ...notServed.map((each) => `${hostId}: ${each.kind} ${each.name} not served: ${each.reason}`),
   ]
 }
@@ -60,12 +61,29 @@ export function presenceOf({ isAlive, seenAt }: { readonly isAlive: boolean; rea
   return isAlive ? 'online' : `offline for ${ago(seenAt, Date.now())}`
 }
 
+export async function resume(hostId: string, flags: { json: boolean }): Promise<void> {
+  await changeFleet(async ({ fleet, trainings }) => {
+    const { suspended } = await findHost(fleet, hostId)
+    await trainings.promptly(() => fleet.resume(hostId))
+    const parts = suspended.map(({ what }) => what)
+    if (flags.json) return printJson({ hostId, resumed: parts })
+    process.stdout.write(
+      parts.length === 0
+        ? `Nothing is suspended on ${hostId}.\n`
+        : `${hostId}: ${parts.join(', ')} no longer suspended.\n`,
+    )
+  })
+}
+
+async function findHost(fleet: Pick<FleetLink['fleet'], 'hosts'>, hostId: string): Promise<SeenHost> {
+  const host = (await fleet.hosts()).find((each) => each.hostId === hostId)
+  if (host !== undefined) return host
+  throw new InvalidInputError(`There is no host "${hostId}"; \`loopfleet hosts\` lists them all.`)
+}
+
 export async function drain(hostId: string, isDraining: boolean, flags: { json: boolean }): Promise<void> {
   await changeFleet(async ({ fleet, trainings }) => {
-    const host = (await fleet.hosts()).find((each) => each.hostId === hostId)
-    if (host === undefined) {
-      throw new InvalidInputError(`There is no host "${hostId}"; \`loopfleet hosts\` lists them all.`)
-    }
+    const host = await findHost(fleet, hostId)
     await trainings.promptly(() => fleet.setDraining(hostId, isDraining))
     if (flags.json) return printJson({ hostId, isDraining, trainings: host.trainings })
     const left = host.trainings.length

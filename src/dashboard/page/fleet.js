@@ -24,7 +24,7 @@ function hostCard(host, now, names) {
   return el(
     'div',
     { class: isAlive ? 'host' : 'host away' },
-    el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
+    el('div', { class: 'host-head' }, el('b', {}, hostId), drainButton(host), resumeButton(host), el('span', { class: `badge ${state[0]}` }, state[1])),
     el('div', { class: 'muted' }, servedBy(host)),
     ...(isAlive ? errors : []).map(problem),
     work.length > 0 ? el('div', {}, ...work.flatMap((each) => [each, ' '])) : null,
@@ -56,6 +56,14 @@ function drainButton({ hostId, isDraining }) {
   const action = isDraining ? 'undrain' : 'drain'
   const title = isDraining ? 'Take trainings again' : 'Finish its trainings and take no more'
   return el('button', { 'data-host': hostId, 'data-host-action': action, 'data-key': `drain ${hostId}`, title }, action)
+}
+
+// Lifts what is suspended of a host, since it failed there and worked elsewhere.
+function resumeButton({ hostId, suspended }) {
+  if (suspended.length === 0) return null
+  const parts = suspended.map(({ what, isOnTrial }) => `${what} ${isOnTrial ? 'on trial' : 'suspended'}`)
+  const title = `Lift: ${parts.join(', ')}`
+  return el('button', { 'data-host': hostId, 'data-host-action': 'resume', 'data-key': `resume ${hostId}`, title }, 'resume')
 }
 
 /** One row per card: load, memory, temperature, power. */

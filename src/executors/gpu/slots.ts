@@ -22,6 +22,8 @@ type AcquireOptions = {
   readonly ahead?: boolean
   /** Keys of GPUs that are lent only if no others are free. */
   readonly spare?: readonly string[]
+  /** It waits for others instead, unless this host offers too few others. */
+  readonly mustSpare?: boolean
 }
 
 export type Slots = {
@@ -41,6 +43,7 @@ export type Slots = {
 type Waiter = {
   readonly count: GpuCount
   readonly spare: readonly string[]
+  readonly mustSpare: boolean
   readonly grant: (lease: Lease) => void
   readonly refuse: (error: Error) => void
 }
@@ -90,17 +93,20 @@ export function createSlots(options: SlotsOptions): Slots {
       waiter.refuse(refusal)
     }
     for (const forCpu of [true, false]) {
-      let first = firstWaiter(forCpu)
-      while (first !== undefined && fits(first.count)) {
-        remove(first)
-        first.grant(lend(first))
-        first = firstWaiter(forCpu)
+      let next = nextWaiter(forCpu)
+      while (next !== undefined) {
+        remove(next)
+        next.grant(lend(next))
+        next = nextWaiter(forCpu)
       }
     }
   }
 
-  function firstWaiter(forCpu: boolean): Waiter | undefined {
-    return waiters.find((waiter) => isForCpu(waiter.count) === forCpu)
+  /** The first one, if it can be served; what waits for certain GPUs lets those behind it have the others. */
+  function nextWaiter(forCpu: boolean): Waiter | undefined {
+    const queue = waiters.filter((waiter) => isForCpu(waiter.count) === forCpu)
+    const next = queue.find((waiter) => fits(waiter) || !waiter.mustSpare)
+    return next !== undefined && fits(next) ? next : undefined
   }
 
   function remove(waiter: Waiter): void {
@@ -108,13 +114,22 @@ export function createSlots(options: SlotsOptions): Slots {
     if (at >= 0) waiters.splice(at, 1)
   }
 
-  function fits(count: GpuCount): boolean {
-    return isForCpu(count) ? freeCpus > 0 : freeGpus().length >= gpusFor(count)
+  function fits(waiter: Waiter): boolean {
+    return isForCpu(waiter.count) ? freeCpus > 0 : freeFor(waiter).length >= gpusFor(waiter.count)
   }
 
-  function lend({ count, spare }: Waiter): Lease {
-    const forCpu = isForCpu(count)
+  /** The best ones first. */
+  function freeFor({ count, spare, mustSpare }: Waiter): OfferedGpu[] {
+    const isSpared = ({ key }: OfferedGpu) => spare.includes(key)
+    const others = offered().filter((card) => !isSpared(card))
     const free = freeGpus().sort((one, other) => spare.lastIndexOf(one.key) - spare.lastIndexOf(other.key))
+    return mustSpare && others.length >= gpusFor(count) ? free.filter((card) => !isSpared(card)) : free
+  }
+
+  function lend(waiter: Waiter): Lease {
+    const { count } = waiter
+    const forCpu = isForCpu(count)
+    const free = freeFor(waiter)
     const cards = forCpu ? [] : free.slice(0, gpusFor(count)).sort((one, other) => one.index - other.index)
     if (forCpu) freeCpus -= 1
     for (const { key } of cards) lent.add(key)
@@ -150,7 +165,7 @@ export function createSlots(options: SlotsOptions): Slots {
       offer = next
       serve()
     },
-    async acquire(count, { signal, ahead = false, spare = [] }) {
+    async acquire(count, { signal, ahead = false, spare = [], mustSpare = false }) {
       signal.throwIfAborted()
       return new Promise((resolve, reject) => {
         const onAbort = () => {
@@ -160,7 +175,7 @@ export function createSlots(options: SlotsOptions): Slots {
         }
         const settle = () => signal.removeEventListener('abort', onAbort)
         const waiter: Waiter = {
-          ...{ count, spare },
+          ...{ count, spare, mustSpare },
           grant(lease) {
             settle()
             resolve(lease)

@@ -19,6 +19,8 @@ export const failedAttemptSchema = z.object({
   hostId: z.string(),
   /** None on the CPU. */
   gpus: z.array(gpuSchema),
+  /** How many GPUs the host offered then. */
+  gpusOffered: z.int().min(0).default(0),
   /** The trainer or converter. */
   name: z.string(),
   cause: z.enum(causes).catch('program'),

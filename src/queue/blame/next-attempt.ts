@@ -40,8 +40,9 @@ export function nextAttempt({ failures, counted, mayLeave, others, proven }: Fai
   if (ofDay.length >= MAX_FAILURES_PER_DAY) return { next: 'none', why: 'day' }
   const since = counted === 0 ? [] : failures.filter(({ isCounted }) => isCounted).slice(-counted)
   const tried = [...new Set([...since.map(({ hostId }) => hostId), newest.hostId])]
-  const untried = mayLeave ? others.filter((hostId) => !tried.includes(hostId)) : []
-  const elsewhere = (avoidMs: number | undefined): NextAttempt => ({ next: 'elsewhere', avoid: tried, avoidMs })
+  const untried = mayLeave ? others.filter((hostId) => !isTried(hostId, since)) : []
+  const avoid = tried.filter((hostId) => !untried.includes(hostId))
+  const elsewhere = (avoidMs: number | undefined): NextAttempt => ({ next: 'elsewhere', avoid, avoidMs })
   if (newest.isOnTrial) return untried.length > 0 ? elsewhere(AVOID_MS) : { next: 'here' }
   if (!newest.isCounted || counted < MAX_FAILURES - 1) return { next: 'here' }
   if (counted < MAX_FAILURES) return untried.length > 0 ? elsewhere(AVOID_MS) : { next: 'here' }
@@ -49,18 +50,34 @@ export function nextAttempt({ failures, counted, mayLeave, others, proven }: Fai
   // It may be the hosts: then nothing of it counts until one has been tried that is fit, or enough are known to be.
   const isBrief = tried.every((hostId) => since.some((each) => each.hostId === hostId && isBriefOne(each)))
   const isShown = tried.filter((hostId) => proven.includes(hostId)).length >= PROVEN_HOSTS
-  if (isBrief && untried.length > 0 && !isShown) return elsewhere(undefined)
+  if (isBrief && !isShown && !isTried(newest.hostId, since)) return { next: 'here' }
+  if (isBrief && !isShown && untried.length > 0) return elsewhere(undefined)
   return {
     next: 'none',
     why: isBrief && tried.length > 1 && (isShown || untried.length === 0) ? 'every-host' : 'budget',
   }
 }
 
-/** GPUs of a host on which it has failed and gained nothing, the last one last: the next attempt uses others if they are free. */
-export function gpusToSpare(failures: readonly FailedAttempt[], hostId: string): readonly string[] {
-  return failures
+/** It failed there on two GPUs, on all that there were, or on the CPU: one of several may be broken. */
+function isTried(hostId: string, since: readonly FailedAttempt[]): boolean {
+  const there = since.filter((each) => each.hostId === hostId)
+  if (there.some(({ gpus, gpusOffered }) => gpus.length === 0 || gpus.length >= gpusOffered)) return true
+  return new Set(there.flatMap((each) => each.gpus.map(({ key }) => key))).size > 1
+}
+
+export type GpusToSpare = {
+  /** GPUs of a host on which it has failed and gained nothing, the last one last. */
+  readonly spare: readonly string[]
+  /** It waits for others if these are all that are free. */
+  readonly mustSpare: boolean
+}
+
+/** Which GPUs of a host the next attempt leaves alone: those on which it failed, and past its budget it waits for others. */
+export function gpusToSpare(failures: readonly FailedAttempt[], counted: number, hostId: string): GpusToSpare {
+  const spare = failures
     .filter((each) => each.hostId === hostId && (each.isCounted || each.isOnTrial))
     .flatMap(({ gpus }) => gpus.map(({ key }) => key))
+  return { spare, mustSpare: counted >= MAX_FAILURES }
 }
 
 function isBriefOne({ seconds, epoch }: FailedAttempt): boolean {

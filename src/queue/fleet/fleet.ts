@@ -3,7 +3,7 @@ import { LoopfleetError } from '../../base/index.js'
 import { gpuFiguresSchema } from '../jobs/job-schemas.js'
 import { checkRedisReader } from '../records/least-reader.js'
 import { checkAnnounced, PROTOCOL } from '../records/protocol.js'
-import { luaScript, type RedisLink, reportOrLeave } from '../redis/index.js'
+import { LUA_CLOCK, luaScript, type RedisLink, reportOrLeave } from '../redis/index.js'
 
 /** No GPU, a list of those that are offered, or GPUs that cannot be read. */
 const gpuStateSchema = z.object({
@@ -43,6 +43,15 @@ const notServedSchema = z.object({
 /** Why a host does not take the work of a trainer or converter. */
 export type NotServed = z.output<typeof notServedSchema>
 
+const suspendedSchema = z.object({
+  what: z.string(),
+  /** By the clock of Redis. */
+  since: z.number(),
+  /** One real attempt decides whether it is lifted. */
+  isOnTrial: z.boolean(),
+})
+export type SuspendedPart = z.output<typeof suspendedSchema>
+
 /** The announcement of a host; unknown keys are kept. */
 const fleetHostSchema = z.looseObject({
   hostId: z.string().min(1),
@@ -60,6 +69,8 @@ const fleetHostSchema = z.looseObject({
   notServed: z.array(notServedSchema).default([]),
   /** Hosts of older versions have none. */
   preflights: z.array(preflightReportSchema).default([]),
+  /** GPUs, trainers and converters of it that are suspended, or on trial; hosts of older versions have none. */
+  suspended: z.array(suspendedSchema).default([]),
   errors,
   protocol,
 })
@@ -108,6 +119,10 @@ export type Fleet = {
   /** A draining host finishes what it has and takes no more trainings. */
   setDraining(hostId: string, isDraining: boolean): Promise<void>
   isDraining(hostId: string): Promise<boolean>
+  /** Lifts what is suspended of a host. */
+  resume(hostId: string): Promise<void>
+  /** When that was last, or 0, and what time it is, by the clock of Redis. */
+  resumedAt(hostId: string): Promise<{ readonly resumedAt: number; readonly now: number }>
 }
 
 /** Another process has this name in the fleet. */
@@ -135,6 +150,9 @@ return false`)
 
 const SET_DRAINING = luaScript('return redis.call(ARGV[1], KEYS[1], ARGV[2])')
 
+const RESUME = luaScript(`${LUA_CLOCK}
+return redis.call('HSET', KEYS[1], ARGV[1], stamp())`)
+
 /** What a host announced before it died is over: its trainings wait, or another host has them. */
 const NOTHING = { trainings: [], free: 0, gpus: null } satisfies Partial<KnownHost>
 
@@ -145,6 +163,7 @@ export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly
   const hosts = createRegister({ link, kind: 'host', schema: fleetHostSchema, nameOf: ({ hostId }) => hostId })
   const nodes = createRegister({ link, kind: 'node', schema: fleetNodeSchema, nameOf: ({ name }) => name })
   const draining = `${link.prefix}:draining`
+  const resumed = `${link.prefix}:resumed-hosts`
   return {
     announceHost: (host, options) => hosts.announce(host.hostId, fleetHostSchema.parse({ ...ours, ...host }), options),
     announceNode: (node, options) => nodes.announce(node.uuid, fleetNodeSchema.parse({ ...ours, ...node }), options),
@@ -171,6 +190,13 @@ export function createFleet(link: RedisLink, { protocol = PROTOCOL }: { readonly
       await SET_DRAINING(link.client, [draining], [isDraining ? 'SADD' : 'SREM', hostId])
     },
     isDraining: async (hostId) => (await link.client.sismember(draining, hostId)) === 1,
+    async resume(hostId) {
+      await RESUME(link.client, [resumed], [hostId])
+    },
+    async resumedAt(hostId) {
+      const [at, now] = await Promise.all([link.client.hget(resumed, hostId), redisNow(link)])
+      return { resumedAt: Number(at ?? 0), now }
+    },
   }
 }
 

@@ -54,6 +54,8 @@ export type ConversionPipelineDeps = ConversionDeps & {
   readonly onChange: () => void
   /** A program of this converter has failed on this host. */
   readonly onProgramFailed?: (kind: 'converter', name: string, error: unknown) => void
+  /** One conversion at a time decides whether what is suspended on this host works again. */
+  readonly isOnTrial: (kind: 'converter', name: string) => boolean
   /** Kills programs that earlier runs of a conversion have left on this host. */
   readonly sweepConversion: (conversionId: string) => Promise<void>
   /** Clears, in the background, folders of failed conversions that are too old or too many. */
@@ -263,7 +265,7 @@ export function createConversionPipeline(
     names: () => [...serving.values()].flatMap(({ converter, isTaking }) => (isTaking ? [converter.name] : [])),
     free(name) {
       const { maxActive, active } = serving.get(name) ?? { maxActive: 0, active: 0 }
-      return maxActive - active
+      return (deps.isOnTrial('converter', name) ? Math.min(1, maxActive) : maxActive) - active
     },
     carryOut,
     held: () => [...held.values()],

@@ -25,6 +25,7 @@ export type HostConversionsDeps = Pick<WorkerDeps, 'queues' | 'slots' | 'stageDe
   /** Called when the host may claim more conversions, or those of other converters, than before. */
   readonly onChange: () => void
   readonly onProgramFailed?: ConversionPipelineDeps['onProgramFailed']
+  readonly isOnTrial: ConversionPipelineDeps['isOnTrial']
   readonly log: Logger
 }
 

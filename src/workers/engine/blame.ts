@@ -25,6 +25,8 @@ export type HostProgram = {
   /** Of this program alone. */
   readonly mark: string
   readonly gpus: readonly PlaceGpu[]
+  /** How many the host offered when it began. */
+  readonly gpusOffered: number
   /** By performance.now(). */
   readonly startedAt: number
 }
@@ -49,6 +51,8 @@ type Failed = {
 
 /** Notes what becomes of the programs of a host, for the whole fleet, and decides what follows a failure. */
 export type Blame = {
+  /** How many GPUs this host offers. */
+  gpusOffered(): number
   /** Waits for Redis, since the budget of the training depends on it. */
   failed(program: HostProgram, end: ProgramEnd): Promise<FailedAttempt>
   /** In the background: it runs on this host, or has ended well. */
@@ -61,6 +65,8 @@ export type BlameDeps = {
   readonly fleet: Pick<Fleet, 'hosts'>
   /** The host was suspended for it, or the GPU, and this is the attempt that may lift that. */
   readonly isOnTrial: (program: HostProgram) => boolean
+  /** How many GPUs this host offers. */
+  readonly gpus: () => number
   readonly log: Logger
 }
 
@@ -73,6 +79,7 @@ export function createBlame({ hostId }: { readonly hostId: string }, deps: Blame
   }
 
   return {
+    gpusOffered: deps.gpus,
     async failed(program, { stage, facts, epoch, hasWorked, hasGained }) {
       const cause = causeOf(facts)
       const isOnTrial = deps.isOnTrial(program)
@@ -80,7 +87,19 @@ export function createBlame({ hostId }: { readonly hostId: string }, deps: Blame
       const at = await attempts.note({ ...entry, outcome: 'failed', cause, hasWorked })
       const { name, gpus, seconds } = entry
       const isCounted = !hasGained && !isOnTrial
-      return { at, stage, hostId, gpus, name, cause, epoch, seconds, isCounted, isOnTrial }
+      return {
+        at,
+        stage,
+        hostId,
+        gpus,
+        gpusOffered: program.gpusOffered,
+        name,
+        cause,
+        epoch,
+        seconds,
+        isCounted,
+        isOnTrial,
+      }
     },
     succeeded(program, outcome) {
       attempts

@@ -17,6 +17,8 @@ export function createServed(
   work: { readonly trainers: readonly Definition[]; readonly converters: readonly Definition[] },
   deps: {
     readonly preflightOf: (kind: NotServed['kind'], name: string) => PreflightReport | undefined
+    /** Why it is suspended on this host, if it is. */
+    readonly suspendedFor: (kind: NotServed['kind'], name: string) => string | undefined
     readonly log: Logger
   },
 ): Served {
@@ -46,6 +48,8 @@ export function createServed(
 
   function missingOf(kind: NotServed['kind'], definitions: readonly Definition[], offer: GpuOffer): NotServed[] {
     return definitions.flatMap(({ name, gpus }) => {
+      const suspended = deps.suspendedFor(kind, name)
+      if (suspended !== undefined) return [{ kind, name, reason: suspended }]
       const refusal = refusalOf(offer, gpus)
       const why = refusal === undefined ? preflightCause(deps.preflightOf(kind, name)) : gpuCause(refusal)
       return why === undefined ? [] : [{ kind, name, ...why }]

@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { messageOf, TrainingStoppedError } from '../../base/index.js'
 import type { Lease, Slots } from '../../executors/gpu/index.js'
 import type { TrainerState } from '../../loop/protocol/index.js'
-import { gpusToSpare, type Stage as StageName } from '../../queue/index.js'
+import { type GpusToSpare, gpusToSpare, type Stage as StageName } from '../../queue/index.js'
 import { deviceOf } from '../engine/served.js'
 import type { PipelineRun } from './pipeline.js'
 import { type Stage, type Stages, stateFields } from './stages/stage.js'
@@ -73,10 +73,7 @@ export function createPipelineRun(
   }
 
   // A stop while waiting for a slot: `train` decides whether there is a model of an earlier run to go on with.
-  async function acquire(how: {
-    readonly spare: readonly string[]
-    readonly ahead?: boolean
-  }): Promise<Lease | undefined> {
+  async function acquire(how: GpusToSpare & { readonly ahead?: boolean }): Promise<Lease | undefined> {
     const signal = stopSwitch.signalFor(stages.train)
     try {
       return await deps.slots.acquire(definition.gpus, { signal, ...how })
@@ -86,12 +83,12 @@ export function createPipelineRun(
     }
   }
 
-  async function changeGpus(spare: readonly string[]): Promise<boolean> {
+  async function changeGpus(how: GpusToSpare): Promise<boolean> {
     const before = training.lease
     if (before === undefined || before.cards.length === 0) return false
     before.release()
     training.lease = undefined
-    training.lease = await acquire({ spare, ahead: true })
+    training.lease = await acquire({ ...how, ahead: true })
     return training.lease !== undefined && String(training.lease.slots) !== String(before.slots)
   }
 
@@ -114,7 +111,7 @@ export function createPipelineRun(
       // A stop that is already there starts no program, so it needs no slot.
       if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) return work()
       const reported = startReport('train_model_downloaded')
-      const lease = await acquire({ spare: gpusToSpare(training.taken.failedAttempts, training.hostId) })
+      const lease = await acquire(gpusToSpare(training.taken.failedAttempts, training.taken.failures, training.hostId))
       training.lease = lease
       training.changeGpus = changeGpus
       if (lease !== undefined) training.log.info({ asked: definition.gpus, device: deviceOf(training) }, 'slots lent')

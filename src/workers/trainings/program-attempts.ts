@@ -34,6 +34,7 @@ export function createProgramAttempts(training: TrainingRun, deps: ProgramAttemp
     const program: HostProgram = {
       ...{ kind: 'training', name, id, mark, startedAt: performance.now() },
       gpus: gpusOf(training.lease),
+      gpusOffered: blame.gpusOffered(),
     }
     const watch = store.watchProgram(() => {
       if (isTraining) blame.succeeded(program, 'worked')
@@ -53,7 +54,7 @@ export function createProgramAttempts(training: TrainingRun, deps: ProgramAttemp
         const next = await blame.next({ record: run.record, failures, counted, mayLeave })
         if (next.next === 'none') throw toError(next.why, error, failures)
         if (next.next === 'elsewhere') throw new MovesToOtherHostError({ ...next, cause: error })
-        const isMoved = await training.changeGpus(gpusToSpare(failures, training.hostId))
+        const isMoved = await training.changeGpus(gpusToSpare(failures, counted, training.hostId))
         if (isMoved) training.output.write(`the next attempt has GPU ${training.lease?.slots.join(', ')}`)
         return counted
       },

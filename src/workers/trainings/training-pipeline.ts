@@ -65,6 +65,8 @@ export type TrainingPipelineDeps = {
   readonly slots: Slots
   /** The trainers that this host serves now. */
   readonly names: () => readonly string[]
+  /** One training at a time decides whether what is suspended on this host works again. */
+  readonly isOnTrial: (kind: 'trainer', name: string) => boolean
   /** Creates the run in this process; throws if this host has no such trainer. */
   readonly openRun: (record: TrainingRecord, run: number, store: RunStore) => TrainingRun
   /** Ends programs of earlier runs of this training on this host. */
@@ -250,7 +252,12 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     kind: 'training',
     records: trainings.records,
     names: deps.names,
-    free: (name) => (deps.names().includes(name) ? places.free : 0),
+    free(name) {
+      if (!deps.names().includes(name)) return 0
+      if (!deps.isOnTrial('trainer', name)) return places.free
+      const hasOne = [...active.values()].some(({ training }) => training.definition.name === name)
+      return hasOne ? 0 : Math.min(1, places.free)
+    },
     carryOut,
     get active() {
       return [...active.values()].map(({ training }) => training)

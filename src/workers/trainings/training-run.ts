@@ -2,7 +2,7 @@ import type { Logger } from '../../base/logger/index.js'
 import type { TrainerDefinition } from '../../executors/definition/index.js'
 import type { Lease } from '../../executors/gpu/index.js'
 import type { TrainingOrder } from '../../loop/protocol/index.js'
-import type { CurvePoint, TrainingRecord } from '../../queue/index.js'
+import type { CurvePoint, GpusToSpare, TrainingRecord } from '../../queue/index.js'
 import { levelOf } from '../../queue/redis-basics/index.js'
 import type { Checkpoints } from '../checkpoints/checkpoints.js'
 import type { PlaceLending } from '../engine/place-lending.js'
@@ -44,7 +44,7 @@ export type TrainingRun = Pick<RunStore, 'record' | 'update' | 'checkFence' | 'r
   readonly starts: EarlierStarts
   lease: Lease | undefined
   /** Exchanges the GPUs that it has for others, as far as they are free; returns whether it has others now. */
-  changeGpus: (spare: readonly string[]) => Promise<boolean>
+  changeGpus: (how: GpusToSpare) => Promise<boolean>
   /** Learns when a stage waits for something outside, and when it makes progress again. */
   placeLending: PlaceLending | undefined
   /** Notes what was measured in some epochs, for the curves; never fails, since no training ends for a picture. */

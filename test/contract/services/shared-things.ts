@@ -11,6 +11,8 @@ export type SharedThings = {
   readonly link: RedisLink
   readonly gpus: {
     readonly offer: GpuOffer
+    readonly whole: GpuOffer
+    setAside(): void
     onChange(listener: (offer: GpuOffer) => void): () => void
   }
   /** Reads which parts have logged that they started and not yet that they stopped. */
@@ -57,6 +59,8 @@ export function watchSharedThings(redis: RedisLink): SharedThings {
     },
     gpus: {
       offer: { state: 'none', reason: 'a test' },
+      whole: { state: 'none', reason: 'a test' },
+      setAside: () => undefined,
       onChange: () => count('a listener to the GPUs', () => undefined) as () => void,
     },
     async list() {

@@ -8,6 +8,7 @@ const failure: FailedAttempt = {
     stage: 'train',
     hostId: 'a',
     gpus: [],
+    gpusOffered: 0,
     name: 'shapes',
     cause: 'program',
     epoch: null,
@@ -17,6 +18,7 @@ const failure: FailedAttempt = {
 }
 const on = (hostId: string, more: Partial<FailedAttempt> = {}): FailedAttempt => ({ ...failure, hostId, ...more })
 const work: FailedWork = { failures: [], counted: 0, mayLeave: true, others: [], proven: [] }
+const gpu = (index: number) => ({ key: `GPU-${index}`, index })
 const elsewhere = (avoid: string[], avoidMs?: number) => ({ next: 'elsewhere', avoid, avoidMs })
 
 describe('what follows a failed attempt', () => {
@@ -64,6 +66,27 @@ describe('what follows a failed attempt', () => {
       elsewhere(['a', 'b']),
     ],
     [
+      'another one here if it failed on one of several GPUs alone, which may be broken',
+      { failures: [on('b'), on('b'), on('a', { gpus: [gpu(1)], gpusOffered: 2 })], counted: 3, others: ['b'] },
+      { next: 'here' },
+    ],
+    [
+      'another host if it failed on one of several GPUs of that',
+      {
+        failures: [on('b', { gpus: [gpu(1)], gpusOffered: 2 }), on('a'), on('a')],
+        ...{ counted: 3, others: ['b'] },
+      },
+      elsewhere(['a']),
+    ],
+    [
+      'the end on every host if it failed on two GPUs of each',
+      {
+        failures: [0, 1].map((index) => on('a', { gpus: [gpu(index)], gpusOffered: 3 })).concat(on('b')),
+        ...{ counted: 3, others: ['b'] },
+      },
+      { next: 'none', why: 'every-host' },
+    ],
+    [
       'the end after three that were not brief, whatever hosts there are',
       { failures: [on('a', { seconds: 61 }), on('a', { seconds: 61 }), on('b')], counted: 3, others: ['c'] },
       { next: 'none', why: 'budget' },
@@ -106,10 +129,10 @@ describe('what follows a failed attempt', () => {
   }
 
   it('spares the GPUs of this host on which it failed', () => {
-    const gpu = (index: number) => ({ key: `GPU-${index}`, index })
     const failures = [on('a', { gpus: [gpu(0)] }), on('b', { gpus: [gpu(3)] }), on('a', { gpus: [gpu(1)] })]
 
-    expect(gpusToSpare(failures, 'a')).to.deep.equal(['GPU-0', 'GPU-1'])
+    expect(gpusToSpare(failures, 2, 'a')).to.deep.equal({ spare: ['GPU-0', 'GPU-1'], mustSpare: false })
+    expect(gpusToSpare(failures, 3, 'a').mustSpare).to.equal(true)
   })
 })
 

@@ -88,7 +88,11 @@ export async function startHost(
       names: () => ['quick'],
       sweepTraining: async (id) => void swept.push(id),
       onLeft: async () => undefined,
-      blame: createBlame({ hostId }, { attempts, fleet: { hosts }, isOnTrial: () => false, log }),
+      blame: createBlame(
+        { hostId },
+        { attempts, fleet: { hosts }, isOnTrial: () => false, gpus: () => options.slots?.gpus.length ?? 0, log },
+      ),
+      isOnTrial: () => false,
     },
   )
   const engine: Engine = createEngine(
