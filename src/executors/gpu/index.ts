@@ -1,7 +1,7 @@
 export { createNvidiaSmi } from './ask-nvidia-smi.js'
 export type { GpuFigures } from './figures.js'
 export type { GpuOffer } from './gpu-offer.js'
-export { type GpuWatch, openGpuWatch } from './gpu-watch.js'
+export { openGpuWatch } from './gpu-watch.js'
 export { findHardwareSigns } from './hardware-signs.js'
 export { createOfferFilter, type OfferFilter } from './offer-filter.js'
 export { createNvidiaSmiProbe } from './probe.js'
