@@ -115,7 +115,7 @@ export async function startVirtualAddress(first: number): Promise<VirtualAddress
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server)
   await new Promise((resolve) => server.close(resolve))

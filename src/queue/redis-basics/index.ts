@@ -13,6 +13,7 @@ export {
   isForbidden,
   levelOf,
   noteRefusal,
+  type Refusal,
   refusalNow,
   refusalOf,
   reportRefusals,

@@ -5,12 +5,13 @@ export class RedisUnreachableError extends LoopfleetError {
   static {
     this.prototype.name = 'RedisUnreachableError'
   }
-  constructor(details: { readonly url: string; readonly reason: string }, cause?: unknown) {
-    super(
-      'LF_REDIS_UNREACHABLE',
-      `Redis at ${details.url} cannot be used: ${details.reason}; check REDIS_URL and that the server runs.`,
-      { details, cause, failure: 'transient' },
-    )
+  constructor(details: { readonly url: string; readonly reason: string; readonly wayOut?: string }, cause?: unknown) {
+    const { url, reason, wayOut = 'check REDIS_URL and that the server runs' } = details
+    super('LF_REDIS_UNREACHABLE', `Redis at ${url} cannot be used: ${reason}; ${wayOut}.`, {
+      details,
+      cause,
+      failure: 'transient',
+    })
   }
 }
 

@@ -9,7 +9,9 @@ export type NoConnection = {
   /** Causes that differ have different ones. */
   readonly kind: string
   readonly reason: string
-  readonly fault: 'refuses the login' | 'refuses connections' | 'is unreachable'
+  readonly fault: 'refuses the login' | 'refuses connections' | 'refuses commands' | 'is unreachable'
+  /** Undefined where only the address and the server itself can be checked. */
+  readonly wayOut?: string
 }
 
 const GREETING_MS = 500
@@ -19,12 +21,27 @@ const FULL_BYTES = 64 * 1024
 export async function whyNoConnection(error: Error, options: RedisOptions): Promise<NoConnection> {
   const message = messageOf(error)
   if (isLoginRefusal(error))
-    return { kind: message.split(' ', 1).join(), reason: loginReason(message), fault: 'refuses the login' }
+    return { kind: message.split(' ', 1).join(), fault: 'refuses the login', ...whyNoLogin(message, options) }
   const greeting = isCut(error) ? await readGreeting(options) : undefined
-  if (greeting !== undefined) return { kind: greeting, reason: greeting, fault: 'refuses connections' }
+  if (greeting !== undefined)
+    return { kind: greeting, reason: greeting, fault: 'refuses connections', ...wayOutOfGreeting(greeting) }
+  if (error.name === 'ReplyError')
+    return {
+      kind: message,
+      reason: message,
+      fault: 'refuses commands',
+      wayOut: 'lift that limit, or use another Redis',
+    }
+  const tls = whyNoTls(error, options)
+  if (tls !== undefined) return { kind: isCut(error) ? 'gone' : tls.reason, fault: 'is unreachable', ...tls }
   const disk = await fullDiskOf(options)
   if (disk === undefined) return { kind: kindOf(error), reason: reasonOf(error), fault: 'is unreachable' }
-  return { kind: 'full disk', reason: `${reasonOf(error)}; ${disk}; make room there`, fault: 'is unreachable' }
+  return {
+    kind: 'full disk',
+    reason: `${reasonOf(error)}; ${disk}`,
+    fault: 'is unreachable',
+    wayOut: 'make room there',
+  }
 }
 
 /** A Redis that appends to a file with each write ends when it cannot. That of this machine has its socket beside that file. */
@@ -96,11 +113,61 @@ function reasonOf(error: Error): string {
   return isCut(error) ? `it ends the connection (${message})` : message
 }
 
-function loginReason(message: string): string {
-  if (message.startsWith('NOAUTH')) return 'NOAUTH, it asks for a password (redis://:PASSWORD@host:6379)'
+type Why = { readonly reason: string; readonly wayOut: string }
+
+function whyNoLogin(message: string, { db }: RedisOptions): Why {
+  if (message.startsWith('NOAUTH'))
+    return { reason: 'NOAUTH, it asks for a password', wayOut: 'give it in REDIS_URL (redis://:PASSWORD@host:6379)' }
   if (message.startsWith('WRONGPASS'))
-    return 'WRONGPASS, there is no such user, it is off, or the password is wrong (redis://USER:PASSWORD@host:6379)'
-  return message
+    return {
+      reason: 'WRONGPASS, there is no such user, it is off, or the password is wrong',
+      wayOut: 'correct REDIS_URL (redis://USER:PASSWORD@host:6379)',
+    }
+  if (/DB index/i.test(message))
+    return {
+      reason: `it has no database ${db} (${message})`,
+      wayOut: 'name another one in REDIS_URL (redis://host:6379/0), or raise "databases" of the server',
+    }
+  return { reason: message, wayOut: 'correct the user and the password in REDIS_URL' }
+}
+
+function wayOutOfGreeting(greeting: string): { readonly wayOut?: string } {
+  if (/number of clients/i.test(greeting)) return { wayOut: 'raise maxclients, or end other clients' }
+  if (greeting.startsWith('DENIED'))
+    return { wayOut: 'give it a password, or bind it to this network (protected-mode)' }
+  return {}
+}
+
+const UNKNOWN_AUTHORITY = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/
+
+/** What is wrong with the certificates, in words instead of those of the TLS library. */
+function whyNoTls(error: Error, { host, tls }: RedisOptions): Why | undefined {
+  const code = 'code' in error ? String(error.code) : ''
+  const message = messageOf(error)
+  if (UNKNOWN_AUTHORITY.test(code))
+    return {
+      reason: `its certificate is not signed by an authority that this host knows (${code})`,
+      wayOut: 'set NODE_EXTRA_CA_CERTS to the PEM file of its authority',
+    }
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return {
+      reason: `its certificate is not valid now (${code})`,
+      wayOut: 'renew it, and check the clock of this host',
+    }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return { reason: `its certificate is not for ${host}`, wayOut: 'use a name of its certificate in REDIS_URL' }
+  if (/certificate required|handshake failure|bad certificate/.test(message) && code.includes('SSL'))
+    return {
+      reason: 'it asks for a certificate of its clients, and loopfleet sends none',
+      wayOut: 'set tls-auth-clients of the server to "no" or "optional"',
+    }
+  // The alert that says so can be lost with the connection.
+  if (tls !== undefined && isCut(error))
+    return {
+      reason: `it ends the connection (${message})`,
+      wayOut: 'check that the server runs and that its tls-auth-clients is "no" or "optional"',
+    }
+  return undefined
 }
 
 /**

@@ -14,10 +14,12 @@ export type Refusal = {
 
 type Known = Readonly<Record<string, Omit<Refusal, 'code' | 'reason'>>>
 
+const TO_THE_PRIMARY = 'let REDIS_URL lead to the primary, or make this server the primary (REPLICAOF NO ONE)'
+
 const NOT_THE_PRIMARY: Known = {
-  READONLY: { fault: 'it is a read-only replica', wayOut: 'use its primary' },
-  UNBLOCKED: { fault: 'it has just become a replica', wayOut: 'use its primary' },
-  MASTERDOWN: { fault: 'it is a replica that has lost its primary', wayOut: 'use the primary' },
+  READONLY: { fault: 'it is a read-only replica', wayOut: TO_THE_PRIMARY },
+  UNBLOCKED: { fault: 'it has just become a replica', wayOut: TO_THE_PRIMARY },
+  MASTERDOWN: { fault: 'it is a replica that has lost its primary', wayOut: TO_THE_PRIMARY },
   LOADING: { fault: 'it still reads its file', wayOut: 'wait until it has' },
   CLUSTERDOWN: { fault: 'its cluster is down', wayOut: 'use a single server' },
   TRYAGAIN: { fault: 'its cluster moves keys', wayOut: 'use a single server' },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
-import { messageOf } from '../../base/index.js'
+import { type LoopfleetError, messageOf } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import {
   createFailoverRule,
@@ -49,6 +49,8 @@ export type RedisLink = {
   problem(): string | undefined
   /** The same, but asks Redis: one that hangs is found within two seconds. */
   check(): Promise<string | undefined>
+  /** The same as an error, with the way out, for a caller that does not wait. */
+  whyUnusable(): Promise<LoopfleetError | undefined>
   /** What Redis answers to writes, though nothing is written. Throws when it cannot be asked. */
   tryWrites(): Promise<WriteAnswer>
   close(): Promise<void>
@@ -165,8 +167,8 @@ async function connect(
     await Promise.race([ready, failed])
   } catch {
     if (isAtWork(condition)) throw errorAtWork(address.shown, condition)
-    const reason = lastError === undefined ? silenceOf(client, timeoutMs) : await reasonAtStart(lastError, client)
-    throw new RedisUnreachableError({ url: address.shown, reason }, lastError)
+    const why = lastError === undefined ? silenceOf(client, timeoutMs) : await whyAtStart(lastError, client)
+    throw new RedisUnreachableError({ url: address.shown, ...why }, lastError)
   } finally {
     isOver = true
     clearTimeout(timer)
@@ -194,17 +196,23 @@ async function untilWritesAreAnswered(
   }
 }
 
-async function reasonAtStart(error: Error, client: Redis): Promise<string> {
-  const { reason, fault } = await whyNoConnection(error, client.options)
-  if (fault === 'refuses connections') return `it ${fault}: ${reason}`
+type Why = { readonly reason: string; readonly wayOut?: string }
+
+async function whyAtStart(error: Error, client: Redis): Promise<Why> {
+  const { reason, fault, wayOut } = await whyNoConnection(error, client.options)
+  const way = wayOut === undefined ? {} : { wayOut }
+  if (fault === 'refuses connections' || fault === 'refuses commands')
+    return { reason: `it ${fault}: ${reason}`, ...way }
   const isPlain = client.options.tls === undefined
-  return isCut(error) && isPlain ? `${reason}; if it speaks TLS, it is rediss://` : reason
+  return { reason: isCut(error) && isPlain ? `${reason}; if it speaks TLS, it is rediss://` : reason, ...way }
 }
 
-function silenceOf(client: Redis, timeoutMs: number): string {
+function silenceOf(client: Redis, timeoutMs: number): Why {
   const silence = `no answer within ${timeoutMs / 1000} s`
   // A Redis without TLS waits for the end of a line that a TLS greeting does not have.
-  return client.options.tls === undefined ? silence : `${silence}; if it speaks no TLS, it is redis://, not rediss://`
+  const reason =
+    client.options.tls === undefined ? silence : `${silence}; if it speaks no TLS, it is redis://, not rediss://`
+  return { reason }
 }
 
 type LinkOptions = {
@@ -272,6 +280,7 @@ function createLink(client: RedisClient, options: LinkOptions, log: Logger): Red
     subscribe: subscriptions.subscribe,
     problem: outages.problem,
     check: outages.check,
+    whyUnusable: outages.whyUnusable,
     tryWrites: probe.tryWrites,
     onReconnect(listener) {
       reconnectListeners.add(listener)

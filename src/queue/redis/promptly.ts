@@ -3,7 +3,6 @@ import { type LoopfleetError, messageOf } from '../../base/index.js'
 import { RedisUnfitError, RedisUnreachableError, refusalOf } from '../redis-basics/index.js'
 import { type Deadline, LATE, withDeadline } from './deadline.js'
 import type { RedisLink } from './open-redis.js'
-import { errorOfProblem } from './redis-outages.js'
 
 export type PromptOptions = {
   /** Earlier work of the same caller, which comes first; how it ends does not matter. */
@@ -26,7 +25,7 @@ const SLOW_MS = 300
  * ([decision 27](../../docs/adr/0027-a-deadline-in-the-script.md)).
  */
 export async function promptly<T>(
-  link: Pick<RedisLink, 'url' | 'client' | 'check' | 'tryWrites'>,
+  link: Pick<RedisLink, 'url' | 'client' | 'whyUnusable' | 'tryWrites'>,
   work: (signal: AbortSignal) => Promise<T>,
   { after }: PromptOptions = {},
 ): Promise<T> {
@@ -88,12 +87,12 @@ export async function promptly<T>(
 const NO_ANSWER = `no answer within ${WITHIN_MS / 1000} s`
 
 async function askForDeadline(
-  link: Pick<RedisLink, 'url' | 'check' | 'tryWrites'>,
+  link: Pick<RedisLink, 'url' | 'whyUnusable' | 'tryWrites'>,
   until: number,
 ): Promise<(Deadline & { readonly error?: undefined }) | { readonly error: LoopfleetError }> {
   const { url } = link
-  const problem = await link.check()
-  if (problem !== undefined) return { error: errorOfProblem(url, problem) }
+  const error = await link.whyUnusable()
+  if (error !== undefined) return { error }
   try {
     const { refusal: refused, redisMs } = await link.tryWrites()
     const refusal = refusalOf(new Error(refused))

@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { refusalOf } from '../redis-basics/index.js'
 
 type Item = Parameters<Redis['handleReconnection']>[1]
 type Command = Parameters<Redis['sendCommand']>[0]
@@ -10,6 +11,7 @@ type Copy<Given extends Override> = ReturnType<typeof redis.duplicate<Given>>
 
 /** As ioredis words it, since BullMQ knows the end of a connection by it. */
 export const CLOSED = 'Connection is closed.'
+const NOT_ASKED = ['ping', 'info', 'hello', 'auth', 'client', 'multi', 'exec', 'discard']
 /** How often a command is sent again that Redis refuses because it is busy with a script. */
 const BUSY_AGAIN_MS = 250
 
@@ -89,9 +91,35 @@ export class RedisClient extends Redis {
    */
   override handleReconnection(error: Error, item: Item): void {
     const { command } = item
-    const mayWait = isBusy(error) && this.options.reconnectOnError !== null
-    if (mayWait && isAlone(command)) setTimeout(() => void this.sendCommand(command), BUSY_AGAIN_MS)
-    else super.handleReconnection(withoutArguments(error), item)
+    withoutArguments(error)
+    const mayWait = this.options.reconnectOnError !== null && isAlone(command)
+    // Without the database of its address ioredis reports the error and goes on in database 0.
+    if (command.name === 'select') this.recoverFromFatalError(error, error)
+    else if (mayWait && isBusy(error)) setTimeout(() => void this.sendCommand(command), BUSY_AGAIN_MS)
+    else if (mayWait && this.status === 'ready' && mayRefuseAll(error, command.name))
+      void this.findWhatIsRefused(error, item)
+    else super.handleReconnection(error, item)
+  }
+
+  /**
+   * Hosted servers and proxies refuse every command at times, in words of their own: a quota that is used up, a server behind
+   * them that is gone. That is no answer to the command if PING gets it too. It is an outage then: the connection is made again until its
+   * handshake is answered, and commands wait for that.
+   */
+  private async findWhatIsRefused(error: Error, item: Item): Promise<void> {
+    const isAll = await this.ping().then(
+      () => false,
+      (refusal: unknown) => refusal instanceof Error && refusal.name === 'ReplyError',
+    )
+    if (!isAll || !isAlone(item.command)) return super.handleReconnection(error, item)
+    if (this.status === 'ready') this.disconnect(true)
+    void this.sendCommand(item.command)
+  }
+
+  /** ioredis listens for the first error of a socket, and one with TLS may have another behind it, which would end the process. */
+  override silentEmit(event: string, error?: unknown): boolean {
+    if (event === 'error' && this.stream?.listenerCount('error') === 0) this.stream.on('error', () => undefined)
+    return super.silentEmit(event, error)
   }
 
   /** A transaction that breaks off rejects its commands without a reply. It handles their rejections itself. */
@@ -104,6 +132,15 @@ export class RedisClient extends Redis {
 /** Whether Redis runs a script of somebody for so long (`busy-reply-threshold`, 5 s) that it refuses everything else. */
 function isBusy(error: Error): boolean {
   return error.message.startsWith('BUSY ')
+}
+
+/** What is known is not asked about, nor the most frequent error of scripts, the handshake, transactions, and PING itself. */
+function mayRefuseAll(error: Error, command: string): boolean {
+  return (
+    !/^(NOSCRIPT|NOAUTH|WRONGPASS)/.test(error.message) &&
+    refusalOf(error) === undefined &&
+    !NOT_ASKED.includes(command)
+  )
 }
 
 /** Whether it belongs to no transaction. */

@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis'
-import { createClosers, every, isWithin } from '../../base/index.js'
+import { createClosers, every, isWithin, type LoopfleetError } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
 import {
   onFailedAttempt,
   pong,
   RedisUnfitError,
   RedisUnreachableError,
+  type Refusal,
   refusalNow,
   whyNoConnection,
 } from '../redis-basics/index.js'
@@ -16,6 +17,8 @@ export type Outages = {
   problem(): string | undefined
   /** The same, for a caller that would otherwise wait for Redis: asks it, and takes two seconds without an answer for none. */
   check(): Promise<string | undefined>
+  /** The same as an error, with the way out. */
+  whyUnusable(): Promise<LoopfleetError | undefined>
   close(): void
 }
 
@@ -34,6 +37,8 @@ const SILENT_PAUSES = 2
 const CHECK_MS = 2_000
 /** After that, a further connection finds out why. */
 const ANSWER_MS = 500
+
+type Problem = { readonly sentence: string; readonly error: () => LoopfleetError }
 
 type Waiting = Exclude<Condition, 'answers' | 'unknown'>
 
@@ -76,7 +81,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   const { probe, log } = deps
   const reported = new Set<string>()
   const closers = createClosers(log)
-  let problem: string | undefined
+  let problem: Problem | undefined
   let condition: Waiting | undefined
   let asked: Promise<void> | undefined
   let isExplaining = false
@@ -87,14 +92,18 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   async function explain(error: Error): Promise<void> {
     if (isExplaining) return
     isExplaining = true
-    const { kind, reason, fault } = await whyNoConnection(error, client.options)
+    const { kind, reason, fault, wayOut } = await whyNoConnection(error, client.options)
     isExplaining = false
     if (isClosed || client.status === 'ready') return
-    problem = `Redis ${fault}: ${reason}.`
+    const way = wayOut === undefined ? {} : { wayOut }
+    problem = {
+      sentence: `Redis ${fault}: ${reason}.`,
+      error: () => new RedisUnreachableError({ url, reason: `it ${fault}: ${reason}`, ...way }),
+    }
     condition = undefined
     if (!isNew(kind)) return
-    if (fault === 'is unreachable') log.warn({ url, reason }, 'Redis unreachable; waiting for it')
-    else log.error({ url, reason }, `Redis ${fault}; waiting for it`)
+    if (fault === 'is unreachable') log.warn({ url, reason, ...way }, 'Redis unreachable; waiting for it')
+    else log.error({ url, reason, ...way }, `Redis ${fault}; waiting for it`)
   }
 
   function isNew(kind: string): boolean {
@@ -105,7 +114,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
 
   function noteCondition(found: Waiting): void {
     condition = found
-    problem = CONDITIONS[found].problem
+    problem = problemOf(url, found)
     if (isNew(found)) log.warn({ url }, CONDITIONS[found].began)
   }
 
@@ -165,14 +174,13 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
     if (isAtWork(found) && !isClosed && client.status === 'connect') noteCondition(found)
   }
 
-  function whyNot(): string | undefined {
+  function whyNot(): Problem | undefined {
     if (client.status === 'ready') return condition === undefined ? undefined : problem
     const refusal = refusalNow(client) // then it is made again and again
-    const known = refusal && `Redis takes no writes: ${refusal.fault}; ${refusal.wayOut}.`
-    return problem ?? known ?? 'Redis is unreachable.'
+    return problem ?? (refusal === undefined ? unreachable(url) : refused(url, refusal))
   }
 
-  async function check(): Promise<string | undefined> {
+  async function find(): Promise<Problem | undefined> {
     await noteHandshake()
     const known = whyNot()
     if (known !== undefined || (await isAnswering(ANSWER_MS))) return known
@@ -181,7 +189,7 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
     const waiting = toWaiting(found)
     // A short silence is no news.
     if (waiting !== 'silent' && !isClosed && client.status === 'ready') noteCondition(waiting)
-    return whyNot() ?? CONDITIONS[waiting].problem
+    return whyNot() ?? problemOf(url, waiting)
   }
 
   onFailedAttempt(client, (error) => void explain(error))
@@ -192,8 +200,9 @@ export function watchOutages(client: Redis, options: OutageOptions, deps: Outage
   every(everyMs, look, closers, 'outages')
 
   return {
-    problem: whyNot,
-    check,
+    problem: () => whyNot()?.sentence,
+    check: async () => (await find())?.sentence,
+    whyUnusable: async () => (await find())?.error(),
     close() {
       isClosed = true
       void closers.closeAll()
@@ -212,12 +221,27 @@ export function errorAtWork(url: string, condition: 'loading' | 'busy'): RedisUn
   return new RedisUnfitError({ url, fault, wayOut })
 }
 
-/** The error for a caller that does not wait. */
-export function errorOfProblem(url: string, problem: string): RedisUnfitError | RedisUnreachableError {
-  const known = Object.values(CONDITIONS).find((each) => each.problem === problem)
-  if (known !== undefined && 'fault' in known)
-    return new RedisUnfitError({ url, fault: known.fault, wayOut: known.wayOut })
-  return new RedisUnreachableError({ url, reason: problem.replace(/\.$/, '') })
+function problemOf(url: string, condition: Waiting): Problem {
+  const { problem: sentence, ...known } = CONDITIONS[condition]
+  const error = () =>
+    'fault' in known
+      ? new RedisUnfitError({ url, fault: known.fault, wayOut: known.wayOut })
+      : new RedisUnreachableError({ url, reason: 'it does not answer' })
+  return { sentence, error }
+}
+
+function refused(url: string, { fault, wayOut }: Refusal): Problem {
+  return {
+    sentence: `Redis takes no writes: ${fault}; ${wayOut}.`,
+    error: () => new RedisUnfitError({ url, fault: `takes no writes: ${fault}`, wayOut }),
+  }
+}
+
+function unreachable(url: string): Problem {
+  return {
+    sentence: 'Redis is unreachable.',
+    error: () => new RedisUnreachableError({ url, reason: 'it is unreachable' }),
+  }
 }
 
 /** A connection that alone gets no answers is made again by the watch on connections. */

@@ -4,8 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
+import { execa } from 'execa'
 import { Redis } from 'ioredis'
 import { InvalidInputError } from '../../../src/base/errors.js'
 import { createLogger, silentLogger } from '../../../src/base/logger/logger.js'
@@ -16,6 +18,7 @@ import { parseRedisUrl } from '../../../src/queue/redis-basics/redis-url.js'
 import { rejection } from '../../helpers/rejection.js'
 import { useTemporaryFolder } from '../../helpers/temporary-folder.js'
 import { until } from '../../helpers/until.js'
+import { freePort } from '../own-redis.js'
 
 const log = silentLogger()
 const SECRET = 'hush-hush'
@@ -230,6 +233,49 @@ describe('openRedis', () => {
       expect(error).to.include({ code: 'LF_REDIS_UNFIT' })
       expect(error.message).to.contain('is a Sentinel').and.contain('use the address of the primary')
     }
+  })
+
+  it('does not wait for a database that the server does not have', async () => {
+    const url = `${startForeign('--databases', '2')}?db=5`
+
+    const error = await rejection(openRedis(url, { log }))
+
+    expect(error.message).to.contain('it has no database 5').and.contain('name another one in REDIS_URL')
+  })
+
+  it('names what is wrong with certificates, and survives all errors of a TLS socket', async () => {
+    const certificate = (name: string) =>
+      fileURLToPath(new URL(`../../fixtures/certificates/${name}.pem`, import.meta.url))
+    const port = await freePort()
+    const start = (name: string, clients: string) => {
+      const [cert, key] = [certificate(name), certificate(`${name}.key`)]
+      const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert]
+      startForeign('--tls-port', String(port), ...files, '--tls-auth-clients', clients)
+    }
+    const ask = async (authority?: string) => {
+      const module = (name: string) => new URL(`../../../src/${name}.js`, import.meta.url).href
+      const script = `import { openRedis } from '${module('queue/redis/open-redis')}'
+        import { silentLogger } from '${module('base/logger/logger')}'
+        const opened = openRedis('rediss://localhost:${port}', { log: silentLogger() }, { connectTimeoutMs: 3_000 })
+        console.log(await opened.then(async (link) => (await link.close(), 'opened'), ({ message }) => message))`
+      const env = authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate(authority) }
+      return (await execa('node', ['--input-type=module', '--eval', script], { env })).stdout
+    }
+
+    start('localhost', 'no')
+    expect(await ask())
+      .to.contain('not signed by an authority')
+      .and.contain('; set NODE_EXTRA_CA_CERTS')
+    expect(await ask('localhost')).to.equal('opened')
+    await stops.pop()?.()
+    start('localhost', 'yes')
+    expect(await ask('localhost')).to.contain('tls-auth-clients')
+    await stops.pop()?.()
+    start('other.lab', 'no')
+    expect(await ask('other.lab')).to.contain('its certificate is not for localhost; use a name of its certificate')
+    await stops.pop()?.()
+    start('expired', 'no')
+    expect(await ask('expired')).to.contain('its certificate is not valid now')
   })
 
   it('names TLS where one side speaks it alone', async () => {
