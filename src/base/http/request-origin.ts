@@ -31,31 +31,51 @@ export function createOriginCheck(
   function refusalOfHost({ headers }: IncomingMessage): string | undefined {
     const { host } = headers
     if (host === undefined || !checksHost || !isBoundToLoopback(server)) return undefined // every browser names a host
-    const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host
-    if (isLoopback(name) || allowed.includes(name.toLowerCase())) return undefined
+    const name = nameOf(host)
+    if (isLoopback(name) || allowed.includes(name)) return undefined
     return `This server does not answer to the name "${host}"; if it is yours, list it in LOOPFLEET_ALLOWED_HOSTS.`
   }
 
   return {
     ofRequest: (request) =>
-      refusalOfHost(request) ?? (READING.includes(request.method ?? '') ? undefined : refusalOfPage(request)),
+      refusalOfHost(request) ?? (READING.includes(request.method ?? '') ? undefined : refusalOfPage(request, allowed)),
     ofSocket: (request, { anyPage = false } = {}) =>
-      refusalOfHost(request) ?? (anyPage ? undefined : refusalOfPage(request)),
+      refusalOfHost(request) ?? (anyPage ? undefined : refusalOfPage(request, allowed)),
   }
 }
 
 /** Programs name no origin; a browser names that of its page, or `null` for a page without one. */
-function refusalOfPage({ headers }: IncomingMessage): string | undefined {
+function refusalOfPage({ headers }: IncomingMessage, allowed: readonly string[]): string | undefined {
   const { origin } = headers
   const isOther = ['cross-site', 'same-site'].includes(String(headers['sec-fetch-site']))
-  if (!isOther && (origin === undefined || isOwn(origin, headers))) return undefined
-  return `Requests from pages of ${origin ?? 'another site'} are refused.`
+  if (!isOther && (origin === undefined || isOwn(origin, headers, allowed))) return undefined
+  const wayOut = 'if a proxy serves this server under that name, list it in LOOPFLEET_ALLOWED_HOSTS'
+  return `Requests from pages of ${origin ?? 'another site'} are refused${isOther ? '' : `; ${wayOut}`}.`
 }
 
-/** A proxy before us names the host in the page's address as `X-Forwarded-Host`, which no page can make a browser do. */
-function isOwn(origin: string, headers: IncomingMessage['headers']): boolean {
-  const hosts = [headers.host, headers['x-forwarded-host']].flat().map((host) => host?.toLowerCase())
-  return URL.canParse(origin) && hosts.includes(new URL(origin).host)
+/**
+ * A proxy before us names the host in the page's address as `X-Forwarded-Host`, which no page can make a browser do; each of several
+ * adds one. Some write the port that the scheme has anyway, and some name nothing, so that the operator lists the name.
+ */
+function isOwn(origin: string, headers: IncomingMessage['headers'], allowed: readonly string[]): boolean {
+  if (!URL.canParse(origin)) return false
+  const { protocol, hostname } = new URL(origin)
+  const isUnnamed = isLoopback(nameOf(headers.host ?? '')) && !isLoopback(hostname)
+  if (isUnnamed && allowed.includes(nameOf(hostname))) return true
+  const named = [headers.host, headers['x-forwarded-host']].flat().flatMap((hosts) => hosts?.split(',') ?? [])
+  const own = addressOf(origin)
+  return named.some((each) => addressOf(`${protocol}//${each.trim()}`) === own)
+}
+
+/** Host and port, without the usual port of the scheme and the dot that ends a full name. */
+function addressOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host.replace(/\.(?=:|$)/, '') : undefined
+}
+
+/** In small letters, without its port and the dot that ends a full name. */
+function nameOf(host: string): string {
+  const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host
+  return name.toLowerCase().replace(/\.$/, '')
 }
 
 function isBoundToLoopback(server: Server): boolean {

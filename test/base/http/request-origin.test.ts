@@ -77,6 +77,41 @@ describe('Requests of web pages', () => {
     for (const each of [headers, forwarded, capitals]) expect((await ask('POST', each)).status).to.equal(200)
   })
 
+  it('are served through a proxy that writes the usual port, stands behind another one, or names nothing', async () => {
+    const { ask } = await start({ allowedHosts: ['robot.example'] })
+    const secure = { origin: 'https://robot.example' }
+
+    const own: Record<string, string>[] = [
+      { ...secure, 'x-forwarded-host': 'robot.example:443' },
+      { ...secure, host: 'robot.example:443' },
+      { origin: 'http://robot.example', 'x-forwarded-host': 'robot.example:80' },
+      { ...secure, 'x-forwarded-host': 'robot.example, inner.example:8080' },
+      { ...secure, host: 'robot.example.' },
+      secure,
+      { origin: 'https://robot.example:8443' },
+      { origin: 'https://other.example', 'x-forwarded-host': 'other.example:443' },
+    ]
+
+    for (const each of own) expect((await ask('POST', each)).status, JSON.stringify(each)).to.equal(200)
+  })
+
+  it('of another name or port than the proxy names are refused, with what to list', async () => {
+    const { ask } = await start({ allowedHosts: ['robot.example'] })
+
+    const foreign: Record<string, string>[] = [
+      { origin: 'https://evil.example', 'x-forwarded-host': 'robot.example:443' },
+      { origin: 'https://evil.example', host: 'robot.example' },
+      { origin: 'http://other.example', 'x-forwarded-host': 'other.example:443' },
+      { origin: 'https://robot.example.evil.example' },
+    ]
+
+    for (const each of foreign) {
+      const { status, body } = await ask('POST', each)
+      expect(status, JSON.stringify(each)).to.equal(403)
+      expect(body).to.contain('list it in LOOPFLEET_ALLOWED_HOSTS')
+    }
+  })
+
   it('to a foreign name that leads here are refused, also when they only read', async () => {
     const { port, ask } = await start()
 
