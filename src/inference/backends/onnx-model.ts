@@ -3,6 +3,7 @@ import { messageOf } from '../../base/index.js'
 import { InferenceError } from '../basics/index.js'
 import type { ModelOutput } from '../decoders/model-output.js'
 import type { InputSize } from './model/grid-cells.js'
+import { whyNotLoaded } from './model/load-refusal.js'
 import { loadOnnxRuntime } from './onnx-runtime.js'
 
 /** A loaded model; images go into its slots, then it is run on some of them. */
@@ -74,7 +75,7 @@ async function openSession(ort: typeof Ort, modelFile: string): Promise<Ort.Infe
       logSeverityLevel: 4, // errors arrive as exceptions
     })
   } catch (cause) {
-    throw new InferenceError('LF_MODEL_UNREADABLE', `${modelFile} is no ONNX model: ${firstLine(cause)}.`, { cause })
+    throw new InferenceError('LF_MODEL_UNREADABLE', `${modelFile} ${whyNotLoaded(firstLine(cause))}.`, { cause })
   }
 }
 

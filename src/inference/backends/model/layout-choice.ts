@@ -1,6 +1,13 @@
 import { InferenceError } from '../../basics/index.js'
 import type { DecoderFile } from '../../decoders/decoder-file.js'
-import { fitsLayout, type Layout, layoutsThatFit, type YoloLayout } from '../../decoders/layout.js'
+import {
+  fitsLayout,
+  hasBoxesInShares,
+  type Layout,
+  layoutsThatFit,
+  MOST_FINISHED,
+  type YoloLayout,
+} from '../../decoders/layout.js'
 import { type ModelOutput, outputError } from '../../decoders/model-output.js'
 import { cellCounts, type InputSize } from './grid-cells.js'
 import type { ModelFacts } from './model-facts.js'
@@ -24,6 +31,17 @@ export type LayoutChoice = { readonly layout: DecoderFile['layout']; readonly wa
  * LF_MODEL_LAYOUT when several readings remain, and LF_MODEL_OUTPUT when none does.
  */
 export function chooseLayout(question: LayoutQuestion): LayoutChoice {
+  const choice = layoutOf(question)
+  if (!hasBoxesInShares(question.output, choice.layout)) return choice
+  const problem =
+    "The model's boxes are shares of the image (from 0 to 1, as of RT-DETR), and those of the layouts that can be read are pixels"
+  if (question.wasServed) return { ...choice, warnings: [...choice.warnings, `${problem}; it finds nothing.`] }
+  throw new InferenceError('LF_MODEL_LAYOUT', `${problem}; export it with boxes in pixels of its input.`, {
+    details: { dims: question.output.dims },
+  })
+}
+
+function layoutOf(question: LayoutQuestion): LayoutChoice {
   const { named, output, classCount } = question
   const own = layoutOfMetadata(question.facts)
   const fits = own !== undefined && fitsLayout(output, own, classCount)
@@ -99,5 +117,8 @@ function unfitting(output: ModelOutput, count: number): InferenceError {
   const masks = output.masks?.dims[1] ?? 0
   const v5 = `[1, N, ${5 + count + masks}] (YOLO v5)`
   const v8 = `[1, ${4 + count + masks}, N] (YOLO v8)`
-  return outputError(output, `${v5} or ${v8} or [1, N, ${6 + masks}] (end-to-end) for ${count} categories`)
+  return outputError(
+    output,
+    `${v5} or ${v8} or [1, N, ${6 + masks}] with at most ${MOST_FINISHED} rows (end-to-end) for ${count} categories`,
+  )
 }

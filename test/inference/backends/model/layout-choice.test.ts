@@ -69,14 +69,31 @@ describe('the layout of a model', () => {
     })
   }
 
+  it('is refused where its boxes are shares of the image, whatever its layout, and warned of where it has served', () => {
+    for (const [dims, asked] of [
+      [[1, 300, 6], { facts: FINISHED, classCount: 1 }],
+      [[1, 84, 8400], { facts: DETECT }],
+      [[1, 25_200, 85], {}],
+      [[1, 8400, 85], { named: 'yolov5' }],
+    ] as const) {
+      const fill = dims[2] === 6 ? 1 : 0.5
+      expect(() => choose(dims, asked, fill), dims.join()).to.throw(
+        /boxes are shares of the image .*export it with boxes in pixels/,
+      )
+      expect(choose(dims, { ...asked, wasServed: true }, fill).warnings.join()).to.contain('it finds nothing')
+    }
+    expect(layoutOf([1, 300, 6], { facts: FINISHED, classCount: 1 }, 0)).to.equal('end-to-end') // padding alone
+    expect(layoutOf([1, 80], { facts: { task: 'classify', isFinished: false } }, 0.5)).to.equal('classification')
+  })
+
   it('is YOLO v5 where the last of six columns are no categories', () => {
-    expect(layoutOf([1, 252, 6], { classCount: 1, edge: 64 }, 0.5)).to.equal('yolov5')
+    expect(layoutOf([1, 252, 6], { classCount: 1, edge: 64 }, 2.5)).to.equal('yolov5')
   })
 
   for (const [what, dims, asked, fill] of [
-    ['a YOLO v6 or a YOLOX', [1, 8400, 85], {}, 0.5],
+    ['a YOLO v6 or a YOLOX', [1, 8400, 85], {}, 2.5],
     ['as many finished boxes as a YOLO v5 has entries', [1, 252, 6], { classCount: 1, edge: 64 }, 0],
-    ['a table of both widths', [1, 6, 7], { classCount: 2 }, 0.5],
+    ['a table of both widths', [1, 6, 7], { classCount: 2 }, 2.5],
   ] as const) {
     it(`is refused when the output may be ${what}, with the way out, unless the model has been served`, () => {
       expect(() => choose(dims, asked, fill))
@@ -89,8 +106,8 @@ describe('the layout of a model', () => {
   }
 
   for (const [what, dims, asked, fill] of [
-    ['a detection transformer', [1, 300, 84], { facts: DETECT }, 0.5],
-    ['a detection transformer of two categories', [1, 300, 6], { facts: DETECT, classCount: 2 }, 0.5],
+    ['a detection transformer', [1, 300, 84], { facts: DETECT }, 2.5],
+    ['a detection transformer of two categories', [1, 300, 6], { facts: DETECT, classCount: 2 }, 2.5],
     ['boxes without anything else', [100, 4], {}, 0],
     ['a map', [1, 80, 160, 160], {}, 0],
     ['another number of categories', [1, 84, 8400], { classCount: 3 }, 0],
