@@ -1,5 +1,5 @@
 // The last step of the build: joins each package that many processes load at their start into one file of dist/packages, and
-// lets the compiled modules of dist/src import that file (docs/adr/0032). Without this step they import the packages themselves.
+// lets the compiled modules of dist/src import that file (docs/adr/0033). Without this step they import the packages themselves.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
