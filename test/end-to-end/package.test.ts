@@ -29,7 +29,7 @@ describe('The packed package', function () {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'loopfleet-package-'))
     registry = await startNpmRegistry()
-    // As `npm run package` does, but without a second build while other tests run from the first one.
+    // As `npm pack` does by its prepack script, but without a second build while other tests run from the first one.
     await execa(process.execPath, [join(packageRoot, 'scripts/vendor-onnxruntime.mjs')])
     const pack = await execa('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
       cwd: packageRoot,
@@ -107,7 +107,6 @@ describe('The packed package', function () {
         const { exitCode, stderr } = await npm.run(['ci', '--dry-run'])
 
         expect(exitCode, stderr).to.equal(0)
-        expect(stderr, 'settings that npm does not know').not.to.match(/unknown/i)
       })
 
       it('leaves as it is when it installs', async () => {
