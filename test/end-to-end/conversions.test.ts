@@ -84,7 +84,7 @@ describe('a converter', function () {
     expect((await starts()).map(({ gpus }) => gpus)).to.deep.equal(['0'])
   })
 
-  it('leaves a model alone that cannot be converted, tells why, and tries it again when the converter has changed', async () => {
+  it('leaves a model alone after three tries that cannot be converted, tells why, and tries it again when the converter has changed', async () => {
     const id = await fleet.upload(says('fails'))
     const file = join(fleet.folder, 'own', 'converter.yaml')
     await mkdir(dirname(file))
@@ -97,7 +97,7 @@ describe('a converter', function () {
     const shown = await fleet.run('conversions', 'show', failed.id.slice(0, 8))
     const log = await fleet.run('conversions', 'logs', failed.id)
 
-    expect(await starts()).to.have.lengthOf(1)
+    expect(await starts()).to.have.lengthOf(3)
     expect(shown.output).to.contain('the weights are of an unknown kind').and.contain('exit code 1')
     expect(shown.output).to.contain('looking at the weights')
     expect(log.output).to.contain('looking at the weights').and.contain('failed:')

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { failedAttemptSchema } from '../blame/attempt.js'
 import type { FleetRecord, PayloadDefinition } from '../records/record-schema.js'
 
 const conversionStates = ['waiting', 'running', 'converted', 'failed', 'aborted'] as const
@@ -46,6 +47,8 @@ export const conversionPayloadSchema = z.object({
   /** An upload that was begun and that no run has confirmed. */
   isUploading: z.boolean(),
   failure: conversionFailureSchema.nullable(),
+  /** Programs that failed, the newest last. */
+  failedAttempts: z.array(failedAttemptSchema).default([]),
   files: z.array(z.string()),
   seconds: z.number().nullable(),
   /** What people should know of its last run, such as a pattern that was switched off. */

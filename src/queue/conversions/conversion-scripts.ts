@@ -20,7 +20,7 @@ local isConverted = it[2] == 'converted'
 local isSameDefinition = it[5] == definition
 local function again(repeats)
   reopenRecord(id, {'data:definition', definition, 'data:repeats', repeats, 'data:failure', 'null', 'data:delays', 0,
-    'data:isUploading', 'false', 'data:warnings', '[]', 'protocol', math.max(protocol, tonumber(it[3]))})
+    'data:isUploading', 'false', 'data:warnings', '[]', 'data:failedAttempts', '[]', 'protocol', math.max(protocol, tonumber(it[3]))})
   return 'again'
 end
 -- A newer build has written it, and knows what else belongs to it.

@@ -205,7 +205,7 @@ export function createConversions(
         const { state } = toConversion(record)
         const reason = `Conversion ${id} is ${state}; only a failed one can be retried.`
         if (state !== 'failed' && state !== 'aborted') return { outcome: 'refused', reason }
-        if ((await records.reopen(record, { delays: 0, isUploading: false })) !== 'ok') continue // the record was written meanwhile
+        if ((await records.reopen(record, { delays: 0, isUploading: false, failedAttempts: [] })) !== 'ok') continue // the record was written meanwhile
         const conversion = await load(id)
         if (conversion !== undefined) return { outcome: 'reopened', conversion }
       }
@@ -238,7 +238,16 @@ export function createConversions(
 const ANY_HOST = JSON.stringify({ gpus: 0 })
 const FAILED = { outcome: 'failed' } as const
 const NEW_CONVERSION = {
-  ...{ repeats: 0, delays: 0, isUploading: false, failure: null, files: [], seconds: null, warnings: [] },
+  ...{
+    repeats: 0,
+    delays: 0,
+    isUploading: false,
+    failure: null,
+    failedAttempts: [],
+    files: [],
+    seconds: null,
+    warnings: [],
+  },
 } satisfies Partial<ConversionPayload>
 
 const uploadSchema = z.object({ organization: z.string(), project: z.string(), format: z.string() })

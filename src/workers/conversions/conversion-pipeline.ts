@@ -20,6 +20,7 @@ import {
   type StepHandle,
   type StepQueue,
 } from '../../queue/index.js'
+import type { Blame } from '../engine/blame.js'
 import { compareClaim } from '../engine/compare-claim.js'
 import { toFailureFacts } from '../engine/failure-facts.js'
 import type { Pipeline, Run } from '../engine/pipeline.js'
@@ -36,6 +37,7 @@ import {
   uploadModel,
 } from './convert-model.js'
 import { ConversionKillsWorkersError, isTheModelsFault, ModelGoneError, UnknownConverterError } from './errors.js'
+import { createConversionProgram } from './program-failures.js'
 import { createProgramPlaces, type ProgramPlaces } from './program-places.js'
 
 export type ConversionPipelineOptions = {
@@ -54,6 +56,7 @@ export type ConversionPipelineDeps = ConversionDeps & {
   readonly onChange: () => void
   /** A program of this converter has failed on this host. */
   readonly onProgramFailed?: (kind: 'converter', name: string, error: unknown) => void
+  readonly blame: Blame
   /** One conversion at a time decides whether what is suspended on this host works again. */
   readonly isOnTrial: (kind: 'converter', name: string) => boolean
   /** Kills programs that earlier runs of a conversion have left on this host. */
@@ -121,7 +124,8 @@ export function createConversionPipeline(
     const output = createRunOutput((text) => conversions.appendLog(id, text), {
       whole: `${logFile} on ${options.hostId}`,
     })
-    const current: CurrentRun = { run, workspace, logFile, output, log: runLog, warnings: [] }
+    const program = createConversionProgram(run, options.hostId, deps.blame)
+    const current: CurrentRun = { run, workspace, logFile, output, program, log: runLog, warnings: [] }
     held.set(id, {
       ...{ what: `conversion ${id}`, run: claim.run, folder: workspace },
       compare: () => compareClaim(conversions.records, claim),
@@ -174,11 +178,13 @@ export function createConversionPipeline(
     }
     const { file, modelJson } = await inStep(current, 'download-model', (step) => downloadModel(step, deps))
     const owner = `${options.hostId}:${options.pid}:${id}.${number}`
-    const program = { converter, file, logFile, owner, checkFence: run.check }
+    const { onStart, spare } = current.program
+    const program = { converter, file, logFile, owner, onStart, spare, checkFence: run.check }
     const files = await places.run(
       () => inStep(current, 'convert', (step) => runConverter(step, program, deps)),
       run.signal,
     )
+    current.program.endedWell()
     const names = files.map((path) => basename(path))
     const begin = () => run.update({ isUploading: true, files: names })
     await inStep(current, 'upload-model', (step) => uploadModel(step, { files, modelJson, begin }, deps))
@@ -235,6 +241,13 @@ export function createConversionPipeline(
     if (isForOtherHosts(error)) return await run.release({ pauseMs: FOR_OTHERS_MS, isHandBack: true })
     if (failureClassOf(error) === 'program') deps.onProgramFailed?.('converter', run.record.name, error)
     const failure: ConversionFailure = toFailureFacts(error, { hostId: options.hostId, at: Date.now() })
+    const again = failureClassOf(error) === 'program' ? await current.program.failed(failure) : undefined
+    if (again !== undefined) {
+      runLog.warn({ err: error, ...again }, 'conversion waits for another attempt')
+      output.write(plainText(`failed: ${failure.message}`))
+      output.flush()
+      return await run.release(again)
+    }
     if (!isTheModelsFault(error) && !(await isGivenUp(run, error, failures))) {
       const delays = payload.delays + 1
       const pauseMs = backOffMs(delays)
@@ -293,6 +306,7 @@ type CurrentRun = {
   readonly workspace: string
   readonly logFile: string
   readonly output: RunOutput
+  readonly program: ReturnType<typeof createConversionProgram>
   readonly log: Logger
   readonly warnings: string[]
 }

@@ -13,7 +13,7 @@ import type { Converter, OutputAudience, OutputWatchDeps } from '../../executors
 import { filesProblem } from '../../executors/training/index.js'
 import { type DownloadedModel, LoopRequestError, type LoopRest, type ModelExchange } from '../../loop/client/index.js'
 import type { ModelJson } from '../../loop/protocol/index.js'
-import type { ConversionOrder } from '../../queue/index.js'
+import type { ConversionOrder, GpusToSpare } from '../../queue/index.js'
 import { ModelGoneError } from './errors.js'
 
 /** What a conversion works with; handed in once when the worker is built. */
@@ -79,6 +79,10 @@ export type ProgramOfConversion = {
   readonly file: ConversionFile
   readonly logFile: string
   readonly owner: string
+  /** GPUs on which it has failed. */
+  readonly spare: GpusToSpare
+  /** Called directly before the program is started, with what it is lent. */
+  onStart(lease: Lease | undefined): void
   /** Throws when a newer run has begun; called directly before the program is started. */
   checkFence(): Promise<void>
 }
@@ -86,15 +90,16 @@ export type ProgramOfConversion = {
 /** The second step: runs the program of the converter and returns its files. */
 export async function runConverter(
   step: ConversionStep,
-  { converter, file, logFile, owner, checkFence }: ProgramOfConversion,
+  { converter, file, logFile, owner, spare, onStart, checkFence }: ProgramOfConversion,
   deps: ConversionDeps,
 ): Promise<readonly string[]> {
   const { workspace, signal, audience, log } = step
   step.progress(0, 'convert')
   const lease: Lease | undefined =
-    converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal })
+    converter.gpus === 0 ? undefined : await deps.slots.acquire(converter.gpus, { signal, ...spare })
   try {
     await checkFence()
+    onStart(lease)
     const files = await converter.convert(
       {
         ...{ workspace, file, owner, logFile, audience, signal },

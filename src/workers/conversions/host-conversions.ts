@@ -26,6 +26,7 @@ export type HostConversionsDeps = Pick<WorkerDeps, 'queues' | 'slots' | 'stageDe
   readonly onChange: () => void
   readonly onProgramFailed?: ConversionPipelineDeps['onProgramFailed']
   readonly isOnTrial: ConversionPipelineDeps['isOnTrial']
+  readonly blame: ConversionPipelineDeps['blame']
   readonly log: Logger
 }
 
