@@ -105,6 +105,7 @@ export class ControlSequenceReader {
       case 'X':
       case '^':
       case '_':
+      case 'k': // a title, for screen and tmux
         this.#begin('string')
         return
       case 'D':

@@ -52,7 +52,11 @@ const shapeSchema = z.object({
 })
 
 function valuesOf({ schema }: Variable): string {
-  const shape = shapeSchema.parse(z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }))
+  const read = (io: 'input' | 'output') => shapeSchema.parse(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))
+  const output = read('output')
+  // What a text is made into has no type here: then its own form counts, as of a list.
+  const input = read('input')
+  const shape = output.type === undefined && input.pattern !== undefined ? input : output
   if (shape.enum !== undefined) return shape.enum.map((value) => `\`${value}\``).join(', ')
   if (shape.type === 'integer') return `whole number${rangeOf(shape)}`
   if (shape.type === 'number') return `${shape.minimum} to ${shape.maximum}`

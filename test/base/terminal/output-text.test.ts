@@ -128,6 +128,7 @@ describe('output text', () => {
 
   for (const [what, bytes] of Object.entries({
     'a window title': `${ESC}]0;title\u0007`,
+    'a title of screen': `${ESC}ktitle${ESC}\\`,
     'a link': `${ESC}]8;;https://example.org/${ESC}\\`,
     'a picture': `${ESC}P1;2q#0;2;0;0;0${ESC}\\`,
     'an application command': `${ESC}_Gf=100;AAAA${ESC}\\`,
