@@ -5,7 +5,16 @@ import { isWaiting, NO_HOST, waitsForSlots } from './trainings/waiting.js'
 
 export type HostInFleet = Pick<
   Seen<KnownHost>,
-  'hostId' | 'isAlive' | 'trainers' | 'converters' | 'notServed' | 'protocol' | 'gpuState' | 'free' | 'preflights'
+  | 'hostId'
+  | 'isAlive'
+  | 'trainers'
+  | 'converters'
+  | 'notServed'
+  | 'protocol'
+  | 'gpuState'
+  | 'free'
+  | 'full'
+  | 'preflights'
 > & { readonly isDraining: boolean }
 
 /**
@@ -43,16 +52,18 @@ export function waitingReason(
     return { kind: 'draining', sentence: toSentence([`${who} ${record.name} ${drain}: ${namesOf(fit)}`]) }
   }
   // What hosts announce as free are their places for trainings.
-  if (record.kind !== 'training' || taking.some(({ free }) => free > 0)) return undefined
+  if (record.kind !== 'training' || taking.some(({ free, full }) => free > 0 && !full.includes(record.name)))
+    return undefined
   const before = waiting.filter(
     (other) => byAge(other, record) < 0 && taking.some((host) => fits(other, offerOf(host))),
   ).length
   const count =
     before === 1 ? '1 training is' : `${before === 0 ? 'no' : before} training${before === 0 ? ' is' : 's are'}`
+  const what = taking.some(({ free }) => free > 0) ? 'slot' : 'place'
   const places =
     record.avoid.length === 0
-      ? 'Every place is taken'
-      : `It failed on ${record.avoid.join(', ')}, and every place of other hosts is taken`
+      ? `Every ${what} is taken`
+      : `It failed on ${record.avoid.join(', ')}, and every ${what} of other hosts is taken`
   return { kind: 'busy', sentence: `${places}; ${count} before it.` }
 }
 

@@ -191,6 +191,7 @@ function openHost(options: WorkerOptions, deps: WorkerDeps & { readonly onFitnes
       preflights: [...preflights.reports],
       places: places.total,
       free: places.free,
+      full: [...trainings.full],
       trainings: trainings.active.map(({ id }) => id),
       gpus: deps.stageDeps.gpuFigures(),
       gpuState: gpuStateOf(deps.gpus.offer),

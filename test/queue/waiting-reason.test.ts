@@ -24,7 +24,7 @@ const record: RecordNeeds = {
 }
 const host: HostInFleet = {
   ...{ hostId: 'gpu-1', isAlive: true, isDraining: false, trainers: ['shapes'], converters: [], notServed: [] },
-  ...{ protocol: 2, gpuState: null, free: 1, preflights: [] },
+  ...{ protocol: 2, gpuState: null, free: 1, full: [], preflights: [] },
 }
 const older = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ ...record, id: `t${index}`, createdAt: 1 }))
@@ -93,6 +93,7 @@ describe('why a training waits', () => {
         'draining: All hosts that serve shapes drain: gpu-1, gpu-2.',
       ],
       ['every place is taken', [{ free: 0 }], 'busy: Every place is taken; no training is before it.'],
+      ['all slots are taken', [{ full: ['shapes'] }], 'busy: Every slot is taken; no training is before it.'],
       ['one is before it', [{ free: 0 }], 'busy: Every place is taken; 1 training is before it.', {}, older(1)],
       [
         'others are before and behind it, and one is of a trainer that only another host has',
@@ -149,7 +150,8 @@ describe('why a training waits', () => {
         const seen = seenBy(needs, takingOffers(hosts))
         const ranks = (each: HostInFleet) => rank([{ ...seen, version: 1, intent: null }], offerOf(each)).length > 0
         const isFit = living.some(ranks)
-        const isClaimed = living.some((each) => !each.isDraining && each.free > 0 && ranks(each))
+        const hasRoom = ({ free, full }: HostInFleet) => free > 0 && !full.includes(needs.name)
+        const isClaimed = living.some((each) => !each.isDraining && hasRoom(each) && ranks(each))
 
         if (isClaimed) expect(kind).to.equal(undefined)
         if (living.length > 0) expect(kind === 'unfit' || kind === 'starting').to.equal(!isFit)
@@ -206,6 +208,7 @@ const anyHost: fc.Arbitrary<HostInFleet> = fc
     protocol: fc.constantFrom(undefined, 1, 2, 3),
     gpuState: fc.constantFrom<HostInFleet['gpuState']>(null, { state: 'gpus', offered: [0, 1], reason: null }),
     free: fc.integer({ min: 0, max: 2 }),
+    full: fc.subarray(['shapes', 'other']),
     preflights: fc.constant<HostInFleet['preflights']>([]),
   })
   .map((each) => ({

@@ -61,6 +61,8 @@ const fleetHostSchema = z.looseObject({
   /** Trainings it works on at the same time, and how many more it would take. */
   places: z.int().min(0).default(1),
   free: z.int().min(0).default(0),
+  /** Trainers for which it takes no more, although places are free: others wait for its slots already. */
+  full: z.array(z.string()).default([]),
   trainings: z.array(z.string()).default([]),
   gpus: z.array(gpuFiguresSchema).nullable().default(null),
   /** What its GPUs are to it; hosts of older versions do not say. */

@@ -34,9 +34,14 @@ export type Claimer = {
 }
 
 const PAGE = 20
+/** A host whose slots are taken leaves a record to hosts with free ones for so long before it claims it as its next one. */
+const LEAVE_MS = 1_000
+const MAX_SEEN = 1_000
 
 export function createClaimer(deps: ClaimerDeps): Claimer {
   const { works, claimant, runs, log } = deps
+  /** When records were first left to others, by performance.now(). */
+  const leftSince = new Map<string, number>()
   let isClaiming = false
   let isAsked = false
   let passing: Promise<void> | undefined
@@ -79,7 +84,8 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
         },
       }
       for (const record of rank(await forThisHost(records), offer)) {
-        if (work.free(record.name) > 0 && isClaiming && (await claimReadable(work, record))) claimed += 1
+        if (work.free(record.name) === 0 || !isClaiming || isLeft(work, record)) continue
+        if (await claimReadable(work, record)) claimed += 1
       }
       if (!hasMore) return
       offset += PAGE - claimed // what was claimed waits no more
@@ -91,6 +97,17 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
     if (!records.some(({ avoid }) => avoid.includes(claimant.host))) return records
     const others = await deps.others()
     return records.map((record) => seenBy(record, others))
+  }
+
+  function isLeft(work: Work, { id, name }: WaitingRecord): boolean {
+    const room = work.room(name)
+    if (room !== 'next') return room === 'none'
+    if (leftSince.size > MAX_SEEN) leftSince.clear()
+    const since = leftSince.get(id) ?? performance.now()
+    leftSince.set(id, since)
+    const waitMs = since + LEAVE_MS - performance.now()
+    if (waitMs > 0) deps.wakeIn(waitMs)
+    return waitMs > 0
   }
 
   // A record that cannot be parsed must not block the records after it.
@@ -108,6 +125,7 @@ export function createClaimer(deps: ClaimerDeps): Claimer {
     const answer = await work.claim(record, claimant, createRunSwitch, deps.onReleased)
     switch (answer.outcome) {
       case 'claimed':
+        leftSince.delete(record.id)
         runs.begin(answer.run)
         return true
       case 'changed':

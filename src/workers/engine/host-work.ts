@@ -17,5 +17,7 @@ export type HostWork = {
 
 /** The trainings of a host. */
 export type HostTrainings = HostWork & {
+  /** Trainers for which it takes no more, since others wait for its slots already. */
+  readonly full: readonly string[]
   readonly active: readonly { readonly id: string; readonly order: Context }[]
 }

@@ -12,6 +12,7 @@ import type {
   WaitingRecord,
 } from '../../queue/index.js'
 import type { RunSwitch } from './run-switch.js'
+import type { Room } from './slot-room.js'
 
 /** One claim of a record by this host. Its writes throw LF_RUN_SUPERSEDED or LF_RECORD_LOST when they may not be made. */
 export type Run<T> = Pick<RunSwitch, 'signal' | 'stopSignal' | 'shutdownSignal' | 'onStopAgain' | 'onRestored'> & {
@@ -39,6 +40,8 @@ export type Pipeline<T> = {
   names(): readonly string[]
   /** How many more runs of one of them it would take now. A run counts from the call of `carryOut`. */
   free(name: string): number
+  /** What one more run of it would find of the slots of this host; without it there is always room. */
+  room?(name: string): Room
   /** Works on a run to its end, and follows its signals. Called again, in another run, after any kill. */
   carryOut(run: Run<T>): Promise<void>
 }
@@ -59,6 +62,7 @@ export type ActiveRun = {
 
 /** A pipeline as the engine sees it: without what only the pipeline understands. */
 export type Work = Pick<Pipeline<never>, 'kind' | 'names' | 'free'> & {
+  room(name: string): Room
   waiting: Records<never>['waiting']
   claim(
     seen: WaitingRecord,
@@ -74,6 +78,7 @@ export function toWork<T extends object>(pipeline: Pipeline<T>): Work {
     kind,
     names: pipeline.names,
     free: pipeline.free,
+    room: pipeline.room ?? (() => 'now'),
     waiting: records.waiting,
     async claim(seen, by, open, onReleased) {
       const answer = await records.claim(seen, by)

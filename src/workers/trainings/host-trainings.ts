@@ -8,7 +8,7 @@ import type { WorkerDeps, WorkerOptions } from '../worker-options.js'
 import { allStages } from './pipeline.js'
 import { createTrainingPipeline, type TrainingPipelineDeps } from './training-pipeline.js'
 
-export type HostTrainingsDeps = Omit<TrainingPipelineDeps, 'steps' | 'stages' | 'names'> &
+export type HostTrainingsDeps = Omit<TrainingPipelineDeps, 'steps' | 'stages' | 'names' | 'gpusOf' | 'onSlots'> &
   Pick<WorkerDeps, 'queues' | 'trainings'> & {
     readonly served: Pick<Served, 'has'>
     /** The host may claim more, or of other trainers, than before. */
@@ -30,6 +30,8 @@ export function createHostTrainings(options: WorkerOptions, deps: HostTrainingsD
     { hostId, pid: process.pid, lendPlaceAfterMs },
     {
       ...{ ...deps, steps, stages: allStages },
+      gpusOf: (name) => trainers.find((trainer) => trainer.name === name)?.gpus ?? 0,
+      onSlots: deps.onChange,
       names: () => trainers.map(({ name }) => name).filter((name) => deps.served.has('trainer', name)),
     },
   )
@@ -48,6 +50,9 @@ export function createHostTrainings(options: WorkerOptions, deps: HostTrainingsD
       return pipeline.active
     },
     held: pipeline.held,
+    get full() {
+      return trainers.map(({ name }) => name).filter((name) => pipeline.room(name) === 'none')
+    },
     prepare,
     follow: deps.onChange,
   }

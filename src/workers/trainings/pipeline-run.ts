@@ -13,6 +13,8 @@ export type PipelineRunDeps = {
   /** Runs a step with all its attempts, and ends it when the signal aborts. A stage that keeps what it has is run in any case. */
   readonly runStep: (stage: Stage, signal: AbortSignal) => Promise<unknown>
   readonly slots: Slots
+  /** Called when it has its slots, needs none any more, or has given them back. */
+  readonly onSlots?: () => void
 }
 
 /** The pipeline of one run: each step runs on this host, and a step that is done is skipped. */
@@ -109,10 +111,14 @@ export function createPipelineRun(
     detects: () => definition.detect !== undefined && !stopSwitch.skipsDetection,
     async withLease(work) {
       // A stop that is already there starts no program, so it needs no slot.
-      if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) return work()
+      if (stopSwitch.signalFor(stages.train).aborted || (await isDone(stages.train, training))) {
+        deps.onSlots?.()
+        return work()
+      }
       const reported = startReport('train_model_downloaded')
       const lease = await acquire(gpusToSpare(training.taken.failedAttempts, training.taken.failures, training.hostId))
       training.lease = lease
+      deps.onSlots?.()
       training.changeGpus = changeGpus
       if (lease !== undefined) training.log.info({ asked: definition.gpus, device: deviceOf(training) }, 'slots lent')
       try {
@@ -121,6 +127,7 @@ export function createPipelineRun(
       } finally {
         training.lease?.release()
         training.lease = undefined
+        deps.onSlots?.()
       }
     },
     async cleanUp() {

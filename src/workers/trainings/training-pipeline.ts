@@ -7,7 +7,7 @@ import {
   WorkerShutdownError,
 } from '../../base/index.js'
 import type { Logger } from '../../base/logger/index.js'
-import type { Slots } from '../../executors/gpu/index.js'
+import type { GpuCount, Slots } from '../../executors/gpu/index.js'
 import {
   type Offered,
   RecordLostError,
@@ -27,6 +27,7 @@ import { createPlaceLending, LEND_AFTER_MS } from '../engine/place-lending.js'
 import type { Place, Places } from '../engine/places.js'
 import type { HeldWork } from '../engine/record-watch.js'
 import { isForOtherHosts } from '../engine/served.js'
+import { createSlotRoom, type Room, type SlotDemand } from '../engine/slot-room.js'
 import {
   FailedTooOftenError,
   FailsOnEveryHostError,
@@ -73,6 +74,10 @@ export type TrainingPipelineDeps = {
   readonly sweepTraining: (trainingId: string) => Promise<void>
   readonly endedRuns: Pick<EndedRuns, 'note'>
   readonly blame: Blame
+  /** How many GPUs a trainer of this host needs; without it hosts claim as many as they have places. */
+  readonly gpusOf?: (name: string) => GpuCount
+  /** Called when slots were lent or given back. */
+  readonly onSlots?: () => void
   /** Called when a run has left its place. */
   readonly onLeft: () => Promise<void>
   readonly log: Logger
@@ -80,6 +85,7 @@ export type TrainingPipelineDeps = {
 
 /** How a host carries out trainings. */
 export type TrainingPipeline = Pipeline<TrainingPayload> & {
+  room(name: string): Room
   readonly active: readonly TrainingRun[]
   /** The trainings that it works on, to compare with their records. */
   held(): readonly HeldWork[]
@@ -100,24 +106,31 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
   const { trainings, places, stages, slots, steps } = deps
   const active = new Map<string, { readonly run: Run<TrainingPayload>; readonly training: TrainingRun }>()
   const runStage = createStageRunner(deps)
+  const slotRoom = createSlotRoom(slots)
 
   async function carryOut(run: Run<TrainingPayload>): Promise<void> {
     const place = places.take()
+    const demand = slotRoom.begin(deps.gpusOf?.(run.record.name) ?? 0)
     try {
-      await work(run, place)
+      await work(run, place, demand)
     } finally {
+      demand.end()
       place.release()
       await deps.onLeft()
     }
   }
 
-  async function work(run: Run<TrainingPayload>, place: Place): Promise<void> {
+  async function work(run: Run<TrainingPayload>, place: Place, demand: SlotDemand): Promise<void> {
     const { id } = run.record
     const store = recordStore(run, deps)
     const training = await begin(run, store)
     if (training === undefined) return
-    training.placeLending = createPlaceLending({ lendAfterMs }, { place, log: training.log })
+    training.placeLending = createPlaceLending({ lendAfterMs }, { place, demand, log: training.log })
     active.set(id, { run, training })
+    const onSlots = () => {
+      demand.end()
+      deps.onSlots?.()
+    }
     const unfollow = follow(run, training)
     const removeRestored = run.onRestored(() => void writeAgain(store, training))
     training.log.info({ run: run.claim.run, trainer: run.record.name, ...whyTaken(run) }, 'training taken')
@@ -127,7 +140,8 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
     try {
       const isFruitless = run.claim.run > 1 && run.fruitlessRuns >= MAX_FRUITLESS_RUNS
       if (isFruitless) await fail(current, new FruitlessRunsError(id))
-      else await runSteps(current, createPipelineRun(training, { stages, slots, runStep: recordSteps.runStep }))
+      else
+        await runSteps(current, createPipelineRun(training, { stages, slots, onSlots, runStep: recordSteps.runStep }))
     } finally {
       removeRestored()
       unfollow()
@@ -258,6 +272,7 @@ export function createTrainingPipeline(options: TrainingPipelineOptions, deps: T
       const hasOne = [...active.values()].some(({ training }) => training.definition.name === name)
       return hasOne ? 0 : Math.min(1, places.free)
     },
+    room: (name) => (deps.gpusOf === undefined ? 'now' : slotRoom.roomFor(deps.gpusOf(name))),
     carryOut,
     get active() {
       return [...active.values()].map(({ training }) => training)

@@ -87,6 +87,7 @@ export async function startHost(
       slots: options.slots ?? createSlots({ gpus: null }),
       names: () => ['quick'],
       sweepTraining: async (id) => void swept.push(id),
+      ...(options.slots !== undefined && { gpusOf: () => 1, onSlots: () => engine.wake() }),
       onLeft: async () => undefined,
       blame: createBlame(
         { hostId },

@@ -129,7 +129,17 @@ describe('attempts at the steps of a training', () => {
       }
     const other = {
       ...{ hostId: 'host-b', isAlive: true, isDraining: false, trainers: ['quick'], converters: [], notServed: [] },
-      ...{ protocol: 2, gpuState: null, free: 1, preflights: [], places: 1, trainings: [], gpus: null, errors: [] },
+      ...{
+        protocol: 2,
+        gpuState: null,
+        free: 1,
+        full: [],
+        preflights: [],
+        places: 1,
+        trainings: [],
+        gpus: null,
+        errors: [],
+      },
       ...{ pid: 1, seenAt: 0, suspended: [] },
     }
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { silentLogger } from '../../../src/base/logger/logger.js'
+import { createSlots } from '../../../src/executors/gpu/slots.js'
 import { createQueues } from '../../../src/queue/jobs/queues.js'
 import { openRedis } from '../../../src/queue/redis/open-redis.js'
 import { until } from '../../helpers/until.js'
@@ -24,6 +25,29 @@ describe('the pipeline of trainings, on several hosts,', () => {
     await fleet.of.ended(id)
     expect(await fleet.of.record(id)).to.include({ outcome: 'completed', run: 2, hostId: 'host-b', fruitlessRuns: 0 })
     expect(next.begun).to.include('train')
+  })
+
+  it('leaves a training to a host with a free GPU, and takes one more itself when all are taken', async () => {
+    const gpu = { places: 2, definition: { gpus: 1 }, stages: { train: untilEnded } }
+    const hosts = [
+      await aHost({ ...gpu, slots: createSlots({ gpus: [0] }) }),
+      await aHost({ ...gpu, slots: createSlots({ gpus: [0] }), hostId: 'host-b' }),
+    ]
+    const trains = () => hosts.map(({ begun }) => begun.filter((stage) => stage === 'train').length)
+    const claimed = () => hosts.map(({ pipeline }) => pipeline.active.length)
+    const order = (trainingNumber: number) => {
+      const uuid = `0b0e4c7a-6a3e-4b0a-9a55-0d5c7d4c1c0${trainingNumber}`
+      return fleet.of.order({ trainingNumber }, { uuid, name: `Seat ${trainingNumber}` })
+    }
+
+    for (const number of [1, 2]) await order(number)
+    await until('both train', () => String(trains()) === '1,1')
+    expect(claimed()).to.deep.equal([1, 1])
+
+    for (const number of [3, 4, 5]) await order(number)
+    await until('each has one more', () => String(claimed()) === '2,2')
+    expect(trains()).to.deep.equal([1, 1])
+    expect((await fleet.of.trainings.records.waiting(['quick'])).records).to.have.lengthOf(1)
   })
 
   it('ends a cleaning up with the worker, and the training keeps its outcome', async () => {
