@@ -26,8 +26,8 @@ export const slowSuites = {
     about: '60 trainings that are ended while they write their model, and thousands of torn models and images',
     files: [
       'end-to-end/torn-models.test.ts',
-      'executors/whole-files/torn-files.test.ts',
-      'images/jpeg-blocks.test.ts',
+      'executors/training/whole-files/torn-files.test.ts',
+      'images/pixels/jpeg-blocks.test.ts',
       'executors/patterns.test.ts',
     ],
   },
@@ -58,7 +58,7 @@ export const slowSuites = {
 }
 
 /** What `npm run test:fast` leaves out, by reason; CONTRIBUTING states the rule. */
-const notFast = {
+export const notFast = {
   'starts whole fleets': ['end-to-end/', 'contract/', 'cli/', 'examples/', 'dashboard/many-trainings.'],
   'starts a browser': ['dashboard/page.', 'detector/server/docs-page.', 'mock/loop/annotate-page.'],
   'kills processes at any moment': ['detector/models/killed.', 'detector/outbox/killed.'],
