@@ -37,7 +37,7 @@ describe('a fleet with a shared folder for checkpoints', function () {
     const [other] = fleet.workers.filter((worker) => worker !== first)
 
     await fleet.killTree(first)
-    await until('the other host trains', async () => (await fleet.starts(other)).length > 0, 20_000)
+    await until('the other host trains', async () => (await fleet.starts(other)).length > 0, 40_000)
     const [again] = await fleet.starts(other)
     await fleet.until({ ended: true }, 40_000)
 

@@ -7,7 +7,7 @@ import { useTemporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/until.js'
 import { type OwnRedis, startOwnRedis } from '../queue/own-redis.js'
 
-const SOME_SECONDS = { epochs: 80, epoch_seconds: 0.1 }
+const UNTIL_GO = { epochs: 80, epoch_seconds: 0.02, waits_for_go_at_epoch: 4 }
 
 describe('when Redis comes back without its records', function () {
   this.timeout(120_000)
@@ -48,7 +48,7 @@ describe('when Redis comes back without its records', function () {
     it(`${what}, a program goes on to its end; host, node and Loop report it, and its models stay`, async () => {
       const redis = await aRedis()
       const fleet = await aFleet(redis)
-      await fleet.order({ hyperparameters: SOME_SECONDS })
+      await fleet.order({ hyperparameters: UNTIL_GO })
       await fleet.until({ epoch: 3 })
       const { id } = await fleet.record()
       const workspace = await fleet.workspace()
@@ -67,6 +67,7 @@ describe('when Redis comes back without its records', function () {
         30_000,
       )
       const listed = await fleet.run('trainings')
+      await writeFile(join(workspace, 'go'), '')
       await until('the program has ended', async () => (await fleet.programs()).length === 0, 40_000)
 
       expect(reported).to.contain(workspace)
@@ -114,7 +115,7 @@ describe('when Redis comes back without its records', function () {
   it('with an older file, the program goes on, and the training is completed from what it has left', async () => {
     const redis = await aRedis()
     const fleet = await aFleet(redis, [])
-    await fleet.order({ hyperparameters: SOME_SECONDS })
+    await fleet.order({ hyperparameters: UNTIL_GO })
     const copy = join(folder.path, 'older')
     await cp(redis.folder, copy, { recursive: true })
     await fleet.startWorker({ data: 'a' })
@@ -128,6 +129,7 @@ describe('when Redis comes back without its records', function () {
       /another record|ours again/.test((await fleet.workers[0]?.log()) ?? ''),
     )
     expect(await fleet.programs()).to.include(first?.pid)
+    await writeFile(join(await fleet.workspace(), 'go'), '')
     await fleet.until({ ended: true }, 60_000)
 
     expect(fleet.seen()).to.deep.include({ outcome: 'completed', errors: {} })

@@ -156,13 +156,12 @@ describe('a worker that ends', function () {
   })
 
   it('refuses to work on a folder on which another one works', async () => {
-    const control = await fleet.run('status')
-
     const second = await fleet.runWorker({ data: 'a' })
 
     expect(second.exitCode).to.equal(1)
     expect(second.output).to.match(/The folder .* is in use by process \d+; stop that one, or use another folder/)
     expect(second.output).not.to.match(/ at .*\.js:/)
-    expect(second.seconds - control.seconds, 'seconds more than a command that only reads').to.be.below(4)
+    // faults.md: within three seconds, on an idle machine
+    if (isThorough) expect(second.seconds).to.be.below(3)
   })
 })

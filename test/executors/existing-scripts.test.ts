@@ -60,7 +60,14 @@ async function run(definition: TrainerDefinition, command: 'convert' | 'detect',
   const env = { PATH: [definition.folder, process.env.PATH].join(delimiter) }
   const { signal } = new AbortController()
   const order = makeOrder({ categories, hyperparameters: { detect_nms_conf_thres: 0.3 } })
-  const where = { ...places, outputFolder, env, logFile: join(folder.path, 'log'), owner: 'test:1:t1.1', signal }
+  const where = {
+    ...places,
+    outputFolder,
+    env,
+    logFile: join(folder.path, 'log'),
+    owner: `test:${process.pid}:t1.1`,
+    signal,
+  }
   await runCommand(
     { definition, command: template || ['missing'], workspace, order, ...where },
     { log: silentLogger() },

@@ -50,7 +50,7 @@ export async function start(options: StartOptions): Promise<RunningTraining> {
   const { dataset } = definition
   await writeWorkspace({ folder: workspace, order, training: { id: 't1' }, dataset, resume })
   const env = options.env ?? { PATH: process.env.PATH }
-  const what = { definition, workspace, order, resume, gpus, env, owner: 'test:1:t1.1', graceMs: 2000 }
+  const what = { definition, workspace, order, resume, gpus, env, owner: `test:${process.pid}:t1.1`, graceMs: 2000 }
   return startTraining(what, { log: silentLogger(), ...(options.say && { say: options.say }) })
 }
 

@@ -41,7 +41,14 @@ for (const [kind, file] of [
       await writeFile(join(modelFolder, 'model.bin'), '{"epoch": 5}')
       await writeWorkspace({ folder: folder.path, order, training: { id: 't1' }, dataset: 'raw' })
       const where = { workspace: folder.path, modelFolder, logFile: join(folder.path, 'last_training.log') }
-      return { definition, order, owner: 'test:1:t1.1', signal: new AbortController().signal, env, ...where }
+      return {
+        definition,
+        order,
+        owner: `test:${process.pid}:t1.1`,
+        signal: new AbortController().signal,
+        env,
+        ...where,
+      }
     }
 
     it('tells the Loop its format, architecture and pretrained models', () => {
@@ -109,7 +116,7 @@ for (const [kind, file] of [
       await allEvents(training)
 
       expect(await training.exited).to.deep.equal({ exitCode: null, signal: 'SIGKILL', endedByUs: false })
-      expect(await sweepOwned((owner) => owner === 'test:1:t1.1')).to.deep.equal([])
+      expect(await sweepOwned((owner) => owner === `test:${process.pid}:t1.1`)).to.deep.equal([])
     })
 
     it('is stopped politely, with its model so far', async () => {

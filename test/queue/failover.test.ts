@@ -91,7 +91,7 @@ describe('after a failover behind one address', function () {
 
     await promoteSecond()
     const writes = Promise.all(Array.from({ length: 50 }, (_, n) => write(n)))
-    await until('the log names it', () => text.includes('it is a read-only replica; use its primary'))
+    await until('the log names it', () => text.includes('it is a read-only replica; let REDIS_URL lead to the primary'))
     await new Promise((resolve) => setTimeout(resolve, 3_000))
     await first.call('REPLICAOF', 'NO', 'ONE')
     await writes

@@ -188,7 +188,12 @@ describe('hooks of a trainer plug-in', function () {
     )
     const order = makeOrder()
     await writeWorkspace({ folder: folder.path, order, training: { id: 't1' }, dataset: 'raw' })
-    const where = { workspace: folder.path, logFile: join(folder.path, 'last_training.log'), env, owner: 'test:1:t1.1' }
+    const where = {
+      workspace: folder.path,
+      logFile: join(folder.path, 'last_training.log'),
+      env,
+      owner: `test:${process.pid}:t1.1`,
+    }
 
     const said: string[] = []
     const deps = { log, say: (line: string) => said.push(line) }
@@ -206,7 +211,7 @@ describe('hooks of a trainer plug-in', function () {
     await writeWorkspace({ folder: folder.path, order, training: { id: 't1' }, dataset: 'raw' })
     const logFile = join(folder.path, 'last_training.log')
     const command = definition.detect !== undefined && 'command' in definition.detect && definition.detect.command
-    const options = { definition, order, workspace: folder.path, logFile, env, owner: 'test:1:t1.1' }
+    const options = { definition, order, workspace: folder.path, logFile, env, owner: `test:${process.pid}:t1.1` }
     const folders = { modelFolder: folder.path, imagesFolder: folder.path, outputFolder: join(folder.path, 'out') }
 
     const error = await rejection(

@@ -23,7 +23,10 @@ describe('command of a trainer', function () {
     const { signal } = new AbortController()
     const where = { workspace: folder.path, modelFolder, logFile: join(folder.path, 'convert.log') }
     const env = { PATH: process.env.PATH }
-    return runCommand({ order, owner: 'test:1:t1.1', signal, env, ...where, ...more }, { log: silentLogger() })
+    return runCommand(
+      { order, owner: `test:${process.pid}:t1.1`, signal, env, ...where, ...more },
+      { log: silentLogger() },
+    )
   }
 
   it('converts the files of the model folder', async () => {

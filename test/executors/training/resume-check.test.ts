@@ -19,7 +19,14 @@ describe('the check before a resume', function () {
     await writeFile(join(folder.path, 'last.txt'), 'epoch 3')
     const said: string[] = []
     const where = { workspace: folder.path, logFile: join(folder.path, 'log'), env: { PATH: process.env.PATH } }
-    const options = { definition, order: makeOrder(), owner: 'test:1:t1.1', signal, timeoutMs: 3_000, ...where }
+    const options = {
+      definition,
+      order: makeOrder(),
+      owner: `test:${process.pid}:t1.1`,
+      signal,
+      timeoutMs: 3_000,
+      ...where,
+    }
     const answer = await askResume(options, { log, say: (line) => said.push(line) })
     return { answer, said }
   }

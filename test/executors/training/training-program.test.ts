@@ -160,7 +160,7 @@ describe('training program', function () {
 
     expect(shown).to.deep.include({ args: [folder.path] })
     expect(shown.env).to.include({ CUDA_VISIBLE_DEVICES: '1', LOOPFLEET_EVENTS: join(folder.path, 'events.jsonl') })
-    expect(shown.env.LOOPFLEET_OWNER).to.equal('test:1:t1.1')
+    expect(shown.env.LOOPFLEET_OWNER).to.equal(`test:${process.pid}:t1.1`)
     expect(JSON.stringify(shown)).not.to.contain('secret')
   })
 

@@ -85,7 +85,14 @@ describe('the mock trainer', function () {
 
     await runCommand(
       {
-        ...{ definition, order, workspace: folder.path, env, owner: 'test:1:t1.1', command: command || [''] },
+        ...{
+          definition,
+          order,
+          workspace: folder.path,
+          env,
+          owner: `test:${process.pid}:t1.1`,
+          command: command || [''],
+        },
         ...{ modelFolder: folder.path, imagesFolder: join(folder.path, 'images') },
         ...{ outputFolder: join(folder.path, 'out'), logFile: join(folder.path, 'detect.log') },
         signal: new AbortController().signal,

@@ -88,6 +88,8 @@ async function convert(logic: TrainerLogic, training: Training): Promise<Ended> 
 /** Reports the error to the worker; processes of the group end with this one. */
 function fail(error: unknown): Ended {
   console.error(error)
+  // After the stack: the last line is what people are shown of a command that failed.
+  console.error(messageOf(error))
   const isTraining = hook in starts
   if (isTraining) reportError(messageOf(error))
   return { exitCode: HOOK_FAILED, signal: null }

@@ -82,7 +82,7 @@ describe('the checkpoint of a training', () => {
           definition,
           workspace: folder.path,
           order: makeOrder(),
-          owner: 'test:1:t1.1',
+          owner: `test:${process.pid}:t1.1`,
           logFile: path('last_training.log'),
           signal: new AbortController().signal,
         },
