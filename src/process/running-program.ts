@@ -27,7 +27,7 @@ export type Leader = {
 type Options = { readonly mark: string; readonly graceMs: number; readonly startsBefore: StartCount }
 type Deps = { readonly leader: Leader; readonly output: ProgramOutput; readonly log: Logger }
 
-/** Between two looks at a group that is to end: twice as long each time, since most end immediately. */
+/** Between two checks of a group that is to end: twice as long each time, since most end immediately. */
 const LOOK_FIRST_MS = 1
 const LOOK_EVERY_MS = 25
 const GUARD_LEAVES_MS = [1, 2, 4]

@@ -136,7 +136,7 @@ function eventsFileOf(workspace: string, env: OpenTrainingOptions['env']): strin
 
 type Folders = { readonly model: string; readonly images: string; readonly output: string }
 
-/** Hands the images of a folder to the hook and writes what it finds where the worker looks for it. */
+/** Hands the images of a folder to the hook and writes what it finds into the file that the worker reads. */
 async function runDetect(logic: TrainerLogic, training: Training, folders: Folders): Promise<void> {
   if (typeof logic.detect !== 'function') throw new Error('The plug-in has no hook "detect".')
   const names = (await readdir(folders.images)).filter((name) => name.endsWith('.jpg')).sort()
